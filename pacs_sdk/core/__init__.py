@@ -1,0 +1,74 @@
+"""Values, errors, results and ports that every other layer builds on."""
+
+from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
+from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
+from pacs_sdk.core.errors import Detail, ErrorCategory, ErrorCode, PacsError, PacsException
+from pacs_sdk.core.events import InProcessEventBus, InstanceStored
+from pacs_sdk.core.logging import LoguruLogger
+from pacs_sdk.core.ports import (
+    AuditEvent,
+    AuditSink,
+    Clock,
+    EventBus,
+    Logger,
+    MetricSink,
+    NullAuditSink,
+    NullEventBus,
+    NullLogger,
+    NullMetricSink,
+    NullTracer,
+    Span,
+    Subscription,
+    SystemClock,
+    Tracer,
+)
+from pacs_sdk.core.results import Failure, PacsResult, Result, Success, edge, raised
+from pacs_sdk.core.tags import DicomTag, TagLike, parse_tag
+from pacs_sdk.core.uids import is_valid_uid, new_uid, parse_uid
+from pacs_sdk.core.vr import VR, VrKind
+
+__all__ = [
+    "VR",
+    "AuditEvent",
+    "AuditSink",
+    "ByteSource",
+    "Clock",
+    "DatasetLike",
+    "Detail",
+    "DicomDataset",
+    "DicomTag",
+    "ErrorCategory",
+    "ErrorCode",
+    "EventBus",
+    "Failure",
+    "FileBytes",
+    "InProcessEventBus",
+    "InstanceStored",
+    "Logger",
+    "LoguruLogger",
+    "MemoryBytes",
+    "MetricSink",
+    "NullAuditSink",
+    "NullEventBus",
+    "NullLogger",
+    "NullMetricSink",
+    "NullTracer",
+    "PacsError",
+    "PacsException",
+    "PacsResult",
+    "Result",
+    "Span",
+    "Subscription",
+    "Success",
+    "SystemClock",
+    "TagLike",
+    "Tracer",
+    "VrKind",
+    "as_dataset",
+    "edge",
+    "is_valid_uid",
+    "new_uid",
+    "parse_tag",
+    "parse_uid",
+    "raised",
+]

@@ -1,0 +1,137 @@
+"""Where encoded bytes live: in memory or in a part of a file.
+
+An instance is carried around as encoded bytes (ARCHITECTURE, "Values that cross
+boundaries"). A :class:`ByteSource` gives them without saying where they are, so a
+2 GB file takes no memory and a received message is not written down twice.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import Protocol, Self
+
+import attrs
+from typing_extensions import Buffer
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+
+__all__ = ["ByteSource", "FileBytes", "MemoryBytes"]
+
+
+class ByteSource(Protocol):
+    """A known number of bytes that can be looked at."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+
+    def head(self, limit: int) -> memoryview:
+        """Return the first ``limit`` bytes, or all if there are fewer, cheaply."""
+
+    def view(self) -> memoryview:
+        """Return all bytes, read-only; a large file is memory-mapped, not read."""
+
+    def slice(self, offset: int, length: int | None = None) -> ByteSource:
+        """Return a part as a source of its own, sharing the bytes."""
+
+
+def _read_only(buffer: Buffer) -> memoryview:
+    return memoryview(buffer).cast("B").toreadonly()
+
+
+@attrs.frozen(eq=False)
+class MemoryBytes:
+    """Bytes in memory."""
+
+    data: memoryview = attrs.field(converter=_read_only)
+    """The bytes; any buffer may be given."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return self.data.nbytes
+
+    def head(self, limit: int) -> memoryview:
+        """Return the first ``limit`` bytes."""
+        return self.data[:limit]
+
+    def view(self) -> memoryview:
+        """Return all bytes."""
+        return self.data
+
+    def slice(self, offset: int, length: int | None = None) -> Self:
+        """Return a part, without copying."""
+        return type(self)(self.data[offset : None if length is None else offset + length])
+
+
+_MAP_FROM_BYTES = 1 << 20
+"""Above this size a file is memory-mapped. Below, one read is faster than page faults."""
+
+
+@attrs.frozen
+class FileBytes:
+    """A part of a file that nobody changes while it is in use."""
+
+    path: Path
+    """The file."""
+    offset: int
+    """Where the part begins."""
+    size: int
+    """How many bytes it has."""
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Describe a whole file as it is now."""
+        return cls(path, 0, path.stat().st_size)
+
+    def head(self, limit: int) -> memoryview:
+        """Read the first ``limit`` bytes."""
+        return self._read(min(limit, self.size))
+
+    def view(self) -> memoryview:
+        """Read a small part, or map a large one into memory.
+
+        Raises:
+            PacsException: ``TRUNCATED`` when the file has become shorter.
+            OSError: The file cannot be opened or read.
+        """
+        if self.size < _MAP_FROM_BYTES:
+            return self._read(self.size)
+        page_offset = self.offset % mmap.ALLOCATIONGRANULARITY
+        with self.path.open("rb") as file:
+            end = self.offset + self.size
+            if file.seek(0, 2) < end:  # mapping past the end would kill the process later
+                raise self._shorter()
+            mapped = mmap.mmap(
+                file.fileno(),
+                self.size + page_offset,
+                offset=self.offset - page_offset,
+                access=mmap.ACCESS_READ,
+            )
+        return memoryview(mapped)[page_offset:]
+
+    def slice(self, offset: int, length: int | None = None) -> Self:
+        """Return a part of this part; nothing is read."""
+        offset = min(offset, self.size)
+        room = self.size - offset
+        return type(self)(
+            self.path, self.offset + offset, room if length is None else min(length, room)
+        )
+
+    def _read(self, count: int) -> memoryview:
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self.offset)
+            data = file.read(count)
+            while len(data) < count and (more := file.read(count - len(data))):
+                data += more
+        if len(data) < count:
+            raise self._shorter()
+        return memoryview(data)
+
+    def _shorter(self) -> PacsException:
+        return PacsException(
+            ErrorCode.TRUNCATED,
+            f"{self.path} has become shorter than the {self.offset + self.size} bytes it had",
+            path=str(self.path),
+        )
