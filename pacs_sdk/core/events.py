@@ -65,7 +65,7 @@ class InProcessEventBus(EventBus):
         for handle in self._handles.get(type(event), ()):
             try:
                 handle.deliver(event)
-            except Exception as exc:  # a listener is foreign code; the publisher must not fail
+            except Exception as exc:  # noqa: BLE001  # foreign code must not fail the publisher
                 self._logger.error(
                     "event-handler-failed", event_type=type(event).__name__, reason=repr(exc)
                 )

@@ -6,7 +6,6 @@ import re
 import uuid
 from typing import Final
 
-
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
 

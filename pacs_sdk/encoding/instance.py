@@ -1,0 +1,154 @@
+"""The instance: what moves between network, storage and the user."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Collection
+from typing import Final
+
+import attrs
+import numpy as np
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import UID
+
+from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
+from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
+from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.results import Failure, PacsResult, edge, raised
+from pacs_sdk.core.uids import checked_uid
+from pacs_sdk.encoding.frames import frames_of_dataset
+from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
+from pacs_sdk.encoding.reader import decode_dataset
+from pacs_sdk.encoding.scanner import scan_header
+from pacs_sdk.encoding.transfer_syntax import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    TransferSyntax,
+    known_transfer_syntax,
+)
+from pacs_sdk.encoding.writer import encode_dataset
+
+__all__ = ["HEAD_BYTES", "Instance", "instance_from_dataset"]
+
+HEAD_BYTES: Final = 64 * 1024
+"""How much of a data set is read for its header. Nearly every header ends before; where one
+doesn't, the whole is scanned, memory-mapped if it is large."""
+
+_READ_ERRORS: Final = {
+    FileNotFoundError: ErrorCode.FILE_NOT_FOUND,
+    OSError: ErrorCode.FILE_READ_FAILED,
+}
+
+
+@attrs.frozen(repr=False)
+class Instance:
+    """A SOP Instance: its identifiers and its data set, still encoded."""
+
+    sop_class_uid: str
+    """What kind of object it is."""
+    sop_instance_uid: str
+    """Which one it is."""
+    transfer_syntax_uid: str
+    """How the data set is encoded."""
+    encoded: ByteSource
+    """The data set's bytes, without preamble and file meta."""
+
+    @property
+    def syntax(self) -> TransferSyntax:
+        """The transfer syntax.
+
+        Raises:
+            PacsException: ``UNSUPPORTED_TRANSFER_SYNTAX``.
+        """
+        return known_transfer_syntax(self.transfer_syntax_uid)
+
+    @property
+    def size(self) -> int:
+        """How many bytes the encoded data set has."""
+        return self.encoded.size
+
+    @edge(_READ_ERRORS)
+    def header(self, tags: Collection[int] = INDEX_TAGS) -> InstanceHeader:
+        """Take some attributes out of the encoded data set, without decoding it.
+
+        Args:
+            tags: The attributes wanted.
+
+        Returns:
+            ``Success`` with those that are there, or ``Failure`` with ``TRUNCATED``,
+            ``DECODE_FAILED``, ``LIMIT_EXCEEDED``, ``UNSUPPORTED_TRANSFER_SYNTAX``,
+            ``FILE_NOT_FOUND`` or ``FILE_READ_FAILED``.
+        """
+        syntax = self.syntax
+        if syntax.deflated or self.size <= HEAD_BYTES:
+            return raised(scan_header(self.encoded.view(), syntax, tags))
+        scanned = scan_header(self.encoded.head(HEAD_BYTES), syntax, tags)
+        match scanned:
+            case Failure(error) if error.code is ErrorCode.TRUNCATED:
+                return raised(scan_header(self.encoded.view(), syntax, tags))
+        return raised(scanned)
+
+    @edge(_READ_ERRORS)
+    def dataset(self) -> DicomDataset:
+        """Decode the data set.
+
+        Its ``.pydicom`` has the file meta that pydicom wants for decoding pixels.
+
+        Returns:
+            ``Success``, or ``Failure`` with the codes of :meth:`header`.
+        """
+        decoded = raised(decode_dataset(self.encoded.view(), self.syntax))
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID = UID(self.sop_class_uid)
+        meta.MediaStorageSOPInstanceUID = UID(self.sop_instance_uid)
+        meta.TransferSyntaxUID = UID(self.transfer_syntax_uid)
+        decoded.pydicom.file_meta = meta
+        return decoded
+
+    @edge()
+    def frames(self) -> np.ndarray:
+        """Decode the pixels; see :func:`pacs_sdk.encoding.decode_frames`.
+
+        Returns:
+            ``Success`` with an array (frames, rows, columns[, samples]) of stored values,
+            or ``Failure`` with ``PIXEL_DATA_FAILED`` or the codes of :meth:`header`.
+        """
+        return raised(frames_of_dataset(raised(self.dataset()), self.syntax))
+
+    def __repr__(self) -> str:
+        return f"<Instance {self.sop_instance_uid}: {'; '.join(self._facts().values())}>"
+
+    def _repr_html_(self) -> str:
+        """Show what it is as a table in a notebook."""
+        rows = {"SOP Instance UID": self.sop_instance_uid} | self._facts()
+        cells = "".join(
+            f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in rows.items()
+        )
+        return f"<table>{cells}</table>"
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "SOP Class": UID(self.sop_class_uid).name,
+            "Transfer syntax": UID(self.transfer_syntax_uid).name,
+            "Size": f"{self.size:,} bytes",
+        }
+
+
+@edge()
+def instance_from_dataset(
+    dataset: DatasetLike, syntax: TransferSyntax = EXPLICIT_VR_LITTLE_ENDIAN
+) -> Instance:
+    """Encode a data set as an instance in memory.
+
+    Args:
+        dataset: It must have SOP Class UID and SOP Instance UID.
+        syntax: How to encode it.
+
+    Returns:
+        ``Success``, or ``Failure`` with ``MISSING_REQUIRED_VALUE``, ``INVALID_UID`` or
+        ``ENCODE_FAILED``.
+    """
+    typed = as_dataset(dataset)
+    sop_class_uid = checked_uid(str(typed.get("SOPClassUID", "")), "SOP Class UID")
+    sop_instance_uid = checked_uid(str(typed.get("SOPInstanceUID", "")), "SOP Instance UID")
+    encoded = raised(encode_dataset(typed, syntax))
+    return Instance(sop_class_uid, sop_instance_uid, syntax.uid, MemoryBytes(encoded))

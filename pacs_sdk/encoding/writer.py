@@ -1,0 +1,152 @@
+"""Encoding of data sets (PS3.5 Chapter 7)."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, TypeAlias
+
+import numpy as np
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.sequence import Sequence
+
+from pacs_sdk.core.dataset import DatasetLike, as_dataset
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.results import edge
+from pacs_sdk.encoding.deflated import deflate
+from pacs_sdk.encoding.elements import UNDEFINED_LENGTH
+from pacs_sdk.encoding.transfer_syntax import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    TransferSyntax,
+    known_transfer_syntax,
+)
+
+__all__ = ["encode_dataset", "syntax_of"]
+
+_WRITE_ERRORS: Final = dict.fromkeys(
+    (
+        AttributeError,  # pydicom: an ambiguous VR that depends on an absent attribute
+        LookupError,
+        NotImplementedError,
+        OverflowError,
+        TypeError,
+        ValueError,
+        struct.error,
+        RecursionError,
+    ),
+    ErrorCode.ENCODE_FAILED,
+)
+"""What pydicom's writer raises for values that don't fit their VR."""
+
+_PIXEL_DATA: Final = 0x7FE00010
+_NOT_DATA_SET: Final = (0x0000, 0x0002)
+"""Command elements and file meta, which pydicom users sometimes keep in a data set."""
+
+_Element: TypeAlias = DataElement | RawDataElement
+
+_WORD_BYTES: Final = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+"""VRs whose values are words that depend on the byte order, and their width."""
+
+
+@edge(_WRITE_ERRORS)
+def encode_dataset(dataset: DatasetLike, syntax: TransferSyntax) -> bytes:
+    """Encode a data set; group 0002 is left out.
+
+    Args:
+        dataset: What to encode. Pixel Data must already be compressed for an
+            encapsulated syntax and native for any other.
+        syntax: How to encode it.
+
+    Returns:
+        ``Success`` with the bytes, an even number, or ``Failure`` with
+        ``ENCODE_FAILED``.
+    """
+    source = as_dataset(dataset).pydicom
+    _check_pixel_data(source, syntax)
+    chosen = _prepared(source, syntax.little_endian)
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR = not syntax.explicit_vr
+    buffer.is_little_endian = syntax.little_endian
+    write_dataset(buffer, chosen)
+    encoded = buffer.getvalue()
+    return deflate(encoded) if syntax.deflated else encoded
+
+
+def _check_pixel_data(dataset: Dataset, syntax: TransferSyntax) -> None:
+    """Refuse compressed pixels in a native syntax and native ones in a compressed syntax."""
+    element = dataset.get_item(_PIXEL_DATA) if _PIXEL_DATA in dataset else None
+    if element is None or not element.value:
+        return
+    if isinstance(element, RawDataElement):
+        compressed = element.length == UNDEFINED_LENGTH
+    else:
+        compressed = bool(element.is_undefined_length)
+    if compressed != syntax.encapsulated:
+        state = "compressed" if compressed else "not compressed"
+        raise PacsException(
+            ErrorCode.ENCODE_FAILED,
+            f"the Pixel Data is {state}, which {syntax.name} cannot hold; "
+            "transcode it, or choose the syntax it has",
+            transfer_syntax=syntax.uid,
+        )
+
+
+def _prepared(dataset: Dataset, little: bool) -> Dataset:
+    """Copy a data set shallowly, its words in the wanted byte order.
+
+    The caller's data set stays as it is, although pydicom's writer resolves ambiguous
+    VRs in place. It also writes words (OW and its like) in the order they have, so they
+    are swapped here when the data set was read in the other one.
+    """
+    was_little = dataset.original_encoding[1]
+    swap = was_little is not None and was_little != little
+    elements = {}
+    for tag in dataset.keys():  # noqa: SIM118  # a data set iterates over decoded elements
+        if tag.group in _NOT_DATA_SET:
+            continue
+        element = dataset.get_item(tag)
+        elements[tag] = _swapped(dataset, element, little) if swap else element
+    copy = Dataset(elements, parent_encoding=dataset._parent_encoding)
+    copy.set_original_encoding(*dataset.original_encoding, dataset.original_character_set)
+    return copy
+
+
+def _swapped(dataset: Dataset, element: _Element, little: bool) -> _Element:
+    if element.VR is None:  # read as implicit VR: let pydicom look the VR up
+        element = dataset[element.tag]
+    if element.VR == "SQ":
+        decoded = dataset[element.tag]
+        items = Sequence([_prepared(item, little) for item in decoded.value])
+        return DataElement(decoded.tag, "SQ", items)
+    width = _WORD_BYTES.get(str(element.VR))
+    if width is None or not element.value:
+        return element
+    words = np.frombuffer(element.value, dtype=f"u{width}").byteswap().tobytes()
+    if isinstance(element, RawDataElement):
+        return element._replace(value=words)
+    return DataElement(element.tag, element.VR, words)
+
+
+def syntax_of(dataset: Dataset) -> TransferSyntax:
+    """Tell the transfer syntax of a data set that pydicom or we have read.
+
+    Its file meta decides, then how it was read; one made in memory is Explicit VR Little
+    Endian.
+
+    Raises:
+        PacsException: ``UNSUPPORTED_TRANSFER_SYNTAX``.
+    """
+    meta = getattr(dataset, "file_meta", None)
+    named = "" if meta is None else str(meta.get("TransferSyntaxUID", "") or "")
+    if named:
+        return known_transfer_syntax(named)
+    match dataset.original_encoding:
+        case (True, True):
+            return IMPLICIT_VR_LITTLE_ENDIAN
+        case (_, False):
+            return EXPLICIT_VR_BIG_ENDIAN
+    return EXPLICIT_VR_LITTLE_ENDIAN

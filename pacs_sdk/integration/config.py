@@ -1,0 +1,136 @@
+"""The configuration of a whole PACS: small frozen parts, from a dict, TOML or environment."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, get_args, get_origin, get_type_hints
+
+import attrs
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.results import edge
+from pacs_sdk.network import ServerConfig
+from pacs_sdk.storage import DuplicatePolicy, Durability
+
+__all__ = ["ENVIRONMENT_PREFIX", "PacsConfig", "StorageConfig"]
+
+ENVIRONMENT_PREFIX: Final = "PACS_"
+"""Environment variables are ``PACS_<PART>__<FIELD>``, for instance ``PACS_SERVER__PORT``."""
+
+
+@attrs.frozen
+class StorageConfig:
+    """Where instances are kept, and how."""
+
+    data_dir: Path = Path("pacs-data")
+    """The folder of the archive: objects and index."""
+    durability: Durability = Durability.DURABLE
+    """Whether an instance is flushed to the disk before it is acknowledged."""
+    duplicates: DuplicatePolicy = DuplicatePolicy.REJECT
+    """What happens to another instance with a UID that is stored."""
+
+
+@attrs.frozen
+class PacsConfig:
+    """Everything that can be configured."""
+
+    server: ServerConfig = attrs.field(factory=ServerConfig)
+    """How the DICOM server listens and what it allows."""
+    storage: StorageConfig = attrs.field(factory=StorageConfig)
+    """Where instances are kept."""
+
+    @classmethod
+    @edge()
+    def from_dict(cls, values: Mapping[str, Any]) -> PacsConfig:
+        """Build a configuration from nested mappings, one a part.
+
+        Args:
+            values: ``{"server": {"port": 104}, "storage": {"data_dir": "/srv/pacs"}}``.
+                Text is converted to the field's type. What is left out has its default.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``INVALID_CONFIGURATION`` naming the part
+            and field that is unknown or has an impossible value.
+        """
+        return _built(cls, values, "")
+
+    @classmethod
+    @edge(
+        {
+            OSError: ErrorCode.INVALID_CONFIGURATION,
+            tomllib.TOMLDecodeError: ErrorCode.INVALID_CONFIGURATION,
+            UnicodeDecodeError: ErrorCode.INVALID_CONFIGURATION,
+        }
+    )
+    def from_toml(cls, path: Path | str) -> PacsConfig:
+        """Read a TOML file with a table for each part; failures as :meth:`from_dict`."""
+        with Path(path).open("rb") as file:
+            return _built(cls, tomllib.load(file), "")
+
+    @classmethod
+    @edge()
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> PacsConfig:
+        """Read ``PACS_<PART>__<FIELD>`` variables; failures as :meth:`from_dict`.
+
+        Args:
+            environment: The variables; the process's own by default. Others than those
+                with the prefix and a double underscore are ignored.
+        """
+        values: dict[str, dict[str, str]] = {}
+        for name, text in (os.environ if environment is None else environment).items():
+            part, separator, field = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+            if name.startswith(ENVIRONMENT_PREFIX) and separator:
+                values.setdefault(part, {})[field] = text
+        return _built(cls, values, "")
+
+
+def _built(kind: type[Any], values: Mapping[str, Any], where: str) -> Any:
+    """Build an attrs value from a mapping, its parts recursively."""
+    types = get_type_hints(kind)
+    names = {field.name for field in attrs.fields(kind)}
+    arguments = {}
+    for name, value in values.items():
+        path = f"{where}{name}"
+        if name not in names:
+            raise PacsException(
+                ErrorCode.INVALID_CONFIGURATION,
+                f"{path} is not a setting; known are {', '.join(sorted(names))}",
+                setting=path,
+            )
+        if attrs.has(types[name]):
+            if not isinstance(value, Mapping):
+                raise _impossible(path, value, "a table of settings")
+            arguments[name] = _built(types[name], value, f"{path}.")
+        else:
+            arguments[name] = _converted(types[name], value, path)
+    return kind(**arguments)
+
+
+_BOOLEANS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def _converted(kind: Any, value: Any, path: str) -> Any:
+    if kind is bool:
+        known = _BOOLEANS.get(str(value).lower())
+        if known is None:
+            raise _impossible(path, value, "true or false")
+        return known
+    if get_origin(kind) is frozenset:
+        items = value.split(",") if isinstance(value, str) else value
+        (item_kind,) = get_args(kind)
+        return frozenset(item_kind(item).strip() for item in items if str(item).strip())
+    try:
+        if kind is int and isinstance(value, float):
+            raise ValueError
+        return kind(value)
+    except (TypeError, ValueError):
+        raise _impossible(path, value, getattr(kind, "__name__", str(kind))) from None
+
+
+def _impossible(path: str, value: object, wanted: str) -> PacsException:
+    return PacsException(
+        ErrorCode.INVALID_CONFIGURATION, f"{path} is {value!r}, but must be {wanted}", setting=path
+    )

@@ -1,0 +1,151 @@
+"""The composition root: one container a layer, every provider open to replacement.
+
+Nothing below this module knows that containers exist. A test replaces a provider::
+
+    container.core.logger.override(providers.Object(RecordingLogger()))
+"""
+
+from __future__ import annotations
+
+
+from dependency_injector import containers, providers
+
+from pacs_sdk.core.events import InProcessEventBus
+from pacs_sdk.core.ports import (
+    EventBus,
+    Logger,
+    NullAuditSink,
+    NullLogger,
+    NullMetricSink,
+    NullTracer,
+    SystemClock,
+)
+from pacs_sdk.core.results import raised
+from pacs_sdk.integration.config import PacsConfig, StorageConfig
+from pacs_sdk.network import ClientTimeouts, DicomServer, ServerConfig
+from pacs_sdk.services import (
+    QueryScp,
+    QueryScu,
+    RetrieveScp,
+    RetrieveScu,
+    StorageScp,
+    StorageScu,
+    VerificationScp,
+    VerificationScu,
+)
+from pacs_sdk.storage import Archive, open_archive
+
+__all__ = [
+    "CoreContainer",
+    "NetworkContainer",
+    "PacsContainer",
+    "ServicesContainer",
+    "StorageContainer",
+]
+
+
+def _open_archive(config: StorageConfig, bus: EventBus, logger: Logger) -> Archive:
+    return raised(
+        open_archive(
+            config.data_dir,
+            durability=config.durability,
+            duplicates=config.duplicates,
+            bus=bus,
+            logger=logger,
+        )
+    )
+
+
+def _server_config(config: PacsConfig) -> ServerConfig:
+    return config.server
+
+
+def _storage_config(config: PacsConfig) -> StorageConfig:
+    return config.storage
+
+
+def _ae_title(config: PacsConfig) -> str:
+    return config.server.ae_title
+
+
+def _store_of(archive: Archive) -> object:
+    return archive.store
+
+
+class CoreContainer(containers.DeclarativeContainer):
+    """The ports: silent and safe unless replaced."""
+
+    config = providers.Dependency(instance_of=PacsConfig)
+    logger = providers.Singleton(NullLogger)
+    clock = providers.Singleton(SystemClock)
+    metrics = providers.Singleton(NullMetricSink)
+    tracer = providers.Singleton(NullTracer)
+    audit = providers.Singleton(NullAuditSink)
+    bus = providers.Singleton(InProcessEventBus, logger=logger)
+
+
+class StorageContainer(containers.DeclarativeContainer):
+    """The archive."""
+
+    core = providers.DependenciesContainer()
+    archive = providers.Singleton(
+        _open_archive,
+        config=providers.Callable(_storage_config, core.config),
+        bus=core.bus,
+        logger=core.logger,
+    )
+
+
+class ServicesContainer(containers.DeclarativeContainer):
+    """The service class providers and users."""
+
+    core = providers.DependenciesContainer()
+    storage = providers.DependenciesContainer()
+    verification_scp = providers.Singleton(VerificationScp)
+    storage_scp = providers.Singleton(
+        StorageScp, providers.Callable(_store_of, storage.archive), metrics=core.metrics
+    )
+    query_scp = providers.Singleton(
+        QueryScp, storage.archive, providers.Callable(_ae_title, core.config)
+    )
+    retrieve_scp = providers.Singleton(RetrieveScp, storage.archive)
+    scps = providers.List(verification_scp, storage_scp, query_scp, retrieve_scp)
+
+    timeouts = providers.Singleton(ClientTimeouts)
+    scu_ae_title = providers.Callable(_ae_title, core.config)
+    verification_scu = providers.Factory(
+        VerificationScu, scu_ae_title, timeouts, core.logger, core.clock
+    )
+    storage_scu = providers.Factory(StorageScu, scu_ae_title, timeouts, core.logger, core.clock)
+    query_scu = providers.Factory(QueryScu, scu_ae_title, timeouts, core.logger, core.clock)
+    retrieve_scu = providers.Factory(RetrieveScu, scu_ae_title, timeouts, core.logger, core.clock)
+
+
+class NetworkContainer(containers.DeclarativeContainer):
+    """The DICOM server over the services."""
+
+    core = providers.DependenciesContainer()
+    services = providers.DependenciesContainer()
+    server = providers.Singleton(
+        DicomServer,
+        providers.Callable(_server_config, core.config),
+        services.scps,
+        logger=core.logger,
+        clock=core.clock,
+        metrics=core.metrics,
+        audit=core.audit,
+    )
+
+
+class PacsContainer(containers.DeclarativeContainer):
+    """Everything, wired. Give ``config``; the rest has defaults.
+
+    ``PacsContainer(config=providers.Object(PacsConfig(...)))`` or, shorter,
+    :meth:`~pacs_sdk.integration.pacs.Pacs.embedded`.
+    """
+
+    config = providers.Singleton(PacsConfig)
+    core = providers.Container(CoreContainer, config=config)
+    storage = providers.Container(StorageContainer, core=core)
+    services = providers.Container(ServicesContainer, core=core, storage=storage)
+    network = providers.Container(NetworkContainer, core=core, services=services)

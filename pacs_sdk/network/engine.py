@@ -1,0 +1,726 @@
+"""The upper layer as a machine without I/O (PS3.8).
+
+:class:`AssociationEngine` takes the bytes that arrived, the local user's primitives
+and the current time; it gives back events, the bytes to send, whether to close the
+transport connection, and the next deadline. It imports no socket, thread, loop or
+clock, so two of them can be joined in memory, and every driver behaves the same.
+
+What happens when is decided by PS3.8 Table 9-10 alone (``state_table``): each input
+becomes one of its events, the table names the action, and one method an action
+carries it out.
+
+Data of a P-DATA-TF is handed on as it arrives, in views of the caller's buffer: an
+event is valid until the next call of :meth:`AssociationEngine.receive`.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias, TypeVar
+
+import attrs
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.network.dimse import Message, decode_command, encode_command
+from pacs_sdk.network.negotiation import (
+    AcceptedContext,
+    accepted_by_acceptor,
+    accepted_by_requestor,
+)
+from pacs_sdk.network.pdu import (
+    AAbort,
+    AAssociateAC,
+    AAssociateRJ,
+    AAssociateRQ,
+    AbortReason,
+    AbortSource,
+    AReleaseRP,
+    AReleaseRQ,
+    Pdu,
+    PduType,
+)
+from pacs_sdk.network.pdu_codec import (
+    MAX_ASSOCIATE_PDU_LENGTH,
+    decode_pdu,
+    encode_pdu,
+    pdata_header,
+)
+from pacs_sdk.network.state_table import Action, Event, State, lookup
+
+__all__ = [
+    "ARTIM_TIMEOUT_S",
+    "Aborted",
+    "AssociationAccepted",
+    "AssociationEngine",
+    "AssociationRejected",
+    "AssociationRequested",
+    "CommandReceived",
+    "DataReceived",
+    "EngineEvent",
+    "ReleaseConfirmed",
+    "ReleaseRequested",
+    "TransportClosed",
+]
+
+ARTIM_TIMEOUT_S: Final = 30.0
+"""How long ARTIM waits for a request, or for the peer to close (PS3.8 9.1.5)."""
+
+MAX_COMMAND_SET_LENGTH: Final = 1 << 16
+"""Bytes a command set may take. The longest legal one (UIDs, a comment, an attribute
+list) stays under 2 KiB; a peer that sends more is broken or hostile."""
+
+MAX_SENT_LENGTH: Final = 1 << 17
+"""The longest P-DATA-TF we send to a peer that allows more or any length: larger ones
+gain nothing on the wire and make the peer buffer more."""
+
+_BATCH_FRAGMENTS: Final = 128
+"""P-DATA-TF PDUs handed to the driver at once; two buffers each stay well under the
+1,024 that ``sendmsg`` takes."""
+
+_MIN_PEER_LENGTH: Final = 64
+"""A peer's maximum length below this cannot be served: 6 bytes go to the item header."""
+
+
+@attrs.frozen
+class AssociationRequested:
+    """A-ASSOCIATE indication: answer with ``accept`` or ``reject``."""
+
+    request: AAssociateRQ
+
+
+@attrs.frozen
+class AssociationAccepted:
+    """A-ASSOCIATE confirmation, positive."""
+
+    answer: AAssociateAC
+
+
+@attrs.frozen
+class AssociationRejected:
+    """A-ASSOCIATE confirmation, negative."""
+
+    answer: AAssociateRJ
+
+
+@attrs.frozen
+class CommandReceived:
+    """A whole command set arrived."""
+
+    context: AcceptedContext
+    message: Message
+    has_dataset: bool
+
+
+@attrs.frozen
+class DataReceived:
+    """A piece of the data set that the last command announced."""
+
+    data: memoryview
+    is_last: bool
+
+
+@attrs.frozen
+class ReleaseRequested:
+    """A-RELEASE indication: answer with ``release_response``."""
+
+
+@attrs.frozen
+class ReleaseConfirmed:
+    """A-RELEASE confirmation: the association has ended in good order."""
+
+
+@attrs.frozen
+class Aborted:
+    """A-ABORT or A-P-ABORT indication."""
+
+    abort: AAbort
+    by_peer: bool
+    """Whether the peer aborted; otherwise we did, because the peer broke the protocol."""
+    reason: str
+    """The cause in words."""
+
+
+@attrs.frozen
+class TransportClosed:
+    """The peer closed the connection without releasing or aborting (A-P-ABORT)."""
+
+
+_PduT = TypeVar("_PduT", bound=Pdu)
+
+EngineEvent: TypeAlias = (
+    AssociationRequested
+    | AssociationAccepted
+    | AssociationRejected
+    | CommandReceived
+    | DataReceived
+    | ReleaseRequested
+    | ReleaseConfirmed
+    | Aborted
+    | TransportClosed
+)
+
+
+class _Expect(enum.Enum):
+    """What the next bytes of the stream are."""
+
+    PDU_HEADER = enum.auto()
+    PDU_BODY = enum.auto()
+    PDV_HEADER = enum.auto()
+    PDV_DATA = enum.auto()
+    IGNORED_DATA = enum.auto()
+
+
+_EVENT_OF_PDU: Final = {
+    PduType.A_ASSOCIATE_AC: Event.EVT3,
+    PduType.A_ASSOCIATE_RJ: Event.EVT4,
+    PduType.A_ASSOCIATE_RQ: Event.EVT6,
+    PduType.P_DATA_TF: Event.EVT10,
+    PduType.A_RELEASE_RQ: Event.EVT12,
+    PduType.A_RELEASE_RP: Event.EVT13,
+    PduType.A_ABORT: Event.EVT16,
+}
+
+_HEADER_LENGTH: Final = 6
+_PDU_HEADER: Final = struct.Struct(">BxL")
+_PDV_HEADER: Final = struct.Struct(">LBB")
+
+
+class AssociationEngine:
+    """One association, either side of it.
+
+    Args:
+        is_requestor: Whether this side opens the association.
+        now: The current time in seconds, any origin, never running backwards.
+        artim_timeout_s: How long ARTIM runs.
+        maximum_length: The P-DATA-TF length this side advertises, in bytes; longer
+            ones from the peer are a protocol error. 0 is no limit.
+    """
+
+    def __init__(
+        self,
+        *,
+        is_requestor: bool,
+        now: float,
+        artim_timeout_s: float = ARTIM_TIMEOUT_S,
+        maximum_length: int = 0,
+    ) -> None:
+        self.state = State.STA1
+        """Where the association stands (PS3.8 Table 9-10)."""
+        self.deadline: float | None = None
+        """When ``expire`` must be called, or ``None`` while ARTIM does not run."""
+        self.closing = False
+        """Whether the transport connection is to be closed once the output is sent."""
+        self.contexts: dict[int, AcceptedContext] = {}
+        """What was agreed, by presentation context ID."""
+        self.request: AAssociateRQ | None = None
+        """The association request, sent or received."""
+        self.answer: AAssociateAC | None = None
+        """Its acceptance, received or sent."""
+        self._is_requestor = is_requestor
+        self._artim_timeout_s = artim_timeout_s
+        self._maximum_length = maximum_length
+        self._now = now
+        self._output: list[bytes] = []
+        self._events: list[EngineEvent] = []
+        self._protocol_error = ""
+        self._event = Event.EVT1
+        self._pdu: Pdu | None = None
+        self._expect = _Expect.PDU_HEADER
+        self._pending = bytearray()
+        self._body_length = 0
+        self._pdu_remaining = 0
+        self._pdv_remaining = 0
+        self._pdv_context = 0
+        self._pdv_control = 0
+        self._command = bytearray()
+        self._dataset_context: int | None = None
+        if not is_requestor:
+            self._trigger(Event.EVT5)
+
+    # -- what the driver takes -----------------------------------------------------
+
+    def take_output(self) -> list[bytes]:
+        """Return the bytes to send, in order, and forget them."""
+        output, self._output = self._output, []
+        return output
+
+    @property
+    def is_established(self) -> bool:
+        """Whether messages can be exchanged."""
+        return self.state is State.STA6
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more can happen on this association."""
+        return self.state is State.STA1
+
+    # -- what the local user asks for ----------------------------------------------
+
+    def associate(self, request: AAssociateRQ) -> None:
+        """Request an association; call :meth:`transport_connected` when TCP is up."""
+        self.request = request
+        self._trigger(Event.EVT1)
+
+    def transport_connected(self) -> None:
+        """Report that the connection this side opened is established."""
+        self._trigger(Event.EVT2)
+
+    def accept(self, answer: AAssociateAC) -> None:
+        """Accept the requested association."""
+        request = self.request
+        if request is None:
+            raise PacsException(ErrorCode.PROTOCOL_MISUSE, "no association was requested")
+        self._pdu = answer
+        self._trigger(Event.EVT7)
+        self.answer = answer
+        self.contexts = accepted_by_acceptor(request, answer)
+
+    def reject(self, answer: AAssociateRJ, now: float) -> None:
+        """Reject the requested association."""
+        self._now = now
+        self._pdu = answer
+        self._trigger(Event.EVT8)
+
+    def release(self) -> None:
+        """Ask for the association to end in good order."""
+        self._trigger(Event.EVT11)
+
+    def release_response(self, now: float) -> None:
+        """Agree to the peer's release."""
+        self._now = now
+        self._trigger(Event.EVT14)
+
+    def abort(self, now: float) -> None:
+        """End the association at once (A-ABORT, source service-user)."""
+        self._now = now
+        if self.state not in (State.STA1, State.STA2, State.STA13):
+            self._trigger(Event.EVT15)
+
+    def send_message(
+        self, context_id: int, message: Message, dataset: memoryview | None = None
+    ) -> Iterator[list[bytes | memoryview]]:
+        """Send a command set and its data set, cut to the peer's maximum length.
+
+        Args:
+            context_id: The presentation context to use.
+            message: The command set.
+            dataset: The encoded data set, which is neither copied nor joined.
+
+        Yields:
+            Buffers to send in this order, a bounded number at a time. The engine must
+            not be asked to send anything else until the iterator is exhausted.
+
+        Raises:
+            PacsException: ``PROTOCOL_MISUSE`` outside an established association or
+                for a context that was not accepted.
+        """
+        if context_id not in self.contexts:
+            raise PacsException(
+                ErrorCode.PROTOCOL_MISUSE, f"presentation context {context_id} was not accepted"
+            )
+        self._trigger(Event.EVT9)
+        limit = self._fragment_length()
+        command = memoryview(encode_command(message, has_dataset=dataset is not None))
+        batch: list[bytes | memoryview] = []
+        parts = [(command, True)] if dataset is None else [(command, True), (dataset, False)]
+        for data, is_command in parts:
+            end = data.nbytes
+            for start in range(0, end or 1, limit):
+                piece = data[start : start + limit]
+                batch.append(
+                    pdata_header(context_id, is_command, start + limit >= end, piece.nbytes)
+                )
+                batch.append(piece)
+                if len(batch) >= 2 * _BATCH_FRAGMENTS:
+                    yield batch
+                    batch = []
+        if batch:
+            yield batch
+
+    def _fragment_length(self) -> int:
+        """The data bytes in one P-DATA-TF: the peer's limit less the 6-byte item header."""
+        peer = self.answer if self._is_requestor else self.request
+        length = 0 if peer is None else peer.user_information.maximum_length
+        length = MAX_SENT_LENGTH if length == 0 else min(length, MAX_SENT_LENGTH)
+        return max(length, _MIN_PEER_LENGTH) - _HEADER_LENGTH
+
+    # -- what the network and the clock report ---------------------------------------
+
+    def transport_closed(self) -> list[EngineEvent]:
+        """Report that the connection is gone; the engine is finished afterwards."""
+        if self.state is not State.STA1:
+            self._trigger(Event.EVT17)
+        return self._take_events()
+
+    def expire(self, now: float) -> list[EngineEvent]:
+        """Report that time has passed; acts when the deadline has."""
+        self._now = now
+        if self.deadline is not None and now >= self.deadline:
+            self._trigger(Event.EVT18)
+        return self._take_events()
+
+    def receive(self, data: bytes | memoryview, now: float) -> list[EngineEvent]:
+        """Take bytes from the peer, cut anywhere.
+
+        Args:
+            data: What arrived; views into it are handed on in the events.
+            now: The current time in seconds.
+
+        Returns:
+            What the bytes mean, in order. Anything malformed ends in :class:`Aborted`
+            (PS3.8 AA-8), never in an exception.
+        """
+        self._now = now
+        view = memoryview(data)
+        if self._protocol_error:
+            view = view[:0]  # where a PDU begins is no longer known: AA-6 for all of it
+        while view.nbytes and not self.closing:
+            try:
+                view = self._consume(view)
+            except PacsException as exc:
+                self._protocol_error = exc.error.message
+                self._pdu = None
+                self._trigger(Event.EVT19)
+                self._pending.clear()
+                break
+        return self._take_events()
+
+    # -- the stream of PDUs -----------------------------------------------------------
+
+    def _consume(self, view: memoryview) -> memoryview:
+        """Take one step through the stream; return what is left of the view.
+
+        Performance-critical: a 512 KiB image passes here a few times a fragment.
+        """
+        expect = self._expect
+        if expect is _Expect.PDV_DATA:
+            return self._consume_data(view)
+        if expect is _Expect.IGNORED_DATA:
+            return self._ignore_data(view)
+        wanted = self._body_length if expect is _Expect.PDU_BODY else _HEADER_LENGTH
+        if self._pending or view.nbytes < wanted:
+            missing = wanted - len(self._pending)
+            self._pending += view[:missing]
+            view = view[missing:]
+            if len(self._pending) < wanted:
+                return view
+            whole: bytes | memoryview = bytes(self._pending)
+            self._pending.clear()
+        else:
+            whole, view = view[:wanted], view[wanted:]
+        if expect is _Expect.PDU_HEADER:
+            self._pdu_header(whole)
+        elif expect is _Expect.PDV_HEADER:
+            self._pdv_header(whole)
+        else:
+            self._expect = _Expect.PDU_HEADER
+            self._whole_pdu(whole)
+        return view
+
+    def _pdu_header(self, header: bytes | memoryview) -> None:
+        pdu_type, length = _PDU_HEADER.unpack(header)
+        if pdu_type == PduType.P_DATA_TF:
+            if self._maximum_length and length > self._maximum_length:
+                raise PacsException(
+                    ErrorCode.INVALID_PDU,
+                    f"a P-DATA-TF of {length} bytes exceeds the {self._maximum_length} we allow",
+                )
+            self._trigger(Event.EVT10)
+            self._pdu_remaining = length
+            if self.state in (State.STA6, State.STA7):
+                self._expect_pdv()
+            elif length:  # AA-6 and the abort actions: its content is of no interest
+                self._expect = _Expect.IGNORED_DATA
+            return
+        if pdu_type not in _EVENT_OF_PDU:
+            raise PacsException(ErrorCode.INVALID_PDU, f"{pdu_type:02X}H is no PDU type")
+        if length > MAX_ASSOCIATE_PDU_LENGTH:
+            raise PacsException(
+                ErrorCode.INVALID_PDU,
+                f"{PduType(pdu_type).name} claims {length} bytes, more than any can have",
+            )
+        self._body_length = _HEADER_LENGTH + length
+        self._pending += header
+        self._expect = _Expect.PDU_BODY
+        if not length:
+            whole = bytes(self._pending)
+            self._pending.clear()
+            self._expect = _Expect.PDU_HEADER
+            self._whole_pdu(whole)
+
+    def _expect_pdv(self) -> None:
+        """Go on to the next item of the P-DATA-TF, or to the next PDU."""
+        remaining = self._pdu_remaining
+        if 0 < remaining < _HEADER_LENGTH:
+            raise PacsException(
+                ErrorCode.INVALID_PDU, f"{remaining} bytes are left over in a P-DATA-TF"
+            )
+        self._expect = _Expect.PDV_HEADER if remaining else _Expect.PDU_HEADER
+
+    def _ignore_data(self, view: memoryview) -> memoryview:
+        ignored = min(view.nbytes, self._pdu_remaining)
+        self._pdu_remaining -= ignored
+        if not self._pdu_remaining:
+            self._expect = _Expect.PDU_HEADER
+        return view[ignored:]
+
+    def _whole_pdu(self, whole: bytes | memoryview) -> None:
+        self._pdu = decode_pdu(whole)
+        self._trigger(_EVENT_OF_PDU[PduType(whole[0])])
+
+    def _pdv_header(self, header: bytes | memoryview) -> None:
+        length, context_id, control = _PDV_HEADER.unpack(header)
+        if length < 2 or length + 4 > self._pdu_remaining:
+            raise PacsException(
+                ErrorCode.INVALID_PDU,
+                f"a PDV claims {length} bytes where {self._pdu_remaining - 4} remain in its PDU",
+            )
+        if context_id not in self.contexts:
+            raise PacsException(
+                ErrorCode.INVALID_PDU, f"presentation context {context_id} was not accepted"
+            )
+        self._pdu_remaining -= length + 4
+        self._pdv_remaining = length - 2
+        self._pdv_context = context_id
+        self._pdv_control = control
+        self._check_order(is_command=bool(control & 1))
+        self._expect = _Expect.PDV_DATA
+        if not self._pdv_remaining:
+            self._consume_data(memoryview(b""))
+
+    def _check_order(self, *, is_command: bool) -> None:
+        expected = self._dataset_context
+        if is_command and expected is not None:
+            raise PacsException(
+                ErrorCode.INVALID_PDU, "a command began before the announced data set had ended"
+            )
+        if not is_command and expected != self._pdv_context:
+            raise PacsException(
+                ErrorCode.INVALID_PDU,
+                f"data came in presentation context {self._pdv_context} where none was announced",
+            )
+        if is_command and len(self._command) + self._pdv_remaining > MAX_COMMAND_SET_LENGTH:
+            raise PacsException(
+                ErrorCode.INVALID_PDU,
+                f"a command set is longer than {MAX_COMMAND_SET_LENGTH} bytes",
+            )
+
+    def _consume_data(self, view: memoryview) -> memoryview:
+        piece, view = view[: self._pdv_remaining], view[self._pdv_remaining :]
+        self._pdv_remaining -= piece.nbytes
+        pdv_ended = not self._pdv_remaining
+        if pdv_ended:
+            self._expect_pdv()
+        is_last = pdv_ended and bool(self._pdv_control & 2)
+        if self._pdv_control & 1:
+            self._command += piece
+            if is_last:
+                self._command_ended()
+        else:
+            if is_last:
+                self._dataset_context = None
+            self._events.append(DataReceived(piece, is_last))
+        return view
+
+    def _command_ended(self) -> None:
+        decoded = decode_command(self._command)
+        self._command.clear()
+        if decoded.has_dataset:
+            self._dataset_context = self._pdv_context
+        self._events.append(
+            CommandReceived(self.contexts[self._pdv_context], decoded.message, decoded.has_dataset)
+        )
+
+    # -- Table 9-10 ------------------------------------------------------------------
+
+    def _take_events(self) -> list[EngineEvent]:
+        events, self._events = self._events, []
+        return events
+
+    def _trigger(self, event: Event) -> None:
+        """Look the event up in Table 9-10 and carry out its action."""
+        transition = lookup(self.state, event)
+        self._event = event
+        chosen = _ACTIONS[transition.action](self)
+        if chosen is None:
+            (chosen,) = transition.leads_to
+        self.state = chosen
+
+    def _put(self, pdu: Pdu) -> None:
+        self._output.append(encode_pdu(pdu))
+
+    def _start_artim(self) -> None:
+        self.deadline = self._now + self._artim_timeout_s
+
+    def _stop_artim(self) -> None:
+        self.deadline = None
+
+    def _close(self) -> None:
+        self.closing = True
+        self._stop_artim()
+
+    # Association establishment (PS3.8 Table 9-6)
+
+    def _ae_1(self) -> None:
+        """Issue TRANSPORT CONNECT request: the driver connects."""
+
+    def _ae_2(self) -> None:
+        """Send A-ASSOCIATE-RQ."""
+        if self.request is None:
+            raise PacsException(ErrorCode.PROTOCOL_MISUSE, "there is no request to send")
+        self._put(self.request)
+
+    def _ae_3(self) -> None:
+        """Issue the positive A-ASSOCIATE confirmation."""
+        answer = self._received(AAssociateAC)
+        if self.request is not None:
+            self.contexts = accepted_by_requestor(self.request, answer)
+        self.answer = answer
+        self._events.append(AssociationAccepted(answer))
+
+    def _ae_4(self) -> None:
+        """Issue the negative confirmation and close."""
+        self._events.append(AssociationRejected(self._received(AAssociateRJ)))
+        self._close()
+
+    def _ae_5(self) -> None:
+        """Answer the transport indication; start ARTIM."""
+        self._start_artim()
+
+    def _ae_6(self) -> State:
+        """Stop ARTIM and indicate the request.
+
+        The standard's other branch, rejecting what the provider cannot accept (to
+        Sta13), is taken by the acceptor's policy through :meth:`reject`.
+        """
+        self._stop_artim()
+        self.request = self._received(AAssociateRQ)
+        self._events.append(AssociationRequested(self.request))
+        return State.STA3
+
+    def _ae_7(self) -> None:
+        """Send A-ASSOCIATE-AC."""
+        self._put(self._to_send(AAssociateAC))
+
+    def _ae_8(self) -> None:
+        """Send A-ASSOCIATE-RJ and start ARTIM."""
+        self._put(self._to_send(AAssociateRJ))
+        self._start_artim()
+
+    # Data transfer (Table 9-7)
+
+    def _dt_1(self) -> None:
+        """Send P-DATA-TF: :meth:`send_message` yields its bytes."""
+
+    def _dt_2(self) -> None:
+        """Indicate P-DATA: the fragments follow as events."""
+
+    # Release (Table 9-8)
+
+    def _ar_1(self) -> None:
+        """Send A-RELEASE-RQ."""
+        self._put(AReleaseRQ())
+
+    def _ar_2(self) -> None:
+        """Indicate the release."""
+        self._events.append(ReleaseRequested())
+
+    def _ar_3(self) -> None:
+        """Confirm the release and close."""
+        self._events.append(ReleaseConfirmed())
+        self._close()
+
+    def _ar_4(self) -> None:
+        """Send A-RELEASE-RP and start ARTIM."""
+        self._put(AReleaseRP())
+        self._start_artim()
+
+    def _ar_5(self) -> None:
+        """Stop ARTIM: the connection has closed."""
+        self._stop_artim()
+
+    def _ar_6(self) -> None:
+        """Indicate P-DATA that arrived while the release is awaited."""
+
+    def _ar_7(self) -> None:
+        """Send P-DATA-TF after the peer asked for release."""
+
+    def _ar_8(self) -> State:
+        """Indicate a release collision; the requestor's side answers first."""
+        self._events.append(ReleaseRequested())
+        return State.STA9 if self._is_requestor else State.STA10
+
+    def _ar_9(self) -> None:
+        """Send A-RELEASE-RP."""
+        self._put(AReleaseRP())
+
+    def _ar_10(self) -> None:
+        """Confirm the release."""
+        self._events.append(ReleaseConfirmed())
+
+    # Abort and errors (Table 9-9)
+
+    def _aa_1(self) -> None:
+        """Send A-ABORT as service-user and (re)start ARTIM."""
+        self._put(AAbort(AbortSource.SERVICE_USER, AbortReason.NOT_SPECIFIED))
+        self._start_artim()
+        if self._event is not Event.EVT15:  # the peer's doing, not the local user's
+            self._indicate_own_abort()
+
+    def _aa_2(self) -> None:
+        """Stop ARTIM and close."""
+        self._close()
+
+    def _aa_3(self) -> None:
+        """Indicate the peer's abort and close."""
+        abort = self._received(AAbort)
+        self._events.append(Aborted(abort, by_peer=True, reason=abort.explain()))
+        self._close()
+
+    def _aa_4(self) -> None:
+        """Indicate that the connection was lost."""
+        self._events.append(TransportClosed())
+
+    def _aa_5(self) -> None:
+        """Stop ARTIM: the connection closed before a request came."""
+        self._stop_artim()
+
+    def _aa_6(self) -> None:
+        """Ignore the PDU."""
+
+    def _aa_7(self) -> None:
+        """Send A-ABORT again."""
+        self._put(AAbort(AbortSource.SERVICE_PROVIDER, self._abort_reason()))
+
+    def _aa_8(self) -> None:
+        """Send A-ABORT as service-provider, indicate it, start ARTIM."""
+        self._put(AAbort(AbortSource.SERVICE_PROVIDER, self._abort_reason()))
+        self._indicate_own_abort()
+        self._start_artim()
+
+    def _abort_reason(self) -> AbortReason:
+        if self._protocol_error:
+            return AbortReason.INVALID_PDU_PARAMETER_VALUE
+        return AbortReason.UNEXPECTED_PDU
+
+    def _indicate_own_abort(self) -> None:
+        abort = AAbort(AbortSource.SERVICE_PROVIDER, self._abort_reason())
+        words = self._protocol_error or "the peer sent a PDU that does not fit the state"
+        self._events.append(Aborted(abort, by_peer=False, reason=words))
+
+    def _received(self, kind: type[_PduT]) -> _PduT:
+        """Return the PDU that was just decoded."""
+        return self._to_send(kind)
+
+    def _to_send(self, kind: type[_PduT]) -> _PduT:
+        pdu = self._pdu
+        if not isinstance(pdu, kind):
+            raise PacsException(ErrorCode.PROTOCOL_MISUSE, f"expected {kind.__name__}, got {pdu!r}")
+        return pdu
+
+
+_ACTIONS: Final[dict[Action, Callable[[AssociationEngine], State | None]]] = {
+    action: getattr(AssociationEngine, f"_{action.name.lower()}") for action in Action
+}

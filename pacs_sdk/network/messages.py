@@ -1,0 +1,51 @@
+"""What drivers hand to services: whole messages, and who they come from."""
+
+from __future__ import annotations
+
+import attrs
+
+from pacs_sdk.core.byte_source import ByteSource
+from pacs_sdk.core.errors import PacsError
+from pacs_sdk.network.dimse import Message
+from pacs_sdk.network.negotiation import AcceptedContext
+from pacs_sdk.network.sink import DataSink
+
+__all__ = ["AssociationInfo", "IncomingMessage"]
+
+
+@attrs.frozen
+class AssociationInfo:
+    """Who is at the other end, and what was said when the association began."""
+
+    peer_host: str
+    """The peer's network address."""
+    peer_port: int
+    """The peer's port."""
+    calling_ae_title: str
+    """The requestor's AE title."""
+    called_ae_title: str
+    """The AE title the requestor asked for."""
+    peer_implementation_class_uid: str
+    """The peer's implementation."""
+    peer_implementation_version_name: str
+    """Its version."""
+
+
+@attrs.frozen
+class IncomingMessage:
+    """A whole message from the peer."""
+
+    context: AcceptedContext
+    """The presentation context it came in."""
+    message: Message
+    """Its command set."""
+    data: ByteSource | None
+    """Its data set, valid until :meth:`discard`; ``None`` where none was announced."""
+    failure: PacsError | None
+    """Why its data set could not be kept, although it was read to its end."""
+    _sink: DataSink | None = attrs.field(alias="sink")
+
+    def discard(self) -> None:
+        """Free the data set."""
+        if self._sink is not None:
+            self._sink.discard()

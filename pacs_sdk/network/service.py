@@ -1,0 +1,184 @@
+"""What a server needs of a service, and what a service is given for one request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+from pacs_sdk.core.byte_source import ByteSource
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import Logger
+from pacs_sdk.network.dimse import (
+    RESPONSE_BIT,
+    CEchoRQ,
+    CEchoRSP,
+    CFindRQ,
+    CFindRSP,
+    CGetRQ,
+    CGetRSP,
+    CStoreRQ,
+    CStoreRSP,
+    Message,
+    Request,
+    Response,
+    StatusCategory,
+    UnsupportedRQ,
+    UnsupportedRSP,
+    status_category,
+)
+from pacs_sdk.network.messages import AssociationInfo, IncomingMessage
+from pacs_sdk.network.negotiation import AcceptedContext, SupportedContext
+
+__all__ = ["Conversation", "DicomService", "Exchange", "response_to"]
+
+
+class Conversation(Protocol):
+    """What an exchange needs of the driver's association."""
+
+    logger: Logger
+
+    def accepted_contexts(self) -> Sequence[AcceptedContext]:
+        """List the presentation contexts that were agreed."""
+
+    def next_message_id(self) -> int:
+        """Return a Message ID that no outstanding request has."""
+
+    def send(self, context_id: int, message: Message, data: ByteSource | None = None) -> None:
+        """Send a message."""
+
+    def receive(self, timeout_s: float | None) -> IncomingMessage | None:
+        """Return the next message; ``None`` once the peer asked for release."""
+
+    def is_cancelled(self, message_id: int) -> bool:
+        """Tell whether the peer cancelled an operation, or is gone."""
+
+    def forget_cancel(self, message_id: int) -> None:
+        """Forget a cancel request once its operation has ended."""
+
+
+class Exchange:
+    """One request from a peer, and the means to answer it.
+
+    A handler answers with :meth:`respond`: as many Pending responses as it likes, then
+    one final one. It runs in the association's own thread.
+    """
+
+    def __init__(
+        self,
+        association: Conversation,
+        info: AssociationInfo,
+        incoming: IncomingMessage,
+        request: Request,
+        sub_operation_timeout_s: float,
+    ) -> None:
+        self.request = request
+        """The command set."""
+        self.context = incoming.context
+        """The presentation context it came in, with its transfer syntax."""
+        self.data: ByteSource | None = incoming.data
+        """Its data set, valid until the handler returns."""
+        self.association = info
+        """Who asks."""
+        self.logger: Logger = association.logger
+        """A logger bound with the association's facts."""
+        self.is_answered = False
+        """Whether the final response has been sent."""
+        self._association = association
+        self._sub_operation_timeout_s = sub_operation_timeout_s
+
+    def respond(self, response: Response, data: ByteSource | None = None) -> None:
+        """Send a response, with a data set where the operation has one.
+
+        Raises:
+            PacsException: ``PROTOCOL_MISUSE`` after the final response, or what ended
+                the association.
+        """
+        if self.is_answered:
+            raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the final response was already sent")
+        is_final = status_category(response.status) is not StatusCategory.PENDING
+        if is_final:  # before sending: a broken connection must not be answered again
+            self.is_answered = True
+            self._association.forget_cancel(self.request.message_id)
+        self._association.send(self.context.context_id, response, data)
+
+    def respond_status(self, status: int, comment: str = "") -> None:
+        """Send a final response with nothing but a status and a comment."""
+        self.respond(response_to(self.request, status, comment))
+
+    def is_cancelled(self) -> bool:
+        """Tell whether the peer has cancelled this operation, or is gone."""
+        return self._association.is_cancelled(self.request.message_id)
+
+    def contexts_as_scu(self) -> Sequence[AcceptedContext]:
+        """List the contexts in which this side may invoke operations (C-GET)."""
+        return [c for c in self._association.accepted_contexts() if c.as_scu]
+
+    def store(
+        self,
+        context: AcceptedContext,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        data: ByteSource,
+    ) -> CStoreRSP:
+        """Send an instance as a C-STORE sub-operation and wait for the answer.
+
+        Raises:
+            PacsException: What ended the association, or ``INVALID_DIMSE_MESSAGE`` when
+                the peer answers something else.
+        """
+        message_id = self._association.next_message_id()
+        request = CStoreRQ(message_id, sop_class_uid, sop_instance_uid)
+        self._association.send(context.context_id, request, data)
+        incoming = self._association.receive(self._sub_operation_timeout_s)
+        match incoming:
+            case IncomingMessage(message=CStoreRSP() as response) if (
+                response.message_id_being_responded_to == message_id
+            ):
+                return response
+        got = "a release request" if incoming is None else type(incoming.message).__name__
+        raise PacsException(
+            ErrorCode.INVALID_DIMSE_MESSAGE, f"expected the answer to a C-STORE, got {got}"
+        )
+
+
+class DicomService(Protocol):
+    """Performs SOP classes for a server."""
+
+    def supported_contexts(self) -> Sequence[SupportedContext]:
+        """List the SOP classes, roles and transfer syntaxes; read once, at start."""
+
+    def handle(self, exchange: Exchange) -> None:
+        """Carry out one request and answer it.
+
+        A :class:`PacsException` becomes a response with the error's DIMSE status; any
+        other exception one with 0110H, and a log entry.
+        """
+
+
+def response_to(request: Request, status: int, comment: str = "") -> Response:
+    """Build the response that fits a request (PS3.7 9.3)."""
+    number = request.message_id
+    match request:
+        case CStoreRQ():
+            return CStoreRSP(
+                number,
+                status,
+                request.affected_sop_class_uid,
+                request.affected_sop_instance_uid,
+                error_comment=comment,
+            )
+        case CFindRQ():
+            return CFindRSP(number, status, request.affected_sop_class_uid, error_comment=comment)
+        case CGetRQ():
+            return CGetRSP(number, status, request.affected_sop_class_uid, error_comment=comment)
+        case CEchoRQ():
+            return CEchoRSP(number, status, request.affected_sop_class_uid, error_comment=comment)
+        case UnsupportedRQ():
+            return UnsupportedRSP(
+                request.command_field | RESPONSE_BIT,
+                number,
+                status,
+                request.affected_sop_class_uid or request.requested_sop_class_uid,
+                error_comment=comment,
+            )

@@ -1,0 +1,34 @@
+"""SOP classes as services: verification, storage, query and retrieve, both sides."""
+
+from pacs_sdk.services.query import QueryScp, QueryScu
+from pacs_sdk.services.retrieve_scp import RetrieveScp
+from pacs_sdk.services.retrieve_scu import RetrieveReport, RetrieveScu
+from pacs_sdk.services.sop_classes import (
+    InformationModel,
+    SopClass,
+    sop_class_name,
+    storage_sop_classes,
+)
+from pacs_sdk.services.storage_scp import StorageScp, StoreInstance
+from pacs_sdk.services.storage_scu import StorageScu, StoreOutcome, StoreReport
+from pacs_sdk.services.verification import EchoReport, VerificationScp, VerificationScu
+
+__all__ = [
+    "EchoReport",
+    "InformationModel",
+    "QueryScp",
+    "QueryScu",
+    "RetrieveReport",
+    "RetrieveScp",
+    "RetrieveScu",
+    "SopClass",
+    "StorageScp",
+    "StorageScu",
+    "StoreInstance",
+    "StoreOutcome",
+    "StoreReport",
+    "VerificationScp",
+    "VerificationScu",
+    "sop_class_name",
+    "storage_sop_classes",
+]

@@ -1,0 +1,62 @@
+"""What every service class user has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
+from pacs_sdk.core.results import raised
+from pacs_sdk.network import ClientTimeouts, DicomAssociation, Peer, ProposedContext, connect
+from pacs_sdk.network.dimse import Response, Status, StatusCategory, status_category
+
+__all__ = ["ServiceUser", "check_status"]
+
+
+@attrs.frozen
+class ServiceUser:
+    """Base of the service class users: who we are and how long we wait."""
+
+    ae_title: str = "PACS_SCU"
+    """Our own AE title."""
+    timeouts: ClientTimeouts = attrs.field(factory=ClientTimeouts)
+    """How long to wait for what."""
+    logger: Logger = attrs.field(factory=NullLogger)
+    """Where events are recorded."""
+    clock: Clock = attrs.field(factory=SystemClock)
+    """The time."""
+
+    def _connect(self, peer: Peer, contexts: Sequence[ProposedContext]) -> DicomAssociation:
+        """Open an association, or raise what hindered it."""
+        return raised(
+            connect(
+                peer,
+                self.ae_title,
+                contexts,
+                timeouts=self.timeouts,
+                logger=self.logger,
+                clock=self.clock,
+            )
+        )
+
+
+def check_status(response: Response, code: ErrorCode, operation: str) -> None:
+    """Raise ``code`` unless a final response says success or warning.
+
+    Args:
+        response: The final response.
+        code: The error to report.
+        operation: What was asked for, for the message ("C-FIND").
+    """
+    if status_category(response.status) in (StatusCategory.SUCCESS, StatusCategory.WARNING):
+        return
+    if response.status == Status.CANCEL:
+        raise PacsException(ErrorCode.CANCELLED, f"the {operation} was cancelled")
+    comment = f": {response.error_comment}" if response.error_comment else ""
+    raise PacsException(
+        code,
+        f"the peer answered the {operation} with status {response.status:04X}H{comment}",
+        status=response.status,
+    )

@@ -1,0 +1,91 @@
+"""The SOP classes this SDK serves, taken from pydicom's UID dictionary (PS3.6 Table A-1)."""
+
+from __future__ import annotations
+
+import enum
+from functools import cache
+from typing import Final
+
+import attrs
+from pydicom.uid import UID_dictionary
+
+__all__ = [
+    "PATIENT_ROOT_FIND",
+    "PATIENT_ROOT_GET",
+    "STUDY_ROOT_FIND",
+    "STUDY_ROOT_GET",
+    "VERIFICATION",
+    "InformationModel",
+    "SopClass",
+    "sop_class_name",
+    "storage_sop_classes",
+]
+
+VERIFICATION: Final = "1.2.840.10008.1.1"
+PATIENT_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.1.1"
+PATIENT_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.1.3"
+STUDY_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
+STUDY_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
+
+
+class InformationModel(enum.Enum):
+    """A Query/Retrieve information model (PS3.4 C.6): its FIND and GET SOP classes."""
+
+    PATIENT_ROOT = (PATIENT_ROOT_FIND, PATIENT_ROOT_GET)
+    STUDY_ROOT = (STUDY_ROOT_FIND, STUDY_ROOT_GET)
+
+    @property
+    def find(self) -> str:
+        """The C-FIND SOP class."""
+        return self.value[0]
+
+    @property
+    def get(self) -> str:
+        """The C-GET SOP class."""
+        return self.value[1]
+
+
+@attrs.frozen
+class SopClass:
+    """A service-object pair class."""
+
+    uid: str
+    """Its UID."""
+    name: str
+    """Its name in PS3.6."""
+    is_retired: bool
+    """Whether the standard has retired it."""
+
+
+_PREFIXES: Final = ("1.2.840.10008.5.1.4.1.1.", "1.2.840.10008.5.1.4.34.")
+"""Where storage SOP classes of patient objects live; hardcopy and print ones don't."""
+
+_NON_PATIENT_OBJECTS: Final = frozenset(
+    (
+        "1.2.840.10008.5.1.4.1.1.200.1",
+        "1.2.840.10008.5.1.4.1.1.200.3",
+        "1.2.840.10008.5.1.4.1.1.200.7",
+        "1.2.840.10008.5.1.4.1.1.201.1",
+    )
+)
+"""Non-Patient Object Storage (PS3.4 Annex GG): objects of no study, which an archive
+ordered by study has no place for."""
+
+
+@cache
+def storage_sop_classes() -> tuple[SopClass, ...]:
+    """List every storage SOP class of patient objects that pydicom knows, retired ones too."""
+    return tuple(
+        SopClass(uid, name, bool(retired))
+        for uid, (name, kind, _info, retired, _keyword) in UID_dictionary.items()
+        if kind == "SOP Class"
+        and uid.startswith(_PREFIXES)
+        and "Storage" in name
+        and uid not in _NON_PATIENT_OBJECTS
+    )
+
+
+def sop_class_name(uid: str) -> str:
+    """Return a SOP class's name, or the UID where it has none."""
+    row = UID_dictionary.get(uid)
+    return row[0] if row and row[0] else uid

@@ -1,0 +1,126 @@
+"""What holds for every test: no network, settings of hypothesis, foreign programs."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hypothesis
+import pytest
+
+__all__: list[str] = []
+
+# -- hypothesis: the same examples in every CI run, no timing in either -------------------
+
+hypothesis.settings.register_profile("dev", deadline=None, max_examples=60)
+hypothesis.settings.register_profile(
+    "ci", parent=hypothesis.settings.get_profile("dev"), derandomize=True, print_blob=True
+)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2000)
+hypothesis.settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
+)
+
+
+# -- no network: tests talk to this machine only -------------------------------------------
+
+
+class NetworkForbidden(BaseException):
+    """A test reached for another machine.
+
+    Derived from ``BaseException`` so that code which rightly handles ``OSError``, or
+    wrongly handles everything, cannot take it for an answer of the network.
+    """
+
+
+def _is_local(host: str | bytes | None) -> bool:
+    name = host.decode() if isinstance(host, bytes) else host
+    if not name or name in ("localhost", "<broadcast>", socket.gethostname()):
+        return name != "<broadcast>"
+    try:
+        address = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _refuse(target: object) -> NoReturn:
+    raise NetworkForbidden(f"a test must not reach {target!r}; use the loopback interface")
+
+
+def _checked(address: Any) -> None:
+    """Let loopback and Unix socket addresses pass."""
+    if isinstance(address, tuple) and not _is_local(address[0]):
+        _refuse(address)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_network() -> Iterator[None]:
+    """Make every connection to another machine, and every name look-up, fail loudly."""
+    real_connect, real_connect_ex = socket.socket.connect, socket.socket.connect_ex
+    real_getaddrinfo = socket.getaddrinfo
+
+    def connect(self: socket.socket, address: Any) -> None:
+        _checked(address)
+        real_connect(self, address)
+
+    def connect_ex(self: socket.socket, address: Any) -> int:
+        _checked(address)
+        return real_connect_ex(self, address)
+
+    def getaddrinfo(host: str | bytes | None, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(host, str) and host.endswith(".invalid"):  # never exists (RFC 6761 6.4)
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if not _is_local(host):
+            _refuse(host)
+        return real_getaddrinfo(host, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", connect)
+        patch.setattr(socket.socket, "connect_ex", connect_ex)
+        patch.setattr(socket, "getaddrinfo", getaddrinfo)
+        yield
+
+
+# -- interop: foreign programs ---------------------------------------------------------------
+
+
+@functools.cache
+def find_dcmtk_program(name: str) -> Path | None:
+    """Return the path of a DCMTK program, or None where there is none.
+
+    pynetdicom installs scripts of the same names, so each one found is asked who it is.
+    """
+    for folder in os.get_exec_path():
+        found = shutil.which(name, path=folder)
+        if found is None:
+            continue
+        answer = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
+        if "dcmtk" in answer.stdout:
+            return Path(found)
+    return None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose peers are not installed, or fail it where they have to be."""
+    for marker in item.iter_markers("interop"):
+        missing = [name for name in marker.args if find_dcmtk_program(name) is None]
+        if missing:
+            reason = f"DCMTK is not installed: no {', '.join(missing)}"
+            if os.environ.get("PACS_REQUIRE_PEERS") == "1":
+                pytest.fail(reason, pytrace=False)
+            pytest.skip(reason)
+
+
+@pytest.fixture
+def dcmtk(request: pytest.FixtureRequest) -> dict[str, Path]:
+    """Give the paths of the DCMTK programs that the test's ``interop`` marker names."""
+    names = [name for marker in request.node.iter_markers("interop") for name in marker.args]
+    return {name: path for name in names if (path := find_dcmtk_program(name)) is not None}
