@@ -9,13 +9,12 @@ import uuid
 from pathlib import Path
 from typing import Final
 
-import attrs
 from typing_extensions import Buffer
 
 from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
 from pacs_sdk.core.dataset import DatasetLike, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.results import Success, edge, raised
+from pacs_sdk.core.results import edge, raised
 from pacs_sdk.core.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
@@ -25,12 +24,14 @@ from pacs_sdk.core.uids import (
 from pacs_sdk.encoding.deflated import inflate
 from pacs_sdk.encoding.elements import (
     EXPLICIT_LITTLE,
+    LONG_VRS,
+    SHORT_VRS,
     UNDEFINED_LENGTH,
     Encoded,
+    layout_of,
     plain_bytes,
     read_header,
 )
-from pacs_sdk.encoding.header import InstanceHeader
 from pacs_sdk.encoding.instance import HEAD_BYTES, Instance, instance_from_dataset
 from pacs_sdk.encoding.scanner import PIXEL_DATA_GROUP, is_complete, scan_header
 from pacs_sdk.encoding.transfer_syntax import (
@@ -49,12 +50,14 @@ _PREFIX: Final = b"DICM"
 _META_GROUP: Final = 0x0002
 
 _GROUP_LENGTH: Final = 0x00020000
-_SOP_CLASS: Final = 0x00020002
-_SOP_INSTANCE: Final = 0x00020003
+_MEDIA_SOP_CLASS: Final = 0x00020002
+_MEDIA_SOP_INSTANCE: Final = 0x00020003
 _TRANSFER_SYNTAX: Final = 0x00020010
+_SOP_CLASS: Final = 0x00080016
+_SOP_INSTANCE: Final = 0x00080018
 
-_DATASET_SOP_CLASS: Final = 0x00080016
-_DATASET_SOP_INSTANCE: Final = 0x00080018
+_OB_VERSION: Final = struct.pack("<HH2sHI2s", _META_GROUP, 0x0001, b"OB", 0, 2, b"\0\1")
+"""File Meta Information Version: the second bit of two bytes is version 1."""
 
 # -- reading -------------------------------------------------------------------------
 
@@ -112,7 +115,7 @@ def read_source(source: ByteSource, name: str) -> Instance:
     """
     head = plain_bytes(source.head(HEAD_BYTES))
     try:
-        return _instance(source, head, name)
+        return _instance(source, head)
     except PacsException as exc:
         error = exc.error
         if name in error.message:
@@ -120,3 +123,232 @@ def read_source(source: ByteSource, name: str) -> Instance:
         raise PacsException(
             error.code, f"{name}: {error.message}", **{**error.details, "path": name}
         ) from None
+
+
+def _instance(source: ByteSource, head: Encoded) -> Instance:
+    meta, start = _read_meta(head, source.size)
+    encoded = source.slice(start)
+    data = head[start:]
+    if not data:
+        raise PacsException(ErrorCode.TRUNCATED, "no data set follows the File Meta Information")
+    named = _uid_text(meta.get(_TRANSFER_SYNTAX))
+    syntax = known_transfer_syntax(named) if named else _guessed_syntax(data, meta)
+    try:
+        _check_complete(encoded, data, syntax)
+    except PacsException:
+        if meta:
+            raise
+        raise _not_dicom(head) from None
+    if not named and _pixels_are_compressed(encoded, syntax):
+        raise PacsException(
+            ErrorCode.MISSING_TRANSFER_SYNTAX,
+            "the Pixel Data is compressed and no transfer syntax says how",
+        )
+    sop_class, sop_instance = _identifiers(meta, encoded, syntax)
+    return Instance(sop_class, sop_instance, syntax.uid, encoded)
+
+
+def _read_meta(head: Encoded, size: int) -> tuple[dict[int, bytes], int]:
+    """Read the File Meta Information (PS3.10 7.1), Explicit VR Little Endian always.
+
+    The elements decide where it ends, not (0002,0000), which many writers get wrong; it
+    is believed only where it agrees, as a deflated data set may begin like an element.
+
+    Returns:
+        The value bytes by tag, nothing where there is no meta; and where the data set
+        begins.
+    """
+    if bytes(head[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4]) == _PREFIX:
+        start = _PREAMBLE_BYTES + 4
+    elif bytes(head[:4]) == _PREFIX:
+        start = 4
+    else:
+        start = 0
+    meta: dict[int, bytes] = {}
+    pos, announced_end = start, -1
+    while pos != announced_end and len(head) - pos >= 8:
+        tag, _, length, value = read_header(head, pos, EXPLICIT_LITTLE)
+        if tag >> 16 != _META_GROUP:
+            break
+        if length > len(head) - value:
+            raise _meta_cut(length, len(head), size)
+        meta[tag] = bytes(head[value : value + length])
+        pos = value + length
+        if tag == _GROUP_LENGTH and length == 4:
+            announced_end = pos + struct.unpack("<I", meta[tag])[0]
+    if announced_end > size and pos > size - 8:
+        raise _meta_cut(announced_end - start, len(head), size)
+    return meta, pos
+
+
+def _meta_cut(length: int, known: int, size: int) -> PacsException:
+    if known < size:
+        return PacsException(
+            ErrorCode.INVALID_FILE_META,
+            f"the File Meta Information is longer than {HEAD_BYTES} bytes, the most that is read",
+            limit=HEAD_BYTES,
+        )
+    return PacsException(
+        ErrorCode.TRUNCATED,
+        f"the file ends at byte {size}, inside the File Meta Information, "
+        f"which announces {length} bytes more than that",
+        size=size,
+    )
+
+
+def _guessed_syntax(data: Encoded, meta: dict[int, bytes]) -> TransferSyntax:
+    """Tell a native data set's syntax from its first element, in group 0008."""
+    first, letters = bytes(data[:2]), bytes(data[4:6])
+    explicit = letters in SHORT_VRS or letters in LONG_VRS
+    if first == b"\x08\x00":
+        return EXPLICIT_VR_LITTLE_ENDIAN if explicit else IMPLICIT_VR_LITTLE_ENDIAN
+    if first == b"\x00\x08" and explicit:
+        return EXPLICIT_VR_BIG_ENDIAN
+    if meta:
+        raise PacsException(
+            ErrorCode.MISSING_TRANSFER_SYNTAX,
+            "the File Meta Information names no transfer syntax, and the data set shows none",
+        )
+    raise _not_dicom(data)
+
+
+def _not_dicom(head: Encoded) -> PacsException:
+    if not head:
+        return PacsException(ErrorCode.NOT_DICOM, "it is empty")
+    return PacsException(
+        ErrorCode.NOT_DICOM,
+        "it is not DICOM: neither DICM after 128 bytes nor a data set, "
+        f"but {bytes(head[:8])!r} at its beginning",
+    )
+
+
+def _check_complete(encoded: ByteSource, head: Encoded, syntax: TransferSyntax) -> None:
+    """Raise ``TRUNCATED`` if the data set doesn't reach its end; only headers are looked at."""
+    if syntax.deflated:
+        data = inflate(encoded.view())
+        is_complete(data, len(data), syntax)
+    elif not is_complete(head, encoded.size, syntax):
+        is_complete(encoded.view(), encoded.size, syntax)
+
+
+def _pixels_are_compressed(encoded: ByteSource, syntax: TransferSyntax) -> bool:
+    view = encoded.view()
+    stop = raised(scan_header(view, syntax, ())).stop_offset
+    layout = layout_of(view, syntax)
+    if stop >= len(view):
+        return False
+    tag, _, length, _ = read_header(view, stop, layout)
+    return tag >> 16 == PIXEL_DATA_GROUP and length == UNDEFINED_LENGTH
+
+
+def _identifiers(
+    meta: dict[int, bytes], encoded: ByteSource, syntax: TransferSyntax
+) -> tuple[str, str]:
+    """Take SOP Class and SOP Instance UID from the meta, or else from the data set."""
+    sop_class = _uid_text(meta.get(_MEDIA_SOP_CLASS))
+    sop_instance = _uid_text(meta.get(_MEDIA_SOP_INSTANCE))
+    if not (is_valid_uid(sop_class) and is_valid_uid(sop_instance)):
+        header = raised(scan_header(encoded.view(), syntax, (_SOP_CLASS, _SOP_INSTANCE)))
+        sop_class = header.text(_SOP_CLASS) or sop_class
+        sop_instance = header.text(_SOP_INSTANCE) or sop_instance
+    return (
+        checked_uid(sop_class, "SOP Class UID"),
+        checked_uid(sop_instance, "SOP Instance UID"),
+    )
+
+
+def _uid_text(value: bytes | None) -> str:
+    return (value or b"").decode("latin-1").strip(" \0")
+
+
+# -- writing -------------------------------------------------------------------------
+
+
+def part10_header(
+    sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source_ae_title: str = ""
+) -> bytes:
+    """Make what stands before a data set in a file (PS3.10 7.1).
+
+    Args:
+        sop_class_uid: Media Storage SOP Class UID.
+        sop_instance_uid: Media Storage SOP Instance UID.
+        transfer_syntax_uid: How the data set is encoded.
+        source_ae_title: The AE that sent it, if one did; cut to 16 characters.
+
+    Returns:
+        128 zero bytes, ``DICM``, and the File Meta Information.
+
+    Raises:
+        PacsException: ``INVALID_UID`` or ``MISSING_REQUIRED_VALUE``.
+    """
+    uids = (
+        (0x0002, checked_uid(sop_class_uid, "SOP Class UID")),
+        (0x0003, checked_uid(sop_instance_uid, "SOP Instance UID")),
+        (0x0010, checked_uid(transfer_syntax_uid, "transfer syntax UID")),
+        (0x0012, IMPLEMENTATION_CLASS_UID),
+    )
+    elements = [_OB_VERSION, *(_meta_element(number, b"UI", text, b"\0") for number, text in uids)]
+    elements.append(_meta_element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, b" "))
+    if source_ae_title.strip():
+        elements.append(_meta_element(0x0016, b"AE", source_ae_title.strip()[:16], b" "))
+    meta = b"".join(elements)
+    group_length = struct.pack("<HH2sHI", _META_GROUP, 0x0000, b"UL", 4, len(meta))
+    return bytes(_PREAMBLE_BYTES) + _PREFIX + group_length + meta
+
+
+def _meta_element(number: int, vr: bytes, text: str, padding: bytes) -> bytes:
+    value = text.encode("ascii", errors="replace")
+    value += padding * (len(value) % 2)
+    return struct.pack("<HH2sH", _META_GROUP, number, vr, len(value)) + value
+
+
+@edge({OSError: ErrorCode.FILE_WRITE_FAILED})
+def write_file(
+    source: Instance | DatasetLike, path: str | os.PathLike[str], *, source_ae_title: str = ""
+) -> Path:
+    """Write a DICOM file; it appears complete or not at all.
+
+    The bytes go to a temporary file beside it, which is synced to the disk and then
+    takes its place.
+
+    Args:
+        source: An instance, whose data set is written byte for byte as it is; or a data
+            set, which is encoded in the transfer syntax of its file meta, or as it was
+            read, or as Explicit VR Little Endian.
+        path: Where to; an existing file is replaced.
+        source_ae_title: The AE it was received from, for the file meta.
+
+    Returns:
+        ``Success`` with the path, or ``Failure`` with ``FILE_WRITE_FAILED``,
+        ``ENCODE_FAILED``, ``MISSING_REQUIRED_VALUE``, ``INVALID_UID``, or what reading
+        the instance gives.
+    """
+    if isinstance(source, Instance):
+        instance = source
+    else:
+        dataset = as_dataset(source)
+        instance = raised(instance_from_dataset(dataset, syntax_of(dataset.pydicom)))
+    header = part10_header(
+        instance.sop_class_uid,
+        instance.sop_instance_uid,
+        instance.transfer_syntax_uid,
+        source_ae_title,
+    )
+    place = Path(path)
+    _write_atomically(place, (header, instance.encoded.view()))
+    return place
+
+
+def _write_atomically(place: Path, parts: tuple[Buffer, ...]) -> None:
+    temporary = place.with_name(f".{place.name[:64]}.{uuid.uuid4().hex}.part")
+    try:
+        with temporary.open("xb") as file:
+            for part in parts:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(place)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise

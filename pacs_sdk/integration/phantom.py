@@ -59,6 +59,46 @@ _SPHERES: Final = (
 """Name, value, centre (column, row, slice) and radius as parts of half the field of view."""
 
 
+_MAX_EXTENT: Final = 8192
+"""The most rows or columns; far above any CT, and a slice still fits in memory easily."""
+_MAX_SLICES: Final = 3000
+"""The rod's value has to fit in 16 bits in the last slice."""
+
+_EMPTY: Final = (
+    "AccessionNumber",
+    "AcquisitionNumber",
+    "KVP",
+    "Manufacturer",
+    "PatientBirthDate",
+    "PatientSex",
+    "PositionReferenceIndicator",
+    "ReferringPhysicianName",
+    "StudyID",
+)
+"""Type 2 attributes that have nothing to say here."""
+
+_FIXED: Final[dict[str, object]] = {
+    "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
+    "SOPClassUID": _CT_IMAGE_STORAGE,
+    "StudyDate": "20240229",
+    "StudyTime": "120000",
+    "Modality": "CT",
+    "StudyDescription": "Phantom",
+    "SeriesDescription": "Known Hounsfield values",
+    "PatientName": "Phantom^Made By Software",
+    "PatientID": "PHANTOM",
+    "PatientPosition": "HFS",
+    "SeriesNumber": 1,
+    "SamplesPerPixel": 1,
+    "PhotometricInterpretation": "MONOCHROME2",
+    "BitsAllocated": 16,
+    "BitsStored": 16,
+    "HighBit": 15,
+    "PixelRepresentation": 1,
+    "RescaleType": "HU",
+}
+
+
 @attrs.frozen
 class PhantomSpec:
     """What a phantom should be like."""
@@ -146,20 +186,167 @@ def make_phantom(spec: PhantomSpec | None = None) -> Phantom:
         geometry that can't be, or a rescaling that can't represent the values exactly.
     """
     spec = spec or PhantomSpec()
-    _check_grid(spec)
+    _check(spec)
     geometry = _geometry_of(spec)
-    common, series_uid = _common_dataset(spec, geometry)
-    uids = tuple(
-        _uid(spec, f"instance {index}") or f"{series_uid}.{index + 1}"
-        for index in range(spec.slices)
-    )
+    common = _common_dataset(spec, geometry)
+    uids = tuple(f"{common.SeriesInstanceUID}.{number + 1}" for number in range(spec.slices))
     numbers = list(range(1, spec.slices + 1))
     if spec.shuffle_seed is not None:
         random.Random(spec.shuffle_seed).shuffle(numbers)  # noqa: S311  # an order, no secret
-    instances = [
-        _instance(common, spec, uids[index], numbers[index], geometry.point_of((0, 0, index)), plane)
-        for index, plane in enumerate(_planes(geometry))
+    images: dict[int, Instance] = {}
+    for index, plane in enumerate(_planes(geometry)):
+        common.SOPInstanceUID = uids[index]
+        common.InstanceNumber = numbers[index]
+        common.ImagePositionPatient = _decimals(geometry.point_of((0, 0, index)))
+        images[numbers[index]] = _instance(common, _stored(plane, spec))
+    ordered = tuple(images[number] for number in sorted(images))
+    return Phantom(spec, ordered, PhantomTruth(geometry, _landmarks(geometry), uids))
+
+
+# -- geometry ---------------------------------------------------------------------------
+
+
+def _refuse(words: str) -> PacsException:
+    return PacsException(ErrorCode.INVALID_ARGUMENT, f"the phantom {words}")
+
+
+def _check(spec: PhantomSpec) -> None:
+    sizes = (spec.slices, spec.rows, spec.columns)
+    if min(sizes) < 1 or max(spec.rows, spec.columns) > _MAX_EXTENT or spec.slices > _MAX_SLICES:
+        raise _refuse(
+            f"cannot have {spec.slices} slices of {spec.rows} × {spec.columns}: "
+            f"1 to {_MAX_SLICES} slices of 1 to {_MAX_EXTENT} rows and columns are possible"
+        )
+    if min(*spec.pixel_spacing, spec.slice_spacing) <= 0:
+        raise _refuse("needs spacings above 0 mm")
+    defect = axes_defect_of(spec.orientation)
+    if defect:
+        raise _refuse(f"cannot be oriented so: the direction cosines {defect}")
+    highest = max(_ROD_HU[0] + _ROD_HU[1] * (spec.slices - 1), *(hu for _, hu, _, _ in _SPHERES))
+    for hounsfield in (_AIR_HU, highest):
+        stored = (hounsfield - spec.rescale_intercept) / spec.rescale_slope
+        if not -0x8000 <= stored <= 0x7FFF:
+            raise _refuse(f"has values up to {hounsfield} HU, which need more than 16 bits")
+    per_unit = (1 / spec.rescale_slope, spec.rescale_intercept / spec.rescale_slope)
+    if not all(number.is_integer() for number in per_unit):
+        raise _refuse("needs a rescale slope and intercept that give whole Hounsfield units exactly")
+
+
+def _geometry_of(spec: PhantomSpec) -> VolumeGeometry:
+    between_rows, between_columns = spec.pixel_spacing
+    return VolumeGeometry(
+        size=(spec.columns, spec.rows, spec.slices),
+        origin=spec.origin,
+        spacing=(between_columns, between_rows, spec.slice_spacing),
+        direction=tuple(axes_of(spec.orientation).ravel().tolist()),
+    )
+
+
+def _half_field(geometry: VolumeGeometry) -> NDArray[np.float64]:
+    """Half of the field of view in mm: along a row, along a column, along the slices."""
+    return np.asarray(geometry.size) * np.asarray(geometry.spacing) / 2
+
+
+def _centred(geometry: VolumeGeometry, axis: int) -> _Plane:
+    """Positions of the voxels along one axis in mm, 0 in the middle of the volume."""
+    count = geometry.size[axis]
+    return (np.arange(count) - (count - 1) / 2) * geometry.spacing[axis]
+
+
+def _voxel_of(geometry: VolumeGeometry, parts: tuple[float, float, float]) -> tuple[int, int, int]:
+    """Return the voxel nearest to a place given as parts of half the field of view."""
+    column, row, plane = (
+        min(max(round((1 + part) / 2 * count - 0.5), 0), count - 1)
+        for part, count in zip(parts, geometry.size, strict=True)
+    )
+    return column, row, plane
+
+
+def _landmarks(geometry: VolumeGeometry) -> tuple[Landmark, ...]:
+    voxels = {name: (_voxel_of(geometry, centre), value) for name, value, centre, _ in _SPHERES}
+    voxels["air"] = ((0, geometry.size[1] - 1, 0), _AIR_HU)
+    return tuple(
+        Landmark(name, voxel, geometry.point_of(voxel), value)
+        for name, (voxel, value) in voxels.items()
+    )
+
+
+# -- values -----------------------------------------------------------------------------
+
+
+def _planes(geometry: VolumeGeometry) -> Iterator[_Plane]:
+    """Yield the true values of each slice, (rows, columns), whole Hounsfield units."""
+    across, down, along = (_centred(geometry, axis) for axis in range(3))
+    half_x, half_y, half_z = _half_field(geometry)
+    x, y = across[np.newaxis, :], down[:, np.newaxis]
+    in_plane = np.sqrt((x / (_BODY[0] * half_x)) ** 2 + (y / (_BODY[1] * half_y)) ** 2)
+    ring = (in_plane >= _BONE[0]) & (in_plane < _BONE[1])
+    rise = np.linspace(*_BONE_HU, len(down)).round()[:, np.newaxis]
+    radius = min(half_x, half_y)
+    rod = np.hypot(x - _ROD[0] * half_x, y - _ROD[1] * half_y) < _ROD[2] * radius
+    spheres = [
+        (_voxel_of(geometry, centre), value, part * radius) for _, value, centre, part in _SPHERES
     ]
-    if spec.shuffle_seed is not None:
-        instances = [instance for _, instance in sorted(zip(numbers, instances, strict=True))]
-    return Phantom(spec, tuple(instances), PhantomTruth(geometry, _landmarks(geometry), uids))
+    for index, z in enumerate(along):
+        within = 1 - (z / (_BODY[2] * half_z)) ** 2
+        plane = np.where(in_plane**2 < within, float(_BODY_HU), float(_AIR_HU))
+        np.copyto(plane, rise, where=ring)
+        plane[rod] = _ROD_HU[0] + _ROD_HU[1] * index
+        for (column, row, centre), value, reach in spheres:
+            left = reach**2 - (z - along[centre]) ** 2
+            if left > 0:
+                plane[(x - across[column]) ** 2 + (y - down[row]) ** 2 < left] = value
+        yield plane
+
+
+def _stored(plane: _Plane, spec: PhantomSpec) -> bytes:
+    stored = (plane - spec.rescale_intercept) / spec.rescale_slope
+    return stored.astype("<i2").tobytes()
+
+
+# -- instances --------------------------------------------------------------------------
+
+
+def _decimals(numbers: tuple[float, ...]) -> list[str]:
+    """Write numbers as DS, at most 16 characters each (PS3.5 6.2)."""
+    return [format_number_as_ds(float(number)) for number in numbers]
+
+
+def _uid(spec: PhantomSpec, name: str) -> str:
+    if spec.uid_seed is None:
+        return new_uid()
+    return f"2.25.{uuid.uuid5(_UID_NAMESPACE, f'{spec.uid_seed}/{name}').int}"
+
+
+def _common_dataset(spec: PhantomSpec, geometry: VolumeGeometry) -> pydicom.Dataset:
+    """Make what all slices share: the modules of CT Image Storage (PS3.3 A.3)."""
+    dataset = pydicom.Dataset()
+    values = dict.fromkeys(_EMPTY, "") | _FIXED | {
+        "StudyInstanceUID": _uid(spec, "study"),
+        "SeriesInstanceUID": _uid(spec, "series"),
+        "FrameOfReferenceUID": _uid(spec, "frame of reference"),
+        "ImageOrientationPatient": _decimals(spec.orientation),
+        "PixelSpacing": _decimals(spec.pixel_spacing),
+        "SliceThickness": _decimals((spec.slice_spacing,)),
+        "SpacingBetweenSlices": _decimals((spec.slice_spacing,)),
+        "Rows": geometry.size[1],
+        "Columns": geometry.size[0],
+        "RescaleSlope": _decimals((spec.rescale_slope,)),
+        "RescaleIntercept": _decimals((spec.rescale_intercept,)),
+    }
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def _instance(dataset: pydicom.Dataset, pixels: bytes) -> Instance:
+    """Encode a slice. Pixel Data is the last element, so its bytes just follow."""
+    header = raised(encode_dataset(dataset, EXPLICIT_VR_LITTLE_ENDIAN))
+    padded = pixels + b"\0" * (len(pixels) % 2)
+    pixel_header = _PIXEL_DATA_HEADER.pack(0x7FE0, 0x0010, b"OW", 0, len(padded))
+    return Instance(
+        _CT_IMAGE_STORAGE,
+        str(dataset.SOPInstanceUID),
+        EXPLICIT_VR_LITTLE_ENDIAN.uid,
+        MemoryBytes(b"".join((header, pixel_header, padded))),
+    )

@@ -225,6 +225,7 @@ class AssociationEngine:
         self._output: list[bytes] = []
         self._events: list[EngineEvent] = []
         self._protocol_error = ""
+        self._protocol_error_reason = AbortReason.INVALID_PDU_PARAMETER_VALUE
         self._event = Event.EVT1
         self._pdu: Pdu | None = None
         self._expect = _Expect.PDU_HEADER
@@ -381,6 +382,7 @@ class AssociationEngine:
                 view = self._consume(view)
             except PacsException as exc:
                 self._protocol_error = exc.error.message
+                self._protocol_error_reason = _reason_of(exc)
                 self._pdu = None
                 self._trigger(Event.EVT19)
                 self._pending.clear()
@@ -435,7 +437,11 @@ class AssociationEngine:
                 self._expect = _Expect.IGNORED_DATA
             return
         if pdu_type not in _EVENT_OF_PDU:
-            raise PacsException(ErrorCode.INVALID_PDU, f"{pdu_type:02X}H is no PDU type")
+            raise PacsException(
+                ErrorCode.INVALID_PDU,
+                f"{pdu_type:02X}H is no PDU type",
+                abort_reason=int(AbortReason.UNRECOGNIZED_PDU),
+            )
         if length > MAX_ASSOCIATE_PDU_LENGTH:
             raise PacsException(
                 ErrorCode.INVALID_PDU,
@@ -702,7 +708,7 @@ class AssociationEngine:
 
     def _abort_reason(self) -> AbortReason:
         if self._protocol_error:
-            return AbortReason.INVALID_PDU_PARAMETER_VALUE
+            return self._protocol_error_reason
         return AbortReason.UNEXPECTED_PDU
 
     def _indicate_own_abort(self) -> None:
@@ -719,6 +725,12 @@ class AssociationEngine:
         if not isinstance(pdu, kind):
             raise PacsException(ErrorCode.PROTOCOL_MISUSE, f"expected {kind.__name__}, got {pdu!r}")
         return pdu
+
+
+def _reason_of(exc: PacsException) -> AbortReason:
+    """Tell the A-ABORT reason of a decoding error."""
+    reason = exc.error.details.get("abort_reason")
+    return AbortReason(reason) if reason else AbortReason.INVALID_PDU_PARAMETER_VALUE
 
 
 _ACTIONS: Final[dict[Action, Callable[[AssociationEngine], State | None]]] = {

@@ -174,16 +174,14 @@ def _answer(
 def _answered_roles(
     request: AAssociateRQ, supported: Mapping[str, SupportedContext]
 ) -> tuple[RoleSelection, ...]:
-    answered = []
+    answered = {}  # one a SOP class, however often a peer repeats itself
     for role in request.user_information.role_selections:
         ours = supported.get(role.sop_class_uid)
         if ours is not None:
-            answered.append(
-                RoleSelection(
-                    role.sop_class_uid, scu=role.scu and ours.as_scp, scp=role.scp and ours.as_scu
-                )
+            answered[role.sop_class_uid] = RoleSelection(
+                role.sop_class_uid, scu=role.scu and ours.as_scp, scp=role.scp and ours.as_scu
             )
-    return tuple(answered)
+    return tuple(answered.values())
 
 
 def _roles(user_information: UserInformation) -> dict[str, RoleSelection]:

@@ -166,12 +166,13 @@ def _read_or_refused(data: bytes) -> Pdu | None:
     try:
         return decode_pdu(data)
     except PacsException as exc:
-        assert exc.error.code is ErrorCode.INVALID_PDU
-        assert {"item", "offset", "abort_reason"} <= exc.error.details.keys()
-        offset = exc.error.details["offset"]
-        assert isinstance(offset, int)
-        assert 0 <= offset <= max(len(data), 2)
-        return None
+        error = exc.error
+    assert error.code is ErrorCode.INVALID_PDU
+    assert {"item", "offset", "abort_reason"} <= error.details.keys()
+    offset = error.details["offset"]
+    assert isinstance(offset, int)
+    assert 0 <= offset <= max(len(data), 2)
+    return None
 
 
 def _with_length(kind: int, body: bytes) -> bytes:

@@ -1,0 +1,48 @@
+"""Bytes to data sets and back: transfer syntaxes, headers, files, pixels."""
+
+from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
+from pacs_sdk.encoding.instance import Instance, instance_from_dataset
+from pacs_sdk.encoding.part10 import (
+    part10_header,
+    read_bytes,
+    read_file,
+    read_source,
+    write_file,
+)
+from pacs_sdk.encoding.pixels import ImageSource, decode_frames
+from pacs_sdk.encoding.reader import decode_dataset
+from pacs_sdk.encoding.scanner import scan_header
+from pacs_sdk.encoding.transfer_syntax import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    TransferSyntax,
+    all_transfer_syntaxes,
+    transfer_syntax,
+)
+from pacs_sdk.encoding.writer import encode_dataset
+
+__all__ = [
+    "DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN",
+    "EXPLICIT_VR_BIG_ENDIAN",
+    "EXPLICIT_VR_LITTLE_ENDIAN",
+    "IMPLICIT_VR_LITTLE_ENDIAN",
+    "INDEX_TAGS",
+    "ImageSource",
+    "Instance",
+    "InstanceHeader",
+    "TransferSyntax",
+    "all_transfer_syntaxes",
+    "decode_dataset",
+    "decode_frames",
+    "encode_dataset",
+    "instance_from_dataset",
+    "part10_header",
+    "read_bytes",
+    "read_file",
+    "read_source",
+    "scan_header",
+    "transfer_syntax",
+    "write_file",
+]
