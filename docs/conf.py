@@ -32,7 +32,10 @@ exclude_patterns = ["_build", "_ext"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
 myst_heading_anchors = 3
-myst_substitutions = {"error_table": generated_tables.error_table()}
+myst_substitutions = {
+    "error_table": generated_tables.error_table(),
+    "state_table": generated_tables.state_table(),
+}
 
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 from sphinx.pycode import ModuleAnalyzer
+from sphinx.util import logging
 
 import pacs_sdk
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from sphinx.environment import BuildEnvironment
 
 __all__ = ["rejoin_at_colon", "resolve_by_short_name", "tidy_signature", "write_pages"]
+
+_logger = logging.getLogger(__name__)
 
 EXTRA_MODULES = (
     "pacs_sdk.integration.config",
@@ -154,7 +157,8 @@ def _text_below(export: Export) -> list[str]:
         documented = ModuleAnalyzer.for_module(name).find_attr_docs()
         if ("", export.name) in documented:
             return documented["", export.name]
-    raise LookupError(f"{export.package}.{export.name} has no text below it that describes it")
+    _logger.warning("%s.%s has no text below it that describes it", export.package, export.name)
+    return []
 
 
 def tidy_signature(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pacs_sdk.core import ErrorCategory, ErrorCode
+from pacs_sdk.network.state_table import TABLE, Action, Event, State
 
-__all__ = ["error_table"]
+__all__ = ["error_table", "state_table"]
 
 
 def error_table() -> str:
@@ -27,3 +28,28 @@ def _block(category: ErrorCategory) -> Iterator[str]:
                 f"| {code.http_status} | {code.meaning} |"
             )
     yield ""
+
+
+def state_table() -> str:
+    """Return PS3.8 Table 9-10 as the engine has it, with its rows, columns and cells named."""
+    columns = "|".join(f" Sta{state.value} " for state in State)
+    lines = [f"| |{columns}|", "|---" * (len(State) + 1) + "|"]
+    for event in Event:
+        cells = "|".join(_cell(state, event) for state in State)
+        lines.append(f"| Evt{event.value} |{cells}|")
+    return "\n".join(
+        (
+            *lines,
+            "\n**Events**\n",
+            *(f"{event.value}. {event.meaning}" for event in Event),
+            "\n**States**\n",
+            *(f"{state.value}. {state.meaning}" for state in State),
+            "\n**Actions**\n",
+            *(f"- {action.code}: {action.description}" for action in Action),
+        )
+    )
+
+
+def _cell(state: State, event: Event) -> str:
+    found = TABLE.get((state, event))
+    return f" {found.action.code} " if found else " "

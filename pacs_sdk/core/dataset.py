@@ -8,6 +8,7 @@ from typing import Any, Self, TypeAlias
 
 import pydicom
 from pydicom.dataelem import DataElement
+from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as PydicomSequence
 
@@ -19,6 +20,7 @@ from pacs_sdk.core.vr import VR
 __all__ = ["DatasetLike", "DicomDataset", "as_dataset"]
 
 _VALUE_ERRORS = {
+    BytesLengthException: ErrorCode.VALUE_CONVERSION_FAILED,
     TypeError: ErrorCode.VALUE_CONVERSION_FAILED,
     ValueError: ErrorCode.VALUE_CONVERSION_FAILED,
     OverflowError: ErrorCode.VALUE_CONVERSION_FAILED,
@@ -193,12 +195,18 @@ class DicomDataset:
         """Yield one row of text an element: tag, VR, keyword, value.
 
         Items of sequences follow their sequence, the tag indented by ``depth``; long
-        values are cut, binary ones give their length.
+        values are cut, binary ones give their length. A value that doesn't fit its VR is
+        named as unreadable.
         """
         indent = "  " * depth
         for tag in self:
-            element = self._dataset[int(tag)]
             name = tag.keyword or ("Private" if tag.is_private else "Unknown")
+            try:
+                element = self._dataset[int(tag)]
+            except tuple(_VALUE_ERRORS) as exc:
+                vr = self._dataset.get_item(int(tag)).VR or tag.dictionary_vr
+                yield f"{indent}{tag}", vr, name, _cut(f"unreadable: {exc}")
+                continue
             yield f"{indent}{tag}", str(element.VR), name, _summary(element)
             if element.VR == VR.SQ:
                 for item in element.value:
@@ -272,5 +280,8 @@ def _summary(element: DataElement) -> str:
         return f"{len(value)} item{'' if len(value) == 1 else 's'}"
     if isinstance(value, bytes | bytearray):
         return f"{len(value)} bytes"
-    text = "\\".join(str(one) for one in _values_of(element))
+    return _cut("\\".join(str(one) for one in _values_of(element)))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"

@@ -20,13 +20,14 @@ __all__ = ["Failure", "PacsResult", "Result", "Success", "edge", "raised"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_ExceptionT = TypeVar("_ExceptionT", bound=Exception)
 
 PacsResult: TypeAlias = Result[_T, PacsError]
 """``Result[T, PacsError]``: what public functions return."""
 
 
 def edge(
-    translate: Mapping[type[Exception], ErrorCode] | None = None,
+    translate: Mapping[type[_ExceptionT], ErrorCode] | None = None,
 ) -> Callable[[Callable[_P, _T]], Callable[_P, Result[_T, PacsError]]]:
     """Make a function that raises into one that returns a ``Result``.
 

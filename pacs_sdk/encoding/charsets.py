@@ -38,9 +38,7 @@ def python_encodings(specific_character_set: bytes) -> tuple[str, ...]:
         At least one encoding. An unknown term stands for Latin-1; common misspellings
         (``ISO-IR 100``, ``ISO_2022_IR_87``) are understood.
     """
-    terms = [
-        term.strip(" \0") for term in specific_character_set.decode("latin-1").split("\\")
-    ]
+    terms = [term.strip(" \0") for term in specific_character_set.decode("latin-1").split("\\")]
     if terms[0] in STAND_ALONE_ENCODINGS:
         return (python_encoding[terms[0]],)
     extensions = [term for term in terms[1:] if term not in STAND_ALONE_ENCODINGS]

@@ -59,6 +59,9 @@ MAX_NESTING: Final = 64
 """How deep sequences may lie in one another. Structured reports reach about a dozen levels;
 a hostile file could nest until the interpreter's stack ends."""
 
+_WORTH_A_COPY: Final = 64 * 1024
+"""Bytes that are copied in a microsecond or two."""
+
 SHORT_VRS: Final = frozenset(vr.encode() for vr in VR if not vr.has_long_length)
 LONG_VRS: Final = frozenset(vr.encode() for vr in VR if vr.has_long_length)
 
@@ -96,14 +99,18 @@ EXPLICIT_BIG: Final = Layout(explicit=True, little=False)
 
 
 def plain_bytes(data: Buffer) -> Encoded:
-    """Return the buffer as ``bytes`` where that copies nothing, else as a view of bytes."""
+    """Return the buffer as ``bytes`` where that costs little, else as a view of bytes.
+
+    Values are cut out of ``bytes`` twice as fast as out of a view, so a small buffer is
+    worth its copy.
+    """
     if isinstance(data, bytes):
         return data
     view = data if isinstance(data, memoryview) else memoryview(data)
     whole = view.obj
-    if type(whole) is bytes and len(whole) == view.nbytes:
+    if type(whole) is bytes and len(whole) == view.nbytes and view.c_contiguous:
         return whole
-    return view.cast("B")
+    return bytes(view) if view.nbytes <= _WORTH_A_COPY else view.cast("B")
 
 
 def layout_of(data: Encoded, syntax: TransferSyntax) -> Layout:

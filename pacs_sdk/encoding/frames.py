@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import numpy as np
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.pixels import get_decoder
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
+from pacs_sdk.encoding.elements import IMPLICIT_LITTLE
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
 __all__ = ["MAX_DECODED_BYTES", "frames_of_dataset"]
@@ -21,19 +23,17 @@ MAX_DECODED_BYTES: Final = 1 << 34
 """The largest array that is made, 16 GiB: beyond any single object in practice, and
 attributes of a few bytes could otherwise ask for exabytes."""
 
-_DECODER_ERRORS: Final = dict.fromkeys(
-    (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        MemoryError,
-        NotImplementedError,
-        OSError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ),
-    ErrorCode.PIXEL_DATA_FAILED,
+_DECODER_ERRORS: Final = (
+    ArithmeticError,
+    AttributeError,
+    BytesLengthException,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
 )
 """What pydicom's decoders and the libraries behind them raise for data they can't decode."""
 
@@ -77,7 +77,7 @@ class _Layout:
         return self.frames * self.rows * self.columns * self.samples
 
 
-@edge(_DECODER_ERRORS)
+@edge(dict.fromkeys(_DECODER_ERRORS, ErrorCode.PIXEL_DATA_FAILED))
 def frames_of_dataset(
     dataset: DicomDataset, syntax: TransferSyntax, *, raw: bool = False
 ) -> np.ndarray:
@@ -177,9 +177,28 @@ def _through_pydicom(
     dataset: Dataset, layout: _Layout, syntax: TransferSyntax, raw: bool
 ) -> np.ndarray:
     """Decode with whichever of pydicom's decoders is there."""
-    decoder = get_decoder(UID(syntax.uid))
-    array, _ = decoder.as_array(dataset, raw=raw)
-    return array.reshape(layout.shape)
+    try:
+        decoder = get_decoder(UID(syntax.uid))
+        if syntax.encapsulated:
+            _check_fragments(dataset[layout.keyword].value, layout)
+        array, _ = decoder.as_array(dataset, raw=raw)
+        return array.reshape(layout.shape)
+    except _DECODER_ERRORS as exc:
+        words = " ".join(str(exc).split())  # theirs run over several lines
+        raise _failed(f"its {syntax.name} pixels cannot be decoded: {words}") from None
+
+
+def _check_fragments(encapsulated: bytes, layout: _Layout) -> None:
+    """Refuse fewer fragments than frames (PS3.5 A.4), before memory for the frames is taken."""
+    unpack = IMPLICIT_LITTLE.unpack_implicit
+    fragments, pos = -1, 0  # the first item is the Basic Offset Table
+    while pos + 8 <= len(encapsulated):
+        fragments += 1
+        pos += 8 + unpack(encapsulated, pos)[2]
+    if fragments < layout.frames:
+        raise _failed(
+            f"the Pixel Data has {max(fragments, 0)} fragments for {layout.frames} frames"
+        )
 
 
 def _failed(reason: str) -> PacsException:

@@ -8,18 +8,21 @@ from typing import Final
 
 import attrs
 import numpy as np
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import FileMetaDataset
+from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
 from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
-from pacs_sdk.core.errors import ErrorCode
-from pacs_sdk.core.results import Failure, PacsResult, edge, raised
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.results import edge, raised
 from pacs_sdk.core.uids import checked_uid
 from pacs_sdk.encoding.frames import frames_of_dataset
 from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
 from pacs_sdk.encoding.reader import decode_dataset
-from pacs_sdk.encoding.scanner import scan_header
+from pacs_sdk.encoding.scanner import scanned
 from pacs_sdk.encoding.transfer_syntax import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     TransferSyntax,
@@ -32,6 +35,9 @@ __all__ = ["HEAD_BYTES", "Instance", "instance_from_dataset"]
 HEAD_BYTES: Final = 64 * 1024
 """How much of a data set is read for its header. Nearly every header ends before; where one
 doesn't, the whole is scanned, memory-mapped if it is large."""
+
+_META_TAGS: Final = (BaseTag(0x00020002), BaseTag(0x00020003), BaseTag(0x00020010))
+"""Media Storage SOP Class UID, Media Storage SOP Instance UID, Transfer Syntax UID."""
 
 _READ_ERRORS: Final = {
     FileNotFoundError: ErrorCode.FILE_NOT_FOUND,
@@ -79,13 +85,15 @@ class Instance:
             ``FILE_NOT_FOUND`` or ``FILE_READ_FAILED``.
         """
         syntax = self.syntax
-        if syntax.deflated or self.size <= HEAD_BYTES:
-            return raised(scan_header(self.encoded.view(), syntax, tags))
-        scanned = scan_header(self.encoded.head(HEAD_BYTES), syntax, tags)
-        match scanned:
-            case Failure(error) if error.code is ErrorCode.TRUNCATED:
-                return raised(scan_header(self.encoded.view(), syntax, tags))
-        return raised(scanned)
+        encoded = self.encoded
+        if syntax.deflated or encoded.size <= HEAD_BYTES:
+            return scanned(encoded.view(), syntax, tags)
+        try:
+            return scanned(encoded.head(HEAD_BYTES), syntax, tags)
+        except PacsException as exc:
+            if exc.error.code is not ErrorCode.TRUNCATED:
+                raise
+        return scanned(encoded.view(), syntax, tags)
 
     @edge(_READ_ERRORS)
     def dataset(self) -> DicomDataset:
@@ -97,11 +105,13 @@ class Instance:
             ``Success``, or ``Failure`` with the codes of :meth:`header`.
         """
         decoded = raised(decode_dataset(self.encoded.view(), self.syntax))
-        meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID = UID(self.sop_class_uid)
-        meta.MediaStorageSOPInstanceUID = UID(self.sop_instance_uid)
-        meta.TransferSyntaxUID = UID(self.transfer_syntax_uid)
-        decoded.pydicom.file_meta = meta
+        uids = (self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax_uid)
+        decoded.pydicom.file_meta = FileMetaDataset(
+            {
+                tag: DataElement(tag, "UI", uid, validation_mode=IGNORE)
+                for tag, uid in zip(_META_TAGS, uids, strict=True)
+            }
+        )
         return decoded
 
     @edge()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import struct
 import uuid
 from pathlib import Path
@@ -33,7 +34,7 @@ from pacs_sdk.encoding.elements import (
     read_header,
 )
 from pacs_sdk.encoding.instance import HEAD_BYTES, Instance, instance_from_dataset
-from pacs_sdk.encoding.scanner import PIXEL_DATA_GROUP, is_complete, scan_header
+from pacs_sdk.encoding.scanner import PIXEL_DATA_GROUP, is_complete, scanned
 from pacs_sdk.encoding.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -79,17 +80,18 @@ def read_file(path: str | os.PathLike[str]) -> Instance:
         ``DECODE_FAILED`` or ``LIMIT_EXCEEDED``.
     """
     place = Path(path)
-    if place.is_dir():
-        raise PacsException(
-            ErrorCode.FILE_READ_FAILED, f"{place} is a folder, not a file", path=str(place)
-        )
     try:
-        source = FileBytes.of(place)
-    except FileNotFoundError:
+        status = place.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the name
         raise PacsException(
             ErrorCode.FILE_NOT_FOUND, f"there is no file {place}", path=str(place)
         ) from None
-    return raised(read_source(source, str(place)))
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
+        raise PacsException(
+            ErrorCode.FILE_READ_FAILED, f"{place} is {kind}, not a file", path=str(place)
+        )
+    return _opened(FileBytes(place, 0, status.st_size), str(place))
 
 
 @edge()
@@ -99,7 +101,7 @@ def read_bytes(data: Buffer) -> Instance:
     Returns:
         As :func:`read_file`.
     """
-    return raised(read_source(MemoryBytes(data), "the data"))
+    return _opened(MemoryBytes(data), "the data")
 
 
 @edge({FileNotFoundError: ErrorCode.FILE_NOT_FOUND, OSError: ErrorCode.FILE_READ_FAILED})
@@ -113,32 +115,36 @@ def read_source(source: ByteSource, name: str) -> Instance:
     Returns:
         As :func:`read_file`.
     """
-    head = plain_bytes(source.head(HEAD_BYTES))
+    return _opened(source, name)
+
+
+def _opened(source: ByteSource, name: str) -> Instance:
     try:
-        return _instance(source, head)
+        return _instance(source, plain_bytes(source.head(HEAD_BYTES)))
     except PacsException as exc:
         error = exc.error
-        if name in error.message:
-            raise
         raise PacsException(
             error.code, f"{name}: {error.message}", **{**error.details, "path": name}
         ) from None
 
 
 def _instance(source: ByteSource, head: Encoded) -> Instance:
-    meta, start = _read_meta(head, source.size)
-    encoded = source.slice(start)
-    data = head[start:]
-    if not data:
-        raise PacsException(ErrorCode.TRUNCATED, "no data set follows the File Meta Information")
+    begin = _meta_begin(head)
+    is_file = begin is not None
+    meta, start = ({}, 0) if begin is None else _read_meta(head, begin, source.size)
+    encoded, data = source.slice(start), head[start:]
+    if is_file and not data:
+        raise PacsException(
+            ErrorCode.TRUNCATED, "the file ends after its header, no data set follows"
+        )
     named = _uid_text(meta.get(_TRANSFER_SYNTAX))
-    syntax = known_transfer_syntax(named) if named else _guessed_syntax(data, meta)
+    syntax = known_transfer_syntax(named) if named else _guessed_syntax(data, is_file)
     try:
         _check_complete(encoded, data, syntax)
     except PacsException:
-        if meta:
-            raise
-        raise _not_dicom(head) from None
+        if not is_file and not _shows_sop_class(data, syntax):
+            raise _not_dicom(head) from None
+        raise
     if not named and _pixels_are_compressed(encoded, syntax):
         raise PacsException(
             ErrorCode.MISSING_TRANSFER_SYNTAX,
@@ -148,7 +154,18 @@ def _instance(source: ByteSource, head: Encoded) -> Instance:
     return Instance(sop_class, sop_instance, syntax.uid, encoded)
 
 
-def _read_meta(head: Encoded, size: int) -> tuple[dict[int, bytes], int]:
+def _meta_begin(head: Encoded) -> int | None:
+    """Find where the File Meta Information begins; ``None`` if nothing announces it.
+
+    Some writers leave out the preamble, some the prefix with it.
+    """
+    for offset in (_PREAMBLE_BYTES, 0):
+        if bytes(head[offset : offset + 4]) == _PREFIX:
+            return offset + 4
+    return 0 if bytes(head[:6]) == b"\2\0\0\0UL" else None
+
+
+def _read_meta(head: Encoded, begin: int, size: int) -> tuple[dict[int, bytes], int]:
     """Read the File Meta Information (PS3.10 7.1), Explicit VR Little Endian always.
 
     The elements decide where it ends, not (0002,0000), which many writers get wrong; it
@@ -158,14 +175,8 @@ def _read_meta(head: Encoded, size: int) -> tuple[dict[int, bytes], int]:
         The value bytes by tag, nothing where there is no meta; and where the data set
         begins.
     """
-    if bytes(head[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4]) == _PREFIX:
-        start = _PREAMBLE_BYTES + 4
-    elif bytes(head[:4]) == _PREFIX:
-        start = 4
-    else:
-        start = 0
     meta: dict[int, bytes] = {}
-    pos, announced_end = start, -1
+    pos, announced_end = begin, -1
     while pos != announced_end and len(head) - pos >= 8:
         tag, _, length, value = read_header(head, pos, EXPLICIT_LITTLE)
         if tag >> 16 != _META_GROUP:
@@ -177,7 +188,7 @@ def _read_meta(head: Encoded, size: int) -> tuple[dict[int, bytes], int]:
         if tag == _GROUP_LENGTH and length == 4:
             announced_end = pos + struct.unpack("<I", meta[tag])[0]
     if announced_end > size and pos > size - 8:
-        raise _meta_cut(announced_end - start, len(head), size)
+        raise _meta_cut(announced_end - begin, len(head), size)
     return meta, pos
 
 
@@ -196,7 +207,7 @@ def _meta_cut(length: int, known: int, size: int) -> PacsException:
     )
 
 
-def _guessed_syntax(data: Encoded, meta: dict[int, bytes]) -> TransferSyntax:
+def _guessed_syntax(data: Encoded, is_file: bool) -> TransferSyntax:
     """Tell a native data set's syntax from its first element, in group 0008."""
     first, letters = bytes(data[:2]), bytes(data[4:6])
     explicit = letters in SHORT_VRS or letters in LONG_VRS
@@ -204,12 +215,20 @@ def _guessed_syntax(data: Encoded, meta: dict[int, bytes]) -> TransferSyntax:
         return EXPLICIT_VR_LITTLE_ENDIAN if explicit else IMPLICIT_VR_LITTLE_ENDIAN
     if first == b"\x00\x08" and explicit:
         return EXPLICIT_VR_BIG_ENDIAN
-    if meta:
+    if is_file:
         raise PacsException(
             ErrorCode.MISSING_TRANSFER_SYNTAX,
             "the File Meta Information names no transfer syntax, and the data set shows none",
         )
     raise _not_dicom(data)
+
+
+def _shows_sop_class(data: Encoded, syntax: TransferSyntax) -> bool:
+    """Whether a bare data set that is damaged begins like one all the same."""
+    try:
+        return is_valid_uid(scanned(data, syntax, (_SOP_CLASS,)).text(_SOP_CLASS))
+    except PacsException:
+        return False
 
 
 def _not_dicom(head: Encoded) -> PacsException:
@@ -233,7 +252,7 @@ def _check_complete(encoded: ByteSource, head: Encoded, syntax: TransferSyntax) 
 
 def _pixels_are_compressed(encoded: ByteSource, syntax: TransferSyntax) -> bool:
     view = encoded.view()
-    stop = raised(scan_header(view, syntax, ())).stop_offset
+    stop = scanned(view, syntax, ()).stop_offset
     layout = layout_of(view, syntax)
     if stop >= len(view):
         return False
@@ -248,7 +267,7 @@ def _identifiers(
     sop_class = _uid_text(meta.get(_MEDIA_SOP_CLASS))
     sop_instance = _uid_text(meta.get(_MEDIA_SOP_INSTANCE))
     if not (is_valid_uid(sop_class) and is_valid_uid(sop_instance)):
-        header = raised(scan_header(encoded.view(), syntax, (_SOP_CLASS, _SOP_INSTANCE)))
+        header = scanned(encoded.view(), syntax, (_SOP_CLASS, _SOP_INSTANCE))
         sop_class = header.text(_SOP_CLASS) or sop_class
         sop_instance = header.text(_SOP_INSTANCE) or sop_instance
     return (
@@ -335,8 +354,21 @@ def write_file(
         source_ae_title,
     )
     place = Path(path)
-    _write_atomically(place, (header, instance.encoded.view()))
+    if not place.parent.is_dir():
+        raise PacsException(
+            ErrorCode.FILE_WRITE_FAILED, f"there is no folder {place.parent}", path=str(place)
+        )
+    _write_atomically(place, (header, _bytes_of(instance)))
     return place
+
+
+def _bytes_of(instance: Instance) -> memoryview:
+    try:
+        return instance.encoded.view()
+    except OSError as exc:
+        raise PacsException(
+            ErrorCode.FILE_READ_FAILED, f"the instance's data set could not be read: {exc}"
+        ) from None
 
 
 def _write_atomically(place: Path, parts: tuple[Buffer, ...]) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pydicom
 
 from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
-from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.encoding.frames import frames_of_dataset
 from pacs_sdk.encoding.instance import Instance

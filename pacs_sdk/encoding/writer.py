@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
@@ -30,8 +31,10 @@ __all__ = ["encode_dataset", "syntax_of"]
 _WRITE_ERRORS: Final = dict.fromkeys(
     (
         AttributeError,  # pydicom: an ambiguous VR that depends on an absent attribute
+        BytesLengthException,
         LookupError,
         NotImplementedError,
+        OSError,
         OverflowError,
         TypeError,
         ValueError,
@@ -102,7 +105,7 @@ def _prepared(dataset: Dataset, little: bool) -> Dataset:
     VRs in place. It also writes words (OW and its like) in the order they have, so they
     are swapped here when the data set was read in the other one.
     """
-    was_little = dataset.original_encoding[1]
+    was_implicit, was_little = dataset.original_encoding
     swap = was_little is not None and was_little != little
     elements = {}
     for tag in dataset.keys():  # noqa: SIM118  # a data set iterates over decoded elements
@@ -111,7 +114,7 @@ def _prepared(dataset: Dataset, little: bool) -> Dataset:
         element = dataset.get_item(tag)
         elements[tag] = _swapped(dataset, element, little) if swap else element
     copy = Dataset(elements, parent_encoding=dataset._parent_encoding)
-    copy.set_original_encoding(*dataset.original_encoding, dataset.original_character_set)
+    copy.set_original_encoding(was_implicit, was_little, dataset.original_character_set)
     return copy
 
 

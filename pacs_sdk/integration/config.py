@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -17,8 +17,16 @@ from pacs_sdk.storage import DuplicatePolicy, Durability
 
 __all__ = ["ENVIRONMENT_PREFIX", "PacsConfig", "StorageConfig"]
 
+_Part = TypeVar("_Part", bound=attrs.AttrsInstance)
+
 ENVIRONMENT_PREFIX: Final = "PACS_"
 """Environment variables are ``PACS_<PART>__<FIELD>``, for instance ``PACS_SERVER__PORT``."""
+
+_FILE_ERRORS: Final = {
+    OSError: ErrorCode.INVALID_CONFIGURATION,
+    tomllib.TOMLDecodeError: ErrorCode.INVALID_CONFIGURATION,
+    UnicodeDecodeError: ErrorCode.INVALID_CONFIGURATION,
+}
 
 
 @attrs.frozen
@@ -58,17 +66,10 @@ class PacsConfig:
         return _built(cls, values, "")
 
     @classmethod
-    @edge(
-        {
-            OSError: ErrorCode.INVALID_CONFIGURATION,
-            tomllib.TOMLDecodeError: ErrorCode.INVALID_CONFIGURATION,
-            UnicodeDecodeError: ErrorCode.INVALID_CONFIGURATION,
-        }
-    )
+    @edge(_FILE_ERRORS)
     def from_toml(cls, path: Path | str) -> PacsConfig:
         """Read a TOML file with a table for each part; failures as :meth:`from_dict`."""
-        with Path(path).open("rb") as file:
-            return _built(cls, tomllib.load(file), "")
+        return _built(cls, _toml_values(path), "")
 
     @classmethod
     @edge()
@@ -79,15 +80,60 @@ class PacsConfig:
             environment: The variables; the process's own by default. Others than those
                 with the prefix and a double underscore are ignored.
         """
-        values: dict[str, dict[str, str]] = {}
-        for name, text in (os.environ if environment is None else environment).items():
-            part, separator, field = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
-            if name.startswith(ENVIRONMENT_PREFIX) and separator:
-                values.setdefault(part, {})[field] = text
+        return _built(cls, _environment_values(environment), "")
+
+    @classmethod
+    @edge(_FILE_ERRORS)
+    def layered(
+        cls,
+        *,
+        toml: Path | str | None = None,
+        environment: Mapping[str, str] | None = None,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> PacsConfig:
+        """Combine all sources, setting by setting; later ones win.
+
+        Args:
+            toml: First over the defaults: a TOML file, or none.
+            environment: Then the environment variables; the process's own by default.
+            overrides: Last what a program was told, as for :meth:`from_dict`.
+
+        Returns:
+            As :meth:`from_dict`.
+        """
+        values: dict[str, Any] = {} if toml is None else _toml_values(toml)
+        for layer in (_environment_values(environment), overrides or {}):
+            values = _merged(values, layer)
         return _built(cls, values, "")
 
 
-def _built(kind: type[Any], values: Mapping[str, Any], where: str) -> Any:
+def _toml_values(path: Path | str) -> dict[str, Any]:
+    with Path(path).open("rb") as file:
+        return tomllib.load(file)
+
+
+def _environment_values(environment: Mapping[str, str] | None) -> dict[str, dict[str, str]]:
+    values: dict[str, dict[str, str]] = {}
+    for name, text in (os.environ if environment is None else environment).items():
+        part, separator, field = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+        if name.startswith(ENVIRONMENT_PREFIX) and separator:
+            values.setdefault(part, {})[field] = text
+    return values
+
+
+def _merged(values: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay settings over others; tables are joined, anything else is replaced."""
+    merged = dict(values)
+    for name, value in layer.items():
+        below = merged.get(name)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            merged[name] = _merged(below, value)
+        else:
+            merged[name] = value
+    return merged
+
+
+def _built(kind: type[_Part], values: Mapping[str, Any], where: str) -> _Part:
     """Build an attrs value from a mapping, its parts recursively."""
     types = get_type_hints(kind)
     names = {field.name for field in attrs.fields(kind)}

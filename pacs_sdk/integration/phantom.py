@@ -11,6 +11,7 @@ import random
 import struct
 import uuid
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Final, TypeAlias
 
 import attrs
@@ -37,27 +38,31 @@ _UID_NAMESPACE: Final = uuid.UUID("0d3c1c9e-5b0a-4a33-9f6c-0f5f5a1b7a55")
 _PIXEL_DATA_HEADER: Final = struct.Struct("<HH2sHI")  # tag, VR, reserved, length (PS3.5 7.1.2)
 
 _AIR_HU: Final = -1000
+_FAT_HU: Final = -100
 _BODY_HU: Final = 40
-_BODY: Final = (0.86, 0.68, 1.25)
-"""Semi-axes of the body, as parts of half the field of view; cut off at both ends."""
-_BONE: Final = (0.70, 0.78)
-"""Where the bone ring lies, as parts of the body's semi-axes within a slice."""
+_BODY: Final = (0.90, 0.76, 1.10)
+"""Semi-axes of the body, an ellipsoid, as parts of half the field of view; both ends are
+cut off."""
+_FAT_FROM: Final = 0.95
+"""Where the layer of fat begins that the body ends with, as a part of its semi-axes."""
+_BONE: Final = (0.80, 0.88)
+"""Where the bone lies, a closed shell that is a ring in each slice."""
 _BONE_HU: Final = (700, 1200)
-"""The ring's values, rising evenly from the first row to the last."""
-_ROD: Final = (-0.06, 0.30, 0.035)
+"""The bone's values, rising evenly from the first row to the last."""
+_ROD: Final = (-0.10, 0.38, 0.04)
 """Centre (column, row) and radius of a rod along the slices, parts of half the field."""
 _ROD_HU: Final = (60, 4)
 """The rod's value in the first slice and what each slice adds: it tells slices apart."""
 _SPHERES: Final = (
-    ("lung", -800, (-0.30, -0.02, 0.05), 0.17),
-    ("contrast", 300, (0.26, -0.14, -0.10), 0.12),
-    ("fat", -100, (0.20, 0.22, 0.06), 0.10),
-    ("metal", 3000, (-0.12, -0.28, 0.20), 0.05),
-    ("water", 0, (0.02, 0.06, -0.30), 0.09),
-    ("marker", 1600, (0.71, 0.05, 0.45), 0.06),
+    ("lung", -800, (-0.34, -0.04, 0.05), 0.19),
+    ("contrast", 180, (0.30, -0.18, -0.12), 0.13),
+    ("fat", -100, (0.22, 0.26, 0.06), 0.11),
+    ("metal", 3000, (-0.10, -0.38, 0.14), 0.05),
+    ("blood", 75, (0.04, 0.04, 0.36), 0.07),
+    ("water", 0, (0.02, 0.02, -0.30), 0.10),
+    ("marker", 1600, (0.74, 0.05, 0.18), 0.05),
 )
 """Name, value, centre (column, row, slice) and radius as parts of half the field of view."""
-
 
 _MAX_EXTENT: Final = 8192
 """The most rows or columns; far above any CT, and a slice still fits in memory easily."""
@@ -222,14 +227,18 @@ def _check(spec: PhantomSpec) -> None:
     defect = axes_defect_of(spec.orientation)
     if defect:
         raise _refuse(f"cannot be oriented so: the direction cosines {defect}")
+    slope = Fraction(spec.rescale_slope)
+    if slope.numerator != 1 or (Fraction(spec.rescale_intercept) / slope).denominator != 1:
+        raise _refuse(
+            f"cannot hold whole Hounsfield units exactly with slope {spec.rescale_slope} and "
+            f"intercept {spec.rescale_intercept}: take a slope of 1, 0.5, 0.25 and so on, "
+            "and a multiple of it"
+        )
     highest = max(_ROD_HU[0] + _ROD_HU[1] * (spec.slices - 1), *(hu for _, hu, _, _ in _SPHERES))
     for hounsfield in (_AIR_HU, highest):
         stored = (hounsfield - spec.rescale_intercept) / spec.rescale_slope
         if not -0x8000 <= stored <= 0x7FFF:
-            raise _refuse(f"has values up to {hounsfield} HU, which need more than 16 bits")
-    per_unit = (1 / spec.rescale_slope, spec.rescale_intercept / spec.rescale_slope)
-    if not all(number.is_integer() for number in per_unit):
-        raise _refuse("needs a rescale slope and intercept that give whole Hounsfield units exactly")
+            raise _refuse(f"has the value {hounsfield} HU, which needs {stored:.0f} in 16 bits")
 
 
 def _geometry_of(spec: PhantomSpec) -> VolumeGeometry:
@@ -244,13 +253,14 @@ def _geometry_of(spec: PhantomSpec) -> VolumeGeometry:
 
 def _half_field(geometry: VolumeGeometry) -> NDArray[np.float64]:
     """Half of the field of view in mm: along a row, along a column, along the slices."""
-    return np.asarray(geometry.size) * np.asarray(geometry.spacing) / 2
+    return np.multiply(geometry.size, geometry.spacing, dtype=np.float64) / 2
 
 
 def _centred(geometry: VolumeGeometry, axis: int) -> _Plane:
     """Positions of the voxels along one axis in mm, 0 in the middle of the volume."""
     count = geometry.size[axis]
-    return (np.arange(count) - (count - 1) / 2) * geometry.spacing[axis]
+    places = np.arange(count, dtype=np.float64) - (count - 1) / 2
+    return places * geometry.spacing[axis]
 
 
 def _voxel_of(geometry: VolumeGeometry, parts: tuple[float, float, float]) -> tuple[int, int, int]:
@@ -279,18 +289,19 @@ def _planes(geometry: VolumeGeometry) -> Iterator[_Plane]:
     across, down, along = (_centred(geometry, axis) for axis in range(3))
     half_x, half_y, half_z = _half_field(geometry)
     x, y = across[np.newaxis, :], down[:, np.newaxis]
-    in_plane = np.sqrt((x / (_BODY[0] * half_x)) ** 2 + (y / (_BODY[1] * half_y)) ** 2)
-    ring = (in_plane >= _BONE[0]) & (in_plane < _BONE[1])
-    rise = np.linspace(*_BONE_HU, len(down)).round()[:, np.newaxis]
+    in_plane = (x / (_BODY[0] * half_x)) ** 2 + (y / (_BODY[1] * half_y)) ** 2
+    bone = np.linspace(*_BONE_HU, len(down)).round()[:, np.newaxis]
     radius = min(half_x, half_y)
     rod = np.hypot(x - _ROD[0] * half_x, y - _ROD[1] * half_y) < _ROD[2] * radius
     spheres = [
         (_voxel_of(geometry, centre), value, part * radius) for _, value, centre, part in _SPHERES
     ]
     for index, z in enumerate(along):
-        within = 1 - (z / (_BODY[2] * half_z)) ** 2
-        plane = np.where(in_plane**2 < within, float(_BODY_HU), float(_AIR_HU))
-        np.copyto(plane, rise, where=ring)
+        depth = in_plane + (z / (_BODY[2] * half_z)) ** 2  # square of the part of the semi-axes
+        plane = np.full(in_plane.shape, float(_AIR_HU))
+        plane[depth < 1] = _FAT_HU
+        plane[depth < _FAT_FROM**2] = _BODY_HU
+        np.copyto(plane, bone, where=(depth >= _BONE[0] ** 2) & (depth < _BONE[1] ** 2))
         plane[rod] = _ROD_HU[0] + _ROD_HU[1] * index
         for (column, row, centre), value, reach in spheres:
             left = reach**2 - (z - along[centre]) ** 2
@@ -321,19 +332,23 @@ def _uid(spec: PhantomSpec, name: str) -> str:
 def _common_dataset(spec: PhantomSpec, geometry: VolumeGeometry) -> pydicom.Dataset:
     """Make what all slices share: the modules of CT Image Storage (PS3.3 A.3)."""
     dataset = pydicom.Dataset()
-    values = dict.fromkeys(_EMPTY, "") | _FIXED | {
-        "StudyInstanceUID": _uid(spec, "study"),
-        "SeriesInstanceUID": _uid(spec, "series"),
-        "FrameOfReferenceUID": _uid(spec, "frame of reference"),
-        "ImageOrientationPatient": _decimals(spec.orientation),
-        "PixelSpacing": _decimals(spec.pixel_spacing),
-        "SliceThickness": _decimals((spec.slice_spacing,)),
-        "SpacingBetweenSlices": _decimals((spec.slice_spacing,)),
-        "Rows": geometry.size[1],
-        "Columns": geometry.size[0],
-        "RescaleSlope": _decimals((spec.rescale_slope,)),
-        "RescaleIntercept": _decimals((spec.rescale_intercept,)),
-    }
+    values = (
+        dict.fromkeys(_EMPTY, "")
+        | _FIXED
+        | {
+            "StudyInstanceUID": _uid(spec, "study"),
+            "SeriesInstanceUID": _uid(spec, "series"),
+            "FrameOfReferenceUID": _uid(spec, "frame of reference"),
+            "ImageOrientationPatient": _decimals(spec.orientation),
+            "PixelSpacing": _decimals(spec.pixel_spacing),
+            "SliceThickness": _decimals((spec.slice_spacing,)),
+            "SpacingBetweenSlices": _decimals((spec.slice_spacing,)),
+            "Rows": geometry.size[1],
+            "Columns": geometry.size[0],
+            "RescaleSlope": _decimals((spec.rescale_slope,)),
+            "RescaleIntercept": _decimals((spec.rescale_intercept,)),
+        }
+    )
     for keyword, value in values.items():
         setattr(dataset, keyword, value)
     return dataset

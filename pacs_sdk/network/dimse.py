@@ -331,17 +331,27 @@ def _unsigned_short(element: int, value: int) -> bytes:
 
 
 def _text(element: int, vr: str, value: str) -> bytes:
-    # A comment may hold anything an error said; cut it rather than fail to answer.
     limit = _MAX_TEXT_LENGTH[vr]
-    raw = (value[:limit] if vr == "LO" else value).encode("ascii", "replace")
-    if len(raw) > limit:
+    if vr == "LO":
+        value = _comment(value, limit)
+    if len(value) > limit or not value.isascii():
         raise PacsException(
             ErrorCode.INVALID_DIMSE_MESSAGE,
-            f"{value[:80]!r} is longer than the {limit} characters of (0000,{element:04X})",
+            f"{value[:80]!r} is not ASCII of at most {limit} characters, as (0000,{element:04X}) is",
         )
+    raw = value.encode("ascii")
     if len(raw) % 2:
         raw += _PADDING[vr]
     return _HEADER.pack(0, element, len(raw)) + raw
+
+
+def _comment(value: str, limit: int) -> str:
+    """Make a comment of what an error said, which may be anything, rather than fail to answer.
+
+    A backslash would separate values, and an LO has no control characters (PS3.5 6.2).
+    """
+    shown = value.replace("\\", "/").encode("ascii", "replace").decode("ascii")
+    return "".join(char if char.isprintable() else " " for char in shown)[:limit]
 
 
 def decode_command(data: bytes | bytearray | memoryview) -> DecodedCommand:

@@ -236,6 +236,7 @@ class AssociationEngine:
         self._pdv_context = 0
         self._pdv_control = 0
         self._command = bytearray()
+        self._command_context = 0
         self._dataset_context: int | None = None
         if not is_requestor:
             self._trigger(Event.EVT5)
@@ -298,6 +299,7 @@ class AssociationEngine:
         self._now = now
         if self.state not in (State.STA1, State.STA2, State.STA13):
             self._trigger(Event.EVT15)
+            self._ignore_rest_of_pdu()
 
     def send_message(
         self, context_id: int, message: Message, dataset: memoryview | None = None
@@ -341,11 +343,14 @@ class AssociationEngine:
             yield batch
 
     def _fragment_length(self) -> int:
-        """The data bytes in one P-DATA-TF: the peer's limit less the 6-byte item header."""
+        """The data bytes in one P-DATA-TF: the peer's limit less the 6-byte item header.
+
+        An even number, as PS3.8 E.1 demands of each fragment.
+        """
         peer = self.answer if self._is_requestor else self.request
         length = 0 if peer is None else peer.user_information.maximum_length
         length = MAX_SENT_LENGTH if length == 0 else min(length, MAX_SENT_LENGTH)
-        return max(length, _MIN_PEER_LENGTH) - _HEADER_LENGTH
+        return (max(length, _MIN_PEER_LENGTH) - _HEADER_LENGTH) & ~1
 
     # -- what the network and the clock report ---------------------------------------
 
@@ -372,6 +377,9 @@ class AssociationEngine:
         Returns:
             What the bytes mean, in order. Anything malformed ends in :class:`Aborted`
             (PS3.8 AA-8), never in an exception.
+
+        Raises:
+            PacsException: ``PROTOCOL_MISUSE`` while there is no connection (Sta1, Sta4).
         """
         self._now = now
         view = memoryview(data)
@@ -381,6 +389,8 @@ class AssociationEngine:
             try:
                 view = self._consume(view)
             except PacsException as exc:
+                if exc.error.code is ErrorCode.PROTOCOL_MISUSE:
+                    raise  # the driver's mistake, not the peer's
                 self._protocol_error = exc.error.message
                 self._protocol_error_reason = _reason_of(exc)
                 self._pdu = None
@@ -424,14 +434,10 @@ class AssociationEngine:
     def _pdu_header(self, header: bytes | memoryview) -> None:
         pdu_type, length = _PDU_HEADER.unpack(header)
         if pdu_type == PduType.P_DATA_TF:
-            if self._maximum_length and length > self._maximum_length:
-                raise PacsException(
-                    ErrorCode.INVALID_PDU,
-                    f"a P-DATA-TF of {length} bytes exceeds the {self._maximum_length} we allow",
-                )
             self._trigger(Event.EVT10)
             self._pdu_remaining = length
             if self.state in (State.STA6, State.STA7):
+                self._check_data_length(length)
                 self._expect_pdv()
             elif length:  # AA-6 and the abort actions: its content is of no interest
                 self._expect = _Expect.IGNORED_DATA
@@ -439,7 +445,7 @@ class AssociationEngine:
         if pdu_type not in _EVENT_OF_PDU:
             raise PacsException(
                 ErrorCode.INVALID_PDU,
-                f"{pdu_type:02X}H is no PDU type",
+                f"no PDU begins with byte {pdu_type:02X}H; is the peer a DICOM application?",
                 abort_reason=int(AbortReason.UNRECOGNIZED_PDU),
             )
         if length > MAX_ASSOCIATE_PDU_LENGTH:
@@ -456,6 +462,15 @@ class AssociationEngine:
             self._expect = _Expect.PDU_HEADER
             self._whole_pdu(whole)
 
+    def _check_data_length(self, length: int) -> None:
+        if not length:  # else a peer could keep an association alive and say nothing
+            raise PacsException(ErrorCode.INVALID_PDU, "a P-DATA-TF has no PDV item")
+        if self._maximum_length and length > self._maximum_length:
+            raise PacsException(
+                ErrorCode.INVALID_PDU,
+                f"a P-DATA-TF of {length} bytes exceeds the {self._maximum_length} we allow",
+            )
+
     def _expect_pdv(self) -> None:
         """Go on to the next item of the P-DATA-TF, or to the next PDU."""
         remaining = self._pdu_remaining
@@ -464,6 +479,17 @@ class AssociationEngine:
                 ErrorCode.INVALID_PDU, f"{remaining} bytes are left over in a P-DATA-TF"
             )
         self._expect = _Expect.PDV_HEADER if remaining else _Expect.PDU_HEADER
+
+    def _ignore_rest_of_pdu(self) -> None:
+        """Drop what is still to come of a P-DATA-TF: after an abort nobody wants it."""
+        if self._expect is _Expect.PDV_DATA:
+            self._pdu_remaining += self._pdv_remaining
+        elif self._expect is _Expect.PDV_HEADER:
+            self._pdu_remaining -= len(self._pending)
+            self._pending.clear()
+        else:
+            return
+        self._expect = _Expect.IGNORED_DATA
 
     def _ignore_data(self, view: memoryview) -> memoryview:
         ignored = min(view.nbytes, self._pdu_remaining)
@@ -497,21 +523,27 @@ class AssociationEngine:
             self._consume_data(memoryview(b""))
 
     def _check_order(self, *, is_command: bool) -> None:
-        expected = self._dataset_context
-        if is_command and expected is not None:
-            raise PacsException(
-                ErrorCode.INVALID_PDU, "a command began before the announced data set had ended"
+        """Check that a fragment belongs to the message under way (PS3.8 E.1)."""
+        announced, context_id = self._dataset_context, self._pdv_context
+        if not is_command:
+            if announced != context_id:
+                raise _unexpected(
+                    f"data came in presentation context {context_id} where none was announced"
+                )
+            return
+        if announced is not None:
+            raise _unexpected("a command began before the announced data set had ended")
+        if self._command and self._command_context != context_id:
+            raise _unexpected(
+                f"a command begun in presentation context {self._command_context} "
+                f"went on in {context_id}"
             )
-        if not is_command and expected != self._pdv_context:
-            raise PacsException(
-                ErrorCode.INVALID_PDU,
-                f"data came in presentation context {self._pdv_context} where none was announced",
-            )
-        if is_command and len(self._command) + self._pdv_remaining > MAX_COMMAND_SET_LENGTH:
+        if len(self._command) + self._pdv_remaining > MAX_COMMAND_SET_LENGTH:
             raise PacsException(
                 ErrorCode.INVALID_PDU,
                 f"a command set is longer than {MAX_COMMAND_SET_LENGTH} bytes",
             )
+        self._command_context = context_id
 
     def _consume_data(self, view: memoryview) -> memoryview:
         piece, view = view[: self._pdv_remaining], view[self._pdv_remaining :]
@@ -670,10 +702,11 @@ class AssociationEngine:
 
     def _aa_1(self) -> None:
         """Send A-ABORT as service-user and (re)start ARTIM."""
-        self._put(AAbort(AbortSource.SERVICE_USER, AbortReason.NOT_SPECIFIED))
+        abort = AAbort(AbortSource.SERVICE_USER, AbortReason.NOT_SPECIFIED)
+        self._put(abort)
         self._start_artim()
         if self._event is not Event.EVT15:  # the peer's doing, not the local user's
-            self._indicate_own_abort()
+            self._indicate_own_abort(abort)
 
     def _aa_2(self) -> None:
         """Stop ARTIM and close."""
@@ -702,8 +735,9 @@ class AssociationEngine:
 
     def _aa_8(self) -> None:
         """Send A-ABORT as service-provider, indicate it, start ARTIM."""
-        self._put(AAbort(AbortSource.SERVICE_PROVIDER, self._abort_reason()))
-        self._indicate_own_abort()
+        abort = AAbort(AbortSource.SERVICE_PROVIDER, self._abort_reason())
+        self._put(abort)
+        self._indicate_own_abort(abort)
         self._start_artim()
 
     def _abort_reason(self) -> AbortReason:
@@ -711,8 +745,7 @@ class AssociationEngine:
             return self._protocol_error_reason
         return AbortReason.UNEXPECTED_PDU
 
-    def _indicate_own_abort(self) -> None:
-        abort = AAbort(AbortSource.SERVICE_PROVIDER, self._abort_reason())
+    def _indicate_own_abort(self, abort: AAbort) -> None:
         words = self._protocol_error or "the peer sent a PDU that does not fit the state"
         self._events.append(Aborted(abort, by_peer=False, reason=words))
 
@@ -727,10 +760,19 @@ class AssociationEngine:
         return pdu
 
 
+def _unexpected(message: str) -> PacsException:
+    """Make the error for a well-formed fragment in the wrong place."""
+    return PacsException(
+        ErrorCode.INVALID_PDU, message, abort_reason=int(AbortReason.UNEXPECTED_PDU_PARAMETER)
+    )
+
+
 def _reason_of(exc: PacsException) -> AbortReason:
     """Tell the A-ABORT reason of a decoding error."""
     reason = exc.error.details.get("abort_reason")
-    return AbortReason(reason) if reason else AbortReason.INVALID_PDU_PARAMETER_VALUE
+    if isinstance(reason, int) and reason:
+        return AbortReason(reason)
+    return AbortReason.INVALID_PDU_PARAMETER_VALUE
 
 
 _ACTIONS: Final[dict[Action, Callable[[AssociationEngine], State | None]]] = {

@@ -12,11 +12,17 @@ from typing import Final
 import attrs
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from pacs_sdk.core.uids import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    is_valid_uid,
+)
 from pacs_sdk.network.pdu import (
+    APPLICATION_CONTEXT_NAME,
     AAssociateAC,
     AAssociateRJ,
     AAssociateRQ,
+    AcseRejectReason,
     ContextResult,
     PresentationContextAC,
     PresentationContextRQ,
@@ -24,6 +30,7 @@ from pacs_sdk.network.pdu import (
     RejectSource,
     RoleSelection,
     UserInformation,
+    UserRejectReason,
 )
 
 __all__ = [
@@ -39,9 +46,6 @@ __all__ = [
     "explain_refusal",
     "negotiate",
 ]
-
-APPLICATION_CONTEXT_NAME: Final = "1.2.840.10008.3.1.1.1"
-"""The only application context DICOM has (PS3.7 A.2.1)."""
 
 MAX_CONTEXTS: Final = 128
 """Presentation context IDs are the odd numbers 1 to 255 (PS3.8 9.3.2.2)."""
@@ -119,8 +123,19 @@ class AcceptorPolicy:
     """The longest P-DATA-TF variable field it takes, in bytes."""
 
 
-def _reject(source: RejectSource, reason: int, result: RejectResult) -> AAssociateRJ:
-    return AAssociateRJ(result=result, source=source, reason=reason)
+def _rejection(request: AAssociateRQ, policy: AcceptorPolicy) -> AAssociateRJ | None:
+    """Find the reason to reject the whole association, if there is one (PS3.8 9.3.4)."""
+    source, reason = RejectSource.SERVICE_USER, 0
+    if not request.protocol_version & 1:
+        source = RejectSource.SERVICE_PROVIDER_ACSE
+        reason = AcseRejectReason.PROTOCOL_VERSION_NOT_SUPPORTED
+    elif request.application_context_name != APPLICATION_CONTEXT_NAME:
+        reason = UserRejectReason.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED
+    elif policy.require_called_ae_title and request.called_ae_title != policy.ae_title:
+        reason = UserRejectReason.CALLED_AE_TITLE_NOT_RECOGNIZED
+    elif policy.calling_ae_titles and request.calling_ae_title not in policy.calling_ae_titles:
+        reason = UserRejectReason.CALLING_AE_TITLE_NOT_RECOGNIZED
+    return AAssociateRJ(RejectResult.REJECTED_PERMANENT, source, reason) if reason else None
 
 
 def negotiate(request: AAssociateRQ, policy: AcceptorPolicy) -> AAssociateAC | AAssociateRJ:
@@ -129,59 +144,63 @@ def negotiate(request: AAssociateRQ, policy: AcceptorPolicy) -> AAssociateAC | A
     A context is accepted with the first of the *requestor's* transfer syntaxes that is
     supported, so that a sender's stored encoding arrives untouched.
     """
-    user, permanent = RejectSource.SERVICE_USER, RejectResult.REJECTED_PERMANENT
-    if not request.protocol_version & 1:
-        return _reject(RejectSource.SERVICE_PROVIDER_ACSE, 2, permanent)
-    if request.application_context_name != APPLICATION_CONTEXT_NAME:
-        return _reject(user, 2, permanent)
-    if policy.require_called_ae_title and request.called_ae_title != policy.ae_title:
-        return _reject(user, 7, permanent)
-    if policy.calling_ae_titles and request.calling_ae_title not in policy.calling_ae_titles:
-        return _reject(user, 3, permanent)
+    rejection = _rejection(request, policy)
+    if rejection is not None:
+        return rejection
+    roles = _answered_roles(request, policy.contexts)
     return AAssociateAC(
         called_ae_title=request.called_ae_title,
         calling_ae_title=request.calling_ae_title,
         presentation_contexts=tuple(
-            _answer(context, policy.contexts) for context in request.presentation_contexts
+            _answer(context, policy.contexts.get(context.abstract_syntax), roles)
+            for context in request.presentation_contexts
         ),
         user_information=UserInformation(
             maximum_length=policy.maximum_length,
             implementation_class_uid=IMPLEMENTATION_CLASS_UID,
             implementation_version_name=IMPLEMENTATION_VERSION_NAME,
-            role_selections=_answered_roles(request, policy.contexts),
+            role_selections=tuple(roles.values()),
         ),
     )
 
 
 def _answer(
-    proposed: PresentationContextRQ, supported: Mapping[str, SupportedContext]
+    proposed: PresentationContextRQ,
+    ours: SupportedContext | None,
+    roles: Mapping[str, RoleSelection],
 ) -> PresentationContextAC:
-    ours = supported.get(proposed.abstract_syntax)
-    if ours is None:
-        result, syntax = ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED, ""
-    else:
-        syntax = next((s for s in proposed.transfer_syntaxes if s in ours.transfer_syntaxes), "")
-        result = (
-            ContextResult.ACCEPTANCE if syntax else ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED
-        )
     # PS3.8 9.3.3.2: the sub-item is there in a refusal too, and not significant; some
     # peers insist on a well-formed UID, so the first proposed one is sent back.
-    return PresentationContextAC(
-        proposed.context_id, result, syntax or next(iter(proposed.transfer_syntaxes), "")
-    )
+    syntax = next(filter(is_valid_uid, proposed.transfer_syntaxes), "")
+    if ours is None:
+        result = ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED
+    elif not _has_role(ours, roles.get(proposed.abstract_syntax)):
+        result = ContextResult.USER_REJECTION
+    else:
+        common = [uid for uid in proposed.transfer_syntaxes if uid in ours.transfer_syntaxes]
+        result = (
+            ContextResult.ACCEPTANCE if common else ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED
+        )
+        syntax = next(iter(common), syntax)
+    return PresentationContextAC(proposed.context_id, result, syntax)
+
+
+def _has_role(ours: SupportedContext, answered: RoleSelection | None) -> bool:
+    """Tell whether any operation could be performed in a context (PS3.7 D.3.3.4)."""
+    return ours.as_scp if answered is None else answered.scu or answered.scp
 
 
 def _answered_roles(
     request: AAssociateRQ, supported: Mapping[str, SupportedContext]
-) -> tuple[RoleSelection, ...]:
-    answered = {}  # one a SOP class, however often a peer repeats itself
+) -> dict[str, RoleSelection]:
+    answered = {}
     for role in request.user_information.role_selections:
         ours = supported.get(role.sop_class_uid)
         if ours is not None:
             answered[role.sop_class_uid] = RoleSelection(
                 role.sop_class_uid, scu=role.scu and ours.as_scp, scp=role.scp and ours.as_scu
             )
-    return tuple(answered.values())
+    return answered
 
 
 def _roles(user_information: UserInformation) -> dict[str, RoleSelection]:
@@ -285,17 +304,22 @@ _RESULT_IN_WORDS: Final = {
 def explain_refusal(
     request: AAssociateRQ, answer: AAssociateAC, abstract_syntax: str, name: str
 ) -> str:
-    """Say why no context for a SOP class was agreed, in one sentence."""
-    results = {context.context_id: context.result for context in answer.presentation_contexts}
-    refused = [c for c in request.presentation_contexts if c.abstract_syntax == abstract_syntax]
-    if not refused:
+    """Say why no context that would do for a SOP class was agreed, in one sentence."""
+    answers = {context.context_id: context for context in answer.presentation_contexts}
+    proposed = [c for c in request.presentation_contexts if c.abstract_syntax == abstract_syntax]
+    if not proposed:
         return f"{name} was not proposed to {request.called_ae_title}"
     words = "; ".join(
-        f"context {context.context_id}: "
-        + _RESULT_IN_WORDS.get(
-            results.get(context.context_id, ContextResult.NO_REASON), "the peer gave no reason"
-        )
-        + f" (offered {', '.join(context.transfer_syntaxes)})"
-        for context in refused
+        f"context {context.context_id}: {_outcome(answers.get(context.context_id))}"
+        f" (offered {', '.join(context.transfer_syntaxes)})"
+        for context in proposed
     )
-    return f"{request.called_ae_title} accepted no context for {name}: {words}"
+    return f"{request.called_ae_title} accepted no fitting context for {name}: {words}"
+
+
+def _outcome(answer: PresentationContextAC | None) -> str:
+    if answer is None:
+        return "the peer did not answer it"
+    if answer.result is ContextResult.ACCEPTANCE:
+        return f"the peer chose {answer.transfer_syntax or 'no transfer syntax'}"
+    return _RESULT_IN_WORDS[answer.result]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Logger
+from pacs_sdk.core.uids import is_valid_uid
 from pacs_sdk.network.dimse import (
     RESPONSE_BIT,
     CEchoRQ,
@@ -137,6 +137,8 @@ class Exchange:
             ):
                 return response
         got = "a release request" if incoming is None else type(incoming.message).__name__
+        if incoming is not None:
+            incoming.discard()
         raise PacsException(
             ErrorCode.INVALID_DIMSE_MESSAGE, f"expected the answer to a C-STORE, got {got}"
         )
@@ -157,28 +159,37 @@ class DicomService(Protocol):
 
 
 def response_to(request: Request, status: int, comment: str = "") -> Response:
-    """Build the response that fits a request (PS3.7 9.3)."""
+    """Build the response that fits a request (PS3.7 9.3).
+
+    UIDs are returned as they came, but what is none is left out: they are optional in a
+    response, and a peer's mistake must not keep us from answering.
+    """
     number = request.message_id
+    sop_class_uid = _uid_or_nothing(request.affected_sop_class_uid)
     match request:
         case CStoreRQ():
             return CStoreRSP(
                 number,
                 status,
-                request.affected_sop_class_uid,
-                request.affected_sop_instance_uid,
+                sop_class_uid,
+                _uid_or_nothing(request.affected_sop_instance_uid),
                 error_comment=comment,
             )
         case CFindRQ():
-            return CFindRSP(number, status, request.affected_sop_class_uid, error_comment=comment)
+            return CFindRSP(number, status, sop_class_uid, error_comment=comment)
         case CGetRQ():
-            return CGetRSP(number, status, request.affected_sop_class_uid, error_comment=comment)
+            return CGetRSP(number, status, sop_class_uid, error_comment=comment)
         case CEchoRQ():
-            return CEchoRSP(number, status, request.affected_sop_class_uid, error_comment=comment)
+            return CEchoRSP(number, status, sop_class_uid, error_comment=comment)
         case UnsupportedRQ():
             return UnsupportedRSP(
                 request.command_field | RESPONSE_BIT,
                 number,
                 status,
-                request.affected_sop_class_uid or request.requested_sop_class_uid,
+                sop_class_uid or _uid_or_nothing(request.requested_sop_class_uid),
                 error_comment=comment,
             )
+
+
+def _uid_or_nothing(text: str) -> str:
+    return text if is_valid_uid(text) else ""

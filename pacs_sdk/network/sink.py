@@ -95,12 +95,14 @@ class SpoolingSink:
         return FileBytes(self._path, 0, self._size)
 
     def discard(self) -> None:
-        """Remove the spool file, if there is one."""
+        """Free the memory, and remove the spool file if there is one."""
+        self._memory = bytearray()
         if self._file is not None:
             with contextlib.suppress(OSError):  # closing flushes; on a full disk that fails
                 self._file.close()
         if self._path is not None:
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a folder that went away took the file along
+                self._path.unlink(missing_ok=True)
             self._path = None
 
     def _open_file(self) -> None:

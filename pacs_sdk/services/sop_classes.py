@@ -7,7 +7,7 @@ from functools import cache
 from typing import Final
 
 import attrs
-from pydicom.uid import UID_dictionary
+from pydicom._uid_dict import UID_dictionary
 
 __all__ = [
     "PATIENT_ROOT_FIND",

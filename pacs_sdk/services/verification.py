@@ -1,4 +1,4 @@
-"""Verification: is the peer there, and does it speak DICOM? (PS3.4 Annex A)"""
+"""Verification: is the peer there, and does it speak DICOM? (PS3.4 Annex A)."""
 
 from __future__ import annotations
 

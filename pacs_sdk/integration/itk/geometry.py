@@ -7,6 +7,7 @@ the patient's left, y to the back, z to the head (LPS). Nothing here needs Simpl
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -119,11 +120,18 @@ def axes_of(orientation: Sequence[float]) -> NDArray[np.float64]:
         index. The last is the first cross the second, so the system is right-handed.
     """
     row, column = np.asarray(orientation, float).reshape(2, 3)
-    normal = np.cross(row, column)
-    normal /= np.linalg.norm(normal)
-    row = np.cross(column, normal)
-    row /= np.linalg.norm(row)
+    # The order of these steps is ITK's, so that not even the last bit differs.
+    normal = _unit(np.cross(row, column))
+    row = _unit(np.cross(column, normal))
     return np.stack([row, np.cross(normal, row), normal], axis=1)
+
+
+def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    return vector * (1.0 / _length(vector))
+
+
+def _length(vector: NDArray[np.float64]) -> float:
+    return math.sqrt(float((vector * vector).sum()))
 
 
 def measure_spacing(
@@ -142,7 +150,7 @@ def measure_spacing(
     offsets = positions - positions[0]
     distances = offsets @ normal
     steps = np.diff(distances)
-    spacing = float(distances[-1]) / (len(positions) - 1)
+    spacing = _length(offsets[-1]) / (len(positions) - 1)
     regular = np.arange(len(positions)) * spacing
     return SpacingStatistics(
         spacing=spacing,

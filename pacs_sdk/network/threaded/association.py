@@ -16,7 +16,7 @@ from typing import Final
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Clock, Logger
-from pacs_sdk.network.dimse import CCancelRQ, Message
+from pacs_sdk.network.dimse import CCancelRQ, Message, Request
 from pacs_sdk.network.engine import (
     Aborted,
     AssociationAccepted,
@@ -34,6 +34,7 @@ from pacs_sdk.network.messages import IncomingMessage
 from pacs_sdk.network.negotiation import AcceptedContext
 from pacs_sdk.network.pdu import AAssociateRQ
 from pacs_sdk.network.sink import DataSink, SpoolingSink
+from pacs_sdk.network.state_table import State
 from pacs_sdk.network.threaded.transport import Transport, WokenUp
 
 __all__ = ["SinkFactory", "ThreadedAssociation"]
@@ -43,6 +44,10 @@ RECEIVE_BUFFER_BYTES: Final = 1 << 18
 
 _LINGER_S: Final = 0.25
 """How long the local side waits for the peer to close after an abort of its own."""
+
+_MAX_WAITING_MESSAGES: Final = 16
+"""Messages that may wait while an operation runs. A peer that negotiated no window must
+not send any (PS3.7 D.3.3.3); one that floods us is not read until we are done."""
 
 
 SinkFactory = Callable[[AcceptedContext, Message], DataSink]
@@ -73,6 +78,8 @@ class ThreadedAssociation:
     ) -> None:
         self.engine = engine
         self.logger = logger
+        self.is_busy = False
+        """Whether a request is being carried out, which a stop lets finish."""
         self._transport = transport
         self._clock = clock
         self._send_timeout_s = send_timeout_s
@@ -138,9 +145,12 @@ class ThreadedAssociation:
             for batch in self.engine.send_message(context_id, message, view):
                 self._transport.send(batch, self._send_timeout_s)
         except TimeoutError as exc:
-            self.abort()
-            raise PacsException(ErrorCode.NETWORK_TIMEOUT, f"{exc}; association aborted") from exc
+            # An A-ABORT behind a half-sent PDU would be taken for its data: just close.
+            self._end = PacsError(ErrorCode.NETWORK_TIMEOUT, f"{exc}; connection closed")
+            self.close()
+            raise PacsException.of(self._end) from exc
         except OSError as exc:
+            self._hear_last_words()
             raise self._lost(exc) from exc
 
     def receive(self, timeout_s: float | None) -> IncomingMessage | None:
@@ -163,7 +173,11 @@ class ThreadedAssociation:
 
     def is_cancelled(self, message_id: int) -> bool:
         """Tell whether the peer has cancelled this operation, without waiting."""
-        if message_id not in self._cancelled and self._end is None:
+        if (
+            message_id not in self._cancelled
+            and self._end is None
+            and len(self._inbox) < _MAX_WAITING_MESSAGES
+        ):
             try:
                 count = self._transport.receive_available(self._buffer)
             except OSError:
@@ -182,7 +196,10 @@ class ThreadedAssociation:
 
     def release(self, timeout_s: float) -> None:
         """Release the association and close the connection (PS3.8 7.2)."""
-        if self.engine.is_established:
+        if self.engine.state is State.STA8:  # the peer was faster
+            self.engine.release_response(self._clock.monotonic())
+            self.finish()
+        elif self.engine.is_established:
             self.engine.release()
             deadline = self._clock.monotonic() + timeout_s
             try:
@@ -236,8 +253,8 @@ class ThreadedAssociation:
 
     @property
     def message_has_begun(self) -> bool:
-        """Whether a message is under way or waits to be taken."""
-        return self._begun is not None or bool(self._inbox)
+        """Whether a message is under way, waits to be taken, or is being acted on."""
+        return self.is_busy or self._begun is not None or bool(self._inbox)
 
     @property
     def end_reason(self) -> PacsError | None:
@@ -249,10 +266,23 @@ class ThreadedAssociation:
             raise PacsException.of(self._end)
 
     def _lost(self, exc: OSError) -> PacsException:
-        self._end = PacsError(
-            ErrorCode.ASSOCIATION_ABORTED, f"the connection to the peer was lost: {exc}"
-        )
+        """Note that the connection broke, unless a better reason is known already."""
+        if self._end is None:
+            self._end = PacsError(
+                ErrorCode.ASSOCIATION_ABORTED, f"the connection to the peer was lost: {exc}"
+            )
         return PacsException.of(self._end)
+
+    def _hear_last_words(self) -> None:
+        """Read what the peer sent before the connection broke: it may say why."""
+        try:
+            while self._end is None:
+                count = self._transport.receive_available(self._buffer)
+                if count is None:
+                    return
+                self._took(count)
+        except (PacsException, OSError) as exc:
+            self.logger.debug("no-last-words", reason=str(exc))
 
     def flush(self) -> None:
         """Send what the engine has to say."""
@@ -309,37 +339,43 @@ class ThreadedAssociation:
                 ErrorCode.NETWORK_TIMEOUT, "the peer connected but sent no association request"
             )
         if deadline is not None and now >= deadline and self._end is None:
-            self.abort()
-            raise PacsException(
-                ErrorCode.NETWORK_TIMEOUT, "the peer sent nothing in time; association aborted"
+            words = (
+                "it took the connection but did not answer the association request in time; "
+                "check that a DICOM application listens there"
+                if self.engine.state is State.STA5
+                else "the peer sent nothing in time; association aborted"
             )
+            self.abort()
+            raise PacsException(ErrorCode.NETWORK_TIMEOUT, words)
         return False
 
     def _drain(self, limit_s: float | None) -> None:
-        """Read and ignore until the peer closes or time is up."""
-        deadline = self.engine.deadline
-        if limit_s is not None:
-            deadline = self._clock.monotonic() + limit_s
-        self._transport.ignore_wake()
-        try:
-            while not self.engine.closing:
-                left_s = None if deadline is None else deadline - self._clock.monotonic()
+        """Read and ignore until the peer closes or time is up; a stop shortens the wait.
+
+        Args:
+            limit_s: How long at most; ``None`` for as long as ARTIM runs.
+        """
+        now = self._clock.monotonic()
+        deadline = self.engine.deadline if limit_s is None else now + limit_s
+        while not self.engine.closing and (deadline is None or now < deadline):
+            left_s = None if deadline is None else deadline - now
+            try:
                 if not self._transport.receive(self._buffer, left_s):
-                    break
-        except OSError:
-            return  # a reset or a timeout ends the wait just as a close does
+                    return
+            except WokenUp:
+                self._transport.ignore_wake()
+                soon = now + _LINGER_S
+                deadline = soon if deadline is None else min(deadline, soon)
+            except OSError:
+                return  # a reset or a timeout ends the wait just as a close does
+            now = self._clock.monotonic()
 
     def _on_event(self, event: EngineEvent) -> None:
         match event:
             case DataReceived():
                 self._on_data(event)
-            case CommandReceived(has_dataset=True):
-                self._begun = event
-                self._open_message(event)
-            case CommandReceived(message=CCancelRQ() as cancel):
-                self._cancelled.add(cancel.message_id_being_responded_to)
             case CommandReceived():
-                self._inbox.append(IncomingMessage(event.context, event.message, None, None, None))
+                self._on_command(event)
             case AssociationRequested():
                 self._request_received = event.request
             case ReleaseRequested():
@@ -355,6 +391,20 @@ class ThreadedAssociation:
                 )
             case AssociationAccepted() | ReleaseConfirmed():
                 pass
+
+    def _on_command(self, event: CommandReceived) -> None:
+        message = event.message
+        if isinstance(message, Request):
+            # A cancel that crossed the final response of an earlier operation must not
+            # end this one: many peers use the same Message ID again and again.
+            self._cancelled.discard(message.message_id)
+        if event.has_dataset:
+            self._begun = event
+            self._open_message(event)
+        elif isinstance(message, CCancelRQ):
+            self._cancelled.add(message.message_id_being_responded_to)
+        else:
+            self._inbox.append(IncomingMessage(event.context, message, None, None, None))
 
     def _open_message(self, command: CommandReceived) -> None:
         self._sink_failure = None
@@ -391,7 +441,7 @@ class ThreadedAssociation:
             self._sink = sink  # so that a failure frees it
             try:
                 data = sink.finish()
-            except OSError as exc:
+            except (PacsException, OSError) as exc:
                 self._keep_failure(exc)
                 sink = None
             self._sink = None

@@ -74,7 +74,7 @@ StoreHandler = Callable[[IncomingMessage, CStoreRQ], CStoreRSP]
 """Takes a C-STORE that the peer sends as a sub-operation, and says how it went."""
 
 
-@edge({socket.gaierror: ErrorCode.CONNECTION_FAILED})
+@edge({OSError: ErrorCode.CONNECTION_FAILED})
 def connect(
     peer: Peer,
     calling_ae_title: str,
@@ -119,9 +119,14 @@ def connect(
         engine.transport_connected()
         association.flush()
         association.wait_for_answer(timeouts.association_s)
-    except PacsException:
-        association.close()
-        raise
+    except PacsException as exc:
+        association.abort()
+        error = exc.error
+        raise PacsException(
+            error.code,
+            f"{peer.ae_title} at {peer.host} port {peer.port}: {error.message}",
+            **error.details,
+        ) from exc
     return DicomAssociation(peer, association, timeouts)
 
 
@@ -134,7 +139,7 @@ def _open_connection(peer: Peer, timeout_s: float) -> socket.socket:
             ErrorCode.CONNECTION_FAILED,
             f"{where} did not answer within {timeout_s:g} s; check the host, the port and firewalls",
         ) from exc
-    except (OSError, OverflowError) as exc:
+    except (OSError, OverflowError, ValueError) as exc:  # a port or name that cannot be one
         reason = getattr(exc, "strerror", None) or str(exc)
         raise PacsException(
             ErrorCode.CONNECTION_FAILED,

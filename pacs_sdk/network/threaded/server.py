@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -45,6 +46,7 @@ from pacs_sdk.network.pdu import (
     AAssociateAC,
     AAssociateRJ,
     AAssociateRQ,
+    PresentationRejectReason,
     RejectResult,
     RejectSource,
 )
@@ -67,8 +69,10 @@ _CONNECTIONS_OVER_LIMIT: Final = 16
 """Connections beyond ``max_associations`` that are still heard, so that they can be
 refused in words (A-ASSOCIATE-RJ, local limit exceeded); more are closed at once."""
 
-_LOCAL_LIMIT_EXCEEDED: Final = 2
-"""PS3.8 Table 9-21, source service-provider (presentation)."""
+_OUT_OF_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_ACCEPT_PAUSE_S: Final = 0.1
+"""How long accepting rests when the system has no room for another connection: it stays
+readable, and trying at once would use a whole processor."""
 
 
 def _frozen(texts: Iterable[str]) -> frozenset[str]:
@@ -188,12 +192,20 @@ class DicomServer:
         """
         if self._listener is not None:
             raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the server already runs")
-        self._listener = _listen(self._config.host, self._config.port)
-        self._port = self._listener.getsockname()[1]
-        self._wake_read, self._wake_write = os.pipe()
+        listener = _listen(self._config.host, self._config.port)
+        try:
+            self._wake_read, self._wake_write = os.pipe()
+        except OSError:
+            listener.close()
+            raise
+        self._listener = listener
+        self._port = listener.getsockname()[1]
         self._stopping.clear()
         self._acceptor = threading.Thread(
-            target=self._accept_loop, name=f"dicom-accept-{self._port}", daemon=True
+            target=self._accept_loop,
+            args=(listener,),
+            name=f"dicom-accept-{self._port}",
+            daemon=True,
         )
         self._acceptor.start()
         self._logger.info("server-started", host=self._config.host, port=self._port)
@@ -206,14 +218,18 @@ class DicomServer:
             timeout_s: How long running operations may take before their connections
                 are closed.
         """
-        if self._listener is None or self._acceptor is None:
+        listener, self._listener = self._listener, None  # a second call has nothing to do
+        acceptor, self._acceptor = self._acceptor, None
+        if listener is None or acceptor is None:
             return
         self._stopping.set()
         os.write(self._wake_write, b"\0")  # never read: it stays readable for all who wait
-        self._acceptor.join()
-        self._listener.close()
+        acceptor.join()
+        listener.close()
         deadline = self._clock.monotonic() + timeout_s
-        for thread in list(self._threads):
+        with self._lock:
+            running = tuple(self._threads)
+        for thread in running:
             thread.join(max(0.0, deadline - self._clock.monotonic()))
         with self._lock:
             overdue = dict(self._threads)
@@ -223,7 +239,6 @@ class DicomServer:
             thread.join()
         os.close(self._wake_read)
         os.close(self._wake_write)
-        self._listener = self._acceptor = None
         self._logger.info("server-stopped", port=self._port, cut_off=len(overdue))
 
     def __enter__(self) -> Self:
@@ -234,10 +249,7 @@ class DicomServer:
 
     # -- accepting ---------------------------------------------------------------------
 
-    def _accept_loop(self) -> None:
-        listener = self._listener
-        if listener is None:
-            return
+    def _accept_loop(self, listener: socket.socket) -> None:
         wait = select.poll()
         wait.register(listener, select.POLLIN)
         wait.register(self._wake_read, select.POLLIN)
@@ -251,8 +263,14 @@ class DicomServer:
                 # The peer went away between poll and accept, or descriptors ran out;
                 # in both cases the next connection deserves its chance.
                 self._logger.warning("accept-failed", reason=str(exc))
+                if exc.errno in _OUT_OF_DESCRIPTORS:
+                    self._stopping.wait(_ACCEPT_PAUSE_S)
                 continue
-            self._start_thread(connected, address[0], address[1])
+            try:
+                self._start_thread(connected, address[0], address[1])
+            except (OSError, RuntimeError) as exc:  # already reset, or no thread to be had
+                self._logger.warning("connection-not-served", peer_host=address[0], reason=str(exc))
+                connected.close()
 
     def _start_thread(self, connected: socket.socket, host: str, port: int) -> None:
         with self._lock:
@@ -267,7 +285,12 @@ class DicomServer:
         )
         with self._lock:
             self._threads[thread] = transport
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            with self._lock:
+                del self._threads[thread]
+            raise
 
     def _run(self, transport: Transport, host: str, port: int) -> None:
         logger = self._logger.bind(peer_host=host, peer_port=port)
@@ -293,7 +316,7 @@ class DicomServer:
         except PacsException as exc:
             logger.warning("association-failed", reason=exc.error.message)
             association.abort()
-        except Exception as exc:  # a bug of ours must end one association, not the server
+        except Exception as exc:  # noqa: BLE001  # a bug must end one association, not the server
             logger.error("association-crashed", reason=repr(exc))
             association.abort()
         finally:
@@ -356,9 +379,11 @@ class DicomServer:
         self._record(info, "association-accepted", success=True)
         association.flush()
         while (incoming := association.receive(self._config.idle_timeout_s)) is not None:
+            association.is_busy = True
             try:
                 self._dispatch(association, info, incoming)
             finally:
+                association.is_busy = False
                 incoming.discard()
             if self._stopping.is_set():  # a busy sender never lets the wait be woken
                 raise WokenUp
@@ -403,17 +428,14 @@ class DicomServer:
         try:
             service.handle(exchange)
         except PacsException as exc:
-            if exchange.is_answered:
-                raise
-            exchange.logger.warning(
-                "request-failed", code=exc.error.code.name, reason=exc.error.message
-            )
-            exchange.respond_status(exc.error.code.dimse_status, exc.error.message)
-        except Exception as exc:  # foreign handlers: the peer gets a status, not a dropped line
+            error = exc.error
+            exchange.logger.warning("request-failed", code=error.code.name, reason=error.message)
+            if not exchange.is_answered:
+                exchange.respond_status(error.code.dimse_status, error.message)
+        except Exception as exc:  # noqa: BLE001  # foreign code; the peer gets a status
             exchange.logger.error("handler-crashed", reason=repr(exc))
-            if exchange.is_answered:
-                return
-            exchange.respond_status(Status.PROCESSING_FAILURE, "the handler failed")
+            if not exchange.is_answered:
+                exchange.respond_status(Status.PROCESSING_FAILURE, "the handler failed")
         if not exchange.is_answered:
             exchange.logger.error("handler-gave-no-answer", request=type(request).__name__)
             exchange.respond_status(Status.PROCESSING_FAILURE, "the handler gave no answer")
@@ -435,7 +457,7 @@ def _over_limit() -> AAssociateRJ:
     return AAssociateRJ(
         result=RejectResult.REJECTED_TRANSIENT,
         source=RejectSource.SERVICE_PROVIDER_PRESENTATION,
-        reason=_LOCAL_LIMIT_EXCEEDED,
+        reason=PresentationRejectReason.LOCAL_LIMIT_EXCEEDED,
     )
 
 
@@ -451,18 +473,22 @@ def _info(request: AAssociateRQ, host: str, port: int) -> AssociationInfo:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
-        listener.setblocking(False)
-    except OSError as exc:
-        listener.close()
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen(_BACKLOG)
+            listener.setblocking(False)
+        except BaseException:
+            listener.close()
+            raise
+    except (OSError, OverflowError, ValueError) as exc:  # a port or name that cannot be one
+        reason = getattr(exc, "strerror", None) or exc
         raise PacsException(
             ErrorCode.PORT_UNAVAILABLE,
-            f"cannot listen on {host} port {port}: {exc.strerror or exc}; "
+            f"cannot listen on {host} port {port}: {reason}; "
             "choose another port, or 0 for a free one",
             port=port,
         ) from exc

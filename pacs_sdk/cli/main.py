@@ -1,0 +1,35 @@
+"""Where the ``pacs`` program begins."""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from typing import Final
+
+__all__ = ["main"]
+
+_EXTRA_PACKAGES: Final = frozenset(("typer", "rich"))
+"""What the ``cli`` extra brings."""
+
+
+def main() -> None:
+    """Run ``pacs`` and exit: 0 done, 1 the operation failed, 2 bad usage."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal's encoding lacks is shown as \\u…, not a crash.
+            stream.reconfigure(errors="backslashreplace")
+    if not sys.warnoptions:
+        # Python's warnings are for programmers; what users must know is said in words.
+        warnings.simplefilter("ignore")
+    try:
+        from pacs_sdk.cli.app import app
+    except ModuleNotFoundError as exc:
+        if (exc.name or "").partition(".")[0] not in _EXTRA_PACKAGES:
+            raise
+        sys.exit(f"pacs: {exc.name} is not installed; run: pip install 'pacs-sdk[cli]'")
+    app()
+
+
+if __name__ == "__main__":
+    main()

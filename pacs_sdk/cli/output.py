@@ -1,0 +1,136 @@
+"""What commands print: tables and progress for a person, plain lines for a program.
+
+Results go to stdout; notes, progress and errors to stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+import typer
+
+from pacs_sdk.cli.errors import print_error, printable
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+__all__ = ["ProgressBar", "bar", "is_terminal", "note_each", "rate", "seconds", "size", "table"]
+
+_MOST_NOTES = 20
+"""A folder of a million text files must not print a million lines."""
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Tell whether a person reads this; FORCE_COLOR and the like don't make a file one."""
+    return stream.isatty()
+
+
+def note_each(lines: Sequence[str]) -> None:
+    """Write lines to stderr; of very many the first, and how many more there are."""
+    for line in lines[:_MOST_NOTES]:
+        print_error(line)
+    if len(lines) > _MOST_NOTES:
+        print_error(f"… and {len(lines) - _MOST_NOTES} more")
+
+
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    title: str | None = None,
+    *,
+    always: bool = False,
+) -> None:
+    """Print rows: a table on a terminal; otherwise tab-separated lines without a heading.
+
+    Args:
+        columns: The heading of each column.
+        rows: The cells; what they hold is shown as it is, control characters aside.
+        title: What stands above the table.
+        always: Print the table even where there is no terminal.
+    """
+    if not (is_terminal(sys.stdout) or always):
+        for row in rows:
+            typer.echo("\t".join(printable(cell) for cell in row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(title=title, title_justify="left", title_style="bold")
+    for name in columns:
+        shown.add_column(name, overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(printable(cell)) for cell in row))
+    Console().print(shown)
+
+
+class ProgressBar(Protocol):
+    """What a command tells of its progress."""
+
+    def advance(self, count: int = 1) -> None:
+        """Count what was done."""
+
+    def of(self, total: int) -> None:
+        """Say how much there is to do."""
+
+
+class _NoBar:
+    def advance(self, count: int = 1) -> None:
+        """Show nothing."""
+
+    def of(self, total: int) -> None:
+        """Show nothing."""
+
+
+class _RichBar:
+    def __init__(self, progress: Progress, what: str, total: int | None) -> None:
+        self._progress = progress
+        self._task = progress.add_task(what, total=total)
+
+    def advance(self, count: int = 1) -> None:
+        """Move the bar."""
+        self._progress.advance(self._task, count)
+
+    def of(self, total: int) -> None:
+        """Set the bar's end."""
+        self._progress.update(self._task, total=total)
+
+
+@contextmanager
+def bar(what: str, total: int | None = None) -> Iterator[ProgressBar]:
+    """Show a progress bar on stderr if that is a terminal; it goes away at the end."""
+    if not is_terminal(sys.stderr):
+        yield _NoBar()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield _RichBar(progress, what, total)
+
+
+def size(count: int) -> str:
+    """Write a number of bytes in the unit that suits it (1 MB = 1,000,000 bytes)."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def seconds(duration_s: float) -> str:
+    """Write a duration in s, or in ms where that is easier to read."""
+    return f"{duration_s:.2f} s" if duration_s >= 1 else f"{duration_s * 1000:.1f} ms"
+
+
+def rate(count: int, duration_s: float) -> str:
+    """Write bytes in a time as MB/s."""
+    return f"{count / 1e6 / max(duration_s, 1e-9):.1f} MB/s"

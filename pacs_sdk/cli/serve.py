@@ -1,0 +1,156 @@
+"""``pacs serve``: run an archive behind a DICOM server until told to stop."""
+
+from __future__ import annotations
+
+import enum
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from pacs_sdk.cli.logs import Verbosity, stderr_logger
+from pacs_sdk.cli.options import valid_ae_title
+
+if TYPE_CHECKING:
+    from pacs_sdk.integration.config import PacsConfig
+
+__all__ = ["serve"]
+
+_STOP_S: Final = 0.5
+"""How long a stop waits for operations under way. Idle associations end at once; whoever sent
+an instance that was not acknowledged sends it again. The whole stop takes under a second."""
+
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class Durability(enum.StrEnum):
+    """When an instance is acknowledged, without loading the archive for ``pacs --help``."""
+
+    DURABLE = "durable"
+    RELAXED = "relaxed"
+
+
+def _ae_title(title: str | None) -> str | None:
+    return None if title is None else valid_ae_title(title)
+
+
+def serve(
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The archive's folder.", show_default="pacs-data"),
+    ] = None,
+    ae_title: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AE",
+            help="The server's AE title.",
+            callback=_ae_title,
+            show_default="PACS_SCP",
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="P",
+            help="The port to listen on; 0 picks a free one.",
+            show_default="11112",
+            min=0,
+            max=65535,
+        ),
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="The address to listen on; 0.0.0.0 for all.",
+            show_default="127.0.0.1",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.toml", help="Settings, in tables named server and storage."),
+    ] = None,
+    durability: Annotated[
+        Durability | None,
+        typer.Option(
+            help="Whether an instance is on the disk before it is acknowledged.",
+            case_sensitive=False,
+            show_default="durable",
+        ),
+    ] = None,
+    log_level: Annotated[
+        Verbosity, typer.Option(help="What is logged to stderr.", case_sensitive=False)
+    ] = Verbosity.INFO,
+) -> None:
+    """Receive, keep, find and give back instances, until SIGTERM or Ctrl-C.
+
+    Settings come from the file, then from environment variables (PACS_SERVER__PORT and
+    the like), then from these options; later ones win. When the server is ready, one
+    line on stdout says where: READY dicom=HOST:PORT http=-
+    """
+    from pacs_sdk.core.results import raised
+    from pacs_sdk.integration.config import PacsConfig
+    from pacs_sdk.integration.pacs import Pacs
+
+    chosen = _overrides(
+        {"ae_title": ae_title, "port": port, "host": host},
+        {"data_dir": data, "durability": durability and durability.value},
+    )
+    settings: PacsConfig = raised(PacsConfig.layered(toml=config, overrides=chosen))
+    pacs = Pacs.configured(settings, logger=stderr_logger(log_level))
+    with _stop_signals() as wait_for_stop:
+        raised(pacs.start())
+        try:
+            # The one line on stdout that programs wait for.
+            typer.echo(f"READY dicom={pacs.server.host}:{pacs.port} http=-")
+            wait_for_stop()
+        finally:
+            pacs.stop(_STOP_S)
+
+
+def _overrides(server: dict[str, Any], storage: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Keep what was given on the command line."""
+    return {
+        part: {name: value for name, value in values.items() if value is not None}
+        for part, values in (("server", server), ("storage", storage))
+    }
+
+
+@contextmanager
+def _stop_signals() -> Iterator[Callable[[], None]]:
+    """Give a function that waits for SIGTERM or SIGINT; a second one ends the program.
+
+    The signal writes into a pipe at once, whatever Python does just then. An event set by
+    the handler would not do: the handler could meet the lock that the wait holds, and runs
+    only after a wait that the signal came an instant too early for.
+    """
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    handlers = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        restore()
+
+    def restore() -> None:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+    def wait() -> None:
+        while os.read(read_end, 1)[0] not in _STOP_SIGNALS:
+            pass  # another signal that somebody handles
+
+    wakeup = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    for number in _STOP_SIGNALS:
+        signal.signal(number, on_signal)
+    try:
+        yield wait
+    finally:
+        restore()
+        signal.set_wakeup_fd(wakeup)
+        os.close(read_end)
+        os.close(write_end)

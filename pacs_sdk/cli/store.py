@@ -1,0 +1,247 @@
+"""``pacs store``: send files and folders to a peer."""
+
+from __future__ import annotations
+
+import enum
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import attrs
+import typer
+
+from pacs_sdk.cli.errors import CommandFailed, describe
+from pacs_sdk.cli.options import CalledAe, CallingAe, Host, Port, Timeout, peer, timeouts
+from pacs_sdk.cli.output import ProgressBar, bar, note_each, rate, seconds, size
+
+if TYPE_CHECKING:
+    from pacs_sdk.core.errors import PacsError
+    from pacs_sdk.encoding import Instance
+    from pacs_sdk.network import Peer
+    from pacs_sdk.services import StorageScu, StoreOutcome
+
+__all__ = ["store"]
+
+_MAX_PARALLEL = 32
+"""More associations than this do not make one sender faster; a server allows about 20."""
+
+_MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
+"""Media Storage Directory Storage: a DICOMDIR under any name (PS3.10 8.6)."""
+
+
+class Transcode(enum.StrEnum):
+    """Whether an image may be re-encoded for a peer that refuses its transfer syntax."""
+
+    AUTO = "auto"
+    NEVER = "never"
+
+
+@attrs.define
+class _Found:
+    """What the paths hold."""
+
+    files: list[tuple[Path, Instance]] = attrs.field(factory=list)
+    """What is to be sent."""
+    broken: list[str] = attrs.field(factory=list)
+    """What should have been sent and cannot be read, each with the reason."""
+    ignored: list[str] = attrs.field(factory=list)
+    """Files in folders that are not for sending, each with the reason."""
+
+
+class _Stopped(Exception):
+    """Sending was interrupted."""
+
+
+def store(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
+    host: Host,
+    port: Port,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH", help="DICOM files, and folders with all in them."),
+    ],
+    aec: CalledAe = "ANY-SCP",
+    aet: CallingAe = "PACS_SCU",
+    parallel: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="How many associations send at once.", min=1, max=_MAX_PARALLEL
+        ),
+    ] = 1,
+    transcode: Annotated[
+        Transcode,
+        typer.Option(
+            help="Whether an uncompressed image may be re-encoded, without loss, "
+            "when the peer refuses its transfer syntax."
+        ),
+    ] = Transcode.AUTO,
+    timeout: Timeout = 30.0,
+) -> None:
+    """Send DICOM files to a peer (C-STORE).
+
+    Files in folders that are not DICOM, and DICOMDIRs, are skipped with a note. Exit
+    code 1 if anything was not stored; everything else is sent all the same.
+    """
+    from pacs_sdk.services import StorageScu
+
+    with bar("Reading") as progress:
+        found = _find(paths, progress)
+    note_each(found.ignored)
+    scu = StorageScu(
+        ae_title=aet, timeouts=timeouts(timeout), transcode=transcode is Transcode.AUTO
+    )
+    begin = time.monotonic()
+    outcomes: list[StoreOutcome] = []
+    if found.files:
+        with bar("Sending", len(found.files)) as progress:
+            outcomes = _send(scu, peer(host, port, aec), found, parallel, progress)
+    _report(found, outcomes, time.monotonic() - begin)
+
+
+# -- reading ---------------------------------------------------------------------------------
+
+
+def _find(paths: Sequence[Path], progress: ProgressBar) -> _Found:
+    """Open every file that is named, and every file of the folders that are named."""
+    from pacs_sdk.core.errors import ErrorCode
+    from pacs_sdk.core.results import Failure, Success
+    from pacs_sdk.encoding import read_file
+
+    found = _Found()
+    for path, is_named in _files(paths):
+        progress.advance()
+        if not is_named and path.name.upper() == "DICOMDIR":
+            found.ignored.append(f"{path}: skipped, a DICOMDIR")
+            continue
+        match read_file(path):
+            case Success(instance) if instance.sop_class_uid == _MEDIA_DIRECTORY:
+                (found.broken if is_named else found.ignored).append(
+                    f"{path}: skipped, a DICOMDIR; name the folder it is in"
+                )
+            case Success(instance):
+                found.files.append((path, instance))
+            case Failure(error) if error.code is ErrorCode.NOT_DICOM and not is_named:
+                found.ignored.append(f"{path}: skipped, not DICOM")
+            case Failure(error):
+                found.broken.append(_with_path(path, error))
+    return found
+
+
+def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
+    """Yield each file, and whether it was named itself; those of a folder in their order."""
+    for path in paths:
+        if not path.is_dir():
+            yield path, True
+            continue
+        for folder, folders, names in os.walk(path):
+            folders.sort()
+            for name in sorted(names):
+                file = Path(folder, name)
+                if file.is_file():  # a pipe would never end, a dangling link is nothing
+                    yield file, False
+
+
+def _with_path(path: Path, error: PacsError) -> str:
+    words = describe(error)
+    return words if str(path) in words else f"{path}: {words}"
+
+
+# -- sending ---------------------------------------------------------------------------------
+
+
+def _send(
+    scu: StorageScu, to: Peer, found: _Found, parallel: int, progress: ProgressBar
+) -> list[StoreOutcome]:
+    """Send everything over one or several associations; outcomes in the order of the files.
+
+    Raises:
+        PacsException: Nothing could be sent, over any association.
+    """
+    from pacs_sdk.core.results import raised
+
+    instances = [instance for _, instance in found.files]
+    if parallel == 1 or len(instances) == 1:
+        report = raised(scu.store(to, instances, lambda _: progress.advance()))
+        return list(report.outcomes)
+    return _send_parallel(scu, to, instances, min(parallel, len(instances)), progress)
+
+
+def _send_parallel(
+    scu: StorageScu, to: Peer, instances: Sequence[Instance], parallel: int, progress: ProgressBar
+) -> list[StoreOutcome]:
+    from pacs_sdk.core.errors import PacsException
+    from pacs_sdk.core.results import Failure, Success
+    from pacs_sdk.services import StoreOutcome
+
+    stopped = threading.Event()
+
+    def on_outcome(_: StoreOutcome) -> None:
+        if stopped.is_set():
+            raise _Stopped
+        progress.advance()
+
+    # Every n-th: neighbours are of a size, so each association has as much to send.
+    shares = [range(first, len(instances), parallel) for first in range(parallel)]
+    outcomes: dict[int, StoreOutcome] = {}
+    refused: list[PacsError] = []
+    with ThreadPoolExecutor(parallel) as pool:
+        sending = [
+            pool.submit(scu.store, to, [instances[number] for number in share], on_outcome)
+            for share in shares
+        ]
+        try:
+            for share, future in zip(shares, sending, strict=True):
+                match future.result():
+                    case Success(report):
+                        outcomes |= zip(share, report.outcomes, strict=True)
+                    case Failure(error):
+                        refused.append(error)
+                        for number in share:
+                            one = instances[number]
+                            outcomes[number] = StoreOutcome(
+                                one.sop_instance_uid, one.size, None, describe(error)
+                            )
+        finally:
+            stopped.set()  # after Ctrl-C no thread begins another image
+    if len(refused) == parallel:
+        raise PacsException.of(refused[0])
+    return [outcomes[number] for number in range(len(instances))]
+
+
+# -- reporting -------------------------------------------------------------------------------
+
+
+def _report(found: _Found, outcomes: Sequence[StoreOutcome], duration_s: float) -> None:
+    stored = [outcome for outcome in outcomes if outcome.is_stored]
+    total = len(outcomes) + len(found.broken)
+    failures = [
+        *found.broken,
+        *(
+            f"{path}: {_reason(outcome)}"
+            for (path, _), outcome in zip(found.files, outcomes, strict=True)
+            if not outcome.is_stored
+        ),
+    ]
+    if not total:
+        raise CommandFailed("there is nothing to send; name DICOM files or folders that hold some")
+    sent_bytes = sum(outcome.size_bytes for outcome in stored)
+    warned = sum(outcome.status != 0 for outcome in stored)
+    typer.echo(
+        f"stored {len(stored)} of {total} instances, {size(sent_bytes)} in {seconds(duration_s)} "
+        f"({rate(sent_bytes, duration_s)})"
+        + (f", {warned} with a warning" if warned else "")
+        + (f", {len(found.ignored)} files skipped" if found.ignored else "")
+    )
+    if failures:
+        note_each(failures)
+        raise typer.Exit(1)
+
+
+def _reason(outcome: StoreOutcome) -> str:
+    if outcome.status is None:
+        return outcome.comment or "not sent"
+    comment = f": {outcome.comment}" if outcome.comment else ""
+    return f"the peer refused it with status {outcome.status:04X}H{comment}"

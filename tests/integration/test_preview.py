@@ -1,0 +1,130 @@
+"""The picture shows the three central planes, true to scale, the radiological way round."""
+
+from __future__ import annotations
+
+import imagecodecs
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pacs_sdk.core import ErrorCode
+from pacs_sdk.integration.itk import LoadedVolume, VolumeGeometry, load_volume
+from pacs_sdk.integration.phantom import PhantomSpec, make_phantom
+from pacs_sdk.integration.preview import orthogonal_preview
+
+SEPARATOR = 70
+WHITE = 255
+
+
+def panes(png: bytes) -> list[NDArray[np.uint8]]:
+    """Split a picture at its separators: axial, coronal, sagittal."""
+    picture: NDArray[np.uint8] = imagecodecs.png_decode(png)
+    assert picture.dtype == np.uint8
+    assert picture.ndim == 2
+    lines = np.flatnonzero((picture == SEPARATOR).all(axis=0))
+    assert len(lines) == 2
+    return np.split(picture, lines.tolist(), axis=1)
+
+
+def white_box(pane: NDArray[np.uint8]) -> tuple[float, float, int, int]:
+    """Where the white pixels are: middle (y, x) as parts of the pane; height and width."""
+    y, x = np.nonzero(pane == WHITE)
+    middle_y, middle_x = (y.min() + y.max()) / 2, (x.min() + x.max()) / 2
+    height, width = int(np.ptp(y)) + 1, int(np.ptp(x)) + 1
+    return float(middle_y / pane.shape[0]), float(middle_x / pane.shape[1]), height, width
+
+
+def volume_with_block(z: slice, y: slice, x: slice) -> NDArray[np.int16]:
+    """Air with a block of metal in it; axes (z, y, x), 40 voxels each."""
+    volume = np.full((40, 40, 40), -1000, np.int16)
+    volume[z, y, x] = 3000
+    return volume
+
+
+def test_planes_are_the_radiological_way_round() -> None:
+    """A block towards the left, the front and the head of the patient."""
+    block = volume_with_block(slice(19, 36), slice(4, 22), slice(19, 38))
+    axial, coronal, sagittal = panes(orthogonal_preview(block, (1, 1, 1)).unwrap())
+    y, x, _, _ = white_box(axial)
+    assert y < 0.45  # the front is up
+    assert x > 0.55  # the patient's left is on the right
+    y, x, _, _ = white_box(coronal)
+    assert y < 0.45  # the head is up
+    assert x > 0.55
+    y, x, _, _ = white_box(sagittal)
+    assert y < 0.45
+    assert x < 0.45  # the front is on the left
+
+
+def test_planes_have_one_scale_in_mm() -> None:
+    """A cube of 20 mm in voxels of 1 × 2 × 4 mm is a square of the same size in each plane."""
+    volume = np.full((16, 32, 64), -1000.0)
+    volume[6:11, 11:21, 22:42] = 3000
+    boxes = [white_box(pane)[2:] for pane in panes(orthogonal_preview(volume, (1, 2, 4)).unwrap())]
+    sides = np.array(boxes, float)
+    assert sides.min() > 100
+    assert sides.max() - sides.min() <= 0.15 * sides.mean()  # an edge blurs over half a voxel
+
+
+def test_the_window_maps_values_to_grey() -> None:
+    """PS3.3 C.11.2.1.2.1 for centre 40 and width 400: black to −160, white from 239."""
+    for value, grey in ((-160, 0), (39.5, 128), (239, 255), (5000, 255), (float("nan"), 0)):
+        volume = np.full((3, 3, 3), value)
+        for pane in panes(orthogonal_preview(volume, (1, 1, 1)).unwrap()):
+            assert pane[pane.shape[0] // 2, pane.shape[1] // 2] == grey
+
+
+def test_the_same_body_gives_the_same_picture_however_it_was_scanned() -> None:
+    """A volume is turned to the patient's axes first: feet first, sagittal or as it is."""
+    truth = make_phantom(PhantomSpec(slices=20, rows=36, columns=30)).unwrap()
+    reference = load_volume(truth.instances).unwrap()
+    straight = VolumeGeometry(
+        (30, 36, 20), (0, 0, 0), (0.7, 0.75, 2.5), (1, 0, 0, 0, 1, 0, 0, 0, 1)
+    )
+    feet_first = VolumeGeometry(
+        (30, 36, 20), (0, 0, 0), (0.7, 0.75, 2.5), (-1, 0, 0, 0, 1, 0, 0, 0, -1)
+    )
+    sagittal = VolumeGeometry(
+        (36, 20, 30), (0, 0, 0), (0.75, 2.5, 0.7), (0, 0, 1, 1, 0, 0, 0, -1, 0)
+    )
+    array = reference.array[:, 1:, 1:][:, :35, :29]  # odd sizes have one middle when turned
+    array = np.ascontiguousarray(array[:19])
+    pictures = {
+        LoadedVolume(turned, geometry, (), reference.report).preview().unwrap()
+        for turned, geometry in (
+            (array, straight),
+            (array[::-1, :, ::-1], feet_first),
+            (array[::-1].transpose(2, 0, 1), sagittal),
+        )
+    }
+    assert len(pictures) == 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 300, 300), (500, 3, 3), (2, 5, 900)])
+def test_any_shape_makes_a_picture(shape: tuple[int, int, int]) -> None:
+    """Single slices and long thin volumes too; the picture stays of moderate size."""
+    png = orthogonal_preview(np.zeros(shape, np.uint8), (0.5, 0.5, 3.0), (128, 256)).unwrap()
+    height, width = imagecodecs.png_decode(png).shape
+    assert height < 600
+    assert width < 1500
+
+
+@pytest.mark.parametrize(
+    ("array", "spacing", "window", "words"),
+    [
+        (np.zeros((4, 4)), (1, 1, 1), (40, 400), "shape (4, 4)"),
+        (np.zeros((0, 4, 4)), (1, 1, 1), (40, 400), "shape (0, 4, 4)"),
+        (np.zeros((4, 4, 4), complex), (1, 1, 1), (40, 400), "complex128"),
+        (np.zeros((4, 4, 4)), (1, 1), (40, 400), "three spacings"),
+        (np.zeros((4, 4, 4)), (1, 0, 1), (40, 400), "three spacings"),
+        (np.zeros((4, 4, 4)), (1, float("inf"), 1), (40, 400), "three spacings"),
+        (np.zeros((4, 4, 4)), (1, 1, 1), (40, 0), "at least 1 wide"),
+    ],
+)
+def test_what_cannot_be_drawn(
+    array: NDArray[np.generic], spacing: tuple[float, ...], window: tuple[float, float], words: str
+) -> None:
+    """The failure says what was given and what is needed."""
+    error = orthogonal_preview(array, spacing, window).failure()
+    assert error.code is ErrorCode.INVALID_ARGUMENT
+    assert words in error.message
