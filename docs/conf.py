@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 import api_pages  # after the line that makes them importable
+import cli_page
 import generated_tables
 
 if TYPE_CHECKING:
@@ -67,9 +68,15 @@ html_theme_options = {
 }
 
 
+def write_generated_pages(app: Sphinx) -> None:
+    """Write the pages that are made from the code, before Sphinx looks for pages."""
+    api_pages.write_pages(Path(app.srcdir))
+    cli_page.write_page(Path(app.srcdir))
+
+
 def setup(app: Sphinx) -> None:
-    """Write the API pages before Sphinx looks for pages, and tidy what autodoc shows."""
-    app.connect("builder-inited", lambda app: api_pages.write_pages(Path(app.srcdir)))
+    """Have pages written, names linked, and what autodoc shows tidied."""
+    app.connect("builder-inited", write_generated_pages)
     app.connect("autodoc-process-signature", api_pages.tidy_signature)
     app.connect("autodoc-process-docstring", api_pages.rejoin_at_colon, priority=900)
     app.connect("missing-reference", api_pages.resolve_by_short_name)

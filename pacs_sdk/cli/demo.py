@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pacs_sdk.cli.output import bar, rate, seconds, size, table
+from pacs_sdk.cli.output import bar, seconds, size, table
 
 if TYPE_CHECKING:
     from pacs_sdk.cli.demo_steps import Step
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
-_COLUMNS = ("Step", "What", "Size", "Time", "Rate", "Checked")
+_COLUMNS = ("Step", "What", ">Size", ">Time", ">MB/s", "Checked")
 
 
 def demo(
@@ -40,7 +40,8 @@ def demo(
             for step in _steps(Path(folder), png):
                 steps.append(step)  # noqa: PERF402  # what was done is shown if the rest fails
         finally:
-            table(_COLUMNS, (_row(step) for step in steps), title="pacs demo", always=True)
+            if steps:
+                table(_COLUMNS, map(_row, steps), title="pacs demo", always=True)
     typer.echo(f"every check held, in {seconds(time.monotonic() - begin)}")
     typer.echo(f"picture: {png.resolve()}")
 
@@ -76,7 +77,7 @@ def _steps(folder: Path, png: Path) -> Iterator[Step]:
 def _started(pacs: Pacs, duration_s: float) -> Step:
     from pacs_sdk.cli.demo_steps import Step
 
-    return Step("start archive", f"port {pacs.port}", "listens", duration_s)
+    return Step("start archive", f"port {pacs.port}", "", duration_s)
 
 
 def _row(step: Step) -> Sequence[str]:
@@ -85,6 +86,6 @@ def _row(step: Step) -> Sequence[str]:
         step.count,
         size(step.size_bytes) if step.size_bytes else "",
         seconds(step.duration_s),
-        rate(step.size_bytes, step.duration_s) if step.size_bytes else "",
+        f"{step.size_bytes / 1e6 / step.duration_s:.1f}" if step.is_transfer else "",
         step.checked,
     )

@@ -60,6 +60,8 @@ class Step:
     """How long it took."""
     size_bytes: int = 0
     """How many bytes of data sets or values went through; 0 where that says nothing."""
+    is_transfer: bool = False
+    """Whether bytes per second are worth telling."""
 
 
 @attrs.frozen
@@ -95,16 +97,14 @@ def _check(name: str, held: bool, words: str) -> None:
 
 
 def sample_series() -> tuple[Series, Step]:
-    """Open the CT series that comes with pydicom."""
+    """Open the CT series that pydicom brings."""
     begin = time.monotonic()
     folder = Path(pydicom.data.__file__).parent / "test_files" / _SAMPLE_FOLDER
     files = sorted(folder.iterdir()) if folder.is_dir() else []
     if not files:
         raise CommandFailed(f"pydicom's test files are not installed: there is no {folder}")
-    series = _series("CT from pydicom", tuple(raised(read_file(file)) for file in files))
-    return series, Step(
-        "read CT from pydicom", _images(series), "complete", _since(begin), series.size_bytes
-    )
+    series = _series("CT", tuple(raised(read_file(file)) for file in files))
+    return series, Step("read CT", _images(series), "complete", _since(begin), series.size_bytes)
 
 
 def phantom_series() -> tuple[Phantom, Series, Step]:
@@ -112,18 +112,8 @@ def phantom_series() -> tuple[Phantom, Series, Step]:
     begin = time.monotonic()
     phantom = raised(make_phantom(_PHANTOM))
     series = _series("phantom", phantom.instances)
-    rows, columns = phantom.spec.rows, phantom.spec.columns
-    return (
-        phantom,
-        series,
-        Step(
-            "make phantom",
-            f"{_images(series)} of {rows} × {columns}",
-            "oblique, shuffled",
-            _since(begin),
-            series.size_bytes,
-        ),
-    )
+    step = Step("make phantom", _images(series), "", _since(begin), series.size_bytes)
+    return phantom, series, step
 
 
 def _series(name: str, instances: tuple[Instance, ...]) -> Series:
@@ -148,7 +138,12 @@ def send(pacs: Pacs, series: Series, progress: ProgressBar) -> Step:
         words += f", the first with {refused[0].comment or refused[0].status}"
     _check(f"{series.name}: every instance is stored", not refused, words)
     return Step(
-        f"send {series.name}", _images(series), "each acknowledged", duration_s, report.size_bytes
+        f"send {series.name}",
+        _images(series),
+        "acknowledged",
+        duration_s,
+        report.size_bytes,
+        is_transfer=True,
     )
 
 
@@ -179,7 +174,7 @@ def query(pacs: Pacs, everything: Sequence[Series]) -> Iterator[Step]:
             counts == (1, len(series.instances)),
             f"the archive says {counts[0]} series, {counts[1]} instances",
         )
-    yield Step("query studies", f"{len(studies)} matches", "counts", duration_s)
+    yield Step("query studies", f"{len(studies)} matches", "UIDs, counts", duration_s)
     yield _query_series(pacs, everything)
     yield _query_images(pacs, everything)
 
@@ -202,7 +197,7 @@ def _query_series(pacs: Pacs, everything: Sequence[Series]) -> Step:
             counts == [(series.series_uid, len(series.instances))],
             f"the archive says {counts}",
         )
-    return Step("query series", f"{len(everything)} matches", "counts", _since(begin))
+    return Step("query series", f"{len(everything)} matches", "UIDs, counts", _since(begin))
 
 
 def _query_images(pacs: Pacs, everything: Sequence[Series]) -> Step:
@@ -253,7 +248,14 @@ def fetch(pacs: Pacs, series: Series, folder: Path, progress: ProgressBar) -> St
         report.received == len(series.instances) and report.failed == 0,
         "; ".join((f"{report.received} came, {report.failed} failed", *writer.failures)),
     )
-    return Step(f"fetch {series.name}", _images(series), "all came", duration_s, report.size_bytes)
+    return Step(
+        f"fetch {series.name}",
+        _images(series),
+        "all came",
+        duration_s,
+        report.size_bytes,
+        is_transfer=True,
+    )
 
 
 # -- what came back --------------------------------------------------------------------------
@@ -293,7 +295,7 @@ def load(phantom: Phantom, folder: Path) -> tuple[LoadedSeries, Step]:
     _check("Hounsfield values", wrong == 0, f"{wrong} voxels differ from the truth")
     _check_geometry(loaded, phantom)
     voxels = " × ".join(str(count) for count in truth.geometry.size)
-    step = Step("load phantom", f"{voxels} voxels", "HU, geometry", duration_s, loaded.array.nbytes)
+    step = Step("load phantom", voxels, "HU, geometry", duration_s, loaded.array.nbytes)
     return loaded, step
 
 
@@ -325,7 +327,7 @@ def draw(loaded: LoadedSeries, path: Path) -> Step:
     begin = time.monotonic()
     png = raised(loaded.preview())
     path.write_bytes(png)
-    return Step("draw", "3 planes", "written", _since(begin), len(png))
+    return Step("draw picture", "3 planes", "", _since(begin), len(png))
 
 
 def _images(series: Series) -> str:

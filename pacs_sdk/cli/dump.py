@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,15 +36,13 @@ def dump(
     from pacs_sdk.encoding import read_file
 
     dataset = raised(raised(read_file(file)).dataset())
-    try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's, of values that are shown as they are
         if as_json:
-            typer.echo(_json(dataset))
-            return
-        lines = [*_lines(DicomDataset(dataset.pydicom.file_meta)), *_lines(dataset)]
-    except (TypeError, ValueError, OverflowError, NotImplementedError) as exc:
-        # pydicom converts a value when it is asked for, and some values are no values.
-        raise CommandFailed(f"{file}: a value in it is invalid: {exc}; correct the file") from exc
-    typer.echo("\n".join(lines))
+            text = _json(dataset, file)
+        else:
+            text = "\n".join((*_lines(DicomDataset(dataset.pydicom.file_meta)), *_lines(dataset)))
+    typer.echo(text)
 
 
 def _lines(dataset: DicomDataset) -> list[str]:
@@ -55,8 +54,18 @@ def _lines(dataset: DicomDataset) -> list[str]:
     ]
 
 
-def _json(dataset: DicomDataset) -> str:
-    model = _finite(dataset.pydicom.to_json_dict())
+def _json(dataset: DicomDataset, file: Path) -> str:
+    model: dict[str, Any] = {}
+    for tag in dataset:
+        try:
+            # pydicom converts a value when it is asked for, and some are invalid.
+            one = dataset.pydicom[int(tag)].to_json_dict(None, 0)  # all bytes inline
+        except (TypeError, ValueError, OverflowError, NotImplementedError) as exc:
+            raise CommandFailed(
+                f"{file}: the value of {tag} {tag.keyword} is invalid: {exc}; correct the file, "
+                "or list it without --json"
+            ) from exc
+        model[f"{int(tag):08X}"] = _finite(one)
     return json.dumps(model, ensure_ascii=False, indent=2, allow_nan=False)
 
 

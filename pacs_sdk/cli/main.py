@@ -23,6 +23,8 @@ def main() -> None:
         # Python's warnings are for programmers; what users must know is said in words.
         warnings.simplefilter("ignore")
     try:
+        import rich  # noqa: F401  # typer and our tables load it only when they need it
+
         from pacs_sdk.cli.app import app
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] not in _EXTRA_PACKAGES:

@@ -15,6 +15,7 @@ import typer
 from pacs_sdk.cli.errors import print_error, printable
 
 if TYPE_CHECKING:
+    from rich.console import JustifyMethod
     from rich.progress import Progress
 
 __all__ = ["ProgressBar", "bar", "is_terminal", "note_each", "rate", "seconds", "size", "table"]
@@ -46,7 +47,7 @@ def table(
     """Print rows: a table on a terminal; otherwise tab-separated lines without a heading.
 
     Args:
-        columns: The heading of each column.
+        columns: The heading of each column; after ``>`` it is aligned to the right.
         rows: The cells; what they hold is shown as it is, control characters aside.
         title: What stands above the table.
         always: Print the table even where there is no terminal.
@@ -61,7 +62,8 @@ def table(
 
     shown = Table(title=title, title_justify="left", title_style="bold")
     for name in columns:
-        shown.add_column(name, overflow="fold")
+        justify: JustifyMethod = "right" if name.startswith(">") else "left"
+        shown.add_column(name.removeprefix(">"), overflow="fold", justify=justify)
     for row in rows:
         shown.add_row(*(Text(printable(cell)) for cell in row))
     Console().print(shown)

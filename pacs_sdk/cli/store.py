@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,9 +20,10 @@ from pacs_sdk.cli.output import ProgressBar, bar, note_each, rate, seconds, size
 
 if TYPE_CHECKING:
     from pacs_sdk.core.errors import PacsError
+    from pacs_sdk.core.results import PacsResult
     from pacs_sdk.encoding import Instance
     from pacs_sdk.network import Peer
-    from pacs_sdk.services import StorageScu, StoreOutcome
+    from pacs_sdk.services import StorageScu, StoreOutcome, StoreReport
 
 __all__ = ["store"]
 
@@ -50,10 +51,6 @@ class _Found:
     """What should have been sent and cannot be read, each with the reason."""
     ignored: list[str] = attrs.field(factory=list)
     """Files in folders that are not for sending, each with the reason."""
-
-
-class _Stopped(Exception):
-    """Sending was interrupted."""
 
 
 def store(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
@@ -176,36 +173,32 @@ def _send_parallel(
     from pacs_sdk.core.results import Failure, Success
     from pacs_sdk.services import StoreOutcome
 
-    stopped = threading.Event()
-
-    def on_outcome(_: StoreOutcome) -> None:
-        if stopped.is_set():
-            raise _Stopped
-        progress.advance()
+    def send(share: range, sent: Future[PacsResult[StoreReport]]) -> None:
+        mine = [instances[number] for number in share]
+        try:
+            sent.set_result(scu.store(to, mine, lambda _: progress.advance()))
+        except Exception as exc:  # noqa: BLE001  # raised again where the result is taken
+            sent.set_exception(exc)
 
     # Every n-th: neighbours are of a size, so each association has as much to send.
     shares = [range(first, len(instances), parallel) for first in range(parallel)]
+    sending: list[Future[PacsResult[StoreReport]]] = [Future() for _ in shares]
+    for share, sent in zip(shares, sending, strict=True):
+        # Daemons, so that Ctrl-C need not wait for a peer.
+        threading.Thread(target=send, args=(share, sent), daemon=True).start()
     outcomes: dict[int, StoreOutcome] = {}
     refused: list[PacsError] = []
-    with ThreadPoolExecutor(parallel) as pool:
-        sending = [
-            pool.submit(scu.store, to, [instances[number] for number in share], on_outcome)
-            for share in shares
-        ]
-        try:
-            for share, future in zip(shares, sending, strict=True):
-                match future.result():
-                    case Success(report):
-                        outcomes |= zip(share, report.outcomes, strict=True)
-                    case Failure(error):
-                        refused.append(error)
-                        for number in share:
-                            one = instances[number]
-                            outcomes[number] = StoreOutcome(
-                                one.sop_instance_uid, one.size, None, describe(error)
-                            )
-        finally:
-            stopped.set()  # after Ctrl-C no thread begins another image
+    for share, sent in zip(shares, sending, strict=True):
+        match sent.result():
+            case Success(report):
+                outcomes |= zip(share, report.outcomes, strict=True)
+            case Failure(error):
+                refused.append(error)
+                for number in share:
+                    one = instances[number]
+                    outcomes[number] = StoreOutcome(
+                        one.sop_instance_uid, one.size, None, describe(error)
+                    )
     if len(refused) == parallel:
         raise PacsException.of(refused[0])
     return [outcomes[number] for number in range(len(instances))]

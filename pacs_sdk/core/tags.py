@@ -91,7 +91,7 @@ TagLike: TypeAlias = int | tuple[int, int] | str | DicomTag
 
 def _number_of(text: str) -> int:
     number = tag_for_keyword(text)
-    if number is not None:
+    if number is not None and text:  # some retired tags of pydicom's dictionary have no keyword
         return number
     found = _HEX_FORM.fullmatch(text.strip())
     if found is None:

@@ -32,6 +32,7 @@ _DECODER_ERRORS: Final = (
     NotImplementedError,
     OSError,
     RuntimeError,
+    StopIteration,  # pydicom, where no fragment makes a frame
     TypeError,
     ValueError,
 )

@@ -72,6 +72,10 @@ _SHORT_NAMES: Final = {vr: name for vr, name in _NAMES.items() if vr in SHORT_VR
 _CHANGES_CONTEXT: Final = frozenset((SPECIFIC_CHARACTER_SET, _PIXEL_REPRESENTATION))
 _NEEDS_THOUGHT: Final = _SEQUENCE_TAGS | _US_OR_SS_TAGS | _CHANGES_CONTEXT
 _SHORTEST_HEADER: Final = 8
+_FIRST_ITEM_LITTLE: Final = (b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0")
+_FIRST_ITEM_BIG: Final = (b"\xff\xfe\xe0\x00", b"\xff\xfe\xe0\xdd")
+"""What a sequence begins with: an Item, or at once its delimitation (PS3.5 7.5)."""
+
 
 _raw: Final = functools.partial(tuple.__new__, RawDataElement)
 """Builds a named tuple without going through its keyword arguments: half the time."""
@@ -245,8 +249,8 @@ class _Reader:
             case None if header.tag in _SEQUENCE_TAGS:
                 return True
             case None if undefined and header.tag not in DicomDictionary:
-                group, element, _ = layout.unpack_implicit(self._data, header.start)
-                return group << 16 | element in (ITEM, SEQUENCE_END)
+                first = bytes(self._data[header.start : header.start + 4])
+                return first in (_FIRST_ITEM_LITTLE if layout.little else _FIRST_ITEM_BIG)
         return False
 
     def _raw_element(self, header: _Header, context: _Context) -> tuple[RawDataElement, int]:

@@ -12,6 +12,7 @@ from pydicom.errors import BytesLengthException
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
 
 from pacs_sdk.core.dataset import DatasetLike, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
@@ -28,20 +29,17 @@ from pacs_sdk.encoding.transfer_syntax import (
 
 __all__ = ["encode_dataset", "syntax_of"]
 
-_WRITE_ERRORS: Final = dict.fromkeys(
-    (
-        AttributeError,  # pydicom: an ambiguous VR that depends on an absent attribute
-        BytesLengthException,
-        LookupError,
-        NotImplementedError,
-        OSError,
-        OverflowError,
-        TypeError,
-        ValueError,
-        struct.error,
-        RecursionError,
-    ),
-    ErrorCode.ENCODE_FAILED,
+_WRITE_ERRORS: Final = (
+    AttributeError,  # pydicom: an ambiguous VR that depends on an absent attribute
+    BytesLengthException,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    TypeError,
+    ValueError,
+    struct.error,
+    RecursionError,
 )
 """What pydicom's writer raises for values that don't fit their VR."""
 
@@ -55,7 +53,7 @@ _WORD_BYTES: Final = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 """VRs whose values are words that depend on the byte order, and their width."""
 
 
-@edge(_WRITE_ERRORS)
+@edge()
 def encode_dataset(dataset: DatasetLike, syntax: TransferSyntax) -> bytes:
     """Encode a data set; group 0002 is left out.
 
@@ -69,18 +67,27 @@ def encode_dataset(dataset: DatasetLike, syntax: TransferSyntax) -> bytes:
         ``ENCODE_FAILED``.
     """
     source = as_dataset(dataset).pydicom
-    _check_pixel_data(source, syntax)
-    chosen = _prepared(source, syntax.little_endian)
     buffer = DicomBytesIO()
     buffer.is_implicit_VR = not syntax.explicit_vr
     buffer.is_little_endian = syntax.little_endian
-    write_dataset(buffer, chosen)
+    try:
+        prepared = _prepared(source, syntax.little_endian)
+        _fit_pixel_data(prepared, syntax)
+        write_dataset(buffer, prepared)
+    except _WRITE_ERRORS as exc:
+        words = str(exc).partition("\n")[0]  # pydicom appends a whole traceback
+        raise PacsException(
+            ErrorCode.ENCODE_FAILED, f"the data set cannot be encoded: {words or repr(exc)}"
+        ) from None
     encoded = buffer.getvalue()
     return deflate(encoded) if syntax.deflated else encoded
 
 
-def _check_pixel_data(dataset: Dataset, syntax: TransferSyntax) -> None:
-    """Refuse compressed pixels in a native syntax and native ones in a compressed syntax."""
+def _fit_pixel_data(dataset: Dataset, syntax: TransferSyntax) -> None:
+    """Refuse compressed pixels in a native syntax and native ones in a compressed syntax.
+
+    Fragments that were just assigned get the undefined length they need (PS3.5 A.4).
+    """
     element = dataset.get_item(_PIXEL_DATA) if _PIXEL_DATA in dataset else None
     if element is None or not element.value:
         return
@@ -88,6 +95,11 @@ def _check_pixel_data(dataset: Dataset, syntax: TransferSyntax) -> None:
         compressed = element.length == UNDEFINED_LENGTH
     else:
         compressed = bool(element.is_undefined_length)
+        if syntax.encapsulated and not compressed and _are_fragments(element.value):
+            compressed = True
+            dataset[_PIXEL_DATA] = DataElement(
+                element.tag, "OB", element.value, is_undefined_length=True
+            )
     if compressed != syntax.encapsulated:
         state = "compressed" if compressed else "not compressed"
         raise PacsException(
@@ -98,6 +110,10 @@ def _check_pixel_data(dataset: Dataset, syntax: TransferSyntax) -> None:
         )
 
 
+def _are_fragments(value: object) -> bool:
+    return isinstance(value, bytes) and value[:4] == b"\xfe\xff\x00\xe0"
+
+
 def _prepared(dataset: Dataset, little: bool) -> Dataset:
     """Copy a data set shallowly, its words in the wanted byte order.
 
@@ -105,17 +121,30 @@ def _prepared(dataset: Dataset, little: bool) -> Dataset:
     VRs in place. It also writes words (OW and its like) in the order they have, so they
     are swapped here when the data set was read in the other one.
     """
-    was_implicit, was_little = dataset.original_encoding
-    swap = was_little is not None and was_little != little
-    elements = {}
-    for tag in dataset.keys():  # noqa: SIM118  # a data set iterates over decoded elements
-        if tag.group in _NOT_DATA_SET:
-            continue
-        element = dataset.get_item(tag)
-        elements[tag] = _swapped(dataset, element, little) if swap else element
+    tags = [tag for tag in dataset.keys() if tag.group not in _NOT_DATA_SET]  # noqa: SIM118
+    elements: dict[BaseTag, _Element] = {  # not decoded, as by []
+        tag: dataset.get_item(tag) for tag in tags
+    }
+    was_implicit, was_little = _original_encoding(dataset, elements)
+    if was_little is not None and was_little != little:
+        elements = {tag: _swapped(dataset, one, little) for tag, one in elements.items()}
     copy = Dataset(elements, parent_encoding=dataset._parent_encoding)
+    copy.is_undefined_length_sequence_item = dataset.is_undefined_length_sequence_item
     copy.set_original_encoding(was_implicit, was_little, dataset.original_character_set)
     return copy
+
+
+def _original_encoding(
+    dataset: Dataset, elements: dict[BaseTag, _Element]
+) -> tuple[bool | None, bool | None]:
+    """Tell how a data set was encoded: by what was read, or else by what pydicom says.
+
+    pydicom reads Implicit VR where a file says Explicit, and then repeats what it says.
+    """
+    for element in elements.values():
+        if isinstance(element, RawDataElement):
+            return element.is_implicit_VR, element.is_little_endian
+    return dataset.original_encoding
 
 
 def _swapped(dataset: Dataset, element: _Element, little: bool) -> _Element:
@@ -124,7 +153,9 @@ def _swapped(dataset: Dataset, element: _Element, little: bool) -> _Element:
     if element.VR == "SQ":
         decoded = dataset[element.tag]
         items = Sequence([_prepared(item, little) for item in decoded.value])
-        return DataElement(decoded.tag, "SQ", items)
+        return DataElement(
+            decoded.tag, "SQ", items, is_undefined_length=bool(decoded.is_undefined_length)
+        )
     width = _WORD_BYTES.get(str(element.VR))
     if width is None or not element.value:
         return element

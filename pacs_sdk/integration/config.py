@@ -126,10 +126,12 @@ def _merged(values: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, An
     merged = dict(values)
     for name, value in layer.items():
         below = merged.get(name)
-        if isinstance(below, Mapping) and isinstance(value, Mapping):
+        if not isinstance(value, Mapping) or below is None:
+            merged[name] = value
+        elif isinstance(below, Mapping):
             merged[name] = _merged(below, value)
         else:
-            merged[name] = value
+            raise _impossible(name, below, "a table of settings")
     return merged
 
 

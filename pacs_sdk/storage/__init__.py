@@ -1,30 +1,36 @@
-"""Objects and their index: backends, the database, and the archive made of both."""
+"""Objects and the index that finds them."""
 
 from pacs_sdk.storage.archive import Archive, StoredInstance, open_archive
-from pacs_sdk.storage.attributes import ATTRIBUTES, Attribute, QueryLevel
+from pacs_sdk.storage.attributes import QueryLevel
 from pacs_sdk.storage.backend import (
     DuplicatePolicy,
     Durability,
     StorageBackend,
     StorageHealth,
     StoredObject,
-    checked_key,
-    duplicate_error,
 )
 from pacs_sdk.storage.file_storage import FileStorage
-from pacs_sdk.storage.index import IndexDatabase, IndexedInstance, IndexStatistics
+from pacs_sdk.storage.index import IndexDatabase, index_url
 from pacs_sdk.storage.query import Match, Query
+from pacs_sdk.storage.records import (
+    AddOutcome,
+    ArchiveStatistics,
+    IndexEntry,
+    InstanceIdentity,
+    InstanceLocation,
+)
 
 __all__ = [
-    "ATTRIBUTES",
+    "AddOutcome",
     "Archive",
-    "Attribute",
+    "ArchiveStatistics",
     "DuplicatePolicy",
     "Durability",
     "FileStorage",
     "IndexDatabase",
-    "IndexStatistics",
-    "IndexedInstance",
+    "IndexEntry",
+    "InstanceIdentity",
+    "InstanceLocation",
     "Match",
     "Query",
     "QueryLevel",
@@ -32,7 +38,6 @@ __all__ = [
     "StorageHealth",
     "StoredInstance",
     "StoredObject",
-    "checked_key",
-    "duplicate_error",
+    "index_url",
     "open_archive",
 ]

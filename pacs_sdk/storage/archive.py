@@ -1,4 +1,4 @@
-"""The archive: objects and their index as one thing, and the only one services know."""
+"""The archive: objects in a backend, their attributes in an index, and nothing lost."""
 
 from __future__ import annotations
 
@@ -8,159 +8,182 @@ from typing import Final, Self
 
 import attrs
 
-from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.byte_source import ByteSource
+from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.events import InstanceStored
 from pacs_sdk.core.ports import EventBus, Logger, NullEventBus, NullLogger
-from pacs_sdk.core.results import edge, raised
-from pacs_sdk.core.uids import checked_uid
+from pacs_sdk.core.results import Failure, PacsResult, Success, edge, raised
 from pacs_sdk.encoding import Instance, InstanceHeader, part10_header, read_source
 from pacs_sdk.storage.backend import DuplicatePolicy, Durability, StorageBackend
+from pacs_sdk.storage.disk import reason_of
 from pacs_sdk.storage.file_storage import FileStorage
-from pacs_sdk.storage.index import IndexDatabase, IndexedInstance, IndexStatistics
+from pacs_sdk.storage.index import IndexDatabase, index_url
 from pacs_sdk.storage.query import Match, Query
+from pacs_sdk.storage.records import (
+    ArchiveStatistics,
+    IndexEntry,
+    InstanceIdentity,
+    InstanceLocation,
+)
 
 __all__ = ["Archive", "StoredInstance", "open_archive"]
 
-_OBJECTS: Final = "objects"
-_INDEX: Final = "index.sqlite"
+_COMPARED_BYTES: Final = 1 << 20
+
+_READ_ERRORS: Final = {
+    FileNotFoundError: ErrorCode.FILE_NOT_FOUND,
+    OSError: ErrorCode.FILE_READ_FAILED,
+}
+"""What reading an instance that is given to us may raise."""
 
 
 @attrs.frozen
 class StoredInstance:
-    """An instance that is safely in the archive."""
+    """An instance that is safe in the archive."""
 
-    study_instance_uid: str
-    """The study it belongs to."""
-    series_instance_uid: str
-    """The series it belongs to."""
-    sop_instance_uid: str
-    """The instance itself."""
+    identity: InstanceIdentity
+    """Which one, and of which study and series."""
+    storage_key: str
+    """The key of its object."""
     size_bytes: int
-    """The bytes of its object."""
+    """How many bytes the object has, File Meta Information included."""
     created: bool
-    """Whether it is new; ``False`` where it was there already."""
+    """Whether the archive has it from this call; false where it had it already."""
+
+
+@attrs.frozen
+class _UnreadableBytes:
+    """Stands for the bytes of an object that could not be opened: reading them fails."""
+
+    size: int
+    error: PacsError
+
+    def head(self, limit: int) -> memoryview:
+        """Fail with the reason why there are no bytes."""
+        raise PacsException.of(self.error)
+
+    def view(self) -> memoryview:
+        """Fail with the reason why there are no bytes."""
+        raise PacsException.of(self.error)
+
+    def slice(self, offset: int, length: int | None = None) -> Self:
+        """Return a part, as unreadable as the whole."""
+        room = max(self.size - offset, 0)
+        return attrs.evolve(self, size=room if length is None else min(length, room))
 
 
 class Archive:
-    """Keeps instances and finds them again.
+    """Stores, finds and opens instances; what services, jobs and people work with.
 
-    Files are the truth: an object is durable before its row is written, and the row
-    before success is reported.
+    Every method may be called from any thread.
 
     Args:
-        backend: Where objects are kept.
-        index: Where they are found.
-        bus: Told of each stored instance.
-        logger: Where events are recorded.
-        duplicates: What happens to other content under a UID that is stored.
+        backend: Where the objects are. They are the truth.
+        index: What finds them; it can be rebuilt from the objects.
+        bus: Where ``InstanceStored`` is published; nowhere by default.
+        logger: Where events are recorded; nowhere by default.
+        duplicates: What happens to another object with a UID that is stored.
     """
 
     def __init__(
         self,
         backend: StorageBackend,
         index: IndexDatabase,
-        *,
         bus: EventBus | None = None,
         logger: Logger | None = None,
+        *,
         duplicates: DuplicatePolicy = DuplicatePolicy.REJECT,
     ) -> None:
         self._backend = backend
         self._index = index
         self._bus = bus or NullEventBus()
         self._logger = logger or NullLogger()
-        self._duplicates = duplicates
+        self._duplicates = DuplicatePolicy(duplicates)
 
-    @edge()
+    @edge(_READ_ERRORS)
     def store(self, instance: Instance) -> StoredInstance:
-        """Keep an instance; a success means that it is durable and can be found.
+        """Store an instance; on ``Success`` it is safe and every query finds it.
 
-        Storing the same bytes again succeeds and changes nothing.
+        The object is made durable, then indexed, then announced. If the index fails the
+        object stays, and sending the instance again puts that right. To store the same
+        instance again is a success and changes nothing.
+
+        Args:
+            instance: Its bytes are kept as they are.
 
         Returns:
-            ``Success``, or ``Failure`` with ``MISSING_REQUIRED_VALUE`` or ``INVALID_UID``
-            (Study, Series or SOP Instance UID), ``STORE_DATASET_MISMATCH`` (the data set
-            is another instance than announced), ``DUPLICATE_OBJECT``,
-            ``STORAGE_WRITE_FAILED``, ``INDEX_FAILED``, or an error of the header.
+            ``Success``, or ``Failure`` with ``MISSING_REQUIRED_VALUE`` or
+            ``INVALID_UID`` (Study, Series, SOP Instance or SOP Class UID),
+            ``STORE_DATASET_MISMATCH``, ``DUPLICATE_OBJECT``, ``STORAGE_WRITE_FAILED``,
+            ``INDEX_FAILED``, or what reading the instance gives.
         """
         header = raised(instance.header())
-        study, series, uid = _identifiers(instance, header)
-        key = f"{study}/{series}/{uid}.dcm"
-        self._check_place(instance, key)
-        meta = part10_header(instance.sop_class_uid, uid, instance.transfer_syntax_uid)
-        stored = raised(
-            self._backend.put(key, [meta, instance.encoded.view()], policy=self._duplicates)
-        )
-        if stored.created or self._duplicates is not DuplicatePolicy.IGNORE:
-            location = IndexedInstance(
-                instance.sop_class_uid, uid, instance.transfer_syntax_uid, key
-            )
-            raised(self._index.add(header, location, stored.size_bytes))
-        if stored.created:
+        identity = InstanceIdentity.of_header(header)
+        _check_same(instance, identity)
+        entry, written = self._put(instance, header, identity)
+        replace = self._duplicates is DuplicatePolicy.REPLACE
+        added = self._index.add(entry, replace=replace)
+        if isinstance(added, Failure):
+            self._take_back(entry, added.failure(), written=written)
+        outcome = raised(added)
+        if outcome.previous_key not in (None, entry.storage_key):
+            self._discard(str(outcome.previous_key))
+        if outcome.created:
             self._bus.publish(
-                InstanceStored(study, series, uid, instance.sop_class_uid, stored.size_bytes)
+                InstanceStored(
+                    study_instance_uid=identity.study_instance_uid,
+                    series_instance_uid=identity.series_instance_uid,
+                    sop_instance_uid=identity.sop_instance_uid,
+                    sop_class_uid=identity.sop_class_uid,
+                    size_bytes=entry.size_bytes,
+                )
             )
-        return StoredInstance(study, series, uid, stored.size_bytes, stored.created)
+        return StoredInstance(identity, entry.storage_key, entry.size_bytes, outcome.created)
+
+    def find(self, query: Query) -> PacsResult[Iterator[Match]]:
+        """Search at the query's level; see :meth:`IndexDatabase.find`.
+
+        Returns:
+            ``Success`` with the matches, or ``Failure`` with ``INDEX_FAILED``.
+        """
+        return self._index.find(query)
 
     @edge()
     def open(self, sop_instance_uid: str) -> Instance:
-        """Give access to a stored instance; nothing is read yet but its file meta.
+        """Open a stored instance; nothing is read yet.
 
         Returns:
-            ``Success``, or ``Failure`` with ``OBJECT_NOT_FOUND``, ``INVALID_UID``,
-            ``STORAGE_READ_FAILED``, ``INDEX_FAILED``, or an error of the file.
+            ``Success``, or ``Failure`` with ``OBJECT_NOT_FOUND``,
+            ``STORAGE_READ_FAILED`` or ``INDEX_FAILED``.
         """
-        uid = checked_uid(sop_instance_uid, "SOP Instance UID")
-        located = raised(self._index.locate(uid))
-        if located is None:
-            raise PacsException(ErrorCode.OBJECT_NOT_FOUND, f"no instance {uid} is stored")
-        return self._opened(located)
-
-    @edge()
-    def find(self, query: Query) -> Iterator[Match]:
-        """Search the index.
-
-        Returns:
-            ``Success`` with the matches, fetched as they are asked for (a database that
-            fails then raises ``PacsException``); or ``Failure`` with
-            ``FIND_INVALID_IDENTIFIER``.
-        """
-        return raised(self._index.find(query))
+        return self._opened(raised(self._index.locate(sop_instance_uid)))
 
     @edge()
     def instances(self, query: Query) -> Iterator[Instance]:
-        """Open all instances below what a query matches.
+        """Open all instances below what matches, one after the other.
 
-        They come by study, series number and instance number. The iterator raises
-        ``PacsException`` where the index fails or an object cannot be opened.
-
-        Returns:
-            ``Success``, or ``Failure`` with ``FIND_INVALID_IDENTIFIER``.
-        """
-        return (self._opened(located) for located in raised(self._index.instances(query)))
-
-    @edge()
-    def delete(self, sop_instance_uid: str) -> None:
-        """Remove an instance for good: its row first, so that it is never found broken.
+        They come ordered by series number, instance number and UID. One whose object is
+        missing or damaged comes too, and fails when it is read.
 
         Returns:
-            ``Success``, or ``Failure`` with ``OBJECT_NOT_FOUND``, ``INVALID_UID``,
-            ``STORAGE_DELETE_FAILED`` or ``INDEX_FAILED``.
+            ``Success``, or ``Failure`` with ``INDEX_FAILED``. Iterating may raise
+            ``PacsException`` (``INDEX_FAILED``).
         """
-        uid = checked_uid(sop_instance_uid, "SOP Instance UID")
-        located = raised(self._index.locate(uid))
-        if located is None:
-            raise PacsException(ErrorCode.OBJECT_NOT_FOUND, f"no instance {uid} is stored")
-        raised(self._index.remove(uid))
-        raised(self._backend.delete(located.storage_key))
+        locations = raised(self._index.locations(query))
+        return (self._opened_somehow(location) for location in locations)
 
-    @edge()
-    def statistics(self) -> IndexStatistics:
-        """Count what is stored; ``Failure`` with ``INDEX_FAILED``."""
-        return raised(self._index.statistics())
+    def statistics(self) -> PacsResult[ArchiveStatistics]:
+        """Count what there is.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``INDEX_FAILED``.
+        """
+        return self._index.statistics()
 
     def close(self) -> None:
-        """Close the index."""
+        """Close index and backend; it does no harm to do so twice."""
         self._index.close()
+        self._backend.close()
 
     def __enter__(self) -> Self:
         return self
@@ -168,63 +191,153 @@ class Archive:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    # -- inside ------------------------------------------------------------------
+    # -- storing -----------------------------------------------------------------
 
-    def _opened(self, located: IndexedInstance) -> Instance:
-        source = raised(self._backend.open(located.storage_key))
-        return raised(read_source(source, located.storage_key))
+    def _put(
+        self, instance: Instance, header: InstanceHeader, identity: InstanceIdentity
+    ) -> tuple[IndexEntry, bool]:
+        """Put the object; return what to index, and whether the object is new."""
+        meta = part10_header(
+            instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid
+        )
+        key = identity.storage_key
+        parts = (meta, instance.encoded.view())
+        put = self._backend.put(key, parts, policy=self._duplicates)
+        if isinstance(put, Success):
+            stored = put.unwrap()
+            if stored.created or self._duplicates is not DuplicatePolicy.IGNORE:
+                syntax = instance.transfer_syntax_uid
+                size = stored.size_bytes
+                return IndexEntry(identity, header, syntax, key, size, len(meta)), stored.created
+        elif put.failure().code is not ErrorCode.DUPLICATE_OBJECT:
+            raise PacsException.of(put.failure())
+        kept = self._read(key)
+        if isinstance(put, Failure) and not _same_content(kept, instance):
+            raise PacsException.of(put.failure())
+        size = raised(self._backend.stat(key)).size_bytes
+        kept_header = raised(kept.header())
+        return IndexEntry(
+            identity, kept_header, kept.transfer_syntax_uid, key, size, size - kept.size
+        ), False
 
-    def _check_place(self, instance: Instance, key: str) -> None:
-        """Refuse an instance whose UID is stored in another study or series."""
-        located = raised(self._index.locate(instance.sop_instance_uid))
-        if located is not None and located.storage_key != key:
-            raise PacsException(
-                ErrorCode.DUPLICATE_OBJECT,
-                f"instance {instance.sop_instance_uid} is already stored in another study or series",
-                sop_instance_uid=instance.sop_instance_uid,
+    def _take_back(self, entry: IndexEntry, error: PacsError, *, written: bool) -> None:
+        """Remove an object that may not be here; one that couldn't be indexed stays."""
+        if error.code is ErrorCode.DUPLICATE_OBJECT:
+            if written:
+                self._discard(entry.storage_key)
+        else:
+            self._logger.error("object-not-indexed", storage_key=entry.storage_key)
+
+    def _discard(self, key: str) -> None:
+        deleted = self._backend.delete(key)
+        if isinstance(deleted, Failure):
+            self._logger.warning(
+                "object-not-deleted", storage_key=key, reason=deleted.failure().message
             )
 
+    # -- opening -----------------------------------------------------------------
 
-def _identifiers(instance: Instance, header: InstanceHeader) -> tuple[str, str, str]:
-    """Return the UIDs of study, series and instance, all of them checked."""
-    study = checked_uid(header.text("StudyInstanceUID"), "Study Instance UID")
-    series = checked_uid(header.text("SeriesInstanceUID"), "Series Instance UID")
-    uid = checked_uid(header.text("SOPInstanceUID"), "SOP Instance UID")
+    def _opened(self, location: InstanceLocation) -> Instance:
+        source = raised(self._backend.open(location.storage_key))
+        if source.size != location.size_bytes:  # replaced just now, or changed by someone
+            return self._reread(location, source)
+        return _instance_at(location, source.slice(location.data_offset))
+
+    def _reread(self, location: InstanceLocation, source: ByteSource) -> Instance:
+        found = raised(read_source(source, location.storage_key))
+        if found.sop_instance_uid != location.sop_instance_uid:
+            raise PacsException(
+                ErrorCode.STORAGE_READ_FAILED,
+                f"{location.storage_key} holds another instance than the index says; "
+                "somebody changed it",
+                key=location.storage_key,
+            )
+        return found
+
+    def _opened_somehow(self, location: InstanceLocation) -> Instance:
+        try:
+            return self._opened(location)
+        except PacsException as exc:
+            self._logger.error(
+                "object-not-readable", storage_key=location.storage_key, reason=exc.error.message
+            )
+            size = location.size_bytes - location.data_offset
+            return _instance_at(location, _UnreadableBytes(size, exc.error))
+
+    def _read(self, key: str) -> Instance:
+        return raised(read_source(raised(self._backend.open(key)), key))
+
+
+def _check_same(instance: Instance, identity: InstanceIdentity) -> None:
+    """Check that the data set is what it is announced as (PS3.4 B.2.3)."""
     for name, announced, found in (
-        ("SOP Instance UID", instance.sop_instance_uid, uid),
-        ("SOP Class UID", instance.sop_class_uid, header.text("SOPClassUID")),
+        ("SOP Instance UID", instance.sop_instance_uid, identity.sop_instance_uid),
+        ("SOP Class UID", instance.sop_class_uid, identity.sop_class_uid),
     ):
         if announced != found:
             raise PacsException(
                 ErrorCode.STORE_DATASET_MISMATCH,
-                f"the {name} is {found[:64]!r} in the data set but {announced[:64]!r} was announced",
+                f"the data set has {name} {found}, but was sent as {announced[:80]}",
+                attribute=name,
             )
-    return study, series, uid
 
 
-@edge({OSError: ErrorCode.STORAGE_WRITE_FAILED})
+def _same_content(kept: Instance, instance: Instance) -> bool:
+    """Compare data sets: File Meta Information differs from one version of ours to another."""
+    if (kept.transfer_syntax_uid, kept.size) != (instance.transfer_syntax_uid, instance.size):
+        return False
+    ours, theirs = kept.encoded.view(), instance.encoded.view()
+    return all(
+        bytes(ours[start : start + _COMPARED_BYTES])
+        == bytes(theirs[start : start + _COMPARED_BYTES])
+        for start in range(0, kept.size, _COMPARED_BYTES)
+    )
+
+
+def _instance_at(location: InstanceLocation, encoded: ByteSource) -> Instance:
+    return Instance(
+        location.sop_class_uid, location.sop_instance_uid, location.transfer_syntax_uid, encoded
+    )
+
+
+@edge()
 def open_archive(
-    data_dir: Path,
+    data_dir: Path | str,
     *,
     durability: Durability = Durability.DURABLE,
     duplicates: DuplicatePolicy = DuplicatePolicy.REJECT,
     bus: EventBus | None = None,
     logger: Logger | None = None,
 ) -> Archive:
-    """Open the archive in a folder, made if need be.
+    """Open the archive in a folder; it is made if it is not there.
 
     Args:
-        data_dir: The folder: ``objects/`` for the files, ``index.sqlite`` for the index.
-        durability: What an acknowledged instance survives.
-        duplicates: What happens to other content under a UID that is stored.
-        bus: Told of each stored instance.
-        logger: Where events are recorded.
+        data_dir: The folder: objects in ``objects``, the index in ``index.sqlite``.
+        durability: Whether an instance survives a power failure once it is stored.
+        duplicates: What happens to another object with a UID that is stored.
+        bus: Where ``InstanceStored`` is published; nowhere by default.
+        logger: Where events are recorded; nowhere by default.
 
     Returns:
-        ``Success``, or ``Failure`` with ``STORAGE_WRITE_FAILED`` or ``INDEX_FAILED``.
+        ``Success``, or ``Failure`` with ``STORAGE_WRITE_FAILED`` (the folder cannot be
+        used) or ``INDEX_FAILED`` (the database cannot).
     """
-    backend = FileStorage(data_dir / _OBJECTS, durability)
-    if backend.swept and logger is not None:
-        logger.warning("spool-swept", files=backend.swept)
-    index = IndexDatabase(data_dir / _INDEX, logger=logger)
-    return Archive(backend, index, bus=bus, logger=logger, duplicates=duplicates)
+    folder = Path(data_dir).absolute()
+    log = logger or NullLogger()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise PacsException(
+            ErrorCode.STORAGE_WRITE_FAILED,
+            f"the archive folder {folder} cannot be made: {reason_of(exc)}",
+            path=str(folder),
+        ) from exc
+    storage = FileStorage(folder / "objects", durability)
+    if storage.swept:
+        log.warning("spool-swept", files=storage.swept)
+    try:
+        index = IndexDatabase(index_url(folder / "index.sqlite"), log)
+    except PacsException:
+        storage.close()
+        raise
+    return Archive(storage, index, bus, log, duplicates=duplicates)

@@ -1,26 +1,34 @@
-"""The attributes the index keeps, each with its level: the one list that tables,
-matching and answers are made from.
+"""What the index keeps of an instance: one table of attributes, each at its level.
+
+The columns, the matching keys of a query and the values of a match all come from
+:data:`ATTRIBUTES`. The levels are those of the Patient Root model (PS3.4 C.6.1.1); the
+Study Root model (C.6.2.1) merely has no PATIENT level.
 """
 
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Mapping
 from typing import Final
 
 import attrs
 
-from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.tags import DicomTag
 
-_WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-
-__all__ = ["ATTRIBUTES", "Attribute", "Matching", "QueryLevel", "Source", "attribute"]
+__all__ = [
+    "ATTRIBUTES",
+    "COMPUTED_ATTRIBUTES",
+    "AttributeKind",
+    "ComputedAttribute",
+    "ComputedKind",
+    "IndexedAttribute",
+    "QueryLevel",
+    "attributes_of",
+]
 
 
 class QueryLevel(enum.StrEnum):
-    """Query/Retrieve Level (0008,0052), PS3.4 C.6."""
+    """The levels of a query, top down (PS3.4 C.6.1.1)."""
 
     PATIENT = "PATIENT"
     STUDY = "STUDY"
@@ -29,124 +37,162 @@ class QueryLevel(enum.StrEnum):
 
     @property
     def depth(self) -> int:
-        """0 for PATIENT to 3 for IMAGE."""
-        return list(QueryLevel).index(self)
+        """0 for PATIENT down to 3 for IMAGE."""
+        return _DEPTHS[self]
 
 
-class Matching(enum.Enum):
-    """How a key of this kind is matched (PS3.4 C.2.2.2)."""
+_DEPTHS: Final = {level: depth for depth, level in enumerate(QueryLevel)}
+
+
+class AttributeKind(enum.Enum):
+    """How an attribute is stored and matched."""
 
     TEXT = "text"
-    """Single value or wildcard, case-sensitive."""
-    NAME = "name"
-    """Single value or wildcard, ignoring case (PS3.4 C.2.2.2.1 leaves that to us)."""
+    """Text; wildcards, case counts."""
     UID = "uid"
-    """A single UID or a list."""
+    """A UID; lists of UIDs."""
+    NAME = "name"
+    """A person name; wildcards, case does not count, component groups apart."""
     DATE = "date"
-    """Single value or range."""
+    """A date; ranges."""
     TIME = "time"
-    """Single value or range."""
+    """A time of day; ranges, precision apart."""
     NUMBER = "number"
-    """A single number, whatever its spelling."""
-
-
-class Source(enum.Enum):
-    """Where an attribute's value comes from."""
-
-    HEADER = "header"
-    """The data set of an instance."""
-    COUNT = "count"
-    """Counted over what is stored when it is asked for."""
-    LIST = "list"
-    """The distinct values of a lower level, collected when asked for."""
-    INSTANCE = "instance"
-    """What the archive knows of the object, such as its transfer syntax."""
+    """A whole number."""
 
 
 @attrs.frozen
-class Attribute:
-    """One attribute at its level."""
+class IndexedAttribute:
+    """An attribute that has a column."""
 
     keyword: str
-    """Its keyword in PS3.6."""
+    """The keyword of PS3.6."""
     level: QueryLevel
-    """The level it describes."""
-    matching: Matching = Matching.TEXT
-    """How it is matched."""
-    source: Source = Source.HEADER
-    """Where its value comes from."""
+    """The entity it belongs to."""
+    column: str
+    """The name of its column in that entity's table."""
+    kind: AttributeKind = AttributeKind.TEXT
+    """How it is stored and matched."""
+    tag: int = attrs.field(init=False)
+    """Its tag."""
 
-    @property
-    def tag(self) -> int:
-        """Its tag."""
+    @tag.default
+    def _tag_of_keyword(self) -> int:
         return int(DicomTag.of(self.keyword))
 
     @property
-    def column(self) -> str:
-        """The name of its column: the keyword in snake case."""
-        return _WORD_START.sub("_", self.keyword).lower()
+    def name_columns(self) -> tuple[str, str, str]:
+        """The columns that a person name is searched in: its three component groups."""
+        return (
+            f"{self.column}_alphabetic",
+            f"{self.column}_ideographic",
+            f"{self.column}_phonetic",
+        )
 
 
-_PATIENT, _STUDY, _SERIES, _IMAGE = QueryLevel
-_NAME, _UID, _DATE, _TIME, _NUMBER = (
-    Matching.NAME, Matching.UID, Matching.DATE, Matching.TIME, Matching.NUMBER,
-)  # fmt: skip
+_P, _S, _R, _I = QueryLevel
+_TEXT, _UID, _NAME, _DATE, _TIME, _NUMBER = AttributeKind
 
 _ALL: Final = (
-    Attribute("PatientID", _PATIENT),
-    Attribute("IssuerOfPatientID", _PATIENT),
-    Attribute("PatientName", _PATIENT, _NAME),
-    Attribute("PatientBirthDate", _PATIENT, _DATE),
-    Attribute("PatientSex", _PATIENT),
-    Attribute("NumberOfPatientRelatedStudies", _PATIENT, _NUMBER, Source.COUNT),
-    Attribute("NumberOfPatientRelatedSeries", _PATIENT, _NUMBER, Source.COUNT),
-    Attribute("NumberOfPatientRelatedInstances", _PATIENT, _NUMBER, Source.COUNT),
-    Attribute("StudyInstanceUID", _STUDY, _UID),
-    Attribute("StudyDate", _STUDY, _DATE),
-    Attribute("StudyTime", _STUDY, _TIME),
-    Attribute("AccessionNumber", _STUDY),
-    Attribute("StudyID", _STUDY),
-    Attribute("StudyDescription", _STUDY),
-    Attribute("ReferringPhysicianName", _STUDY, _NAME),
-    Attribute("TimezoneOffsetFromUTC", _STUDY),
-    Attribute("ModalitiesInStudy", _STUDY, Matching.TEXT, Source.LIST),
-    Attribute("SOPClassesInStudy", _STUDY, _UID, Source.LIST),
-    Attribute("NumberOfStudyRelatedSeries", _STUDY, _NUMBER, Source.COUNT),
-    Attribute("NumberOfStudyRelatedInstances", _STUDY, _NUMBER, Source.COUNT),
-    Attribute("SeriesInstanceUID", _SERIES, _UID),
-    Attribute("Modality", _SERIES),
-    Attribute("SeriesNumber", _SERIES, _NUMBER),
-    Attribute("SeriesDescription", _SERIES),
-    Attribute("SeriesDate", _SERIES, _DATE),
-    Attribute("SeriesTime", _SERIES, _TIME),
-    Attribute("BodyPartExamined", _SERIES),
-    Attribute("ProtocolName", _SERIES),
-    Attribute("StationName", _SERIES),
-    Attribute("InstitutionName", _SERIES),
-    Attribute("Manufacturer", _SERIES),
-    Attribute("ManufacturerModelName", _SERIES),
-    Attribute("PerformedProcedureStepStartDate", _SERIES, _DATE),
-    Attribute("PerformedProcedureStepStartTime", _SERIES, _TIME),
-    Attribute("NumberOfSeriesRelatedInstances", _SERIES, _NUMBER, Source.COUNT),
-    Attribute("SOPInstanceUID", _IMAGE, _UID),
-    Attribute("SOPClassUID", _IMAGE, _UID),
-    Attribute("InstanceNumber", _IMAGE, _NUMBER),
-    Attribute("ContentDate", _IMAGE, _DATE),
-    Attribute("ContentTime", _IMAGE, _TIME),
-    Attribute("NumberOfFrames", _IMAGE, _NUMBER),
-    Attribute("Rows", _IMAGE, _NUMBER),
-    Attribute("Columns", _IMAGE, _NUMBER),
-    Attribute("BitsAllocated", _IMAGE, _NUMBER),
-    Attribute("AvailableTransferSyntaxUID", _IMAGE, _UID, Source.INSTANCE),
+    IndexedAttribute("PatientID", _P, "patient_id"),
+    IndexedAttribute("IssuerOfPatientID", _P, "issuer_of_patient_id"),
+    IndexedAttribute("PatientName", _P, "patient_name", _NAME),
+    IndexedAttribute("PatientBirthDate", _P, "patient_birth_date", _DATE),
+    IndexedAttribute("PatientSex", _P, "patient_sex"),
+    IndexedAttribute("StudyInstanceUID", _S, "study_instance_uid", _UID),
+    IndexedAttribute("StudyDate", _S, "study_date", _DATE),
+    IndexedAttribute("StudyTime", _S, "study_time", _TIME),
+    IndexedAttribute("AccessionNumber", _S, "accession_number"),
+    IndexedAttribute("StudyID", _S, "study_id"),
+    IndexedAttribute("StudyDescription", _S, "study_description"),
+    IndexedAttribute("ReferringPhysicianName", _S, "referring_physician_name", _NAME),
+    IndexedAttribute("SeriesInstanceUID", _R, "series_instance_uid", _UID),
+    IndexedAttribute("Modality", _R, "modality"),
+    IndexedAttribute("SeriesNumber", _R, "series_number", _NUMBER),
+    IndexedAttribute("SeriesDescription", _R, "series_description"),
+    IndexedAttribute("SeriesDate", _R, "series_date", _DATE),
+    IndexedAttribute("SeriesTime", _R, "series_time", _TIME),
+    IndexedAttribute("BodyPartExamined", _R, "body_part_examined"),
+    IndexedAttribute("ProtocolName", _R, "protocol_name"),
+    IndexedAttribute(
+        "PerformedProcedureStepStartDate", _R, "performed_procedure_step_start_date", _DATE
+    ),
+    IndexedAttribute(
+        "PerformedProcedureStepStartTime", _R, "performed_procedure_step_start_time", _TIME
+    ),
+    IndexedAttribute("StationName", _R, "station_name"),
+    IndexedAttribute("InstitutionName", _R, "institution_name"),
+    IndexedAttribute("Manufacturer", _R, "manufacturer"),
+    IndexedAttribute("ManufacturerModelName", _R, "manufacturer_model_name"),
+    IndexedAttribute("TimezoneOffsetFromUTC", _R, "timezone_offset_from_utc"),
+    IndexedAttribute("SOPInstanceUID", _I, "sop_instance_uid", _UID),
+    IndexedAttribute("SOPClassUID", _I, "sop_class_uid", _UID),
+    IndexedAttribute("InstanceNumber", _I, "instance_number", _NUMBER),
+    IndexedAttribute("ContentDate", _I, "content_date", _DATE),
+    IndexedAttribute("ContentTime", _I, "content_time", _TIME),
+    IndexedAttribute("NumberOfFrames", _I, "number_of_frames", _NUMBER),
+    IndexedAttribute("Rows", _I, "rows", _NUMBER),
+    IndexedAttribute("Columns", _I, "columns", _NUMBER),
+    IndexedAttribute("BitsAllocated", _I, "bits_allocated", _NUMBER),
+    IndexedAttribute("AvailableTransferSyntaxUID", _I, "transfer_syntax_uid", _UID),
 )
 
-ATTRIBUTES: Final[Mapping[int, Attribute]] = {one.tag: one for one in _ALL}
-"""The attributes by tag."""
+ATTRIBUTES: Final[Mapping[int, IndexedAttribute]] = {one.tag: one for one in _ALL}
+"""Every attribute that has a column, by tag."""
 
 
-def attribute(keyword: str) -> Attribute:
-    """Return an attribute by keyword; a bug of ours if it is not kept."""
-    try:
-        return ATTRIBUTES[int(DicomTag.of(keyword))]
-    except KeyError:
-        raise PacsException(ErrorCode.INTERNAL, f"{keyword} is not in the index") from None
+def attributes_of(level: QueryLevel) -> tuple[IndexedAttribute, ...]:
+    """Return the attributes of one level."""
+    return tuple(one for one in _ALL if one.level is level)
+
+
+class ComputedKind(enum.Enum):
+    """What a computed attribute says about an entity."""
+
+    COUNT = "count"
+    """How many entities of a lower level it has."""
+    VALUES = "values"
+    """Which values an attribute of a lower level takes in it."""
+    CONSTANT = "constant"
+    """The same for every entity."""
+
+
+@attrs.frozen
+class ComputedAttribute:
+    """An attribute that is worked out when it is asked for."""
+
+    keyword: str
+    """The keyword of PS3.6."""
+    level: QueryLevel
+    """The entity it belongs to."""
+    kind: ComputedKind
+    """What it says."""
+    below: QueryLevel
+    """The level that is counted, or whose attribute is collected."""
+    column: str = ""
+    """The column that is collected; for a constant, the constant itself."""
+    tag: int = attrs.field(init=False)
+    """Its tag."""
+
+    @tag.default
+    def _tag_of_keyword(self) -> int:
+        return int(DicomTag.of(self.keyword))
+
+
+_COUNT = ComputedKind.COUNT
+
+COMPUTED_ATTRIBUTES: Final[Mapping[int, ComputedAttribute]] = {
+    one.tag: one
+    for one in (
+        ComputedAttribute("NumberOfPatientRelatedStudies", _P, _COUNT, _S),
+        ComputedAttribute("NumberOfPatientRelatedSeries", _P, _COUNT, _R),
+        ComputedAttribute("NumberOfPatientRelatedInstances", _P, _COUNT, _I),
+        ComputedAttribute("NumberOfStudyRelatedSeries", _S, _COUNT, _R),
+        ComputedAttribute("NumberOfStudyRelatedInstances", _S, _COUNT, _I),
+        ComputedAttribute("NumberOfSeriesRelatedInstances", _R, _COUNT, _I),
+        ComputedAttribute("ModalitiesInStudy", _S, ComputedKind.VALUES, _R, "modality"),
+        ComputedAttribute("SOPClassesInStudy", _S, ComputedKind.VALUES, _I, "sop_class_uid"),
+        ComputedAttribute("InstanceAvailability", _P, ComputedKind.CONSTANT, _P, "ONLINE"),
+    )
+}
+"""Every attribute that is worked out (PS3.4 C.3.4, C.4.1.1.3.2), by tag."""

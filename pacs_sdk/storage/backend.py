@@ -1,11 +1,17 @@
-"""What an archive needs of the place where objects are kept."""
+"""The storage port: where objects lie, whatever holds them.
+
+A backend has the semantics of an object store: an object is put as a whole, appears at
+once or not at all, and is never changed, only replaced. Objects are named by keys such
+as ``study/series/sop.dcm``. ``tests/storage/test_backend_contract.py`` says what a
+backend has to do; a new one is added to its list.
+"""
 
 from __future__ import annotations
 
 import enum
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import attrs
 from typing_extensions import Buffer
@@ -15,123 +21,182 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import PacsResult
 
 __all__ = [
+    "MAX_COMPONENT_LENGTH",
+    "MAX_KEY_COMPONENTS",
+    "MAX_KEY_LENGTH",
     "DuplicatePolicy",
     "Durability",
     "StorageBackend",
     "StorageHealth",
     "StoredObject",
     "checked_key",
-    "duplicate_error",
+    "checked_prefix",
 ]
+
+MAX_COMPONENT_LENGTH: Final = 128
+"""Characters between two slashes: a UID has 64; file systems take 255 bytes."""
+
+MAX_KEY_COMPONENTS: Final = 8
+"""Study, series and instance need three; deeper layouts by date need a few more."""
+
+MAX_KEY_LENGTH: Final = 512
+"""Characters of a whole key; object stores take 1024 bytes."""
+
+_COMPONENT: Final = re.compile(r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?", re.ASCII)
+"""No dot first (hidden names, ``.`` and ``..``) and none last (Windows drops it)."""
+
+_PARTIAL_COMPONENT: Final = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*)?", re.ASCII)
+
+_DEVICE_NAME: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
+"""Names that Windows takes for devices in any folder, with any extension."""
 
 
 class DuplicatePolicy(enum.StrEnum):
-    """What happens to an object whose key is taken by *other* bytes.
-
-    The same bytes again are accepted under every policy and change nothing.
-    """
+    """What happens to an object whose key is taken."""
 
     REJECT = "reject"
-    """Refuse it: what was acknowledged first stays, and the sender is told."""
+    """Identical bytes are accepted silently, others are refused (``DUPLICATE_OBJECT``)."""
     REPLACE = "replace"
-    """Keep the new one instead."""
+    """The new object takes the old one's place."""
     IGNORE = "ignore"
-    """Keep the first one and accept the new one without keeping it."""
+    """The first object stays; the new one is dropped, and that is a success."""
 
 
 class Durability(enum.StrEnum):
-    """What a success means."""
+    """When a put is answered."""
 
     DURABLE = "durable"
-    """The bytes have been flushed to the disk: they survive a power failure."""
+    """After the object and its name are on the disk: it survives a power failure."""
     RELAXED = "relaxed"
-    """The bytes are with the operating system: they survive a crash of the process."""
+    """After the operating system has it: it survives the end of the process."""
 
 
 @attrs.frozen
 class StoredObject:
-    """An object in a backend."""
+    """What is known of an object without reading it."""
 
     key: str
-    """Its name, components separated by slashes."""
+    """Its name."""
     size_bytes: int
-    """How long it is."""
+    """How many bytes it has."""
     created: bool = False
-    """Whether the call that returned this put it there."""
+    """Whether the call that returned this wrote it; always false from ``stat`` and
+    ``list``."""
 
 
 @attrs.frozen
 class StorageHealth:
     """Whether a backend can take more."""
 
+    free_bytes: int
+    """How much room is left."""
     writable: bool
-    """Whether an object can be written now."""
-    free_bytes: int | None
-    """How much room is left, where the backend can tell."""
+    """Whether an object could be written just now; it was tried."""
 
 
+@runtime_checkable
 class StorageBackend(Protocol):
-    """Keeps objects under keys, each whole or not at all.
-
-    A key has one to eight components of letters, digits, ``.``, ``_`` and ``-``, such
-    as ``1.2.3/1.2.3.4/1.2.3.4.5.dcm``; others are ``INVALID_STORAGE_KEY``.
-    """
+    """Keeps objects by key. Every method may be called from any thread."""
 
     def put(
-        self, key: str, parts: Sequence[Buffer], *, policy: DuplicatePolicy
+        self,
+        key: str,
+        parts: Sequence[Buffer],
+        *,
+        policy: DuplicatePolicy = DuplicatePolicy.REJECT,
     ) -> PacsResult[StoredObject]:
-        """Keep an object whose bytes are the parts in order.
+        """Store an object; it appears whole or not at all.
+
+        Args:
+            key: Its name.
+            parts: Its bytes, one part after the other.
+            policy: What to do where the key is taken.
 
         Returns:
-            ``Success`` once it is as durable as the backend promises, or ``Failure``
-            with ``DUPLICATE_OBJECT``, ``STORAGE_WRITE_FAILED`` or ``INVALID_STORAGE_KEY``.
+            ``Success``, with ``created`` telling whether the bytes were written (false:
+            they were there already, or the policy kept the first object); or
+            ``Failure`` with ``DUPLICATE_OBJECT``, ``INVALID_STORAGE_KEY`` or
+            ``STORAGE_WRITE_FAILED``.
         """
 
     def open(self, key: str) -> PacsResult[ByteSource]:
-        """Give access to an object's bytes.
+        """Give an object's bytes.
+
+        The source raises ``PacsException`` (``OBJECT_NOT_FOUND``, ``TRUNCATED``,
+        ``STORAGE_READ_FAILED``) where the object has gone or changed when it is read.
 
         Returns:
             ``Success``, or ``Failure`` with ``OBJECT_NOT_FOUND``,
-            ``STORAGE_READ_FAILED`` or ``INVALID_STORAGE_KEY``.
+            ``INVALID_STORAGE_KEY`` or ``STORAGE_READ_FAILED``.
         """
 
     def stat(self, key: str) -> PacsResult[StoredObject]:
-        """Describe an object; failures as :meth:`open`."""
+        """Tell an object's size; failures as :meth:`open`."""
 
     def delete(self, key: str) -> PacsResult[None]:
         """Remove an object.
 
         Returns:
             ``Success``, or ``Failure`` with ``OBJECT_NOT_FOUND``,
-            ``STORAGE_DELETE_FAILED`` or ``INVALID_STORAGE_KEY``.
+            ``INVALID_STORAGE_KEY`` or ``STORAGE_DELETE_FAILED``.
         """
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        """Yield every object whose key starts with the prefix, in the order of keys."""
+        """Yield the objects whose keys begin with a text, in the order of their keys.
+
+        Keys are compared component by component. Objects that come or go meanwhile may
+        or may not be among them.
+
+        Raises:
+            PacsException: ``INVALID_STORAGE_KEY`` or ``STORAGE_READ_FAILED``.
+        """
 
     def health(self) -> PacsResult[StorageHealth]:
-        """Tell whether more can be stored, or ``Failure`` with ``STORAGE_READ_FAILED``."""
+        """Tell how much room is left, and try whether something can be written.
 
+        Returns:
+            ``Success``, or ``Failure`` with ``STORAGE_READ_FAILED`` where the storage
+            isn't there at all.
+        """
 
-_MAX_COMPONENTS: Final = 8
-_COMPONENT: Final = re.compile(r"[0-9A-Za-z_][0-9A-Za-z._-]{0,127}", re.ASCII)
-"""No leading dot: neither ``..`` nor a hidden name can be formed."""
+    def close(self) -> None:
+        """Give back what the backend holds; it is not used afterwards."""
 
 
 def checked_key(key: str) -> tuple[str, ...]:
-    """Split a key, or raise ``INVALID_STORAGE_KEY``: keys are made of untrusted UIDs."""
+    """Return a key's components, or raise ``INVALID_STORAGE_KEY``.
+
+    Only letters, digits, dots, hyphens and underscores pass, so a key can neither leave
+    its root nor mean something to a file system or an object store.
+    """
     components = tuple(key.split("/"))
-    if len(components) > _MAX_COMPONENTS or not all(map(_COMPONENT.fullmatch, components)):
-        raise PacsException(
-            ErrorCode.INVALID_STORAGE_KEY,
-            f"{key[:160]!r} cannot name a stored object: components of letters, digits, "
-            "'.', '_' and '-' are allowed, separated by '/'",
-        )
+    if len(key) > MAX_KEY_LENGTH or len(components) > MAX_KEY_COMPONENTS:
+        raise _invalid(key, f"longer than {MAX_KEY_LENGTH} characters or too deep")
+    for component in components:
+        if len(component) > MAX_COMPONENT_LENGTH:
+            raise _invalid(key, f"a component has more than {MAX_COMPONENT_LENGTH} characters")
+        if _COMPONENT.fullmatch(component) is None:
+            raise _invalid(key, f"{component[:80]!r} cannot be a component")
+        if _DEVICE_NAME.fullmatch(component) is not None:
+            raise _invalid(key, f"{component!r} names a device on Windows")
     return components
 
 
-def duplicate_error(key: str) -> PacsException:
-    """Say that a key is taken by other bytes."""
+def checked_prefix(prefix: str) -> tuple[tuple[str, ...], str]:
+    """Return a prefix's whole components and what its last one begins with.
+
+    Raises:
+        PacsException: ``INVALID_STORAGE_KEY`` where no key can begin like that.
+    """
+    folder, _, partial = prefix.rpartition("/")
+    if prefix.startswith("/") or _PARTIAL_COMPONENT.fullmatch(partial) is None:
+        raise _invalid(prefix, "no key begins like that")
+    return (checked_key(folder) if folder else ()), partial
+
+
+def _invalid(key: str, reason: str) -> PacsException:
     return PacsException(
-        ErrorCode.DUPLICATE_OBJECT, f"another object is already stored as {key}", key=key
+        ErrorCode.INVALID_STORAGE_KEY,
+        f"{key[:80]!r} cannot name a stored object: {reason}",
+        key=key[:MAX_KEY_LENGTH],
     )

@@ -1,15 +1,16 @@
-"""Objects as files below one folder."""
+"""Objects as files: ``<root>/study/series/sop.dcm``."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import attrs
 from typing_extensions import Buffer
 
 from pacs_sdk.core.byte_source import ByteSource, FileBytes
@@ -18,246 +19,275 @@ from pacs_sdk.core.results import edge
 from pacs_sdk.storage.backend import (
     DuplicatePolicy,
     Durability,
+    StorageBackend,
     StorageHealth,
     StoredObject,
     checked_key,
-    duplicate_error,
+    checked_prefix,
 )
+from pacs_sdk.storage.disk import DirectorySync, holds_exactly, reason_of, sync_path, write_new
+from pacs_sdk.storage.spool import SPOOL_NAME, Spool
 
 __all__ = ["FileStorage"]
 
-_SPOOL: Final = ".spool"
-"""Where objects are written before they get their name; never part of a key."""
+_NO_HARD_LINKS: Final = frozenset((errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS))
+"""What file systems without hard links (FAT, some network shares) answer to one."""
 
-_COMPARE_BYTES: Final = 1 << 20
+_PUBLISH_ATTEMPTS: Final = 8
+"""A deletion may remove a folder between its making and its use; nobody is that unlucky
+eight times."""
 
-_MAX_READY_FOLDERS: Final = 10_000
-"""Folders remembered as durable; forgetting one costs a flush, not safety."""
+
+@attrs.frozen
+class _ObjectBytes(FileBytes):
+    """An object's bytes; a file that has gone or can't be read is a storage error."""
+
+    def head(self, limit: int) -> memoryview:
+        """Return the first ``limit`` bytes."""
+        with _reading(self.path.name):
+            return super().head(limit)
+
+    def view(self) -> memoryview:
+        """Return all bytes."""
+        with _reading(self.path.name):
+            return super().view()
 
 
-class FileStorage:
-    """Keeps each object in a file named by its key.
+class FileStorage(StorageBackend):
+    """Keeps each object in a file below a root folder, which nothing ever leaves.
 
-    An object is written to a spool file, flushed, and only then given its name in one
-    step, so that a file under a key is always whole. With ``DURABLE`` the file and
-    every folder entry that leads to it are flushed before success is reported.
+    An object is written to a spool file, synced, and then given its name by a hard
+    link, which the file system refuses when the name is taken; so neither a reader sees
+    half an object nor does one writer overwrite another's, in this process or another.
 
     Args:
-        root: The folder, made if need be. Nothing outside it is touched.
-        durability: What a success means.
+        root: The folder; it is made where it is missing.
+        durability: Whether an object is on the disk before a put is answered.
 
     Raises:
-        PacsException: ``STORAGE_WRITE_FAILED`` when the folder cannot be made or used.
+        PacsException: ``STORAGE_WRITE_FAILED`` where the folder can't be used.
     """
 
     def __init__(self, root: Path, durability: Durability = Durability.DURABLE) -> None:
-        self._root = root
-        self._durability = durability
-        self._spool = root / _SPOOL
-        self._ready: set[Path] = set()
+        self._root = Path(root).absolute()
+        self._durable = Durability(durability) is Durability.DURABLE
+        self._directories = DirectorySync(self._root)
         try:
-            self._spool.mkdir(parents=True, exist_ok=True)
-            self.swept = self._sweep()
+            self._root.mkdir(parents=True, exist_ok=True)
+            self._spool = Spool(self._root / SPOOL_NAME)
         except OSError as exc:
             raise PacsException(
                 ErrorCode.STORAGE_WRITE_FAILED,
-                f"{root} cannot be used to store objects: {exc.strerror or exc}; "
-                "check that it is a folder and can be written",
-                path=str(root),
+                f"the storage folder {self._root} cannot be used: {reason_of(exc)}",
+                path=str(self._root),
             ) from exc
 
     @property
     def root(self) -> Path:
-        """The folder."""
+        """The folder, absolute."""
         return self._root
 
-    @edge({OSError: ErrorCode.STORAGE_WRITE_FAILED})
-    def put(self, key: str, parts: Sequence[Buffer], *, policy: DuplicatePolicy) -> StoredObject:
-        """Keep an object; see :meth:`StorageBackend.put`."""
-        path = self._path(key)
-        size = sum(memoryview(part).nbytes for part in parts)
-        spooled = self._write_spool(parts)
-        try:
-            created = self._named(spooled, path, key, policy)
-        finally:
-            spooled.unlink(missing_ok=True)
-        self._flush_folder(path.parent)
-        return StoredObject(key, size if created else path.stat().st_size, created)
+    @property
+    def swept(self) -> int:
+        """How many unfinished files of dead processes were removed at the start."""
+        return self._spool.swept
 
-    @edge({OSError: ErrorCode.STORAGE_READ_FAILED})
-    def open(self, key: str) -> ByteSource:
-        """Give access to an object's bytes; see :meth:`StorageBackend.open`."""
-        path = self._existing(key)
-        return FileBytes.of(path)
-
-    @edge({OSError: ErrorCode.STORAGE_READ_FAILED})
-    def stat(self, key: str) -> StoredObject:
-        """Describe an object; see :meth:`StorageBackend.stat`."""
-        return StoredObject(key, self._existing(key).stat().st_size)
-
-    @edge({OSError: ErrorCode.STORAGE_DELETE_FAILED})
-    def delete(self, key: str) -> None:
-        """Remove an object, and the folders that it leaves empty."""
-        path = self._existing(key)
-        path.unlink(missing_ok=True)
-        folder = path.parent
-        while folder != self._root:
-            self._ready.discard(folder)
+    @edge()
+    def put(
+        self,
+        key: str,
+        parts: Sequence[Buffer],
+        *,
+        policy: DuplicatePolicy = DuplicatePolicy.REJECT,
+    ) -> StoredObject:
+        """Store an object; see :meth:`StorageBackend.put`."""
+        target = self._path(key)
+        with self._writing(key):
+            if policy is not DuplicatePolicy.REPLACE and target.exists():
+                return self._kept(key, target, parts, policy)
+            spooled = self._spool.new_path()
             try:
-                folder.rmdir()
-            except OSError:  # not empty: another object lives there
+                size = write_new(spooled, parts, durable=self._durable)
+                if self._published(spooled, target, policy):
+                    self._sync_name(target)
+                    return StoredObject(key, size, created=True)
+            finally:
+                with contextlib.suppress(OSError):
+                    spooled.unlink(missing_ok=True)
+            return self._kept(key, target, parts, policy)
+
+    @edge()
+    def open(self, key: str) -> ByteSource:
+        """Give an object's bytes, read or mapped when they are looked at."""
+        with _reading(key):
+            return _ObjectBytes.of(self._path(key))
+
+    @edge()
+    def stat(self, key: str) -> StoredObject:
+        """Tell an object's size."""
+        with _reading(key):
+            return StoredObject(key, self._path(key).stat().st_size)
+
+    @edge()
+    def delete(self, key: str) -> None:
+        """Remove an object, and the folders that are empty without it."""
+        target = self._path(key)
+        try:
+            target.unlink()
+            if self._durable:
+                self._directories.sync(target.parent)
+        except FileNotFoundError:
+            raise _not_found(key) from None
+        except OSError as exc:
+            raise PacsException(
+                ErrorCode.STORAGE_DELETE_FAILED,
+                f"{key} could not be deleted from {self._root}: {reason_of(exc)}",
+                key=key,
+            ) from exc
+        for folder in target.parents:
+            if folder == self._root or not self._directories.removed(folder):
                 break
-            folder = folder.parent
-        self._flush_folder(folder)
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        """Yield every object whose key starts with the prefix, in the order of keys."""
-        yield from self._walk(self._root, "", prefix)
+        """Yield the objects whose keys begin with a text, folder by folder."""
+        folders, partial = checked_prefix(prefix)
+        return self._walk(self._root.joinpath(*folders), folders, partial)
 
-    @edge({OSError: ErrorCode.STORAGE_READ_FAILED})
+    @edge()
     def health(self) -> StorageHealth:
-        """Tell whether more can be stored, by writing a byte."""
-        free = shutil.disk_usage(self._root).free
+        """Tell how much room is left, and try to write an empty file."""
         try:
-            self._write_spool([b"\0"]).unlink()
+            free_bytes = shutil.disk_usage(self._root).free
+        except OSError as exc:
+            raise PacsException(
+                ErrorCode.STORAGE_READ_FAILED,
+                f"the storage folder {self._root} cannot be reached: {reason_of(exc)}",
+                path=str(self._root),
+            ) from exc
+        probe = self._spool.new_path()
+        try:
+            probe.touch(exist_ok=False)
+            probe.unlink()
         except OSError:
-            return StorageHealth(writable=False, free_bytes=free)
-        return StorageHealth(writable=True, free_bytes=free)
+            return StorageHealth(free_bytes, writable=False)
+        return StorageHealth(free_bytes, writable=True)
+
+    def close(self) -> None:
+        """Remove this process's part of the spool."""
+        self._spool.close()
 
     # -- inside ------------------------------------------------------------------
 
     def _path(self, key: str) -> Path:
         return self._root.joinpath(*checked_key(key))
 
-    def _existing(self, key: str) -> Path:
-        path = self._path(key)
-        if not path.is_file():
+    @contextlib.contextmanager
+    def _writing(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
             raise PacsException(
-                ErrorCode.OBJECT_NOT_FOUND, f"no object is stored as {key}", key=key
-            )
-        return path
+                ErrorCode.STORAGE_WRITE_FAILED,
+                f"{key} could not be stored in {self._root}: {reason_of(exc)}",
+                key=key,
+            ) from exc
 
-    def _sweep(self) -> int:
-        """Remove what processes that are gone left in the spool; tell how many files."""
-        leftovers = [path for path in self._spool.iterdir() if not _writer_lives(path)]
-        for path in leftovers:
-            path.unlink(missing_ok=True)
-        return len(leftovers)
-
-    def _write_spool(self, parts: Sequence[Buffer]) -> Path:
-        number, name = tempfile.mkstemp(prefix=f"{os.getpid()}-", dir=self._spool)
-        path = Path(name)
-        try:
-            with os.fdopen(number, "wb", buffering=0) as file:
-                for part in parts:
-                    _write_all(file.fileno(), memoryview(part))
-                if self._durability is Durability.DURABLE:
-                    os.fsync(file.fileno())
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return path
-
-    def _named(self, spooled: Path, path: Path, key: str, policy: DuplicatePolicy) -> bool:
-        """Publish the spooled file in its folder, made if need be."""
-        while True:
-            self._make_folder(path.parent)
+    def _published(self, spooled: Path, target: Path, policy: DuplicatePolicy) -> bool:
+        """Give a finished file its name; false where the name is taken."""
+        for _ in range(_PUBLISH_ATTEMPTS):
             try:
-                return self._publish(spooled, path, key, policy)
+                if policy is DuplicatePolicy.REPLACE:
+                    spooled.replace(target)
+                else:
+                    self._link(spooled, target)
+            except FileExistsError:
+                if target.is_file():
+                    return False
+                raise
             except FileNotFoundError:
-                # The folder became empty and was removed meanwhile; without the spooled
-                # file itself, though, there is nothing to try again with.
-                if not spooled.exists():
-                    raise
-                self._ready.discard(path.parent)
+                self._make_folders(target.parent)
+            else:
+                return True
+        raise OSError(errno.EBUSY, "its folder is being removed again and again")
 
-    def _publish(self, spooled: Path, path: Path, key: str, policy: DuplicatePolicy) -> bool:
-        """Give the spooled file its name; tell whether it became the object."""
+    def _link(self, spooled: Path, target: Path) -> None:
         try:
-            # A hard link fails where the name exists, whoever made it a moment ago.
-            os.link(spooled, path)
-        except FileExistsError:
-            if _same_content(spooled, path):
-                return False
-            if policy is DuplicatePolicy.REJECT:
-                raise duplicate_error(key) from None
-            if policy is DuplicatePolicy.IGNORE:
-                return False
-            spooled.replace(path)
-        return True
+            target.hardlink_to(spooled)
+        except OSError as exc:
+            if exc.errno not in _NO_HARD_LINKS:
+                raise
+            with self._spool.exclusive(str(target)):
+                if target.exists():
+                    raise FileExistsError(errno.EEXIST, "the name is taken") from None
+                spooled.rename(target)
 
-    def _make_folder(self, folder: Path) -> None:
-        """Make a folder, its entry as durable as its files are to be.
-
-        That a folder is there does not tell that its entry has been flushed: another
-        thread may be about to. So each process flushes once before it relies on it.
-        """
-        if folder == self._root or folder in self._ready:
+    def _make_folders(self, folder: Path) -> None:
+        """Make the folders below the root; the root itself, perhaps unmounted, never."""
+        if folder == self._root:
             return
-        self._make_folder(folder.parent)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._flush_folder(folder.parent)
-        if len(self._ready) >= _MAX_READY_FOLDERS:
-            self._ready.clear()
-        self._ready.add(folder)
-
-    def _flush_folder(self, folder: Path) -> None:
-        if self._durability is not Durability.DURABLE:
-            return
-        number = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(number)
-        finally:
-            os.close(number)
+            folder.mkdir(exist_ok=True)
+        except FileNotFoundError:
+            self._make_folders(folder.parent)
+            folder.mkdir(exist_ok=True)
 
-    def _walk(self, folder: Path, key: str, prefix: str) -> Iterator[StoredObject]:
-        with contextlib.ExitStack() as stack:
-            try:
-                entries = sorted(stack.enter_context(os.scandir(folder)), key=_key_order)
-            except FileNotFoundError:  # deleted meanwhile
-                return
-        for entry in entries:
-            name = key + entry.name
-            if entry.name == _SPOOL and not key:
+    def _kept(
+        self, key: str, target: Path, parts: Sequence[Buffer], policy: DuplicatePolicy
+    ) -> StoredObject:
+        """Answer a put of a key that is taken."""
+        if policy is DuplicatePolicy.REJECT and not holds_exactly(target, parts):
+            raise PacsException(
+                ErrorCode.DUPLICATE_OBJECT,
+                f"{key} is stored already, with another content",
+                key=key,
+            )
+        if self._durable:  # the one who wrote it may not have been durable, or not be done
+            sync_path(target)
+        self._sync_name(target)
+        return StoredObject(key, target.stat().st_size)
+
+    def _sync_name(self, target: Path) -> None:
+        if self._durable:
+            self._directories.sync_up(target.parent)
+
+    def _walk(
+        self, folder: Path, above: tuple[str, ...], partial: str = ""
+    ) -> Iterator[StoredObject]:
+        try:
+            with os.scandir(folder) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as exc:
+            raise PacsException(
+                ErrorCode.STORAGE_READ_FAILED,
+                f"the folder {folder} could not be listed: {reason_of(exc)}",
+                path=str(folder),
+            ) from exc
+        for entry in found:
+            if entry.name.startswith(".") or not entry.name.startswith(partial):
                 continue
+            components = (*above, entry.name)
             if entry.is_dir(follow_symlinks=False):
-                below = name + "/"
-                if below.startswith(prefix) or prefix.startswith(below):
-                    yield from self._walk(Path(entry.path), below, prefix)
-            elif name.startswith(prefix):
-                with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-                    yield StoredObject(name, entry.stat().st_size)
+                yield from self._walk(Path(entry.path), components)
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                yield StoredObject("/".join(components), entry.stat().st_size)
 
 
-def _writer_lives(path: Path) -> bool:
-    """Tell whether the process that a spool file names is another one that still runs."""
-    number = path.name.partition("-")[0]
-    if not number.isdecimal() or int(number) == os.getpid():
-        return False
+@contextlib.contextmanager
+def _reading(key: str) -> Iterator[None]:
     try:
-        os.kill(int(number), 0)
-    except PermissionError:  # it runs, as another user
-        return True
-    except (ProcessLookupError, OverflowError):
-        return False
-    return True
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise _not_found(key) from None
+    except OSError as exc:
+        raise PacsException(
+            ErrorCode.STORAGE_READ_FAILED,
+            f"{key} could not be read: {reason_of(exc)}",
+            key=key,
+        ) from exc
 
 
-def _key_order(entry: os.DirEntry[str]) -> str:
-    return entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name
-
-
-def _write_all(number: int, view: memoryview) -> None:
-    view = view.cast("B")
-    while view.nbytes:
-        view = view[os.write(number, view) :]
-
-
-def _same_content(left: Path, right: Path) -> bool:
-    if left.stat().st_size != right.stat().st_size:
-        return False
-    with left.open("rb") as one, right.open("rb") as other:
-        while chunk := one.read(_COMPARE_BYTES):
-            if chunk != other.read(_COMPARE_BYTES):
-                return False
-    return True
+def _not_found(key: str) -> PacsException:
+    return PacsException(ErrorCode.OBJECT_NOT_FOUND, f"no object {key} is stored", key=key)

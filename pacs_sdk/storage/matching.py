@@ -1,266 +1,176 @@
-"""Matching as SQL: PS3.4 C.2.2.2 over the tables of the index."""
+"""From matching keys to SQL conditions."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, distinct, exists, false, func, or_, select
-from sqlalchemy.sql import FromClause
+from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, false, or_, select, true
 
-from pacs_sdk.storage.attributes import ATTRIBUTES, Attribute, Matching, QueryLevel, Source
-from pacs_sdk.storage.query import Query
-from pacs_sdk.storage.tables import (
-    INSTANCES,
-    PATIENTS,
-    SEARCH_FORM,
-    SERIES,
-    STUDIES,
-    TABLES,
-    search_column,
+from pacs_sdk.storage.attributes import (
+    ATTRIBUTES,
+    COMPUTED_ATTRIBUTES,
+    AttributeKind,
+    ComputedKind,
+    IndexedAttribute,
+    QueryLevel,
 )
-from pacs_sdk.storage.values import date_bounds, time_bounds
+from pacs_sdk.storage.keys import Exact, Matcher, Range, Wildcard
+from pacs_sdk.storage.tables import PARENT_COLUMNS, TABLES, instances, series, studies
+from pacs_sdk.storage.values import folded_name
 
-__all__ = ["conditions", "joined", "returned", "select_instances", "select_matches"]
+__all__ = ["conditions_by_level", "join_up", "matching_rows"]
 
-_WILDCARDS: Final = frozenset("*?")
-
-
-def joined(level: QueryLevel) -> FromClause:
-    """Join a level's table with all above it."""
-    tables: FromClause = PATIENTS
-    if level.depth >= QueryLevel.STUDY.depth:
-        tables = tables.join(STUDIES, STUDIES.c.patient == PATIENTS.c.id)
-    if level.depth >= QueryLevel.SERIES.depth:
-        tables = tables.join(SERIES, SERIES.c.study == STUDIES.c.id)
-    if level.depth >= QueryLevel.IMAGE.depth:
-        tables = tables.join(INSTANCES, INSTANCES.c.series == SERIES.c.id)
-    return tables
+_ESCAPE: Final = "/"
+_LAST_CHARACTER: Final = "\U0010ffff"
+_WILDCARDS: Final = re.compile(r"[*?]")
 
 
-def returned(query: Query) -> tuple[Attribute, ...]:
-    """List the attributes that a match can give of those a query asks for."""
-    known = [one for one in ATTRIBUTES.values() if one.level.depth <= query.level.depth]
-    if not query.return_keys:
-        return tuple(known)
-    asked = frozenset(query.return_keys)
-    return tuple(one for one in known if one.tag in asked)
+def matching_rows(
+    level: QueryLevel, matchers: Mapping[int, tuple[Matcher, ...]]
+) -> Select[tuple[int]]:
+    """Select the numbers of the rows of a level that match.
 
+    Keys of the levels above are matched on the entities that a row belongs to. Keys of
+    levels below ask that there be an entity below which has them all; the standard
+    knows none but Modalities in Study and SOP Classes in Study there, other clients and
+    people expect as much of Modality.
 
-def select_matches(query: Query) -> Select[Any]:
-    """Build the statement whose rows are a query's matches, one column an attribute.
-
-    The columns are those of :func:`returned`, in that order, after the row's own id.
+    Args:
+        level: What is looked for.
+        matchers: Alternatives by tag; an empty tuple matches everything.
     """
-    table = TABLES[query.level]
-    columns = [_selected(one) for one in returned(query)]
-    return (
-        select(table.c.id, *columns)
-        .select_from(joined(query.level))
-        .where(*conditions(query))
-        .order_by(table.c.id)
-    )
+    conditions = conditions_by_level(matchers)
+    highest = min((one for one in conditions if one.depth < level.depth), default=level)
+    lowest = max((one for one in conditions if one.depth > level.depth), default=level)
+    table = TABLES[level]
+    statement = select(table.c.pk).select_from(join_up(level, highest))
+    for wanted, found in conditions.items():
+        if wanted.depth <= level.depth:
+            statement = statement.where(*found)
+    if lowest is not level:
+        child = _level_at(level.depth + 1)
+        inner = select(1).select_from(join_up(lowest, child))
+        inner = inner.where(PARENT_COLUMNS[child] == table.c.pk)
+        for wanted, found in conditions.items():
+            if wanted.depth > level.depth:
+                inner = inner.where(*found)
+        statement = statement.where(exists(inner.correlate(table)))
+    return statement
 
 
-def select_instances(query: Query) -> Select[Any]:
-    """Build the statement for all instances below what a query matches, in reading order."""
-    return (
-        select(
-            INSTANCES.c.sop_class_uid,
-            INSTANCES.c.sop_instance_uid,
-            INSTANCES.c.transfer_syntax_uid,
-            INSTANCES.c.storage_key,
-        )
-        .select_from(joined(QueryLevel.IMAGE))
-        .where(*conditions(query))
-        .order_by(
-            STUDIES.c.id,
-            SERIES.c.series_number,
-            SERIES.c.id,
-            INSTANCES.c.instance_number,
-            INSTANCES.c.sop_instance_uid,
-        )
-    )
+def join_up(level: QueryLevel, highest: QueryLevel) -> FromClause:
+    """Join a level's table with those above it, up to the highest wanted."""
+    joined: FromClause = TABLES[level]
+    for depth in range(level.depth, highest.depth, -1):
+        above = TABLES[_level_at(depth - 1)]
+        joined = joined.join(above, PARENT_COLUMNS[_level_at(depth)] == above.c.pk)
+    return joined
 
 
-def conditions(query: Query) -> list[ColumnElement[bool]]:
-    """Turn the matching keys into conditions.
-
-    Keys that the index does not keep, and keys of a level below the query's, match
-    everything: PS3.4 C.2.2.1.3 lets an SCP ignore optional keys it does not support.
-
-    Raises:
-        PacsException: ``FIND_INVALID_IDENTIFIER`` for an impossible date or time.
-    """
-    found = []
-    for tag, text in query.matching.items():
-        one = ATTRIBUTES.get(tag)
-        if one is not None and one.level.depth <= query.level.depth and text.strip("*"):
-            condition = _condition(one, text)
-            if condition is not None:
-                found.append(condition)
-    return found
-
-
-def _condition(one: Attribute, text: str) -> ColumnElement[bool] | None:
-    match one.source:
-        case Source.HEADER:
-            column = TABLES[one.level].c[search_column(one)]
-            return _COMPARED[one.matching](column, text, one)
-        case Source.LIST:
-            return _in_list(one, text)
-        case _:
-            return None
+def conditions_by_level(
+    matchers: Mapping[int, tuple[Matcher, ...]],
+) -> dict[QueryLevel, list[ColumnElement[bool]]]:
+    """Make a condition of each key, by the level of the table it looks at."""
+    conditions: dict[QueryLevel, list[ColumnElement[bool]]] = {}
+    for tag, alternatives in matchers.items():
+        if not alternatives:
+            continue
+        if (attribute := ATTRIBUTES.get(tag)) is not None:
+            columns = TABLES[attribute.level]
+            condition = _any_of(attribute, alternatives, columns)
+            conditions.setdefault(attribute.level, []).append(condition)
+        elif tag in COMPUTED_ATTRIBUTES:
+            condition = _in_study(tag, alternatives)
+            conditions.setdefault(QueryLevel.STUDY, []).append(condition)
+    return conditions
 
 
-def _in_list(one: Attribute, text: str) -> ColumnElement[bool]:
-    """Match a study that has any series, or instance, with one of the values."""
-    if one.keyword == "ModalitiesInStudy":
-        return exists().where(SERIES.c.study == STUDIES.c.id, _any(SERIES.c.modality, text, one))
-    return (
-        exists()
-        .where(SERIES.c.study == STUDIES.c.id)
-        .where(INSTANCES.c.series == SERIES.c.id)
-        .where(_any(INSTANCES.c.sop_class_uid, text, one))
-    )
+def _level_at(depth: int) -> QueryLevel:
+    return tuple(QueryLevel)[depth]
 
 
-def _any(column: ColumnElement[Any], text: str, one: Attribute) -> ColumnElement[bool]:
-    """Match one of several values, each with wildcards."""
-    form = SEARCH_FORM.get(one.matching, str)
-    values = [form(value.strip()) for value in text.split("\\")]
-    plain = [value for value in values if not _WILDCARDS & set(value)]
-    patterns = [value for value in values if _WILDCARDS & set(value)]
-    choices: list[ColumnElement[bool]] = [
-        column.op("GLOB", is_comparison=True)(_glob(pattern)) for pattern in patterns
-    ]
-    if plain:
-        choices.append(column.in_(plain) if len(plain) > 1 else column == plain[0])
-    return or_(*choices)
+def _in_study(tag: int, alternatives: tuple[Matcher, ...]) -> ColumnElement[bool]:
+    """Ask that some series or instance of the study has a value."""
+    computed = COMPUTED_ATTRIBUTES[tag]
+    if computed.kind is not ComputedKind.VALUES:
+        raise ValueError(f"{computed.keyword} is no matching key")
+    collected = next(one for one in ATTRIBUTES.values() if one.column == computed.column)
+    series_here = series.alias("series_of_study")
+    instances_here = instances.alias("instances_of_study")
+    below: FromClause = series_here
+    owner: FromClause = series_here
+    if computed.below is QueryLevel.IMAGE:
+        owner = instances_here
+        below = series_here.join(instances_here, instances_here.c.series_fk == series_here.c.pk)
+    inner = select(1).select_from(below).where(
+        series_here.c.study_fk == studies.c.pk, _any_of(collected, alternatives, owner)
+    )  # fmt: skip
+    return exists(inner.correlate(studies))
 
 
-def _glob(pattern: str) -> str:
-    """Write a DICOM pattern as an SQLite one, where ``[`` would begin a set."""
-    return pattern.replace("[", "[[]")
-
-
-def _uid(column: ColumnElement[Any], text: str, one: Attribute) -> ColumnElement[bool]:
-    return column.in_([value.strip("\0 ") for value in text.split("\\")])
-
-
-def _number(column: ColumnElement[Any], text: str, one: Attribute) -> ColumnElement[bool]:
-    try:
-        return column == int(text)
-    except ValueError:  # not a number, so no number equals it
-        return false()
-
-
-def _date(column: ColumnElement[Any], text: str, one: Attribute) -> ColumnElement[bool]:
-    return _between(column, *date_bounds(text, one.keyword))
-
-
-def _time(column: ColumnElement[Any], text: str, one: Attribute) -> ColumnElement[bool]:
-    return _between(column, *time_bounds(text, one.keyword))
-
-
-def _between(
-    column: ColumnElement[Any], first: str | None, last: str | None
+def _any_of(
+    attribute: IndexedAttribute, alternatives: tuple[Matcher, ...], table: FromClause
 ) -> ColumnElement[bool]:
-    """Match from first to last; a row without a value is in no range."""
+    if attribute.kind is AttributeKind.NAME:
+        return or_(false(), *(_name(attribute, one, table) for one in alternatives))
+    column = table.c[attribute.column]
+    return or_(false(), *(_condition(column, one) for one in alternatives))
+
+
+def _condition(column: ColumnElement[Any], matcher: Matcher) -> ColumnElement[bool]:
+    match matcher:
+        case Exact(values):
+            return column == values[0] if len(values) == 1 else column.in_(values)
+        case Range(low, high):
+            lower = column > "" if low is None else column >= low
+            return lower if high is None else and_(lower, column <= high)
+        case Wildcard(pattern):
+            return _like(column, pattern)
+
+
+def _like(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+    like = column.like(_like_pattern(pattern), escape=_ESCAPE)
+    prefix = _WILDCARDS.split(pattern, maxsplit=1)[0]
+    if not prefix:
+        return like
+    # Says the same once more, so that any database can look it up in an index.
+    return and_(column >= prefix, column <= prefix + _LAST_CHARACTER, like)
+
+
+def _like_pattern(pattern: str) -> str:
+    for special in (_ESCAPE, "%", "_"):
+        pattern = pattern.replace(special, _ESCAPE + special)
+    return pattern.replace("*", "%").replace("?", "_")
+
+
+def _name(attribute: IndexedAttribute, matcher: Matcher, table: FromClause) -> ColumnElement[bool]:
+    """Match a person name: a key with ``=`` group by group, another in any group."""
+    match matcher:
+        case Exact(values):
+            return or_(false(), *(_name_text(attribute, str(value), table) for value in values))
+        case Wildcard(pattern):
+            return _name_text(attribute, pattern, table)
+    raise ValueError(f"{attribute.keyword} has no ranges")
+
+
+def _name_text(attribute: IndexedAttribute, text: str, table: FromClause) -> ColumnElement[bool]:
+    columns = [table.c[name] for name in attribute.name_columns]
+    groups = [folded_name(group) for group in text.split("=", 2)]
+    if len(groups) == 1:
+        return or_(*(_name_group(column, groups[0]) for column in columns))
     return and_(
-        column >= first if first is not None else column > "",
-        column <= last if last is not None else column > "",
+        true(),
+        *(
+            _name_group(column, group)
+            for column, group in zip(columns, groups, strict=False)
+            if group.strip("*")
+        ),
     )
 
 
-_COMPARED: Final = {
-    Matching.TEXT: _any,
-    Matching.NAME: _any,
-    Matching.UID: _uid,
-    Matching.DATE: _date,
-    Matching.TIME: _time,
-    Matching.NUMBER: _number,
-}
-
-
-def _selected(one: Attribute) -> ColumnElement[Any]:
-    match one.source:
-        case Source.HEADER:
-            return TABLES[one.level].c[one.column]
-        case Source.INSTANCE:
-            return INSTANCES.c.transfer_syntax_uid
-        case _:
-            return _COMPUTED[one.keyword].label(one.column)
-
-
-_series_of_study = SERIES.alias()
-_studies_of_patient = STUDIES.alias()
-_instances = INSTANCES.alias()
-
-
-def _count_of(statement: Select[Any]) -> ColumnElement[Any]:
-    return statement.scalar_subquery()
-
-
-# Counted when asked for: nothing on the way of an arriving image has to be kept right.
-_COMPUTED: Final[Mapping[str, ColumnElement[Any]]] = {
-    "NumberOfPatientRelatedStudies": _count_of(
-        select(func.count())
-        .select_from(_studies_of_patient)
-        .where(_studies_of_patient.c.patient == PATIENTS.c.id)
-        .correlate(PATIENTS)
-    ),
-    "NumberOfPatientRelatedSeries": _count_of(
-        select(func.count())
-        .select_from(
-            _studies_of_patient.join(
-                _series_of_study, _series_of_study.c.study == _studies_of_patient.c.id
-            )
-        )
-        .where(_studies_of_patient.c.patient == PATIENTS.c.id)
-        .correlate(PATIENTS)
-    ),
-    "NumberOfPatientRelatedInstances": _count_of(
-        select(func.count())
-        .select_from(
-            _studies_of_patient.join(
-                _series_of_study, _series_of_study.c.study == _studies_of_patient.c.id
-            ).join(_instances, _instances.c.series == _series_of_study.c.id)
-        )
-        .where(_studies_of_patient.c.patient == PATIENTS.c.id)
-        .correlate(PATIENTS)
-    ),
-    "NumberOfStudyRelatedSeries": _count_of(
-        select(func.count())
-        .select_from(_series_of_study)
-        .where(_series_of_study.c.study == STUDIES.c.id)
-        .correlate(STUDIES)
-    ),
-    "NumberOfStudyRelatedInstances": _count_of(
-        select(func.count())
-        .select_from(
-            _series_of_study.join(_instances, _instances.c.series == _series_of_study.c.id)
-        )
-        .where(_series_of_study.c.study == STUDIES.c.id)
-        .correlate(STUDIES)
-    ),
-    "NumberOfSeriesRelatedInstances": _count_of(
-        select(func.count())
-        .select_from(_instances)
-        .where(_instances.c.series == SERIES.c.id)
-        .correlate(SERIES)
-    ),
-    "ModalitiesInStudy": _count_of(
-        select(func.group_concat(distinct(_series_of_study.c.modality)))
-        .where(_series_of_study.c.study == STUDIES.c.id)
-        .correlate(STUDIES)
-    ),
-    "SOPClassesInStudy": _count_of(
-        select(func.group_concat(distinct(_instances.c.sop_class_uid)))
-        .select_from(
-            _series_of_study.join(_instances, _instances.c.series == _series_of_study.c.id)
-        )
-        .where(_series_of_study.c.study == STUDIES.c.id)
-        .correlate(STUDIES)
-    ),
-}
+def _name_group(column: ColumnElement[str], folded: str) -> ColumnElement[bool]:
+    if _WILDCARDS.search(folded):
+        return _like(column, folded)
+    return column == folded

@@ -1,127 +1,160 @@
-"""The tables of the index, made from the list of attributes.
+"""The tables of the index, as the newest migration leaves them.
 
-Migrations are the truth about a database; a test holds these tables against them.
+::
+
+    patients 1 ── n studies 1 ── n series 1 ── n instances
+
+``pk`` numbers rows in the order of their arrival and is never used twice; ``…_fk``
+points up. Text columns hold an empty text, never null.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, UniqueConstraint
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
-from pacs_sdk.storage.attributes import ATTRIBUTES, Attribute, Matching, QueryLevel, Source
-from pacs_sdk.storage.values import folded_name, full_time
+from pacs_sdk.storage.attributes import AttributeKind, QueryLevel, attributes_of
+from pacs_sdk.storage.values import ColumnValue
 
 __all__ = [
-    "INSTANCES",
-    "METADATA",
-    "PATIENTS",
-    "SEARCH_FORM",
-    "SERIES",
-    "STUDIES",
+    "PARENT_COLUMNS",
+    "SCHEMA_REVISION",
     "TABLES",
-    "search_column",
+    "instances",
+    "metadata",
+    "patients",
+    "series",
+    "studies",
 ]
 
-METADATA: Final = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+SCHEMA_REVISION: Final = "0001"
+"""The migration that makes these tables."""
 
-_UNIQUE: Final = frozenset(("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"))
-
-_NOT_INDEXED: Final = frozenset(
-    ("PatientSex", "TimezoneOffsetFromUTC", "Rows", "Columns", "BitsAllocated", "NumberOfFrames")
-)
-"""Matched only together with something more selective, if at all."""
+metadata: Final = MetaData()
 
 
-SEARCH_FORM: Final[Mapping[Matching, Callable[[str], str]]] = MappingProxyType(
-    {Matching.NAME: folded_name, Matching.TIME: full_time}
-)
-"""Kinds whose values are searched in another form than they are returned in."""
+def _key_column() -> Column[int]:
+    # SQLite numbers rows by itself only in a column of exactly the type INTEGER.
+    return Column("pk", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
 
 
-def search_column(one: Attribute) -> str:
-    """Return the column that is searched for an attribute."""
-    return f"{one.column}_search" if one.matching in SEARCH_FORM else one.column
+def _parent_column(name: str, target: str) -> Column[int]:
+    kind = BigInteger().with_variant(Integer(), "sqlite")
+    return Column(name, kind, ForeignKey(target), nullable=False)
 
 
-def _type(one: Attribute) -> TypeEngine[Any]:
-    return Integer() if one.matching is Matching.NUMBER else String()
+def _text_column(name: str) -> Column[str]:
+    # Ranges and prefixes are compared by code point; PostgreSQL's default may be otherwise.
+    kind = String().with_variant(String(collation="C"), "postgresql")
+    return Column(name, kind, nullable=False)
 
 
-def _columns(level: QueryLevel) -> list[Column[Any]]:
-    """Make a column for each attribute of a level that comes from the header."""
-    columns: list[Column[Any]] = []
-    for one in ATTRIBUTES.values():
-        if one.level is not level or one.source is not Source.HEADER:
+def _attribute_columns(level: QueryLevel) -> list[Column[ColumnValue]]:
+    columns: list[Column[ColumnValue]] = []
+    for attribute in attributes_of(level):
+        if attribute.kind is AttributeKind.NUMBER:
+            columns.append(Column(attribute.column, Integer))
             continue
-        is_number = one.matching is Matching.NUMBER
-        columns.append(
-            Column(
-                one.column,
-                _type(one),
-                nullable=is_number,
-                unique=one.keyword in _UNIQUE,
-                index=one.keyword not in _UNIQUE | _NOT_INDEXED and one.matching not in SEARCH_FORM,
-            )
-        )
-        if one.matching in SEARCH_FORM:
-            columns.append(Column(search_column(one), String, nullable=False, index=True))
+        names = [attribute.column]
+        if attribute.kind is AttributeKind.NAME:
+            names.extend(attribute.name_columns)
+        columns.extend(_text_column(name) for name in names)  # type: ignore[misc]  # str is one
     return columns
 
 
-PATIENTS: Final = Table(
+patients: Final = Table(
     "patients",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    *_columns(QueryLevel.PATIENT),
-    UniqueConstraint("patient_id", "issuer_of_patient_id"),
+    metadata,
+    _key_column(),
+    *_attribute_columns(QueryLevel.PATIENT),
+    # Patients without an ID are not one patient: each study has its own.
+    _text_column("study_without_patient_id"),
+    UniqueConstraint(
+        "patient_id", "issuer_of_patient_id", "study_without_patient_id", name="uq_patients"
+    ),
+    Index("ix_patients_name_alphabetic", "patient_name_alphabetic"),
+    Index("ix_patients_name_ideographic", "patient_name_ideographic"),
+    Index("ix_patients_name_phonetic", "patient_name_phonetic"),
+    Index("ix_patients_birth_date", "patient_birth_date"),
+    sqlite_autoincrement=True,
 )
 
-STUDIES: Final = Table(
+studies: Final = Table(
     "studies",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("patient", ForeignKey(PATIENTS.c.id), nullable=False, index=True),
-    *_columns(QueryLevel.STUDY),
+    metadata,
+    _key_column(),
+    _parent_column("patient_fk", "patients.pk"),
+    *_attribute_columns(QueryLevel.STUDY),
+    UniqueConstraint("study_instance_uid", name="uq_studies"),
+    Index("ix_studies_patient", "patient_fk"),
+    Index("ix_studies_date_time", "study_date", "study_time"),
+    Index("ix_studies_accession_number", "accession_number"),
+    Index("ix_studies_study_id", "study_id"),
+    Index("ix_studies_description", "study_description"),
+    Index("ix_studies_referring_alphabetic", "referring_physician_name_alphabetic"),
+    Index("ix_studies_referring_ideographic", "referring_physician_name_ideographic"),
+    Index("ix_studies_referring_phonetic", "referring_physician_name_phonetic"),
+    sqlite_autoincrement=True,
 )
 
-SERIES: Final = Table(
+series: Final = Table(
     "series",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("study", ForeignKey(STUDIES.c.id), nullable=False),
-    *_columns(QueryLevel.SERIES),
-    Index(None, "study", "modality"),  # ModalitiesInStudy is read from the index alone
+    metadata,
+    _key_column(),
+    _parent_column("study_fk", "studies.pk"),
+    *_attribute_columns(QueryLevel.SERIES),
+    # A series UID that turns up in two studies is someone's mistake, but no reason to
+    # refuse an instance.
+    UniqueConstraint("series_instance_uid", "study_fk", name="uq_series"),
+    Index("ix_series_study_modality", "study_fk", "modality"),
+    Index("ix_series_modality", "modality"),
+    Index("ix_series_date", "series_date"),
+    Index("ix_series_description", "series_description"),
+    Index("ix_series_body_part", "body_part_examined"),
+    Index("ix_series_step_date", "performed_procedure_step_start_date"),
+    Index("ix_series_station", "station_name"),
+    Index("ix_series_institution", "institution_name"),
+    sqlite_autoincrement=True,
 )
 
-INSTANCES: Final = Table(
+instances: Final = Table(
     "instances",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("series", ForeignKey(SERIES.c.id), nullable=False),
-    *_columns(QueryLevel.IMAGE),
-    Column("transfer_syntax_uid", String, nullable=False),
-    Column("storage_key", String, nullable=False),
-    Column("size_bytes", Integer, nullable=False),
-    Index(None, "series", "sop_class_uid"),
+    metadata,
+    _key_column(),
+    _parent_column("series_fk", "series.pk"),
+    *_attribute_columns(QueryLevel.IMAGE),
+    _text_column("storage_key"),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("data_offset", Integer, nullable=False),
+    UniqueConstraint("sop_instance_uid", name="uq_instances"),
+    Index("ix_instances_series_number", "series_fk", "instance_number", "sop_instance_uid"),
+    Index("ix_instances_series_class", "series_fk", "sop_class_uid"),
+    Index("ix_instances_content_date", "content_date"),
+    sqlite_autoincrement=True,
 )
 
-TABLES: Final[Mapping[QueryLevel, Table]] = MappingProxyType(
-    {
-        QueryLevel.PATIENT: PATIENTS,
-        QueryLevel.STUDY: STUDIES,
-        QueryLevel.SERIES: SERIES,
-        QueryLevel.IMAGE: INSTANCES,
-    }
-)
+TABLES: Final = {
+    QueryLevel.PATIENT: patients,
+    QueryLevel.STUDY: studies,
+    QueryLevel.SERIES: series,
+    QueryLevel.IMAGE: instances,
+}
 """The table of each level."""
+
+PARENT_COLUMNS: Final = {
+    QueryLevel.STUDY: studies.c.patient_fk,
+    QueryLevel.SERIES: series.c.study_fk,
+    QueryLevel.IMAGE: instances.c.series_fk,
+}
+"""The column of each level's table that points to the level above."""

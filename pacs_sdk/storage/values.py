@@ -1,84 +1,114 @@
-"""Values in the form they are searched in: names folded, dates and times at full length."""
+"""Values as the index keeps them, so that comparing text compares what is meant."""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+import unicodedata
+from collections.abc import Iterable
+from typing import Final, TypeAlias
 
-from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.encoding import InstanceHeader
+from pacs_sdk.storage.attributes import AttributeKind, IndexedAttribute
 
-__all__ = ["date_bounds", "folded_name", "full_time", "time_bounds"]
+__all__ = [
+    "MAX_TEXT_CHARACTERS",
+    "ColumnValue",
+    "bounded_number",
+    "bounded_text",
+    "column_values",
+    "folded_name",
+    "name_groups",
+    "normal_date",
+    "normal_time",
+]
 
-_DATE: Final = re.compile(r"\d{8}|\d{4}\.\d{2}\.\d{2}", re.ASCII)
-_TIME: Final = re.compile(r"\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{1,6})?)?)?", re.ASCII)
+ColumnValue: TypeAlias = str | int | None
+"""What a column of the index holds. Text is never null: absent and empty are the same."""
+
+MAX_TEXT_CHARACTERS: Final = 512
+"""What the index keeps of a text. No VR that it has may be longer than 324 (PN with three
+groups); PostgreSQL's index entries take some 2,700 bytes. The object itself keeps all."""
+
+_LARGEST_NUMBER: Final = 2**31
+"""IS and US lie within 32 bits (PS3.5 6.2)."""
+
+_DATE: Final = re.compile(
+    r"(?P<year>\d{4})(?P<dot>\.?)(?P<month>0[1-9]|1[0-2])(?P=dot)(?P<day>0[1-9]|[12]\d|3[01])",
+    re.ASCII,
+)
+_TIME: Final = re.compile(
+    r"([01]\d|2[0-3])(?::?([0-5]\d)(?::?([0-5]\d|60)(\.\d{1,6})?)?)?", re.ASCII
+)
 
 
-def folded_name(name: str) -> str:
-    """Fold a person's name for comparison.
+def bounded_text(text: str) -> str:
+    """Cut a text to what the index keeps; NUL, which PostgreSQL refuses, is dropped."""
+    if "\0" in text:
+        text = text.replace("\0", "")
+    return text if len(text) <= MAX_TEXT_CHARACTERS else text[:MAX_TEXT_CHARACTERS]
 
-    Case is ignored, and so are empty components at the end of a component group, which
-    mean nothing (PS3.5 6.2.1.1): ``Doe^John^^`` is ``doe^john``.
+
+def bounded_number(number: int | None) -> int | None:
+    """Return a number that a column can hold, or ``None``."""
+    if number is None or not -_LARGEST_NUMBER <= number < _LARGEST_NUMBER:
+        return None
+    return number
+
+
+def normal_date(text: str) -> str:
+    """Return a date (DA) as ``YYYYMMDD``, or an empty text if it is none.
+
+    ``YYYY.MM.DD`` of ACR-NEMA is understood (PS3.5 6.2). Text that is no date would be
+    found by ranges it has nothing to do with.
     """
-    return "=".join(group.rstrip("^ ") for group in name.casefold().split("=")).rstrip("=")
+    found = _DATE.fullmatch(text.strip())
+    return "".join(found.group("year", "month", "day")) if found else ""
 
 
-def full_time(time: str) -> str:
-    """Write a time with all its digits: ``10`` and ``1000`` are both ``100000.000000``.
+def normal_time(text: str) -> str:
+    """Return a time (TM) without colons, or an empty text if it is none.
 
-    Anything that is no time (PS3.5 Table 6.2-1, TM) stays as it is.
+    Its precision is kept (``10`` is not filled up), because it is what was said. Times
+    compare as text all the same: see :func:`pacs_sdk.storage.keys.time_bounds`.
     """
-    if not _TIME.fullmatch(time):
-        return time
-    digits, _, fraction = time.replace(":", "").partition(".")
-    return f"{digits.ljust(6, '0')}.{fraction.ljust(6, '0')}"
+    found = _TIME.fullmatch(text.strip())
+    return "".join(part for part in found.groups() if part) if found else ""
 
 
-def date_bounds(text: str, keyword: str) -> tuple[str | None, str | None]:
-    """Read a date or a range of dates (PS3.4 C.2.2.2.5).
+def folded_name(text: str) -> str:
+    """Make one component group of a person name comparable.
 
-    Returns:
-        The first and the last date that match, ``None`` for an open end.
-
-    Raises:
-        PacsException: ``FIND_INVALID_IDENTIFIER`` when it is neither.
+    Case and the spaces around components don't count, nor do delimiters at the end
+    (PS3.5 6.2.1.1).
     """
-    first, last = _ends(text, _DATE, keyword, "a date (YYYYMMDD) or a range of dates")
-    return (
-        None if first is None else first.replace(".", ""),
-        None if last is None else last.replace(".", ""),
-    )
+    folded = unicodedata.normalize("NFC", text).casefold()
+    return "^".join(part.strip() for part in folded.split("^")).rstrip("^")
 
 
-def time_bounds(text: str, keyword: str) -> tuple[str | None, str | None]:
-    """Read a time or a range of times, in the form of :func:`full_time`.
-
-    The end of a range covers all it leaves open: ``-12`` ends at 12:59:59.999999.
-    """
-    first, last = _ends(text, _TIME, keyword, "a time (HHMMSS) or a range of times")
-    is_range = "-" in text
-    return (
-        None if first is None else full_time(first),
-        None if last is None else (_upper(last) if is_range else full_time(last)),
-    )
+def name_groups(text: str) -> tuple[str, str, str]:
+    """Return the alphabetic, ideographic and phonetic group of a name, each folded."""
+    groups = [folded_name(group) for group in text.split("=", 2)]
+    alphabetic, ideographic, phonetic = (*groups, "", "")[:3]
+    return alphabetic, ideographic, phonetic
 
 
-def _upper(time: str) -> str:
-    digits, _, fraction = time.replace(":", "").partition(".")
-    digits += "5959"[: 6 - len(digits)]
-    return f"{digits}.{fraction.ljust(6, '9')}"
-
-
-def _ends(
-    text: str, form: re.Pattern[str], keyword: str, wanted: str
-) -> tuple[str | None, str | None]:
-    first, dash, last = (part.strip() for part in text.partition("-"))
-    if not dash:
-        last = first
-    ends = [part or None for part in (first, last)]
-    if ends == [None, None] or any(end and not form.fullmatch(end) for end in ends):
-        raise PacsException(
-            ErrorCode.FIND_INVALID_IDENTIFIER,
-            f"{keyword} is {text[:40]!r}, which is not {wanted}",
-            attribute=keyword,
-        )
-    return ends[0], ends[1]
+def column_values(
+    header: InstanceHeader, attributes: Iterable[IndexedAttribute]
+) -> dict[str, ColumnValue]:
+    """Take the columns of some attributes from an instance's header."""
+    values: dict[str, ColumnValue] = {}
+    for attribute in attributes:
+        match attribute.kind:
+            case AttributeKind.NUMBER:
+                values[attribute.column] = bounded_number(header.integer(attribute.tag))
+            case AttributeKind.DATE:
+                values[attribute.column] = normal_date(header.text(attribute.tag))
+            case AttributeKind.TIME:
+                values[attribute.column] = normal_time(header.text(attribute.tag))
+            case AttributeKind.NAME:
+                name = bounded_text(header.text(attribute.tag))
+                values[attribute.column] = name
+                values.update(zip(attribute.name_columns, name_groups(name), strict=True))
+            case _:
+                values[attribute.column] = bounded_text(header.text(attribute.tag))
+    return values

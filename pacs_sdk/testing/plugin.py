@@ -7,7 +7,6 @@ when they are used, so that test runs that use none of them don't pay for it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,10 +37,10 @@ def fake_clock() -> FakeClock:
 
 
 @pytest.fixture
-def pacs_config(tmp_path: Path) -> PacsConfig:
+def pacs_config(tmp_path_factory: pytest.TempPathFactory) -> PacsConfig:
     """How ``pacs_server`` is configured; define a fixture of this name to change it.
 
-    A free loopback port, an archive in the test's temporary folder, and no waiting for
+    A free loopback port, an archive in a temporary folder of its own, and no waiting for
     the disk, which a folder that is thrown away doesn't need.
     """
     from pacs_sdk.integration.config import PacsConfig, StorageConfig
@@ -50,7 +49,9 @@ def pacs_config(tmp_path: Path) -> PacsConfig:
 
     return PacsConfig(
         server=ServerConfig(port=0),
-        storage=StorageConfig(data_dir=tmp_path / "pacs", durability=Durability.RELAXED),
+        storage=StorageConfig(
+            data_dir=tmp_path_factory.mktemp("pacs"), durability=Durability.RELAXED
+        ),
     )
 
 

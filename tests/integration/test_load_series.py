@@ -5,9 +5,9 @@ from __future__ import annotations
 import gc
 import random
 import sys
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import RLELossless
 
-from pacs_sdk.core import ErrorCode, PacsResult, Success
-from pacs_sdk.encoding import Instance, TransferSyntax, all_transfer_syntaxes, read_file
+from pacs_sdk.core import ErrorCode
+from pacs_sdk.encoding import TransferSyntax, all_transfer_syntaxes, read_file
 from pacs_sdk.encoding.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 from pacs_sdk.integration.itk import LoadedVolume, load_series, load_volume
 from pacs_sdk.integration.phantom import PhantomSpec, make_phantom
@@ -52,7 +52,7 @@ def test_slices_run_along_the_cross_product_of_row_and_column() -> None:
 
 
 def test_pixel_spacing_is_between_rows_then_between_columns() -> None:
-    """Pixel Spacing 0.5\\0.625 is y then x (PS3.3 10.7.1.3); the volume's spacing is x, y, z."""
+    """Pixel Spacing 0.5 and 0.625 is y then x (PS3.3 10.7.1.3); the volume's spacing is x, y, z."""
     geometry = loaded(in_memory(made_slices(3))).geometry
     assert geometry.spacing == (0.625, 0.5, 2.5)
     assert geometry.size == (4, 3, 3)
@@ -84,6 +84,15 @@ def test_positions_decide_about_spacing(stated: str) -> None:
     volume = loaded(in_memory(made_slices(3, SpacingBetweenSlices=stated)))
     assert volume.geometry.spacing[2] == 2.5
     assert any("SpacingBetweenSlices (0018,0088)" in note for note in volume.report.notes)
+
+
+def test_doubts_are_noted() -> None:
+    """Two slices can't show a gap; without a frame of reference nothing can be related."""
+    notes = loaded(in_memory(made_slices(2, FrameOfReferenceUID=None))).report.notes
+    assert [note.split(":")[0] for note in notes] == [
+        "two slices only",
+        "no FrameOfReferenceUID (0020,0052)",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +207,8 @@ def test_values_are_stored_value_times_slope_plus_intercept(
     expected = [int(value) * slope + Fraction(intercept) for value in pixels.ravel()]
     if volume.array.dtype == np.float32:
         assert intercept == 1.5
-        assert volume.array.ravel().tolist() == np.float32([float(e) for e in expected]).tolist()
+        rounded = np.array([float(value) for value in expected], np.float32)
+        assert volume.array.ravel().tolist() == rounded.tolist()
     else:
         assert [Fraction(value) for value in volume.array.ravel().tolist()] == expected
     assert volume.report.value_range == (volume.array.min(), volume.array.max())
@@ -285,20 +295,6 @@ def test_objects_without_pixels_do_not_make_a_series_ambiguous() -> None:
     ]
 
 
-class _Shelf:
-    """An archive with one series."""
-
-    def instances(self, query: object, /) -> PacsResult[Iterator[Instance]]:
-        assert "1.2.3.4" in str(query)
-        return Success(iter(in_memory(made_slices(3))))
-
-
-def test_whatever_finds_instances_is_an_archive() -> None:
-    """Only the wanted series is asked for."""
-    volume = loaded(_Shelf(), series_instance_uid="1.2.3.4")
-    assert volume.array[:, 0, 0].tolist() == [0, 100, 200]
-
-
 # -- duplicates and broken files --------------------------------------------------------------
 
 
@@ -356,12 +352,13 @@ def test_the_image_and_the_array_are_one_memory() -> None:
     """No voxel is copied, and the array outlives the image's name."""
     pytest.importorskip("SimpleITK")
     series = load_series(in_memory(made_slices(3))).unwrap()
-    assert series.image.GetSize() == (4, 3, 3)
-    assert series.image[3, 2, 1] == series.array[1, 2, 3] == 111
-    series.image[3, 2, 1] = 5
+    image: Any = series.image  # only partly annotated
+    assert image.GetSize() == (4, 3, 3)
+    assert image[3, 2, 1] == series.array[1, 2, 3] == 111
+    image[3, 2, 1] = 5
     array = series.array
     assert not array.flags.writeable
-    del series
+    del series, image
     gc.collect()
     assert array[1, 2, 3] == 5
 

@@ -90,6 +90,11 @@ def test_spacing_is_measured_along_the_normal_and_across() -> None:
     assert measured.largest_shift == pytest.approx(0.3)
 
 
+def test_slices_at_one_place_have_no_jitter() -> None:
+    """A stack without any extent is described, not divided by."""
+    assert measure_spacing(np.zeros((3, 3)), np.array([0.0, 0.0, 1.0])).jitter == 0
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 @pytest.mark.parametrize("signs", list(itertools.product((1, -1), repeat=3)))
 def test_turning_to_the_patient_keeps_every_voxel_in_its_place(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import EnhancedCTImageStorage
+from pydicom.uid import EnhancedCTImageStorage, RLELossless
 
-from pacs_sdk.core import ErrorCode, PacsError
-from pacs_sdk.integration.itk import load_volume
-from tests.integration.made_series import in_files, in_memory, made_slice, made_slices
+from pacs_sdk.core import ErrorCode, MemoryBytes, PacsError
+from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
+from pacs_sdk.integration.itk import load_series, load_volume
+from tests.integration.made_series import ROWS_COLUMNS, in_files, in_memory, made_slice, made_slices
 
 
 def refusal(
@@ -61,8 +63,7 @@ def test_a_folder_without_images(tmp_path: Path) -> None:
 
 
 def test_sources_that_cannot_be_read(tmp_path: Path) -> None:
-    """A missing path; a named file that is not DICOM; an object of another kind; an archive
-    without a series."""
+    """A missing path, a file that is not DICOM, another object, an archive without a series."""
     missing = load_volume(tmp_path / "nowhere").failure()
     assert (missing.code, "nowhere" in missing.message) == (ErrorCode.FILE_NOT_FOUND, True)
     (tmp_path / "notes.txt").write_text("Not an image, and long enough to be looked at closely.")
@@ -132,6 +133,12 @@ def test_positions_that_are_no_numbers(text: bytes, tmp_path: Path) -> None:
     assert error.message.startswith(str(path))
 
 
+def test_nothing_usable_is_an_error_even_when_not_strict() -> None:
+    """An empty volume is never an answer."""
+    error = load_volume(in_memory(made_slices(2, PixelSpacing=None)), strict=False).failure()
+    assert "PixelSpacing (0028,0030) is missing" in error.message
+
+
 def test_a_modality_lut_is_not_ignored() -> None:
     """Values that go through a table would come out wrong by slope and intercept."""
     item = pydicom.Dataset()
@@ -183,6 +190,14 @@ def test_different_images_of_one_place() -> None:
     error = refusal(first + second)
     assert "different images of the same place (3 such pairs)" in error.message
     assert "EchoTime '10' and '20'" in error.message
+
+
+def test_the_same_pixels_are_not_the_same_image() -> None:
+    """With another slope, or moved sideways, they mean something else."""
+    for change in ({"RescaleSlope": "2"}, {"ImagePositionPatient": ["-9", "20", "-2.5"]}):
+        other = made_slice(1, SOPInstanceUID="1.8", **change)
+        error = refusal([*made_slices(3), other])
+        assert "instance 1.8 show different images of the same place (1 such pair)" in error.message
 
 
 def test_one_place_for_all() -> None:
@@ -294,6 +309,23 @@ def test_no_pixels_at_all() -> None:
     assert error.message.startswith("instance 1.2.3.4.3: there is no Pixel Data")
 
 
+def test_compressed_pixels_that_cannot_be_decoded() -> None:
+    """RLE rubbish; and RLE under a native transfer syntax. The errors name the object."""
+    dataset = made_slice(0)
+    pixels = np.frombuffer(dataset.PixelData, "<i2").reshape(ROWS_COLUMNS)
+    dataset.compress(RLELossless, pixels, generate_instance_uid=False)
+    (fine,) = in_memory([dataset], transfer_syntax(RLELossless).unwrap())
+    assert load_volume(fine).unwrap().array[0, 0].tolist() == [0, 1, 2, 3]
+    cut = bytes(fine.encoded.view()).replace(b"\x02\x00\x00\x00\x40\x00\x00\x00", bytes(8))
+    rubbish = attrs.evolve(fine, encoded=MemoryBytes(cut))
+    native = attrs.evolve(fine, transfer_syntax_uid=EXPLICIT_VR_LITTLE_ENDIAN.uid)
+    for broken, words in ((rubbish, ""), (native, "is compressed, its transfer syntax is not")):
+        error = load_volume(broken).failure()
+        assert error.code is ErrorCode.PIXEL_DATA_FAILED
+        assert error.message.startswith("instance 1.2.3.4.1: ")
+        assert words in error.message
+
+
 def test_a_lie_about_the_size_takes_no_memory() -> None:
     """65535 × 65535 pixels in a few hundred bytes are refused before anything is allocated."""
     error = refusal([made_slice(0, Rows=65535, Columns=65535)], ErrorCode.PIXEL_DATA_FAILED)
@@ -306,3 +338,24 @@ def test_the_volume_is_limited() -> None:
     assert error.code is ErrorCode.LIMIT_EXCEEDED
     assert "takes 72 bytes, the limit is 71 (max_volume_bytes=)" in error.message
     assert load_volume(in_memory(made_slices(3)), max_volume_bytes=72).unwrap().array.size == 36
+
+
+def test_memory_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Allocation that fails is an error in words, for NumPy's memory and for SimpleITK's."""
+    sitk = pytest.importorskip("SimpleITK")
+
+    def no_memory(*_: object) -> None:
+        raise RuntimeError("Failed to allocate memory for image.")
+
+    monkeypatch.setattr(sitk, "Image", no_memory)
+    error = load_series(in_memory(made_slices(3))).failure()
+    assert error.code is ErrorCode.LIMIT_EXCEEDED
+    assert "no memory for a volume of 72 bytes" in error.message
+
+
+def test_values_beyond_floating_point() -> None:
+    """A slope that makes infinities is refused; one that only single precision can't hold isn't."""
+    assert "beyond 64-bit" in refusal([made_slice(40, RescaleSlope="1e306")]).message
+    large = load_volume(in_memory([made_slice(40, RescaleSlope="1.5e37")])).unwrap()
+    assert large.array.dtype == np.float64
+    assert large.array[0, 0, 0] == 4000 * 1.5e37

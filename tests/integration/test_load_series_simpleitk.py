@@ -66,10 +66,11 @@ def test_the_phantom_in_eight_orientations(orientation: tuple[float, ...], tmp_p
     assert_same(series, read_by_simple_itk(tmp_path))
     assert np.array_equal(series.array, phantom.truth.hounsfield())
     assert series.sop_instance_uids == phantom.truth.sop_instance_uids
+    image: Any = series.image  # only partly annotated
     for landmark in phantom.truth.landmarks:
-        voxel = series.image.TransformPhysicalPointToIndex(landmark.point)
+        voxel = image.TransformPhysicalPointToIndex(landmark.point)
         assert voxel == landmark.index
-        assert series.image[voxel] == landmark.hounsfield
+        assert image[voxel] == landmark.hounsfield
 
 
 def test_a_ct_series_from_pydicom() -> None:
@@ -78,6 +79,19 @@ def test_a_ct_series_from_pydicom() -> None:
     assert series.array.shape == (5, 16, 16)
     assert series.array.dtype == np.int16
     assert_same(series, read_by_simple_itk(SHIPPED / "98892001" / "CT5N"))
+
+
+def test_a_series_within_a_messy_folder() -> None:
+    """Among directories, read-me files and eleven other series, all of it in the report."""
+    uid = "1.3.6.1.4.1.5962.1.1.0.0.0.1194734704.16302.0.6"
+    series = load_series(SHIPPED, series_instance_uid=uid).unwrap()
+    assert_same(series, read_by_simple_itk(SHIPPED / "98892001" / "CT5N"))
+    reasons = {Path(one.name).name: one.reason for one in series.report.skipped}
+    assert reasons["DICOMDIR"] == "a DICOMDIR, which holds no image"
+    assert "not DICOM" in reasons["README.txt"]
+    assert reasons["4919"].startswith("MR Image Storage of another series")
+    left_out = len(series.report.skipped) - 20
+    assert f"Skipped      and {left_out} more" in str(series.report).splitlines()
 
 
 @pytest.mark.parametrize("number", ["15820", "4919", "5641"])

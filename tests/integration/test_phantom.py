@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import attrs
 import numpy as np
@@ -12,6 +13,19 @@ import pytest
 from pacs_sdk.core import ErrorCode
 from pacs_sdk.core.uids import is_valid_uid
 from pacs_sdk.integration.phantom import Phantom, PhantomSpec, make_phantom
+
+TYPE_1 = """
+    SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID Modality FrameOfReferenceUID
+    ImageType Rows Columns SamplesPerPixel PhotometricInterpretation BitsAllocated BitsStored
+    HighBit PixelRepresentation RescaleIntercept RescaleSlope RescaleType PixelSpacing
+    ImageOrientationPatient ImagePositionPatient PixelData
+"""
+TYPE_2 = """
+    PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime StudyID AccessionNumber
+    ReferringPhysicianName SeriesNumber InstanceNumber SliceThickness KVP AcquisitionNumber
+    Manufacturer PositionReferenceIndicator
+"""
+"""Attributes of CT Image Storage that must have a value, or must be there (PS3.3 A.3.3)."""
 
 SMALL = PhantomSpec(slices=24, rows=48, columns=40, pixel_spacing=(7.5, 8.25), slice_spacing=6)
 
@@ -28,7 +42,7 @@ def datasets(phantom: Phantom) -> list[pydicom.Dataset]:
 
 
 def test_stored_values_rescale_to_the_truth(small: Phantom) -> None:
-    """pydicom's pixels × slope + intercept are the true Hounsfield units, without rounding."""
+    """Stored pixels × slope + intercept are the true Hounsfield units, without rounding."""
     for number, dataset in enumerate(datasets(small)):
         assert dataset.pixel_array.dtype == np.int16
         hounsfield = dataset.pixel_array * float(dataset.RescaleSlope) - 1024.0
@@ -70,8 +84,7 @@ def test_landmarks_lie_where_the_slices_say(small: Phantom) -> None:
 
 
 def test_no_flip_or_turn_goes_unnoticed(small: Phantom) -> None:
-    """Reversing any axes, or exchanging rows and columns, changes the volume; so does
-    exchanging any two slices."""
+    """Reversing axes, exchanging rows and columns, or any two slices changes the volume."""
     truth = small.truth.hounsfield()
     for axes in itertools.chain.from_iterable(
         itertools.combinations(range(3), n) for n in (1, 2, 3)
@@ -83,23 +96,11 @@ def test_no_flip_or_turn_goes_unnoticed(small: Phantom) -> None:
 
 
 def test_the_series_is_a_valid_ct(small: Phantom) -> None:
-    """Type 1 attributes of CT Image Storage have values (PS3.3 A.3.3), UIDs are unique, and
-    decimal strings have at most 16 characters (PS3.5 6.2)."""
+    """It has the attributes it must have, unique UIDs, and decimal strings of 16 characters."""
     images = datasets(small)
-    type_1 = (
-        "SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID Modality "
-        "FrameOfReferenceUID ImageType Rows Columns SamplesPerPixel PhotometricInterpretation "
-        "BitsAllocated BitsStored HighBit PixelRepresentation RescaleIntercept RescaleSlope "
-        "RescaleType PixelSpacing ImageOrientationPatient ImagePositionPatient PixelData"
-    ).split()
-    type_2 = (
-        "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime StudyID "
-        "AccessionNumber ReferringPhysicianName SeriesNumber InstanceNumber SliceThickness KVP "
-        "AcquisitionNumber Manufacturer PositionReferenceIndicator"
-    ).split()
     for image in images:
-        assert all(getattr(image, keyword) not in (None, "") for keyword in type_1)
-        assert all(keyword in image for keyword in type_2)
+        assert all(getattr(image, keyword) not in (None, "") for keyword in TYPE_1.split())
+        assert all(keyword in image for keyword in TYPE_2.split())
         numbers = [element for element in image if element.VR == "DS" and not element.is_empty]
         texts = [str(number) for element in numbers for number in np.atleast_1d(element.value)]
         assert all(len(text) <= 16 for text in texts)
@@ -169,7 +170,7 @@ def test_other_rescalings_hold_the_same_truth() -> None:
         ({"rescale_slope": 1 / 16}, "needs 64384 in 16 bits"),
     ],
 )
-def test_a_phantom_that_cannot_be(changes: dict[str, object], words: str) -> None:
+def test_a_phantom_that_cannot_be(changes: dict[str, Any], words: str) -> None:
     """What has no exact truth is refused in words."""
     error = make_phantom(attrs.evolve(SMALL, **changes)).failure()
     assert error.code is ErrorCode.INVALID_ARGUMENT

@@ -11,7 +11,7 @@ from typing import Self
 
 import attrs
 
-from pacs_sdk.network.dimse import Message, encode_command
+from pacs_sdk.network.dimse import CStoreRQ, Message, decode_command, encode_command
 from pacs_sdk.network.engine import (
     AssociationEngine,
     CommandReceived,
@@ -25,8 +25,9 @@ from pacs_sdk.network.negotiation import (
     association_request,
     negotiate,
 )
-from pacs_sdk.network.pdu import AAssociateAC, AAssociateRJ, AAssociateRQ, Pdu, PduType
+from pacs_sdk.network.pdu import AAssociateAC, AAssociateRJ, AAssociateRQ, PDataTF, Pdu, PduType
 from pacs_sdk.network.pdu_codec import decode_pdu, encode_pdu, pdata_header
+from pacs_sdk.network.state_table import State
 
 __all__ = [
     "CT_CONTEXT",
@@ -36,6 +37,7 @@ __all__ = [
     "IMPLICIT",
     "REFUSED_CONTEXT",
     "REQUEST",
+    "STORE",
     "STUDY_ROOT_FIND",
     "STUDY_ROOT_GET",
     "VERIFICATION",
@@ -44,6 +46,9 @@ __all__ = [
     "Received",
     "Side",
     "accept_for",
+    "assert_finished",
+    "assert_state",
+    "kinds",
     "message_bytes",
     "open_descriptors",
     "pdata",
@@ -89,6 +94,10 @@ def accept_for(request: AAssociateRQ, maximum_length: int | None = None) -> AAss
         return answer
     information = attrs.evolve(answer.user_information, maximum_length=maximum_length)
     return attrs.evolve(answer, user_information=information)
+
+
+STORE = CStoreRQ(1, CT_IMAGE, "1.2.3")
+"""A request that announces a data set, for :data:`CT_CONTEXT`."""
 
 
 # -- bytes -------------------------------------------------------------------------------------
@@ -139,7 +148,7 @@ class Received:
     """The presentation context."""
     message: Message
     """The command set."""
-    data: bytearray | None
+    data: bytes | None
     """The data set."""
     is_complete: bool
     """Whether all of it has come."""
@@ -174,7 +183,7 @@ class Side:
                 continue
             self.events.append(event)
             if isinstance(event, CommandReceived):
-                data = bytearray() if event.has_dataset else None
+                data = b"" if event.has_dataset else None
                 self.messages.append(
                     Received(event.context.context_id, event.message, data, data is None)
                 )
@@ -287,6 +296,25 @@ class EnginePair:
             self.flush(side)
 
 
+def kinds(side: Side) -> list[type]:
+    """List the types of a side's events."""
+    return [type(event) for event in side.events]
+
+
+def assert_state(side: Side, state: State) -> None:
+    """Check where a side stands."""
+    assert side.engine.state is state
+
+
+def assert_finished(pair: EnginePair) -> None:
+    """Check that both sides are done: nothing left to send, no timer, connection closed."""
+    for side in pair.sides:
+        assert_state(side, State.STA1)
+        assert side.engine.deadline is None
+        assert side.engine.take_output() == []
+        assert side.closed
+
+
 # -- raw peers ---------------------------------------------------------------------------------
 
 
@@ -323,6 +351,14 @@ class RawPeer:
         length = self._length()
         whole, self._buffer = self._buffer[:length], self._buffer[length:]
         return decode_pdu(whole)
+
+    def receive_message(self) -> Message:
+        """Return the next message, which must be short and without a data set."""
+        pdu = self.receive()
+        assert isinstance(pdu, PDataTF), pdu
+        (fragment,) = pdu.pdvs
+        assert fragment.is_command
+        return decode_command(bytes(fragment.data)).message
 
     def associate(self, request: AAssociateRQ = REQUEST) -> AAssociateAC:
         """Open an association that must be accepted."""

@@ -24,6 +24,7 @@ _PIXEL_DATA: Final = b"\xe0\x7f\x10\x00"
 _PIXEL_VRS: Final = frozenset((b"OW", b"OB", b"UN"))
 """As the low half of an implicit length these would make it odd, so they tell the layouts
 apart."""
+_LONGEST_HEADER: Final = 12
 _UNDEFINED_LENGTH: Final = 0xFFFFFFFF
 
 
@@ -250,15 +251,12 @@ def stored_values(image: ImageSlice) -> NDArray[np.generic]:
 def _native_values(image: ImageSlice) -> NDArray[np.generic]:
     """Lay an array over native Pixel Data (PS3.5 8.2 without compression)."""
     data = image.instance.encoded.slice(image.found.header.stop_offset).view()
-    if bytes(data[:4]) != _PIXEL_DATA:
+    if bytes(data[:4]) != _PIXEL_DATA or len(data) < _LONGEST_HEADER:
         raise _pixels_failed("there is no Pixel Data (7FE0,0010)")
-    try:
-        if bytes(data[4:6]) in _PIXEL_VRS:
-            start, (length,) = 12, struct.unpack_from("<I", data, 8)
-        else:
-            start, (length,) = 8, struct.unpack_from("<I", data, 4)
-    except struct.error:
-        raise _pixels_failed("it ends inside the header of Pixel Data (7FE0,0010)") from None
+    if bytes(data[4:6]) in _PIXEL_VRS:
+        start, (length,) = 12, struct.unpack_from("<I", data, 8)
+    else:
+        start, (length,) = 8, struct.unpack_from("<I", data, 4)
     if length == _UNDEFINED_LENGTH:
         raise _pixels_failed("Pixel Data (7FE0,0010) is compressed, its transfer syntax is not")
     width = _NATIVE_WIDTHS[image.bits_allocated]

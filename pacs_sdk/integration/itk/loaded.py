@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from pacs_sdk.core.results import Success, edge, raised
+from pacs_sdk.core.results import edge, raised
 from pacs_sdk.integration.itk.geometry import VolumeGeometry, oriented_to_patient
 from pacs_sdk.integration.itk.report import SeriesReport
 from pacs_sdk.integration.preview import Window, orthogonal_preview
@@ -64,10 +64,7 @@ class LoadedVolume:
 
     def _repr_png_(self) -> bytes | None:
         """Show the preview in a notebook."""
-        match self.preview():
-            case Success(png):
-                return bytes(png)
-        return None
+        return self.preview().value_or(None)
 
     def __repr__(self) -> str:
         size = " × ".join(str(count) for count in self.geometry.size)

@@ -229,13 +229,13 @@ def _files(place: Path) -> Iterator[Path]:
 
 
 def _from_archive(archive: InstanceArchive, series_instance_uid: str | None) -> Iterator[Instance]:
-    from pacs_sdk.storage import Query, QueryLevel  # a folder can be loaded without a database
-
     if series_instance_uid is None:
         raise PacsException(
             ErrorCode.INVALID_ARGUMENT,
             "an archive holds many series: say which one with series_instance_uid=",
         )
+    from pacs_sdk.storage import Query, QueryLevel  # a folder can be loaded without a database
+
     query = raised(Query.of(QueryLevel.SERIES, SeriesInstanceUID=series_instance_uid))
     return raised(archive.instances(query))
 

@@ -50,6 +50,9 @@ def image_with_memory(
     Returns:
         The image, and a writable array (slices, rows, columns) over its pixels, which
         keeps the image alive.
+
+    Raises:
+        MemoryError: There is no room for it.
     """
     sitk = simple_itk()
     pixel_types = {
@@ -58,7 +61,10 @@ def image_with_memory(
         "float32": sitk.sitkFloat32,
         "float64": sitk.sitkFloat64,
     }
-    image = sitk.Image(list(geometry.size), pixel_types[dtype.name])
+    try:
+        image = sitk.Image(list(geometry.size), pixel_types[dtype.name])
+    except RuntimeError as exc:  # what SimpleITK makes of ITK's failure to allocate
+        raise MemoryError(str(exc)) from None
     image.SetOrigin(geometry.origin)
     image.SetSpacing(geometry.spacing)
     image.SetDirection(geometry.direction)

@@ -59,7 +59,7 @@ def fill_volume(
     - every slope and intercept a whole number: ``int16`` where all values fit, else
       ``int32``, so that nothing is rounded;
     - otherwise ``float32``, computed in double precision and rounded once; ``float64``
-      where more than 24 bits are stored.
+      where more than 24 bits are stored, or a value is beyond single precision.
 
     Args:
         slices: The slices, in order, of one size.
@@ -74,7 +74,7 @@ def fill_volume(
     whole = all(one.slope.is_integer() and one.intercept.is_integer() for one in slices)
     deep = max(one.bits_stored for one in slices) > _EXACT_FLOAT32_BITS
     candidates: list[type[np.generic]] = [np.int16, np.int32] if whole else []
-    candidates += [np.float64] if deep or whole else [np.float32]
+    candidates += [np.float64] if deep or whole else [np.float32, np.float64]
     for candidate in candidates:
         dtype = np.dtype(candidate)
         volume = _allocated(slices, dtype, allocate, max_volume_bytes)
@@ -173,9 +173,10 @@ def _wrapped(number: int, dtype: np.dtype[Any]) -> NDArray[Any]:
 def _rescale_fractional(
     one: ImageSlice, stored: NDArray[Any], out: NDArray[Any]
 ) -> tuple[float, float]:
-    values = np.multiply(stored, one.slope, dtype=np.float64)
-    values += one.intercept
-    out[...] = values
+    with np.errstate(over="ignore"):  # infinity shows that the type is too narrow
+        values = np.multiply(stored, one.slope, dtype=np.float64)
+        values += one.intercept
+        out[...] = values
     low, high = float(out.min()), float(out.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise _TooNarrowError

@@ -311,13 +311,13 @@ class DicomServer:
         try:
             self._establish(association, host, port)
         except WokenUp:
-            logger.info("association-ended-by-stop")
+            association.logger.info("association-ended-by-stop")
             association.abort()
         except PacsException as exc:
-            logger.warning("association-failed", reason=exc.error.message)
+            association.logger.warning("association-failed", reason=exc.error.message)
             association.abort()
         except Exception as exc:  # noqa: BLE001  # a bug must end one association, not the server
-            logger.error("association-crashed", reason=repr(exc))
+            association.logger.error("association-crashed", reason=repr(exc))
             association.abort()
         finally:
             association.close()

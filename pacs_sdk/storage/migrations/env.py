@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
+from pacs_sdk.storage.tables import metadata
+
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, render_as_batch=True)
-with context.begin_transaction():
-    context.run_migrations()
+context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+context.run_migrations()  # the caller's transaction is around it

@@ -1,0 +1,111 @@
+"""What goes into the index and what comes out of it, as values."""
+
+from __future__ import annotations
+
+import attrs
+
+from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.core.uids import checked_uid
+from pacs_sdk.encoding import InstanceHeader
+
+__all__ = ["AddOutcome", "ArchiveStatistics", "IndexEntry", "InstanceIdentity", "InstanceLocation"]
+
+_STUDY_INSTANCE_UID = int(DicomTag.of("StudyInstanceUID"))
+_SERIES_INSTANCE_UID = int(DicomTag.of("SeriesInstanceUID"))
+_SOP_INSTANCE_UID = int(DicomTag.of("SOPInstanceUID"))
+_SOP_CLASS_UID = int(DicomTag.of("SOPClassUID"))
+
+
+@attrs.frozen
+class InstanceIdentity:
+    """Which instance it is and where it belongs; every part is a checked UID."""
+
+    study_instance_uid: str
+    """The study."""
+    series_instance_uid: str
+    """The series."""
+    sop_instance_uid: str
+    """The instance itself."""
+    sop_class_uid: str
+    """What kind of object it is."""
+
+    @classmethod
+    def of_header(cls, header: InstanceHeader) -> InstanceIdentity:
+        """Take the UIDs from a header.
+
+        Raises:
+            PacsException: ``MISSING_REQUIRED_VALUE`` or ``INVALID_UID``.
+        """
+        return cls(
+            checked_uid(header.text(_STUDY_INSTANCE_UID), "Study Instance UID"),
+            checked_uid(header.text(_SERIES_INSTANCE_UID), "Series Instance UID"),
+            checked_uid(header.text(_SOP_INSTANCE_UID), "SOP Instance UID"),
+            checked_uid(header.text(_SOP_CLASS_UID), "SOP Class UID"),
+        )
+
+    @property
+    def storage_key(self) -> str:
+        """The key of its object: ``study/series/sop.dcm``."""
+        return f"{self.study_instance_uid}/{self.series_instance_uid}/{self.sop_instance_uid}.dcm"
+
+
+@attrs.frozen
+class IndexEntry:
+    """An instance to be indexed, and where its object lies."""
+
+    identity: InstanceIdentity
+    """Its UIDs."""
+    header: InstanceHeader
+    """Its attributes."""
+    transfer_syntax_uid: str
+    """How its data set is encoded."""
+    storage_key: str
+    """The key of its object."""
+    size_bytes: int
+    """How many bytes the object has."""
+    data_offset: int
+    """Where in the object the data set begins."""
+
+
+@attrs.frozen
+class AddOutcome:
+    """What adding an instance to the index came to."""
+
+    created: bool
+    """Whether it is a new row; false where the instance was there with the same key."""
+    previous_key: str | None = None
+    """The key of the object whose row was replaced."""
+
+
+@attrs.frozen
+class InstanceLocation:
+    """What the index knows to open an instance."""
+
+    sop_class_uid: str
+    """What kind of object it is."""
+    sop_instance_uid: str
+    """Which one it is."""
+    transfer_syntax_uid: str
+    """How its data set is encoded."""
+    storage_key: str
+    """The key of its object."""
+    size_bytes: int
+    """How many bytes the object has."""
+    data_offset: int
+    """Where in the object the data set begins."""
+
+
+@attrs.frozen
+class ArchiveStatistics:
+    """How much there is."""
+
+    patients: int
+    """Patients told apart by ID and issuer; each study without an ID counts as one."""
+    studies: int
+    """Studies."""
+    series: int
+    """Series."""
+    instances: int
+    """Instances."""
+    size_bytes: int
+    """The bytes of all their objects together."""
