@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -51,6 +52,14 @@ def _is_local(host: str | bytes | None) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
+_NAME = re.compile(r"(?=.{1,253}$)[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
+
+
+def _could_be_looked_up(host: str | bytes | None) -> bool:
+    """Tell whether a resolver would ask the network; it refuses an impossible name itself."""
+    return isinstance(host, bytes) or (host is not None and _NAME.fullmatch(host) is not None)
+
+
 def _refuse(target: object) -> NoReturn:
     raise NetworkForbidden(f"a test must not reach {target!r}; use the loopback interface")
 
@@ -78,7 +87,7 @@ def _no_network() -> Iterator[None]:
     def getaddrinfo(host: str | bytes | None, *args: Any, **kwargs: Any) -> Any:
         if isinstance(host, str) and host.endswith(".invalid"):  # never exists (RFC 6761 6.4)
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        if not _is_local(host):
+        if not _is_local(host) and _could_be_looked_up(host):
             _refuse(host)
         return real_getaddrinfo(host, *args, **kwargs)
 

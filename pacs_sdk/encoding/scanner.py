@@ -41,7 +41,6 @@ PIXEL_DATA_GROUP: Final = 0x7FE0
 """The group of Pixel Data and its float twins; the scan never goes past it."""
 
 _SHORTEST_HEADER: Final = 8
-_LONGEST_HEADER: Final = 12
 
 _Values: TypeAlias = dict[int, Encoded]
 
@@ -71,10 +70,11 @@ class _Plan:
 @functools.lru_cache(maxsize=64)
 def _plan(tags: frozenset[int], layout: Layout) -> _Plan:
     order = "<" if layout.little else ">"
-    # Read as one little endian number, the element comes before the group.
-    wanted = {(tag & 0xFFFF) << 16 | tag >> 16 if layout.little else tag: tag for tag in tags}
-    wants_private = any(tag >> 16 & 1 for tag in tags)
     last_group = max((tag >> 16 for tag in tags), default=0)
+    before = [tag for tag in tags if tag >> 16 < PIXEL_DATA_GROUP]
+    # Read as one little endian number, the element comes before the group.
+    wanted = {(tag & 0xFFFF) << 16 | tag >> 16 if layout.little else tag: tag for tag in before}
+    wants_private = any(tag >> 16 & 1 for tag in before)
     return _Plan(
         layout=layout,
         wanted=wanted,
@@ -236,9 +236,10 @@ def is_complete(head: Buffer, size: int, syntax: TransferSyntax) -> bool:
     known = len(data)
     layout = layout_of(data, syntax)
     plan = _plan(frozenset(), layout)
+    longest_header = 12 if layout.explicit else _SHORTEST_HEADER
     pos = 0
     while pos < size:
-        if known < size and known - pos < _LONGEST_HEADER:
+        if known < size and known - pos < longest_header:
             return False
         if size - pos < _SHORTEST_HEADER and not any(data[pos:]):
             return True

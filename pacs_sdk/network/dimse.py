@@ -247,6 +247,7 @@ Response: TypeAlias = CEchoRSP | CStoreRSP | CFindRSP | CGetRSP | UnsupportedRSP
 """A message that answers one."""
 
 Message: TypeAlias = Request | Response | CCancelRQ
+"""Any message; a C-CANCEL-RQ asks, but nothing answers it."""
 
 _MESSAGES: Final[dict[int, type[Any]]] = {
     kind.command_field: kind

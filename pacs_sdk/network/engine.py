@@ -222,6 +222,7 @@ class AssociationEngine:
         self._artim_timeout_s = artim_timeout_s
         self._maximum_length = maximum_length
         self._now = now
+        self._encoded_request = b""
         self._output: list[bytes] = []
         self._events: list[EngineEvent] = []
         self._protocol_error = ""
@@ -261,9 +262,15 @@ class AssociationEngine:
     # -- what the local user asks for ----------------------------------------------
 
     def associate(self, request: AAssociateRQ) -> None:
-        """Request an association; call :meth:`transport_connected` when TCP is up."""
-        self.request = request
+        """Request an association; call :meth:`transport_connected` when TCP is up.
+
+        Raises:
+            PacsException: ``INVALID_PDU`` for a request that the standard forbids to send;
+                better now than when a connection has been opened for it.
+        """
+        encoded = encode_pdu(request)
         self._trigger(Event.EVT1)
+        self.request, self._encoded_request = request, encoded
 
     def transport_connected(self) -> None:
         """Report that the connection this side opened is established."""
@@ -606,9 +613,7 @@ class AssociationEngine:
 
     def _ae_2(self) -> None:
         """Send A-ASSOCIATE-RQ."""
-        if self.request is None:
-            raise PacsException(ErrorCode.PROTOCOL_MISUSE, "there is no request to send")
-        self._put(self.request)
+        self._output.append(self._encoded_request)
 
     def _ae_3(self) -> None:
         """Issue the positive A-ASSOCIATE confirmation."""

@@ -52,10 +52,13 @@ _DEVICE_NAME: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)
 
 
 class DuplicatePolicy(enum.StrEnum):
-    """What happens to an object whose key is taken."""
+    """What happens to an object whose key is taken by other bytes.
+
+    The same bytes again are accepted under every policy and change nothing.
+    """
 
     REJECT = "reject"
-    """Identical bytes are accepted silently, others are refused (``DUPLICATE_OBJECT``)."""
+    """The new object is refused (``DUPLICATE_OBJECT``)."""
     REPLACE = "replace"
     """The new object takes the old one's place."""
     IGNORE = "ignore"
@@ -160,7 +163,7 @@ class StorageBackend(Protocol):
         """
 
     def close(self) -> None:
-        """Give back what the backend holds; it is not used afterwards."""
+        """Give back what the backend holds; it is not used afterwards, but perhaps closed again."""
 
 
 def checked_key(key: str) -> tuple[str, ...]:

@@ -15,7 +15,17 @@ from typing_extensions import Buffer
 if sys.platform == "darwin":
     import fcntl
 
-__all__ = ["DirectorySync", "holds_exactly", "reason_of", "sync_path", "write_new"]
+__all__ = [
+    "FolderTree",
+    "holds_exactly",
+    "make_folders",
+    "reason_of",
+    "sync_folder",
+    "sync_path",
+    "write_new",
+]
+
+_O_BINARY: Final = getattr(os, "O_BINARY", 0)
 
 _COMPARED_BYTES: Final = 1 << 20
 """How much of a file is compared at a time."""
@@ -33,6 +43,10 @@ _WORDS: Final = {
     errno.EPERM: "permission denied",
     errno.EIO: "the disk reports an input/output error",
     errno.ENOENT: "the folder is not there any more (is its disk mounted?)",
+    errno.ENOTDIR: "a file lies where a folder should be",
+    errno.EISDIR: "a folder lies where a file should be",
+    errno.ELOOP: "a symbolic link lies where a folder should be",
+    errno.ENOLCK: "the file system has no locks",
 }
 
 
@@ -58,31 +72,69 @@ def write_new(path: Path, parts: Sequence[Buffer], *, durable: bool) -> int:
         OSError: As from the operating system.
     """
     size = 0
-    with path.open("xb", buffering=0) as file:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666)
+    try:
         for part in parts:
-            view = memoryview(part)
-            rest = view if view.nbytes == 0 else view.cast("B")
+            rest = _flat(part)
             size += rest.nbytes
             while rest:  # one write takes at most about 2 GiB, or what a full disk has left
-                rest = rest[file.write(rest) :]
+                rest = rest[os.write(descriptor, rest) :]
         if durable:
-            _sync(file.fileno())
+            _sync(descriptor)
+    finally:
+        os.close(descriptor)
     return size
 
 
 def holds_exactly(path: Path, parts: Sequence[Buffer]) -> bool:
-    """Tell whether a file's content is that of these parts together."""
-    views = [memoryview(part) for part in parts]
+    """Tell whether a file's content is that of these parts together.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    views = [_flat(part) for part in parts]
     with path.open("rb", buffering=0) as file:
         if os.fstat(file.fileno()).st_size != sum(view.nbytes for view in views):
             return False
         for view in views:
-            flat = view if view.nbytes == 0 else view.cast("B")
-            for start in range(0, flat.nbytes, _COMPARED_BYTES):
-                wanted = bytes(flat[start : start + _COMPARED_BYTES])
-                if file.read(len(wanted)) != wanted:
+            for start in range(0, view.nbytes, _COMPARED_BYTES):
+                wanted = view[start : start + _COMPARED_BYTES]
+                if file.read(wanted.nbytes) != wanted:
                     return False
     return True
+
+
+def _flat(part: Buffer) -> memoryview:
+    view = memoryview(part)
+    return view.cast("B") if view.nbytes else memoryview(b"")
+
+
+def make_folders(folder: Path, *, durable: bool) -> None:
+    """Make a folder and those above it that are missing, each name synced if wanted.
+
+    Raises:
+        OSError: As from the operating system.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    if durable:
+        for one in reversed(missing):
+            sync_folder(one.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk.
+
+    Raises:
+        OSError: As from the operating system.
+    """
+    if os.name != "posix":  # a folder cannot be opened there, nor has it to be
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        _sync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_path(path: Path) -> None:
@@ -99,44 +151,83 @@ def _sync(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
-class DirectorySync:
-    """Makes names durable: those of files in folders, and those of the folders.
+class FolderTree:
+    """The folders below a root: made, made durable, and removed when they are empty.
 
-    A folder's own name needs to be synced once, when it is new; that is remembered.
+    A folder's own name needs to be synced once, when it is new; that is remembered. It
+    is remembered by whoever has synced it, not by whoever made it: another thread or
+    process may have made the folder a moment ago, and not have come to syncing it.
 
     Args:
-        root: The folder whose own name is someone else's business.
+        root: The topmost folder; it is never made again, for a disk may have been
+            mounted there.
+        durable: Whether names are synced at all.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, durable: bool) -> None:
         self._root = root
+        self._durable = durable
         self._synced: set[Path] = set()
 
-    def sync(self, folder: Path) -> None:
-        """Wait until the names in a folder are on the disk."""
-        if os.name != "posix":  # a folder cannot be opened there, nor has it to be
+    def make(self, folder: Path) -> None:
+        """Make a folder and those above it, up to the root.
+
+        Raises:
+            OSError: As from the operating system.
+        """
+        if folder == self._root:
             return
-        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            _sync(descriptor)
-        finally:
-            os.close(descriptor)
+            self._make_one(folder)
+        except FileNotFoundError:
+            self.make(folder.parent)
+            self._make_one(folder)
 
     def sync_up(self, folder: Path) -> None:
-        """Sync the names in a folder, and those of the folders up to the root."""
-        self.sync(folder)
+        """Sync the names in a folder, and those of the folders up to the root.
+
+        Raises:
+            OSError: As from the operating system.
+        """
+        if not self._durable:
+            return
+        sync_folder(folder)
         while folder != self._root and folder not in self._synced:
-            self.sync(folder.parent)
+            sync_folder(folder.parent)
             if len(self._synced) >= _REMEMBERED_FOLDERS:
                 self._synced.clear()
             self._synced.add(folder)
             folder = folder.parent
 
-    def removed(self, folder: Path) -> bool:
-        """Remove a folder if it is empty; tell whether it was."""
-        self._synced.discard(folder)
+    def sync_removal(self, folder: Path) -> None:
+        """Sync that a name in a folder is gone; perhaps the folder is gone as well.
+
+        Raises:
+            OSError: As from the operating system.
+        """
+        while self._durable:
+            try:
+                sync_folder(folder)
+            except FileNotFoundError:
+                if folder == self._root:
+                    raise
+                folder = folder.parent
+            else:
+                return
+
+    def prune(self, folder: Path) -> None:
+        """Remove a folder and those above it, as far as they are empty."""
+        while folder != self._root:
+            self._synced.discard(folder)
+            try:
+                folder.rmdir()
+            except OSError:  # not empty, or somebody else was faster
+                return
+            folder = folder.parent
+
+    def _make_one(self, folder: Path) -> None:
         try:
-            folder.rmdir()
-        except OSError:
-            return False
-        return True
+            folder.mkdir()
+        except FileExistsError:
+            return
+        self._synced.discard(folder)  # what was synced was another folder of this name

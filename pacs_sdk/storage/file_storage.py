@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,14 @@ from pacs_sdk.storage.backend import (
     checked_key,
     checked_prefix,
 )
-from pacs_sdk.storage.disk import DirectorySync, holds_exactly, reason_of, sync_path, write_new
+from pacs_sdk.storage.disk import (
+    FolderTree,
+    holds_exactly,
+    make_folders,
+    reason_of,
+    sync_path,
+    write_new,
+)
 from pacs_sdk.storage.spool import SPOOL_NAME, Spool
 
 __all__ = ["FileStorage"]
@@ -33,9 +41,9 @@ __all__ = ["FileStorage"]
 _NO_HARD_LINKS: Final = frozenset((errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS))
 """What file systems without hard links (FAT, some network shares) answer to one."""
 
-_PUBLISH_ATTEMPTS: Final = 8
-"""A deletion may remove a folder between its making and its use; nobody is that unlucky
-eight times."""
+_PUBLISH_ATTEMPTS: Final = 100
+"""A deletion may remove a folder between its making and its use; nobody is that unlucky a
+hundred times."""
 
 
 @attrs.frozen
@@ -59,6 +67,7 @@ class FileStorage(StorageBackend):
     An object is written to a spool file, synced, and then given its name by a hard
     link, which the file system refuses when the name is taken; so neither a reader sees
     half an object nor does one writer overwrite another's, in this process or another.
+    Symbolic links below the root are not followed.
 
     Args:
         root: The folder; it is made where it is missing.
@@ -71,9 +80,9 @@ class FileStorage(StorageBackend):
     def __init__(self, root: Path, durability: Durability = Durability.DURABLE) -> None:
         self._root = Path(root).absolute()
         self._durable = Durability(durability) is Durability.DURABLE
-        self._directories = DirectorySync(self._root)
+        self._folders = FolderTree(self._root, durable=self._durable)
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
+            make_folders(self._root, durable=self._durable)
             self._spool = Spool(self._root / SPOOL_NAME)
         except OSError as exc:
             raise PacsException(
@@ -101,52 +110,45 @@ class FileStorage(StorageBackend):
         policy: DuplicatePolicy = DuplicatePolicy.REJECT,
     ) -> StoredObject:
         """Store an object; see :meth:`StorageBackend.put`."""
-        target = self._path(key)
-        with self._writing(key):
-            if policy is not DuplicatePolicy.REPLACE and target.exists():
-                return self._kept(key, target, parts, policy)
+        components = checked_key(key)
+        with _translated(ErrorCode.STORAGE_WRITE_FAILED, f"{key} could not be stored", key):
+            target = self._target(components)
+            if (kept := self._kept(key, target, parts, policy)) is not None:
+                return kept
             spooled = self._spool.new_path()
             try:
                 size = write_new(spooled, parts, durable=self._durable)
-                if self._published(spooled, target, policy):
-                    self._sync_name(target)
-                    return StoredObject(key, size, created=True)
+                while not self._published(spooled, target, policy):
+                    if (kept := self._kept(key, target, parts, policy)) is not None:
+                        return kept  # somebody else was faster
             finally:
                 with contextlib.suppress(OSError):
                     spooled.unlink(missing_ok=True)
-            return self._kept(key, target, parts, policy)
+            self._folders.sync_up(target.parent)
+            return StoredObject(key, size, created=True)
 
     @edge()
     def open(self, key: str) -> ByteSource:
         """Give an object's bytes, read or mapped when they are looked at."""
-        with _reading(key):
-            return _ObjectBytes.of(self._path(key))
+        target, size = self._existing(key)
+        return _ObjectBytes(target, 0, size)
 
     @edge()
     def stat(self, key: str) -> StoredObject:
         """Tell an object's size."""
-        with _reading(key):
-            return StoredObject(key, self._path(key).stat().st_size)
+        return StoredObject(key, self._existing(key)[1])
 
     @edge()
     def delete(self, key: str) -> None:
         """Remove an object, and the folders that are empty without it."""
-        target = self._path(key)
-        try:
-            target.unlink()
-            if self._durable:
-                self._directories.sync(target.parent)
-        except FileNotFoundError:
-            raise _not_found(key) from None
-        except OSError as exc:
-            raise PacsException(
-                ErrorCode.STORAGE_DELETE_FAILED,
-                f"{key} could not be deleted from {self._root}: {reason_of(exc)}",
-                key=key,
-            ) from exc
-        for folder in target.parents:
-            if folder == self._root or not self._directories.removed(folder):
-                break
+        target, _ = self._existing(key)
+        with _translated(ErrorCode.STORAGE_DELETE_FAILED, f"{key} could not be deleted", key):
+            try:
+                target.unlink()
+            except FileNotFoundError:  # somebody else was faster
+                raise _not_found(key) from None
+            self._folders.sync_removal(target.parent)
+        self._folders.prune(target.parent)
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Yield the objects whose keys begin with a text, folder by folder."""
@@ -155,42 +157,69 @@ class FileStorage(StorageBackend):
 
     @edge()
     def health(self) -> StorageHealth:
-        """Tell how much room is left, and try to write an empty file."""
-        try:
+        """Tell how much room is left, and try to write a byte."""
+        with _translated(
+            ErrorCode.STORAGE_READ_FAILED, f"the storage folder {self._root} cannot be reached"
+        ):
             free_bytes = shutil.disk_usage(self._root).free
-        except OSError as exc:
-            raise PacsException(
-                ErrorCode.STORAGE_READ_FAILED,
-                f"the storage folder {self._root} cannot be reached: {reason_of(exc)}",
-                path=str(self._root),
-            ) from exc
         probe = self._spool.new_path()
         try:
-            probe.touch(exist_ok=False)
-            probe.unlink()
+            write_new(probe, [b"\0"], durable=False)
         except OSError:
             return StorageHealth(free_bytes, writable=False)
+        finally:
+            with contextlib.suppress(OSError):
+                probe.unlink(missing_ok=True)
         return StorageHealth(free_bytes, writable=True)
 
     def close(self) -> None:
-        """Remove this process's part of the spool."""
+        """Remove this process's part of the spool; it does no harm to do so twice."""
         self._spool.close()
 
     # -- inside ------------------------------------------------------------------
 
-    def _path(self, key: str) -> Path:
-        return self._root.joinpath(*checked_key(key))
+    def _target(self, components: Sequence[str]) -> Path:
+        """Name the file of a key, which no symbolic link may carry off somewhere else."""
+        folder = self._root
+        for component in components[:-1]:
+            folder = folder / component
+            if folder.is_symlink():
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        return folder / components[-1]
 
-    @contextlib.contextmanager
-    def _writing(self, key: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as exc:
+    def _existing(self, key: str) -> tuple[Path, int]:
+        """Find an object's file and its size."""
+        components = checked_key(key)
+        with _translated(ErrorCode.STORAGE_READ_FAILED, f"{key} could not be read", key):
+            target = self._target(components)
+            size = _size_of(target)
+        if size is None:
+            raise _not_found(key)
+        return target, size
+
+    def _kept(
+        self, key: str, target: Path, parts: Sequence[Buffer], policy: DuplicatePolicy
+    ) -> StoredObject | None:
+        """Answer a put of a key that is taken, unless the object shall be written.
+
+        Returns:
+            What is kept instead of the new object, or ``None`` where nothing is.
+        """
+        size = _size_of(target)
+        if size is None:
+            return None
+        if policy is not DuplicatePolicy.IGNORE and not holds_exactly(target, parts):
+            if policy is DuplicatePolicy.REPLACE:
+                return None
             raise PacsException(
-                ErrorCode.STORAGE_WRITE_FAILED,
-                f"{key} could not be stored in {self._root}: {reason_of(exc)}",
+                ErrorCode.DUPLICATE_OBJECT,
+                f"{key} is stored already, with another content",
                 key=key,
-            ) from exc
+            )
+        if self._durable:  # the one who wrote it may not have been durable, or not be done
+            sync_path(target)
+        self._folders.sync_up(target.parent)
+        return StoredObject(key, size)
 
     def _published(self, spooled: Path, target: Path, policy: DuplicatePolicy) -> bool:
         """Give a finished file its name; false where the name is taken."""
@@ -201,11 +230,14 @@ class FileStorage(StorageBackend):
                 else:
                     self._link(spooled, target)
             except FileExistsError:
-                if target.is_file():
-                    return False
-                raise
+                if os.path.lexists(target) and _size_of(target) is None:
+                    raise OSError(errno.EISDIR, "its name is taken by what is no file") from None
+                return False
             except FileNotFoundError:
-                self._make_folders(target.parent)
+                if not spooled.exists():  # the whole storage has gone
+                    raise
+                with contextlib.suppress(FileNotFoundError):
+                    self._folders.make(target.parent)
             else:
                 return True
         raise OSError(errno.EBUSY, "its folder is being removed again and again")
@@ -221,58 +253,42 @@ class FileStorage(StorageBackend):
                     raise FileExistsError(errno.EEXIST, "the name is taken") from None
                 spooled.rename(target)
 
-    def _make_folders(self, folder: Path) -> None:
-        """Make the folders below the root; the root itself, perhaps unmounted, never."""
-        if folder == self._root:
-            return
-        try:
-            folder.mkdir(exist_ok=True)
-        except FileNotFoundError:
-            self._make_folders(folder.parent)
-            folder.mkdir(exist_ok=True)
-
-    def _kept(
-        self, key: str, target: Path, parts: Sequence[Buffer], policy: DuplicatePolicy
-    ) -> StoredObject:
-        """Answer a put of a key that is taken."""
-        if policy is DuplicatePolicy.REJECT and not holds_exactly(target, parts):
-            raise PacsException(
-                ErrorCode.DUPLICATE_OBJECT,
-                f"{key} is stored already, with another content",
-                key=key,
-            )
-        if self._durable:  # the one who wrote it may not have been durable, or not be done
-            sync_path(target)
-        self._sync_name(target)
-        return StoredObject(key, target.stat().st_size)
-
-    def _sync_name(self, target: Path) -> None:
-        if self._durable:
-            self._directories.sync_up(target.parent)
-
     def _walk(
         self, folder: Path, above: tuple[str, ...], partial: str = ""
     ) -> Iterator[StoredObject]:
-        try:
-            with os.scandir(folder) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        except OSError as exc:
-            raise PacsException(
-                ErrorCode.STORAGE_READ_FAILED,
-                f"the folder {folder} could not be listed: {reason_of(exc)}",
-                path=str(folder),
-            ) from exc
+        with _translated(ErrorCode.STORAGE_READ_FAILED, f"the folder {folder} could not be listed"):
+            try:
+                with os.scandir(folder) as entries:
+                    found = sorted(entries, key=lambda entry: entry.name)
+            except (FileNotFoundError, NotADirectoryError):
+                return
         for entry in found:
             if entry.name.startswith(".") or not entry.name.startswith(partial):
                 continue
             components = (*above, entry.name)
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(Path(entry.path), components)
-                continue
-            with contextlib.suppress(FileNotFoundError):
-                yield StoredObject("/".join(components), entry.stat().st_size)
+            elif (size := _size_of(Path(entry.path))) is not None:
+                yield StoredObject("/".join(components), size)
+
+
+def _size_of(target: Path) -> int | None:
+    """Tell how long an object's file is; ``None`` where there is none."""
+    try:
+        status = target.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+@contextlib.contextmanager
+def _translated(code: ErrorCode, what: str, key: str = "") -> Iterator[None]:
+    """Turn an error of the operating system into ours."""
+    try:
+        yield
+    except OSError as exc:
+        details = {"key": key} if key else {}
+        raise PacsException(code, f"{what}: {reason_of(exc)}", **details) from exc
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ class IndexDatabase:
 
     def __init__(self, url: str | URL, logger: Logger | None = None) -> None:
         self._engine = open_engine(url)
-        self._writing_engine = self._engine.execution_options(**{WRITES: True})
+        self._writing = self._engine.connect().execution_options(**{WRITES: True})
         self._lock = threading.Lock()
         self._writer = IndexWriter(logger or NullLogger())
         self._closed = False
@@ -149,6 +149,7 @@ class IndexDatabase:
         with self._lock:
             if not self._closed:
                 self._closed = True
+                self._writing.close()
                 self._engine.dispose()
 
     # -- inside ------------------------------------------------------------------
@@ -162,8 +163,8 @@ class IndexDatabase:
         with self._lock:
             self._check_open()
             try:
-                with self._writing_engine.begin() as connection:
-                    yield connection
+                with self._writing.begin():
+                    yield self._writing
             except BaseException:
                 self._writer.rolled_back()
                 raise

@@ -25,6 +25,8 @@ _VARIANTS: Final = 16
 """How many different sets of attributes above the instance are remembered of a series."""
 
 _PATIENT, _STUDY, _SERIES, _IMAGE = (attributes_of(level) for level in QueryLevel)
+_INSTANCE_ATTRIBUTES: Final = tuple(one for one in _IMAGE if one.kind is not AttributeKind.UID)
+"""The UIDs of an instance are checked already, and come with the entry."""
 
 _SPECIFIC_CHARACTER_SET: Final = 0x00080005
 _TAGS_ABOVE: Final = (
@@ -97,7 +99,7 @@ class IndexWriter:
         """
         uid = entry.identity.sop_instance_uid
         previous = self.remove(connection, uid) if replace else None
-        row = column_values(entry.header, _IMAGE)
+        row = column_values(entry.header, _INSTANCE_ATTRIBUTES)
         row["series_fk"] = self._series_pk(connection, entry)
         row["sop_instance_uid"] = uid
         row["sop_class_uid"] = entry.identity.sop_class_uid

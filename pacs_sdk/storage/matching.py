@@ -42,8 +42,8 @@ def matching_rows(
         matchers: Alternatives by tag; an empty tuple matches everything.
     """
     conditions = conditions_by_level(matchers)
-    highest = min((one for one in conditions if one.depth < level.depth), default=level)
-    lowest = max((one for one in conditions if one.depth > level.depth), default=level)
+    levels = sorted((level, *conditions), key=lambda one: one.depth)
+    highest, lowest = levels[0], levels[-1]
     table = TABLES[level]
     statement = select(table.c.pk).select_from(join_up(level, highest))
     for wanted, found in conditions.items():

@@ -45,6 +45,10 @@ milliseconds; this is for one that waits for a slow disk."""
 _CACHE_KIB: Final = 16 * 1024
 """Page cache of a connection: the inner pages of all indexes of a million instances."""
 
+_CHECKPOINT_PAGES: Final = 4000
+"""The log is copied into the database when it has so many pages (16 MiB): the same pages
+are written again and again, and each copying waits for the disk twice."""
+
 _POOLED_CONNECTIONS: Final = 16
 _MOST_CONNECTIONS: Final = 80
 """Connections kept open, and as many as there may be at a time; each thread needs one while
@@ -125,6 +129,7 @@ def _set_up(connection: sqlite3.Connection, record: object) -> None:
         f"busy_timeout = {_BUSY_TIMEOUT_MS}",
         "foreign_keys = ON",
         "synchronous = NORMAL",  # objects are the truth; WAL keeps the database consistent
+        f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
         f"cache_size = -{_CACHE_KIB}",
         "case_sensitive_like = ON",  # as the standard and PostgreSQL have it
     ):
@@ -138,7 +143,9 @@ def _begin(connection: Connection) -> None:
     only fail, each waiting for the other.
     """
     writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    driver = connection.connection.dbapi_connection
+    if driver is not None:
+        driver.cursor().execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _prepare(engine: Engine, name: str) -> None:

@@ -136,7 +136,7 @@ def _numbers(engine: Engine, statement: Select[tuple[int]]) -> array[int]:
     numbers = array("q")
     with index_errors(_FAILED), engine.connect() as connection:
         for some in connection.execute(statement).partitions(_NUMBERS_AT_A_TIME):
-            numbers.extend(int(row[0]) for row in some)
+            numbers.extend(row.pk for row in some)
     return numbers
 
 

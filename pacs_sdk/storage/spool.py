@@ -39,7 +39,7 @@ class Spool:
         folder: The spool folder; it is made where it is missing, its parent is not.
 
     Raises:
-        OSError: The folder cannot be made or written to.
+        OSError: The folder cannot be made or written to, or its file system has no locks.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,6 +47,7 @@ class Spool:
         self.swept = _sweep(folder)
         """How many unfinished files of dead processes were removed."""
         self._root = folder
+        self._descriptor: int | None
         self._descriptor, self._lock = _new_lock(folder)
         self._folder = self._lock.with_suffix("")
         self._folder.mkdir()
@@ -54,7 +55,8 @@ class Spool:
 
     def new_path(self) -> Path:
         """Name a file that does not exist yet."""
-        return self._folder / f"{next(self._numbers)}.part"
+        # The process number keeps a forked child, which inherits the folder, apart.
+        return self._folder / f"{os.getpid()}-{next(self._numbers)}.part"
 
     @contextlib.contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
@@ -77,9 +79,12 @@ class Spool:
             os.close(descriptor)
 
     def close(self) -> None:
-        """Remove this process's part."""
+        """Remove this process's part; it does no harm to do so twice."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return
         shutil.rmtree(self._folder, ignore_errors=True)
-        os.close(self._descriptor)
+        os.close(descriptor)
         with contextlib.suppress(OSError):
             self._lock.unlink()
 
@@ -94,8 +99,13 @@ def _new_lock(folder: Path) -> tuple[int, Path]:
     while True:
         place = folder / f"{uuid.uuid4().hex}{_LOCK_SUFFIX}"
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        if _try_lock(descriptor) and place.exists():
-            return descriptor, place
+        try:
+            if _try_lock(descriptor) and place.exists():
+                return descriptor, place
+        except OSError:  # this file system has no locks
+            os.close(descriptor)
+            place.unlink(missing_ok=True)
+            raise
         os.close(descriptor)
 
 
@@ -158,7 +168,7 @@ else:
     def _try_lock(descriptor: int) -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             return False
         return True
 

@@ -7,8 +7,10 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
+from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.core.vr import VR
 from pacs_sdk.encoding import InstanceHeader
-from pacs_sdk.storage.attributes import AttributeKind, IndexedAttribute
+from pacs_sdk.storage.attributes import ATTRIBUTES, AttributeKind, IndexedAttribute
 
 __all__ = [
     "MAX_TEXT_CHARACTERS",
@@ -31,6 +33,10 @@ groups); PostgreSQL's index entries take some 2,700 bytes. The object itself kee
 
 _LARGEST_NUMBER: Final = 2**31
 """IS and US lie within 32 bits (PS3.5 6.2)."""
+
+_INTEGER_STRINGS: Final = frozenset(
+    tag for tag in ATTRIBUTES if DicomTag(tag).dictionary_vr == VR.IS
+)
 
 _DATE: Final = re.compile(
     r"(?P<year>\d{4})(?P<dot>\.?)(?P<month>0[1-9]|1[0-2])(?P=dot)(?P<day>0[1-9]|[12]\d|3[01])",
@@ -92,6 +98,13 @@ def name_groups(text: str) -> tuple[str, str, str]:
     return alphabetic, ideographic, phonetic
 
 
+def _number(header: InstanceHeader, tag: int) -> int | None:
+    raw = header.raw.get(tag, b"").strip(b" ")
+    if raw.isdigit() and len(raw) < 10 and tag in _INTEGER_STRINGS:
+        return int(raw)  # what nearly every IS is; five of them an instance
+    return bounded_number(header.integer(tag))
+
+
 def column_values(
     header: InstanceHeader, attributes: Iterable[IndexedAttribute]
 ) -> dict[str, ColumnValue]:
@@ -100,7 +113,7 @@ def column_values(
     for attribute in attributes:
         match attribute.kind:
             case AttributeKind.NUMBER:
-                values[attribute.column] = bounded_number(header.integer(attribute.tag))
+                values[attribute.column] = _number(header, attribute.tag)
             case AttributeKind.DATE:
                 values[attribute.column] = normal_date(header.text(attribute.tag))
             case AttributeKind.TIME:

@@ -62,13 +62,13 @@ class MemoryStorage(StorageBackend):
         with self._lock:
             self._fail_if_told_to()
             kept = self._objects.get(key)
-            if kept is not None and policy is not DuplicatePolicy.REPLACE:
-                if policy is DuplicatePolicy.REJECT and kept != content:
-                    raise PacsException(
-                        ErrorCode.DUPLICATE_OBJECT,
-                        f"{key} is stored already, with another content",
-                        key=key,
-                    )
+            if kept is not None and policy is DuplicatePolicy.REJECT and kept != content:
+                raise PacsException(
+                    ErrorCode.DUPLICATE_OBJECT,
+                    f"{key} is stored already, with another content",
+                    key=key,
+                )
+            if kept is not None and (kept == content or policy is DuplicatePolicy.IGNORE):
                 return StoredObject(key, len(kept))
             if self._used() - len(kept or b"") + len(content) > self._capacity_bytes:
                 raise PacsException(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
@@ -19,6 +18,7 @@ from pacs_sdk.network.negotiation import association_request
 from tests.cli.helpers import (
     DEADLINE_S,
     SERIES,
+    Serving,
     address,
     failed,
     pacs,
@@ -35,12 +35,11 @@ STOP_LIMIT_S = 1.0
 """What is promised: a stop takes less, whatever the peers do."""
 
 
-def stop_time(process_id: int, number: signal.Signals, wait: object) -> float:
-    """Send a signal and return how long the process took to end."""
+def stop_time(server: Serving, number: signal.Signals) -> float:
+    """Send a signal and return how long the process took to end, in seconds."""
     begin = time.monotonic()
-    os.kill(process_id, number)
-    assert callable(wait)
-    wait(timeout=DEADLINE_S)
+    server.process.send_signal(number)
+    server.process.wait(timeout=DEADLINE_S)
     return time.monotonic() - begin
 
 
@@ -50,11 +49,12 @@ def test_a_signal_stops_it_with_associations_open(tmp_path: Path, number: signal
     with serving("--data", tmp_path, "--port", 0) as server:
         contexts = [ProposedContext(VERIFICATION, (IMPLICIT,))]
         opened = [connect(server.peer, "TESTER", contexts).unwrap() for _ in range(5)]
-        taken_s = stop_time(server.process.pid, number, server.process.wait)
+        taken_s = stop_time(server, number)
         log = server.stopped()
         assert taken_s < STOP_LIMIT_S
         for association in opened:
-            answer = association.call(association.contexts[0], CEchoRQ(1))
+            with association:
+                answer = association.call(association.contexts[0], CEchoRQ(1))
             assert "abort" in answer.failure().message
     assert "server-stopped" in log
 
@@ -78,7 +78,7 @@ def test_a_peer_that_stalls_in_a_message_cannot_delay_the_stop(tmp_path: Path) -
             connection.sendall(b"".join(first)[:5000])  # the command, and some of the image
             # Another association is served only after the server has read what is above.
             succeeded(pacs("echo", *address(server.peer)))
-            taken_s = stop_time(server.process.pid, signal.SIGTERM, server.process.wait)
+            taken_s = stop_time(server, signal.SIGTERM)
         server.stopped()
     assert taken_s < STOP_LIMIT_S
     assert list((tmp_path / "objects").rglob("*.dcm")) == []

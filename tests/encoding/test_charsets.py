@@ -17,8 +17,8 @@ ANNEX_EXAMPLES = {
     ),
     "H.3.2, half-width katakana first": (
         rb"ISO 2022 IR 13\ISO 2022 IR 87",
-        b"\xd4\xcf\xc0\xde^\xc0\xdb\xb3=\x1b$B;3ED\x1b(J^\x1b$BB@O:\x1b(J="
-        b"\x1b$B$d$^$@\x1b(J^\x1b$B$?$m$&\x1b(J",
+        b"\xd4\xcf\xc0\xde^\xc0\xdb\xb3=\x1b$B;3ED\x1b(J^\x1b$BB@O:\x1b(J=%s"
+        % b"\x1b$B$d$^$@\x1b(J^\x1b$B$?$m$&\x1b(J",
         "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう",
     ),
     "I.2, hangul": (
@@ -88,7 +88,7 @@ def test_unknown_set_is_latin_1(unknown: bytes) -> None:
 def test_delimiter_resets_the_extension() -> None:
     """After ^ the first character set holds again (PS3.5 6.1.2.5.3)."""
     encodings = python_encodings(rb"ISO 2022 IR 100\ISO 2022 IR 126")
-    assert decode_text(b"\x1b-F\xc1^\xc1", encodings) == "Α^Á"
+    assert decode_text(b"\x1b-F\xc3^\xc1", encodings) == "Γ^Á"
 
 
 def test_unknown_escape_sequence() -> None:

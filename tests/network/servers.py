@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from tests.network.helpers import (
     STUDY_ROOT_FIND,
     STUDY_ROOT_GET,
     VERIFICATION,
+    RawPeer,
 )
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "Scripted",
     "assert_alive",
     "open_to",
+    "peer_that",
     "serving",
     "wait_until_served",
 ]
@@ -207,3 +210,27 @@ def assert_alive(association: DicomAssociation) -> None:
     number = association.next_message_id()
     response = raised(association.call(context, CEchoRQ(number)))
     assert response == CEchoRSP(number, Status.SUCCESS)
+
+
+@contextmanager
+def peer_that(act: Callable[[RawPeer], object]) -> Iterator[Peer]:
+    """Listen for one connection, and let it do what the test says in a thread of its own."""
+    failures: list[BaseException] = []
+
+    def serve() -> None:
+        try:
+            connected, _ = listener.accept()
+            with RawPeer(connected) as peer:
+                act(peer)
+        except BaseException as exc:  # noqa: BLE001  # raised again in the test's thread
+            failures.append(exc)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield Peer("127.0.0.1", listener.getsockname()[1], "FAKE")
+        thread.join(10)
+        assert not thread.is_alive()
+    if failures:
+        raise failures[0]

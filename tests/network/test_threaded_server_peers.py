@@ -360,22 +360,30 @@ def test_requests_sent_without_waiting_are_answered_in_order() -> None:
 
 def test_a_peer_that_asks_for_too_much_meanwhile_is_held_back() -> None:
     """While an operation runs only a few further requests are read; none is lost."""
-    waiting: list[int] = []
+    all_sent = threading.Event()
+    held_back: list[bool] = []
 
     def act(exchange: Exchange) -> None:
-        waiting.append(sum(not exchange.is_cancelled() for _ in range(200)))
+        polls = 100_000 if not held_back else 1
+        held_back.append(
+            any(exchange.is_cancelled() for _ in range(polls)) or not all_sent.is_set()
+        )
         _succeed(exchange)
+
+    def send(peer: RawPeer) -> None:
+        peer.send(message_bytes(3, STORE, bytes(100_000)) * 400)  # more than the kernel keeps
+        all_sent.set()
 
     with serving(EchoService(), Scripted(act)) as server, RawPeer.to(server.port) as peer:
         peer.associate()
-        one = message_bytes(3, STORE, bytes(200_000 // 2))
-        sender = threading.Thread(target=peer.send, args=(one * 60,), daemon=True)
+        sender = threading.Thread(target=send, args=(peer,), daemon=True)
         sender.start()
-        for _ in range(60):
+        for _ in range(400):
             assert isinstance(peer.receive_message(), CStoreRSP)
         sender.join(10)
         assert not sender.is_alive()
-    assert waiting == [200] * 60
+    assert held_back[0]
+    assert len(held_back) == 400
 
 
 # -- the system runs out of something ----------------------------------------------------------

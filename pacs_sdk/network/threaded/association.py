@@ -108,10 +108,10 @@ class ThreadedAssociation:
     def wait_for_answer(self, timeout_s: float) -> None:
         """Wait until the request is accepted; raise if it is rejected or aborted."""
         deadline = self._clock.monotonic() + timeout_s
-        while not self.engine.is_established:
-            if self._end is not None:
-                raise PacsException.of(self._end)
+        while self.engine.answer is None:
+            self._check_alive()
             self._step(deadline)
+        self._check_alive()  # an abort may have come right behind the acceptance
 
     # -- messages ----------------------------------------------------------------------
 

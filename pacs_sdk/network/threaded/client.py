@@ -103,11 +103,17 @@ def connect(
     """
     timeouts = timeouts or ClientTimeouts()
     clock = clock or SystemClock()
-    request = association_request(calling_ae_title, peer.ae_title, contexts, maximum_length)
     engine = AssociationEngine(
         is_requestor=True, now=clock.monotonic(), maximum_length=maximum_length
     )
-    engine.associate(request)
+    try:
+        engine.associate(
+            association_request(calling_ae_title, peer.ae_title, contexts, maximum_length)
+        )
+    except PacsException as exc:
+        raise PacsException(
+            ErrorCode.INVALID_ARGUMENT, exc.error.message, **exc.error.details
+        ) from exc
     association = ThreadedAssociation(
         Transport(_open_connection(peer, timeouts.connect_s)),
         engine,

@@ -1,0 +1,72 @@
+"""Other processes for tests: real ones, started together, or killed at a certain point."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["ROOT", "killed_process", "run_together"]
+
+ROOT = Path(__file__).parents[2]
+"""Where the package is imported from."""
+
+_FRAME = """
+import json, sys
+arguments = json.loads(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+{body}
+print(json.dumps(run(*arguments)), flush=True)
+"""
+
+
+def _command(body: str, arguments: Sequence[object]) -> list[str]:
+    text = _FRAME.format(body=body)
+    return [sys.executable, "-W", "error", "-c", text, json.dumps(arguments, default=str)]
+
+
+def run_together(body: str, arguments: Sequence[Sequence[object]]) -> list[Any]:
+    """Run one function in several processes, released at the same moment.
+
+    Args:
+        body: Source that defines ``run``; it is executed after the release.
+        arguments: What each process's ``run`` is given, as JSON.
+
+    Returns:
+        What each returned, as JSON.
+    """
+    running = [
+        subprocess.Popen(
+            _command(body, some), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for some in arguments
+    ]
+    try:
+        for process in running:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in running:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        answers = [process.communicate(timeout=60)[0] for process in running]
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
+    assert [process.returncode for process in running] == [0] * len(running)
+    return [json.loads(answer) for answer in answers]
+
+
+def killed_process(body: str, *arguments: object) -> None:
+    """Run a function in a process that kills itself by SIGKILL, and check that it did."""
+    done = subprocess.run(
+        _command(body, arguments), cwd=ROOT, input="go\n", capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stderr
