@@ -17,7 +17,7 @@ from pacs_sdk.cli.get import get
 from pacs_sdk.cli.serve import serve
 from pacs_sdk.cli.store import store
 
-__all__ = ["app"]
+__all__ = ["COMMANDS", "app"]
 
 app = typer.Typer(
     name="pacs",

@@ -90,7 +90,7 @@ def _check(name: str, held: bool, words: str) -> None:
         CommandFailed: It did not; the text names the check and what was found.
     """
     if not held:
-        raise CommandFailed(f"the check {name!r} failed: {words}")
+        raise CommandFailed(f"the check '{name}' failed: {words}")
 
 
 # -- what is sent ----------------------------------------------------------------------------

@@ -34,7 +34,7 @@ _ADVICE: Final = {
     "INVALID_CONFIGURATION": "correct the file, the PACS_… variable or the option",
     "MISSING_REQUIRED_VALUE": "export the object again, or complete it",
     "NETWORK_TIMEOUT": "check that the peer is well, or give it longer with --timeout",
-    "NOT_DICOM": "name DICOM files or folders that hold some",
+    "NOT_DICOM": "check that it is the right file",
     "PRESENTATION_CONTEXT_REFUSED": "ask which SOP classes the peer is configured for",
     "STORAGE_WRITE_FAILED": "check the data folder's permissions and the space on the disk",
     "INDEX_FAILED": "check the data folder's permissions and the space on the disk",

@@ -222,9 +222,10 @@ def _report(found: _Found, outcomes: Sequence[StoreOutcome], duration_s: float) 
         raise CommandFailed("there is nothing to send; name DICOM files or folders that hold some")
     sent_bytes = sum(outcome.size_bytes for outcome in stored)
     warned = sum(outcome.status != 0 for outcome in stored)
+    speed = f"{size(sent_bytes)} in {seconds(duration_s)} ({rate(sent_bytes, duration_s)})"
     typer.echo(
-        f"stored {len(stored)} of {total} instances, {size(sent_bytes)} in {seconds(duration_s)} "
-        f"({rate(sent_bytes, duration_s)})"
+        f"stored {len(stored)} of {total} instances"
+        + (f", {speed}" if stored else "")
         + (f", {warned} with a warning" if warned else "")
         + (f", {len(found.ignored)} files skipped" if found.ignored else "")
     )

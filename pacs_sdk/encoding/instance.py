@@ -137,8 +137,8 @@ class Instance:
 
     def _facts(self) -> dict[str, str]:
         return {
-            "SOP Class": UID(self.sop_class_uid).name,
-            "Transfer syntax": UID(self.transfer_syntax_uid).name,
+            "SOP Class": UID(self.sop_class_uid, validation_mode=IGNORE).name,
+            "Transfer syntax": UID(self.transfer_syntax_uid, validation_mode=IGNORE).name,
             "Size": f"{self.size:,} bytes",
         }
 

@@ -168,8 +168,9 @@ def _meta_begin(head: Encoded) -> int | None:
 def _read_meta(head: Encoded, begin: int, size: int) -> tuple[dict[int, bytes], int]:
     """Read the File Meta Information (PS3.10 7.1), Explicit VR Little Endian always.
 
-    The elements decide where it ends, not (0002,0000), which many writers get wrong; it
-    is believed only where it agrees, as a deflated data set may begin like an element.
+    The elements decide where it ends, not (0002,0000), which many writers get wrong. It
+    is believed only where the transfer syntax was read before the end it names: a
+    deflated data set may begin like one more element.
 
     Returns:
         The value bytes by tag, nothing where there is no meta; and where the data set
@@ -177,7 +178,9 @@ def _read_meta(head: Encoded, begin: int, size: int) -> tuple[dict[int, bytes], 
     """
     meta: dict[int, bytes] = {}
     pos, announced_end = begin, -1
-    while pos != announced_end and len(head) - pos >= 8:
+    while len(head) - pos >= 8:
+        if pos == announced_end and _TRANSFER_SYNTAX in meta:
+            break
         tag, _, length, value = read_header(head, pos, EXPLICIT_LITTLE)
         if tag >> 16 != _META_GROUP:
             break

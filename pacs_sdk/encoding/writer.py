@@ -71,7 +71,7 @@ def encode_dataset(dataset: DatasetLike, syntax: TransferSyntax) -> bytes:
     buffer.is_implicit_VR = not syntax.explicit_vr
     buffer.is_little_endian = syntax.little_endian
     try:
-        prepared = _prepared(source, syntax.little_endian)
+        prepared = _prepared(source, syntax.little_endian, assumed_little=_claims_little(source))
         _fit_pixel_data(prepared, syntax)
         write_dataset(buffer, prepared)
     except _WRITE_ERRORS as exc:
@@ -114,24 +114,38 @@ def _are_fragments(value: object) -> bool:
     return isinstance(value, bytes) and value[:4] == b"\xfe\xff\x00\xe0"
 
 
-def _prepared(dataset: Dataset, little: bool) -> Dataset:
+def _prepared(dataset: Dataset, little: bool, assumed_little: bool) -> Dataset:
     """Copy a data set shallowly, its words in the wanted byte order.
 
     The caller's data set stays as it is, although pydicom's writer resolves ambiguous
     VRs in place. It also writes words (OW and its like) in the order they have, so they
-    are swapped here when the data set was read in the other one.
+    are swapped here: from the order the data set was read in, or else the assumed one.
     """
     tags = [tag for tag in dataset.keys() if tag.group not in _NOT_DATA_SET]  # noqa: SIM118
     elements: dict[BaseTag, _Element] = {  # not decoded, as by []
         tag: dataset.get_item(tag) for tag in tags
     }
-    was_implicit, was_little = _original_encoding(dataset, elements)
-    if was_little is not None and was_little != little:
-        elements = {tag: _swapped(dataset, one, little) for tag, one in elements.items()}
-    copy = Dataset(elements, parent_encoding=dataset._parent_encoding)
-    copy.is_undefined_length_sequence_item = dataset.is_undefined_length_sequence_item
-    copy.set_original_encoding(was_implicit, was_little, dataset.original_character_set)
-    return copy
+    copy = _like(dataset, elements)
+    read_little = copy.original_encoding[1]
+    was_little = assumed_little if read_little is None else read_little
+    if was_little == little:
+        return copy
+    return _like(copy, {tag: _swapped(copy, one, little) for tag, one in elements.items()})
+
+
+def _claims_little(dataset: Dataset) -> bool:
+    """Whether words of a data set made in memory are little endian: if no meta says big."""
+    meta = getattr(dataset, "file_meta", None)
+    return meta is None or meta.get("TransferSyntaxUID") != EXPLICIT_VR_BIG_ENDIAN.uid
+
+
+def _like(dataset: Dataset, elements: dict[BaseTag, _Element]) -> Dataset:
+    """Make a data set of these elements with the encoding of another."""
+    made = Dataset(elements, parent_encoding=dataset._parent_encoding)
+    made.is_undefined_length_sequence_item = dataset.is_undefined_length_sequence_item
+    implicit, little = _original_encoding(dataset, elements)
+    made.set_original_encoding(implicit, little, dataset.original_character_set)
+    return made
 
 
 def _original_encoding(
@@ -152,7 +166,7 @@ def _swapped(dataset: Dataset, element: _Element, little: bool) -> _Element:
         element = dataset[element.tag]
     if element.VR == "SQ":
         decoded = dataset[element.tag]
-        items = Sequence([_prepared(item, little) for item in decoded.value])
+        items = Sequence([_prepared(item, little, not little) for item in decoded.value])
         return DataElement(
             decoded.tag, "SQ", items, is_undefined_length=bool(decoded.is_undefined_length)
         )

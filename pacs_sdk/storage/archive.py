@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
@@ -15,11 +17,11 @@ from pacs_sdk.core.ports import EventBus, Logger, NullEventBus, NullLogger
 from pacs_sdk.core.results import Failure, PacsResult, Success, edge, raised
 from pacs_sdk.encoding import Instance, InstanceHeader, part10_header, read_source
 from pacs_sdk.storage.backend import DuplicatePolicy, Durability, StorageBackend
-from pacs_sdk.storage.disk import reason_of
 from pacs_sdk.storage.file_storage import FileStorage
 from pacs_sdk.storage.index import IndexDatabase, index_url
 from pacs_sdk.storage.query import Match, Query
 from pacs_sdk.storage.records import (
+    AddOutcome,
     ArchiveStatistics,
     IndexEntry,
     InstanceIdentity,
@@ -29,6 +31,20 @@ from pacs_sdk.storage.records import (
 __all__ = ["Archive", "StoredInstance", "open_archive"]
 
 _COMPARED_BYTES: Final = 1 << 20
+
+_TURNS: Final = 64
+"""Locks that the instances share. Two that meet by chance wait for each other, no more."""
+
+_DAMAGED: Final = frozenset(
+    (
+        ErrorCode.NOT_DICOM,
+        ErrorCode.TRUNCATED,
+        ErrorCode.INVALID_FILE_META,
+        ErrorCode.MISSING_TRANSFER_SYNTAX,
+        ErrorCode.DECODE_FAILED,
+    )
+)
+"""How reading an object fails that a power failure cut short."""
 
 _READ_ERRORS: Final = {
     FileNotFoundError: ErrorCode.FILE_NOT_FOUND,
@@ -99,6 +115,7 @@ class Archive:
         self._bus = bus or NullEventBus()
         self._logger = logger or NullLogger()
         self._duplicates = DuplicatePolicy(duplicates)
+        self._turns = tuple(threading.Lock() for _ in range(_TURNS))
 
     @edge(_READ_ERRORS)
     def store(self, instance: Instance) -> StoredInstance:
@@ -107,6 +124,10 @@ class Archive:
         The object is made durable, then indexed, then announced. If the index fails the
         object stays, and sending the instance again puts that right. To store the same
         instance again is a success and changes nothing.
+
+        Other content under a UID that is stored is treated by the policy for duplicates.
+        In another study or series it is refused, but under ``REPLACE``: there the
+        instance moves, and the old object is deleted after the new one is safe.
 
         Args:
             instance: Its bytes are kept as they are.
@@ -120,25 +141,14 @@ class Archive:
         header = raised(instance.header())
         identity = InstanceIdentity.of_header(header)
         _check_same(instance, identity)
-        entry, written = self._put(instance, header, identity)
-        replace = self._duplicates is DuplicatePolicy.REPLACE
-        added = self._index.add(entry, replace=replace)
-        if isinstance(added, Failure):
-            self._take_back(entry, added.failure(), written=written)
-        outcome = raised(added)
-        if outcome.previous_key not in (None, entry.storage_key):
-            self._discard(str(outcome.previous_key))
-        if outcome.created:
-            self._bus.publish(
-                InstanceStored(
-                    study_instance_uid=identity.study_instance_uid,
-                    series_instance_uid=identity.series_instance_uid,
-                    sop_instance_uid=identity.sop_instance_uid,
-                    sop_class_uid=identity.sop_class_uid,
-                    size_bytes=entry.size_bytes,
-                )
-            )
-        return StoredInstance(identity, entry.storage_key, entry.size_bytes, outcome.created)
+        # Between its object and its row nobody else of this process may move the instance.
+        with self._turns[zlib.crc32(identity.sop_instance_uid.encode()) % _TURNS]:
+            entry, written = self._put(instance, header, identity)
+            outcome = self._index_object(entry, written=written)
+        created = written or outcome.created
+        if created:
+            self._announce(entry)
+        return StoredInstance(identity, entry.storage_key, entry.size_bytes, created)
 
     def find(self, query: Query) -> PacsResult[Iterator[Match]]:
         """Search at the query's level; see :meth:`IndexDatabase.find`.
@@ -196,29 +206,85 @@ class Archive:
     def _put(
         self, instance: Instance, header: InstanceHeader, identity: InstanceIdentity
     ) -> tuple[IndexEntry, bool]:
-        """Put the object; return what to index, and whether the object is new."""
-        meta = part10_header(
-            instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid
-        )
-        key = identity.storage_key
+        """Put the object; return what to index, and whether the object was written."""
+        syntax = instance.transfer_syntax_uid
+        meta = part10_header(identity.sop_class_uid, identity.sop_instance_uid, syntax)
         parts = (meta, instance.encoded.view())
+        key = identity.storage_key
+        size = len(meta) + instance.size
+        entry = IndexEntry(identity, header, syntax, key, size, len(meta))
         put = self._backend.put(key, parts, policy=self._duplicates)
         if isinstance(put, Success):
-            stored = put.unwrap()
-            if stored.created or self._duplicates is not DuplicatePolicy.IGNORE:
-                syntax = instance.transfer_syntax_uid
-                size = stored.size_bytes
-                return IndexEntry(identity, header, syntax, key, size, len(meta)), stored.created
+            created = put.unwrap().created
+            if created or self._duplicates is not DuplicatePolicy.IGNORE:
+                return entry, created
         elif put.failure().code is not ErrorCode.DUPLICATE_OBJECT:
             raise PacsException.of(put.failure())
-        kept = self._read(key)
+        kept = self._intact(key)
+        if kept is None:
+            raised(self._backend.put(key, parts, policy=DuplicatePolicy.REPLACE))
+            return entry, True
+        kept_entry = self._entry_of(key, kept)
         if isinstance(put, Failure) and not _same_content(kept, instance):
+            self._adopt(kept_entry)
             raise PacsException.of(put.failure())
+        return kept_entry, False
+
+    def _adopt(self, entry: IndexEntry) -> None:
+        """Index an object that a crash left without its row; nothing else ever would."""
+        if self._index_object(entry, written=False).created:
+            self._announce(entry)
+
+    def _intact(self, key: str) -> Instance | None:
+        """Open what is stored under a key; ``None`` where it is damaged."""
+        source = raised(self._backend.open(key))
+        try:
+            return raised(read_source(source, key))
+        except PacsException as exc:
+            if exc.error.code not in _DAMAGED:
+                raise
+            self._logger.warning("object-damaged", storage_key=key, reason=exc.error.message)
+            return None
+
+    def _entry_of(self, key: str, kept: Instance) -> IndexEntry:
+        header = raised(kept.header())
         size = raised(self._backend.stat(key)).size_bytes
-        kept_header = raised(kept.header())
         return IndexEntry(
-            identity, kept_header, kept.transfer_syntax_uid, key, size, size - kept.size
-        ), False
+            InstanceIdentity.of_header(header),
+            header,
+            kept.transfer_syntax_uid,
+            key,
+            size,
+            size - kept.size,
+        )
+
+    def _index_object(self, entry: IndexEntry, *, written: bool) -> AddOutcome:
+        replace = self._duplicates is DuplicatePolicy.REPLACE and (
+            written or not self._is_indexed(entry)
+        )
+        added = self._index.add(entry, replace=replace)
+        if isinstance(added, Failure):
+            self._take_back(entry, added.failure(), written=written)
+        outcome = raised(added)
+        if outcome.previous_key not in (None, entry.storage_key):
+            self._discard(str(outcome.previous_key))
+        return outcome
+
+    def _is_indexed(self, entry: IndexEntry) -> bool:
+        located = self._index.locate(entry.identity.sop_instance_uid)
+        return isinstance(located, Success) and (located.unwrap().storage_key == entry.storage_key)
+
+    def _announce(self, entry: IndexEntry) -> None:
+        identity = entry.identity
+        self._bus.publish(
+            InstanceStored(
+                study_instance_uid=identity.study_instance_uid,
+                series_instance_uid=identity.series_instance_uid,
+                sop_instance_uid=identity.sop_instance_uid,
+                sop_class_uid=identity.sop_class_uid,
+                size_bytes=entry.size_bytes,
+            )
+        )
 
     def _take_back(self, entry: IndexEntry, error: PacsError, *, written: bool) -> None:
         """Remove an object that may not be here; one that couldn't be indexed stays."""
@@ -263,9 +329,6 @@ class Archive:
             )
             size = location.size_bytes - location.data_offset
             return _instance_at(location, _UnreadableBytes(size, exc.error))
-
-    def _read(self, key: str) -> Instance:
-        return raised(read_source(raised(self._backend.open(key)), key))
 
 
 def _check_same(instance: Instance, identity: InstanceIdentity) -> None:
@@ -324,14 +387,6 @@ def open_archive(
     """
     folder = Path(data_dir).absolute()
     log = logger or NullLogger()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise PacsException(
-            ErrorCode.STORAGE_WRITE_FAILED,
-            f"the archive folder {folder} cannot be made: {reason_of(exc)}",
-            path=str(folder),
-        ) from exc
     storage = FileStorage(folder / "objects", durability)
     if storage.swept:
         log.warning("spool-swept", files=storage.swept)

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Logger, NullLogger
 from pacs_sdk.core.results import edge
+from pacs_sdk.core.uids import is_valid_uid
 from pacs_sdk.storage.index_writer import IndexWriter
 from pacs_sdk.storage.query import Match, Query
 from pacs_sdk.storage.records import AddOutcome, ArchiveStatistics, IndexEntry, InstanceLocation
@@ -50,10 +51,10 @@ class IndexDatabase:
 
     def __init__(self, url: str | URL, logger: Logger | None = None) -> None:
         self._engine = open_engine(url)
+        self._readers = _Readers()
         self._writing = self._engine.connect().execution_options(**{WRITES: True})
         self._lock = threading.Lock()
         self._writer = IndexWriter(logger or NullLogger())
-        self._closed = False
 
     @edge()
     def add(self, entry: IndexEntry, *, replace: bool = False) -> AddOutcome:
@@ -87,6 +88,8 @@ class IndexDatabase:
             ``Success`` with the key of its object, or ``Failure`` with
             ``OBJECT_NOT_FOUND`` or ``INDEX_FAILED``.
         """
+        if not is_valid_uid(sop_instance_uid):
+            raise _not_indexed(sop_instance_uid)
         with (
             index_errors("the instance could not be removed from the index"),
             self._transaction() as connection,
@@ -103,8 +106,8 @@ class IndexDatabase:
         Returns:
             ``Success``, or ``Failure`` with ``OBJECT_NOT_FOUND`` or ``INDEX_FAILED``.
         """
-        self._check_open()
-        found = find_location(self._engine, sop_instance_uid)
+        known = is_valid_uid(sop_instance_uid)
+        found = find_location(self._connect, sop_instance_uid) if known else None
         if found is None:
             raise _not_indexed(sop_instance_uid)
         return found
@@ -121,8 +124,7 @@ class IndexDatabase:
             ``Success`` with the matches, or ``Failure`` with ``INDEX_FAILED``. Iterating
             may raise ``PacsException`` (``INDEX_FAILED``).
         """
-        self._check_open()
-        return find_matches(self._engine, query)
+        return find_matches(self._connect, query)
 
     @edge()
     def locations(self, query: Query) -> Iterator[InstanceLocation]:
@@ -131,8 +133,7 @@ class IndexDatabase:
         Returns:
             As :meth:`find`.
         """
-        self._check_open()
-        return find_locations(self._engine, query)
+        return find_locations(self._connect, query)
 
     @edge()
     def statistics(self) -> ArchiveStatistics:
@@ -141,14 +142,12 @@ class IndexDatabase:
         Returns:
             ``Success``, or ``Failure`` with ``INDEX_FAILED``.
         """
-        self._check_open()
-        return count_everything(self._engine)
+        return count_everything(self._connect)
 
     def close(self) -> None:
-        """Close the database; a running operation finishes first or fails."""
+        """Close the database, after what is running; later calls and iterators fail."""
         with self._lock:
-            if not self._closed:
-                self._closed = True
+            if self._readers.close():
                 self._writing.close()
                 self._engine.dispose()
 
@@ -161,7 +160,7 @@ class IndexDatabase:
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Connection]:
         with self._lock:
-            self._check_open()
+            self._readers.check_open()
             try:
                 with self._writing.begin():
                     yield self._writing
@@ -170,9 +169,44 @@ class IndexDatabase:
                 raise
             self._writer.committed()
 
-    def _check_open(self) -> None:
+    @contextlib.contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        with self._readers.reading(), self._engine.connect() as connection:
+            yield connection
+
+
+class _Readers:
+    """Counts who is reading, so that nobody's connection is closed, or left open."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._reading = 0
+        self._closed = False
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep the database open meanwhile."""
+        with self._changed:
+            self.check_open()
+            self._reading += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._reading -= 1
+                self._changed.notify_all()
+
+    def check_open(self) -> None:
+        """Raise ``INDEX_FAILED`` where the index has been closed."""
         if self._closed:
             raise PacsException(ErrorCode.INDEX_FAILED, "the index has been closed")
+
+    def close(self) -> bool:
+        """Let nobody in any more and wait for those who are; false if that was done before."""
+        with self._changed:
+            was_open, self._closed = not self._closed, True
+            self._changed.wait_for(lambda: self._reading == 0)
+        return was_open
 
 
 def _not_indexed(sop_instance_uid: str) -> PacsException:

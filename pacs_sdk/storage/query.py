@@ -100,7 +100,9 @@ class Query:
         A C-FIND answer tells by status FF01H that there were some (PS3.4 C.4.1.1.4).
         """
         return tuple(
-            tag for tag, text in self.matching.items() if text and tag not in _MATCHING_KEYS
+            tag
+            for tag, text in self.matching.items()
+            if text and tag not in _MATCHING_KEYS and tag != _TIMEZONE_OFFSET
         )
 
     @classmethod
@@ -119,7 +121,7 @@ class Query:
         """
         dataset = as_dataset(identifier).pydicom
         texts = dict(_texts_of(dataset))
-        level = texts.get(_QUERY_RETRIEVE_LEVEL, "")
+        level = texts.get(_QUERY_RETRIEVE_LEVEL, "").strip()
         if level not in QueryLevel.__members__:
             raise PacsException(
                 ErrorCode.FIND_INVALID_IDENTIFIER,
@@ -180,7 +182,7 @@ def _told_by_default(level: QueryLevel) -> Iterator[int]:
         if attribute.level.depth <= level.depth:
             yield tag
     for tag, computed in COMPUTED_ATTRIBUTES.items():
-        if computed.level is level:
+        if computed.level is level and computed.kind is not ComputedKind.CONSTANT:
             yield tag
 
 
@@ -193,6 +195,8 @@ def _texts_of(dataset: pydicom.Dataset) -> Iterator[tuple[int, str]]:
     raw: dict[int, bytes] = {}
     little_endian = True
     for tag in sorted(map(int, dataset.keys())):
+        if not tag & 0xFFFF:  # a group length, which is no attribute
+            continue
         element = dataset.get_item(tag)
         if isinstance(element, RawDataElement):
             raw[tag] = element.value or b""
@@ -257,7 +261,7 @@ class Match:
 
 def _element(tag: int, text: str) -> DataElement:
     """Make an element; what others once stored is not judged on its way out."""
-    vr = VR(DicomTag(tag).dictionary_vr[:2])
+    vr = VR.__members__.get(DicomTag(tag).dictionary_vr[:2], VR.UN)
     value: object = text or None
     if vr is VR.SQ:
         value = []

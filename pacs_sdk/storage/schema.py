@@ -9,9 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import (
     URL,
     Connection,
@@ -53,6 +50,9 @@ _POOLED_CONNECTIONS: Final = 16
 _MOST_CONNECTIONS: Final = 80
 """Connections kept open, and as many as there may be at a time; each thread needs one while
 it reads."""
+
+_SWITCH_ATTEMPTS: Final = 100
+"""Processes that open a new database together switch it to WAL mode one after the other."""
 
 _ALEMBIC_TABLE: Final = "alembic_version"
 
@@ -103,7 +103,7 @@ def index_errors(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except SQLAlchemyError as exc:
+    except (SQLAlchemyError, sqlite3.Error) as exc:
         reason = str(exc.orig) if isinstance(exc, DBAPIError) else str(exc)
         raise PacsException(ErrorCode.INDEX_FAILED, f"{what}: {reason}") from exc
 
@@ -178,21 +178,35 @@ def _found_revision(connection: Connection, name: str) -> str | None:
 
 
 def _switch_to_wal(engine: Engine) -> None:
-    """Let readers and a writer work at the same time (https://sqlite.org/wal.html)."""
-    connection = engine.raw_connection()
+    """Let readers and a writer work at the same time (https://sqlite.org/wal.html).
+
+    SQLite waits for other processes' locks, but not when they are switching as well; so
+    after such a refusal a write lock is waited for, and the switch tried again.
+    """
+    pooled = engine.raw_connection()
     try:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.close()
-    except sqlite3.Error as exc:
-        raise PacsException(
-            ErrorCode.INDEX_FAILED, f"the index database cannot be switched to WAL mode: {exc}"
-        ) from exc
+        connection: Any = pooled.driver_connection
+        for _ in range(_SWITCH_ATTEMPTS):
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as exc:
+                if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("COMMIT")
+            else:
+                return
+        raise PacsException(ErrorCode.INDEX_FAILED, "other processes keep the new index locked")
     finally:
-        connection.close()
+        pooled.close()
 
 
 def _migrate(connection: Connection, found: str | None, name: str) -> None:
+    # Only a database that is new or old needs it, and its import takes a tenth of a second.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
     alembic = Config()
     alembic.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     alembic.set_main_option("path_separator", "os")
@@ -201,7 +215,7 @@ def _migrate(connection: Connection, found: str | None, name: str) -> None:
         raise PacsException(
             ErrorCode.INDEX_FAILED,
             f"the index database {name} was made by a newer version (revision {found}); "
-            "use that version, or rebuild the index from the objects",
+            "use that version",
             path=name,
             revision=found,
         )

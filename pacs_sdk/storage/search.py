@@ -9,10 +9,11 @@ A row that is removed meanwhile is left out.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, Engine, FromClause, RowMapping, Select, bindparam, func, select
+from sqlalchemy import Connection, FromClause, RowMapping, Select, bindparam, func, select
 
 from pacs_sdk.storage.attributes import (
     ATTRIBUTES,
@@ -34,7 +35,10 @@ from pacs_sdk.storage.tables import (
     studies,
 )
 
-__all__ = ["count_everything", "find_location", "find_locations", "find_matches"]
+__all__ = ["Connect", "count_everything", "find_location", "find_locations", "find_matches"]
+
+Connect: TypeAlias = Callable[[], AbstractContextManager[Connection]]
+"""Gives a connection for reading, for a moment."""
 
 _BATCH: Final = 200
 """Rows fetched at a time: some hundred kilobytes at most."""
@@ -72,18 +76,18 @@ _LOCATION_BY_UID: Final = _LOCATION.where(instances.c.sop_instance_uid == bindpa
 _LOCATIONS: Final = _LOCATION.where(instances.c.pk.in_(bindparam("rows", expanding=True)))
 
 
-def find_matches(engine: Engine, query: Query) -> Iterator[Match]:
+def find_matches(connect: Connect, query: Query) -> Iterator[Match]:
     """Search at the query's level; the search runs at once, the rows come when asked for.
 
     Raises:
         PacsException: ``INDEX_FAILED``, here or while iterating.
     """
     statement = matching_rows(query.level, query.matchers).order_by(*_ORDERS[query.level])
-    numbers = _numbers(engine, statement)
-    return _matches(engine, query, numbers)
+    numbers = _numbers(connect, statement)
+    return _matches(connect, query, numbers)
 
 
-def find_locations(engine: Engine, query: Query) -> Iterator[InstanceLocation]:
+def find_locations(connect: Connect, query: Query) -> Iterator[InstanceLocation]:
     """Find all instances below what matches; as :func:`find_matches`.
 
     They are ordered by study (of arrival), series number, instance number and UID; those
@@ -106,23 +110,23 @@ def find_locations(engine: Engine, query: Query) -> Iterator[InstanceLocation]:
             instances.c.sop_instance_uid,
         )
     )
-    return _locations(engine, _numbers(engine, statement))
+    return _locations(connect, _numbers(connect, statement))
 
 
-def find_location(engine: Engine, sop_instance_uid: str) -> InstanceLocation | None:
+def find_location(connect: Connect, sop_instance_uid: str) -> InstanceLocation | None:
     """Find one instance."""
-    with index_errors(_FAILED), engine.connect() as connection:
+    with index_errors(_FAILED), connect() as connection:
         row = connection.execute(_LOCATION_BY_UID, {"uid": sop_instance_uid}).one_or_none()
     return None if row is None else InstanceLocation(*row[1:])
 
 
-def count_everything(engine: Engine) -> ArchiveStatistics:
+def count_everything(connect: Connect) -> ArchiveStatistics:
     """Count the rows of each level, and the bytes of all objects."""
     columns: list[Any] = [
         select(func.count()).select_from(table).scalar_subquery() for table in TABLES.values()
     ]
     size = select(func.coalesce(func.sum(instances.c.size_bytes), 0)).scalar_subquery()
-    with index_errors(_FAILED), engine.connect() as connection:
+    with index_errors(_FAILED), connect() as connection:
         row = connection.execute(select(*columns, size)).one()
     return ArchiveStatistics(*(int(number) for number in row))
 
@@ -131,10 +135,10 @@ def _below(level: QueryLevel) -> QueryLevel:
     return tuple(QueryLevel)[level.depth + 1]
 
 
-def _numbers(engine: Engine, statement: Select[tuple[int]]) -> array[int]:
+def _numbers(connect: Connect, statement: Select[tuple[int]]) -> array[int]:
     """Fetch row numbers, as compactly as they can be kept."""
     numbers = array("q")
-    with index_errors(_FAILED), engine.connect() as connection:
+    with index_errors(_FAILED), connect() as connection:
         for some in connection.execute(statement).partitions(_NUMBERS_AT_A_TIME):
             numbers.extend(row.pk for row in some)
     return numbers
@@ -145,9 +149,9 @@ def _batches(numbers: array[int]) -> Iterator[Sequence[int]]:
         yield numbers[start : start + _BATCH].tolist()
 
 
-def _locations(engine: Engine, numbers: array[int]) -> Iterator[InstanceLocation]:
+def _locations(connect: Connect, numbers: array[int]) -> Iterator[InstanceLocation]:
     for batch in _batches(numbers):
-        with index_errors(_FAILED), engine.connect() as connection:
+        with index_errors(_FAILED), connect() as connection:
             rows = connection.execute(_LOCATIONS, {"rows": batch}).all()
         found = {row.pk: InstanceLocation(*row[1:]) for row in rows}
         yield from (found[pk] for pk in batch if pk in found)
@@ -156,10 +160,10 @@ def _locations(engine: Engine, numbers: array[int]) -> Iterator[InstanceLocation
 # -- matches ---------------------------------------------------------------------------
 
 
-def _matches(engine: Engine, query: Query, numbers: array[int]) -> Iterator[Match]:
+def _matches(connect: Connect, query: Query, numbers: array[int]) -> Iterator[Match]:
     statement = _rows_statement(query)
     for batch in _batches(numbers):
-        with index_errors(_FAILED), engine.connect() as connection:
+        with index_errors(_FAILED), connect() as connection:
             rows = connection.execute(statement, {"rows": batch}).mappings()
             found = {int(row["pk"]): row for row in rows}
             computed = _computed(connection, query, found.values())

@@ -48,9 +48,15 @@ _TIME: Final = re.compile(
 
 
 def bounded_text(text: str) -> str:
-    """Cut a text to what the index keeps; NUL, which PostgreSQL refuses, is dropped."""
+    """Cut a text to what the index keeps.
+
+    NUL, which PostgreSQL refuses, is dropped; lone surrogates, which no database takes,
+    become question marks.
+    """
     if "\0" in text:
         text = text.replace("\0", "")
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode("utf-8")
     return text if len(text) <= MAX_TEXT_CHARACTERS else text[:MAX_TEXT_CHARACTERS]
 
 

@@ -29,9 +29,18 @@ DEADLINE_S = 60
 """Longer than any of this takes; only a hang meets it."""
 
 
+PLAIN: Mapping[str, str | None] = {
+    "COLUMNS": "100",
+    "FORCE_COLOR": None,
+    "GITHUB_ACTIONS": None,
+    "NO_COLOR": "1",
+}
+"""No colours and one width, whatever the surroundings of the test run ask for."""
+
+
 def pacs(*arguments: object) -> Result:
-    """Run a command in this process, as with neither a terminal nor a pipe."""
-    return CliRunner().invoke(app, [str(one) for one in arguments])
+    """Run a command in this process; its output is no terminal."""
+    return CliRunner().invoke(app, [str(one) for one in arguments], env=PLAIN)
 
 
 def succeeded(result: Result) -> str:
@@ -61,6 +70,11 @@ def address(peer: Peer) -> tuple[str, str]:
     return peer.host, str(peer.port)
 
 
+def _environment(added: Mapping[str, str] | None) -> dict[str, str]:
+    both: dict[str, str | None] = {**os.environ, **PLAIN, **(added or {})}
+    return {name: value for name, value in both.items() if value is not None}
+
+
 def run_program(
     *arguments: object, environment: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
@@ -71,7 +85,7 @@ def run_program(
         text=True,
         check=False,
         timeout=DEADLINE_S,
-        env={**os.environ, **(environment or {})},
+        env=_environment(environment),
         cwd=cwd,
     )
 
@@ -103,7 +117,7 @@ def serving(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **(environment or {})},
+        env=_environment(environment),
     ) as process:
         try:
             assert process.stdout is not None

@@ -10,7 +10,7 @@ import pytest
 
 from pacs_sdk.cli import demo_steps
 from pacs_sdk.cli.get import FolderWriter
-from pacs_sdk.core import PacsResult, Success
+from pacs_sdk.core import ErrorCode, Failure, PacsError, PacsResult, Success
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import Instance
 from pacs_sdk.integration import phantom as phantom_module
@@ -103,7 +103,7 @@ def _lose_a_file(patch: pytest.MonkeyPatch) -> None:
     def losing(self: FolderWriter, instance: Instance) -> PacsResult[Path]:
         if not lost:
             lost.append(instance.sop_instance_uid)
-            return FolderWriter(self.folder / "x" / "\0").keep(instance)
+            return Failure(PacsError(ErrorCode.FILE_WRITE_FAILED, "the disk is full"))
         return keep(self, instance)
 
     patch.setattr(FolderWriter, "keep", losing)

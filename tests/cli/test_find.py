@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import subprocess
 
 import pytest
 
@@ -19,7 +23,7 @@ from pacs_sdk.network import (
 )
 from pacs_sdk.services import InformationModel
 from pacs_sdk.storage import QueryLevel
-from tests.cli.helpers import SERIES, address, failed, pacs, refused, succeeded
+from tests.cli.helpers import PROGRAM, SERIES, address, failed, pacs, refused, succeeded
 
 HEADER = read_file(min(SERIES.iterdir())).unwrap().header().unwrap()
 STUDY = HEADER.text("StudyInstanceUID")
@@ -199,3 +203,25 @@ def test_a_key_beyond_ascii_names_its_character_set() -> None:
     """An identifier with other letters is UTF-8 and says so."""
     dataset = identifier(Level.STUDY, parse_keys(["PatientName=Müller*"]))
     assert dataset["SpecificCharacterSet"] == "ISO_IR 192"
+
+
+def test_a_real_terminal(peer: Peer) -> None:
+    """With a terminal as stdout and stderr, `pacs find` draws a table and clears its progress."""
+    leader, follower = pty.openpty()
+    with subprocess.Popen(
+        [*PROGRAM, "find", *address(peer), "-k", "PatientName", "-k", "PatientID=M1"],
+        stdout=follower,
+        stderr=follower,
+        env={**os.environ, "COLUMNS": "100"},
+    ) as process:
+        os.close(follower)
+        shown = bytearray()
+        with contextlib.suppress(OSError):  # Linux reports the end of a terminal as an error
+            while part := os.read(leader, 4096):
+                shown += part
+        os.close(leader)
+    assert process.returncode == 0, shown
+    text = shown.decode()
+    assert "┃" in text
+    assert "Müller^Jörg" in text
+    assert "Searching" in text

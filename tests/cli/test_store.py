@@ -110,7 +110,7 @@ def _directory_file(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (_text, ["it is not DICOM", "name DICOM files"]),
+        (_text, ["it is not DICOM", "check that it is the right file"]),
         (_truncated, ["the data set ends inside"]),
         (_missing, ["there is no file", "check the path"]),
         (_directory_file, ["a DICOMDIR", "name the folder"]),

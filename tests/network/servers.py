@@ -23,7 +23,10 @@ from pacs_sdk.network import (
     SupportedContext,
     connect,
 )
-from pacs_sdk.network.dimse import CEchoRQ, CEchoRSP, Status
+from pacs_sdk.network.dimse import CEchoRQ, CEchoRSP, CStoreRQ, Status
+from pacs_sdk.network.negotiation import AcceptorPolicy, negotiate
+from pacs_sdk.network.pdu import AAssociateAC, AAssociateRQ, Pdu
+from pacs_sdk.network.pdu_codec import encode_pdu
 from tests.network.helpers import (
     CT_IMAGE,
     EXPLICIT,
@@ -36,13 +39,19 @@ from tests.network.helpers import (
 
 __all__ = [
     "CONTEXTS",
+    "FAKE_CONTEXTS",
+    "PATIENT",
     "EchoService",
     "RecordingLogger",
     "Scripted",
+    "Shelf",
+    "accept",
     "assert_alive",
+    "open_association",
     "open_to",
     "peer_that",
     "serving",
+    "then",
     "wait_until_served",
 ]
 
@@ -93,6 +102,23 @@ class Scripted:
     def handle(self, exchange: Exchange) -> None:
         """Act."""
         self._act(exchange)
+
+
+@attrs.define
+class Shelf:
+    """A storage service that keeps what it gets."""
+
+    kept: dict[str, bytes] = attrs.field(factory=dict)
+    kinds: list[type] = attrs.field(factory=list)
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Keep the data set."""
+        request = exchange.request
+        assert isinstance(request, CStoreRQ)
+        assert exchange.data is not None
+        self.kept[request.affected_sop_instance_uid] = bytes(exchange.data.view())
+        self.kinds.append(type(exchange.data))
+        exchange.respond_status(Status.SUCCESS)
 
 
 class RecordingLogger:
@@ -210,6 +236,46 @@ def assert_alive(association: DicomAssociation) -> None:
     number = association.next_message_id()
     response = raised(association.call(context, CEchoRQ(number)))
     assert response == CEchoRSP(number, Status.SUCCESS)
+
+
+# -- a peer that is no server ---------------------------------------------------------------------
+
+FAKE_CONTEXTS = [
+    ProposedContext(VERIFICATION, (IMPLICIT,)),
+    ProposedContext(CT_IMAGE, (EXPLICIT,)),
+    ProposedContext(STUDY_ROOT_FIND, (IMPLICIT,)),
+]
+"""What the client proposes to a peer of :func:`peer_that`; :func:`accept` accepts them all."""
+
+PATIENT = ClientTimeouts(10.0, 10.0, 10.0)
+_FAKE_POLICY = AcceptorPolicy(
+    "FAKE",
+    [SupportedContext(c.abstract_syntax, c.transfer_syntaxes) for c in FAKE_CONTEXTS],
+)
+
+
+def open_association(peer: Peer, timeouts: ClientTimeouts = PATIENT) -> DicomAssociation:
+    """Open an association that must be accepted."""
+    return raised(connect(peer, "TESTER", FAKE_CONTEXTS, timeouts=timeouts))
+
+
+def accept(peer: RawPeer, *more: Pdu) -> None:
+    """Accept the association that the client asks for, and send more in the same breath."""
+    request = peer.receive()
+    assert isinstance(request, AAssociateRQ)
+    answer = negotiate(request, _FAKE_POLICY)
+    assert isinstance(answer, AAssociateAC)
+    peer.send(b"".join(encode_pdu(pdu) for pdu in (answer, *more)))
+
+
+def then(*steps: Callable[[RawPeer], object]) -> Callable[[RawPeer], None]:
+    """Do one thing after the other."""
+
+    def act(peer: RawPeer) -> None:
+        for step in steps:
+            step(peer)
+
+    return act
 
 
 @contextmanager

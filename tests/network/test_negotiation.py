@@ -289,6 +289,24 @@ def test_without_an_answer_about_roles_the_default_ones_hold() -> None:
     assert accepted_by_requestor(proposal, silent)[1].as_scu is True
 
 
+@pytest.mark.parametrize("asked", [(True, False), (False, True)])
+def test_a_role_that_was_not_asked_for_is_not_taken(asked: tuple[bool, bool]) -> None:
+    """An acceptor that grants more than the request proposed has granted what it proposed."""
+    roles = (RoleSelection(CT_IMAGE, *asked),)
+    proposal = attrs.evolve(
+        request(ProposedContext(CT_IMAGE, (IMPLICIT,))),
+        user_information=UserInformation(0, "1.2", role_selections=roles),
+    )
+    generous = AAssociateAC(
+        "A",
+        "B",
+        (PresentationContextAC(1, ACCEPTED, IMPLICIT),),
+        UserInformation(0, "1.2", role_selections=(RoleSelection(CT_IMAGE, scu=True, scp=True),)),
+    )
+    agreed = accepted_by_requestor(proposal, generous)[1]
+    assert (agreed.as_scu, agreed.as_scp) == asked
+
+
 def test_a_role_for_an_unknown_sop_class_is_not_answered() -> None:
     """What we don't support gets no role."""
     proposal = request(ProposedContext("1.2.3", (IMPLICIT,), as_scp=True))

@@ -330,6 +330,16 @@ def test_a_peer_that_leaves_in_the_middle_of_a_message_is_forgotten(
     assert handled == []
 
 
+def test_a_request_that_is_taken_back_is_not_answered() -> None:
+    """A-ABORT right behind the A-ASSOCIATE-RQ: there is nobody to accept any more."""
+    logger = RecordingLogger()
+    with serving(EchoService(), logger=logger) as server, RawPeer.to(server.port) as peer:
+        peer.send(encode_pdu(REQUEST) + encode_pdu(AAbort()))
+        assert peer.rest() == []
+        fields = logger.wait_for("no-association")
+        assert str(fields["reason"]).startswith("the peer aborted")
+
+
 def test_an_abort_by_the_peer_ends_the_association_only() -> None:
     """The server closes without a word and logs who aborted."""
     logger = RecordingLogger()
@@ -408,6 +418,25 @@ def test_running_out_of_descriptors_neither_stops_nor_spins_the_server() -> None
             assert len(logger.named("accept-failed")) < 10
         waiting.sendall(encode_pdu(REQUEST))
         assert waiting.recv(1) == b"\x02"
+
+
+def test_a_bug_of_ours_costs_one_association() -> None:
+    """Even an exception where none is expected ends one association, with an A-ABORT."""
+
+    class BrokenAudit:
+        def record(self, event: AuditEvent) -> None:
+            if event.actor == "MODALITY":
+                raise RuntimeError("a bug in the audit sink")
+
+    logger = RecordingLogger()
+    server = DicomServer(ServerConfig(port=0), [EchoService()], logger=logger, audit=BrokenAudit())
+    with raised(server.start()):
+        with RawPeer.to(server.port) as peer:
+            peer.send(REQUEST)
+            assert peer.rest()[-1] == USER_ABORT
+        assert "a bug in the audit sink" in str(logger.wait_for("association-crashed")["reason"])
+        with open_to(server) as association:
+            assert_alive(association)
 
 
 def test_a_thread_that_cannot_be_started_costs_its_connection_only(

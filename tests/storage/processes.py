@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ROOT", "killed_process", "run_together"]
+__all__ = ["ROOT", "killed_processes", "run_together"]
 
 ROOT = Path(__file__).parents[2]
 """Where the package is imported from."""
@@ -63,10 +63,27 @@ def run_together(body: str, arguments: Sequence[Sequence[object]]) -> list[Any]:
     return [json.loads(answer) for answer in answers]
 
 
-def killed_process(body: str, *arguments: object) -> None:
-    """Run a function in a process that kills itself by SIGKILL, and check that it did."""
-    done = subprocess.run(
-        _command(body, arguments), cwd=ROOT, input="go\n", capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == -signal.SIGKILL, done.stderr
+_FORK = """
+import os
+
+def run(cases):
+    statuses = []
+    for arguments in cases:
+        child = os.fork()
+        if not child:
+            die(*arguments)
+            os._exit(0)
+        statuses.append(os.WTERMSIG(os.waitpid(child, 0)[1]))
+    return statuses
+"""
+
+
+def killed_processes(body: str, cases: Sequence[Sequence[object]]) -> None:
+    """Run a function that kills its process by SIGKILL, each case in a process of its own.
+
+    Args:
+        body: Source that defines ``die``.
+        cases: What ``die`` is given, case by case, as JSON.
+    """
+    (statuses,) = run_together(body + _FORK, [(list(cases),)])
+    assert statuses == [signal.SIGKILL] * len(cases)

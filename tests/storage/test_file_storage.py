@@ -16,7 +16,7 @@ from returns.result import Failure, Success
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import PacsResult
 from pacs_sdk.storage import DuplicatePolicy, Durability, FileStorage
-from tests.storage.processes import killed_process, run_together
+from tests.storage.processes import killed_processes, run_together
 
 KEY = "1.2/1.3/1.4.dcm"
 REJECT, REPLACE, IGNORE = DuplicatePolicy
@@ -478,36 +478,43 @@ DIES = """
 import os, pathlib, signal
 from pacs_sdk.storage.file_storage import FileStorage
 
-def run(root, function, call):
+def die(root, function, call):
     storage = FileStorage(pathlib.Path(root))
     real, left = getattr(os, function), [call]
-    def die(*arguments, **keywords):
+    def counting(*arguments, **keywords):
         left[0] -= 1
         if left[0] == 0:
             if function == "write":
                 real(arguments[0], arguments[1][:100])  # half is on the disk
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*arguments, **keywords)
-    setattr(os, function, die)
+    setattr(os, function, counting)
     storage.put("1.2/1.3/1.4.dcm", [b"object" * 50])
 """
 
 
-@pytest.mark.parametrize(
-    ("function", "call", "is_there"),
-    [
-        ("write", 1, False),
-        ("fsync", 1, False),
-        ("link", 2, False),  # the first finds that there is no folder yet
-        ("fsync", 2, True),  # named, but nobody was told
-    ],
-    ids=["while-writing", "before-syncing", "before-naming", "after-naming"],
-)
-def test_a_killed_process_leaves_a_whole_object_or_none(
-    root: Path, function: str, call: int, is_there: bool
-) -> None:
+MOMENTS = {
+    "while-writing": ("write", 1),
+    "before-syncing": ("fsync", 1),
+    "before-naming": ("link", 2),  # the first finds that there is no folder yet
+    "after-naming": ("fsync", 2),
+}
+
+
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Kill a process at each moment; give the folder of the storages that they leave."""
+    folder = tmp_path_factory.mktemp("crashed")
+    for moment in MOMENTS:  # so that syncing begins with the object
+        FileStorage(folder / moment).close()
+    killed_processes(DIES, [(folder / moment, *when) for moment, when in MOMENTS.items()])
+    return folder
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_process_leaves_a_whole_object_or_none(crashed: Path, moment: str) -> None:
     """After SIGKILL at any step the object is whole or absent, and the spool is swept."""
-    killed_process(DIES, root, function, call)
+    root, is_there = crashed / moment, moment == "after-naming"
     storage = FileStorage(root)
     assert files_below(root) == ({KEY} if is_there else set())
     assert storage.swept == (0 if is_there else 1)

@@ -101,9 +101,8 @@ class ThreadedAssociation:
     def wait_for_request(self) -> AAssociateRQ | None:
         """Wait for the peer's request; ``None`` if it went away or broke the protocol."""
         while self._request_received is None and self._end is None:
-            if not self._step(None):
-                break
-        return self._request_received
+            self._step(None)
+        return self._request_received if self._end is None else None
 
     def wait_for_answer(self, timeout_s: float) -> None:
         """Wait until the request is accepted; raise if it is rejected or aborted."""

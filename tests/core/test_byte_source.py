@@ -1,0 +1,123 @@
+"""Bytes in memory and in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pacs_sdk.core import byte_source
+from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
+from pacs_sdk.core.errors import ErrorCode, PacsException
+
+DATA = bytes(range(256)) * 40
+"""10,240 bytes in which each place can be told from its neighbours."""
+
+
+@pytest.fixture(params=["memory", "bytearray", "read file", "mapped file"])
+def source(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> ByteSource:
+    """Each kind of source, holding DATA."""
+    if request.param == "memory":
+        return MemoryBytes(DATA)
+    if request.param == "bytearray":
+        return MemoryBytes(bytearray(DATA))
+    if request.param == "mapped file":
+        monkeypatch.setattr(byte_source, "_MAP_FROM_BYTES", 1)
+    path = tmp_path / "data"
+    path.write_bytes(DATA)
+    return FileBytes.of(path)
+
+
+def test_whole(source: ByteSource) -> None:
+    """Size and bytes are those of the whole."""
+    assert source.size == len(DATA)
+    assert source.view() == DATA
+
+
+@pytest.mark.parametrize("limit", [0, 1, 100, len(DATA), len(DATA) + 1, 1 << 40])
+def test_head(source: ByteSource, limit: int) -> None:
+    """The first bytes, or all if there are fewer."""
+    assert source.head(limit) == DATA[:limit]
+
+
+@pytest.mark.parametrize("offset", [0, 1, 4096, 5000, len(DATA), len(DATA) + 5])
+@pytest.mark.parametrize("length", [None, 0, 1, 300, 1 << 40])
+def test_slice(source: ByteSource, offset: int, length: int | None) -> None:
+    """A part is a source of its own, whatever its offset is; never more than there is."""
+    expected = DATA[offset:] if length is None else DATA[offset : offset + length]
+    part = source.slice(offset, length)
+    assert part.size == len(expected)
+    assert part.view() == expected
+    assert part.head(10) == expected[:10]
+
+
+def test_slice_of_a_slice(source: ByteSource) -> None:
+    """A part of a part keeps within it."""
+    part = source.slice(1000, 500).slice(100)
+    assert part.view() == DATA[1100:1500]
+    assert source.slice(1000, 500).slice(100, 9000).view() == DATA[1100:1500]
+
+
+def test_views_cannot_be_written_to(source: ByteSource) -> None:
+    """Nobody changes an instance's bytes through a view."""
+    with pytest.raises(TypeError):
+        source.view()[0] = 1
+
+
+def test_memory_is_shared() -> None:
+    """Bytes in memory are not copied."""
+    data = bytearray(b"abc")
+    source = MemoryBytes(data)
+    data[0] = ord("x")
+    assert bytes(source.view()) == b"xbc"
+
+
+def test_wider_buffers() -> None:
+    """A buffer of words counts its bytes."""
+    assert MemoryBytes(memoryview(b"\1\0\2\0").cast("H")).size == 4
+
+
+def test_small_files_are_read_large_ones_mapped(tmp_path: Path) -> None:
+    """A large file takes no memory: its bytes are in the page cache only."""
+    path = tmp_path / "large"
+    path.write_bytes(bytes(3 << 20))
+    assert isinstance(FileBytes.of(path).slice(0, 100).view().obj, bytes)
+    view = FileBytes.of(path).slice(5000).view()
+    assert not isinstance(view.obj, bytes)
+    assert view.nbytes == (3 << 20) - 5000
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_file_that_became_shorter(
+    mapped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file cut off since is truncated, and isn't mapped beyond its end."""
+    monkeypatch.setattr(byte_source, "_MAP_FROM_BYTES", 1 if mapped else 1 << 40)
+    path = tmp_path / "data"
+    path.write_bytes(DATA)
+    source = FileBytes.of(path)
+    path.write_bytes(DATA[:5000])
+    assert source.head(5000) == DATA[:5000]
+    for look in (source.view, lambda: source.head(5001), source.slice(4000).view):
+        with pytest.raises(PacsException) as caught:
+            look()
+        assert caught.value.error.code is ErrorCode.TRUNCATED
+        assert str(path) in caught.value.error.message
+
+
+def test_file_that_is_gone(tmp_path: Path) -> None:
+    """A missing file is the system's error, which the layer above gives its code."""
+    with pytest.raises(FileNotFoundError):
+        FileBytes.of(tmp_path / "none")
+    with pytest.raises(FileNotFoundError):
+        FileBytes(tmp_path / "none", 0, 10).view()
+
+
+def test_empty_file(tmp_path: Path) -> None:
+    """An empty file, and an empty part of one, have no bytes."""
+    path = tmp_path / "empty"
+    path.write_bytes(b"")
+    assert bytes(FileBytes.of(path).view()) == b""
+    assert bytes(FileBytes.of(path).slice(5).view()) == b""

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pacs_sdk.core import ErrorCode
+from pacs_sdk.integration.config import PacsConfig
+from pacs_sdk.storage import DuplicatePolicy, Durability
+
+
+def test_defaults_are_complete_and_local() -> None:
+    """Nothing has to be configured, and nothing listens to other machines by itself."""
+    config = PacsConfig.from_dict({}).unwrap()
+    assert config == PacsConfig()
+    assert config.server.host == "127.0.0.1"
+    assert config.storage.durability is Durability.DURABLE
+
+
+def test_text_becomes_the_type_of_the_setting() -> None:
+    """Environment variables are text; each is converted to what its setting is."""
+    config = PacsConfig.from_environment(
+        {
+            "PACS_SERVER__PORT": "104",
+            "PACS_SERVER__IDLE_TIMEOUT_S": "1.5",
+            "PACS_SERVER__REQUIRE_CALLED_AE_TITLE": "yes",
+            "PACS_SERVER__CALLING_AE_TITLES": "CT1, MR2",
+            "PACS_STORAGE__DATA_DIR": "/srv/pacs",
+            "PACS_STORAGE__DUPLICATES": "replace",
+            "PACS_TRACEBACK": "1",
+            "PATH": "/bin",
+        }
+    ).unwrap()
+    assert config.server.port == 104
+    assert config.server.idle_timeout_s == 1.5
+    assert config.server.require_called_ae_title is True
+    assert config.server.calling_ae_titles == {"CT1", "MR2"}
+    assert config.storage.data_dir == Path("/srv/pacs")
+    assert config.storage.duplicates is DuplicatePolicy.REPLACE
+
+
+def test_layers_win_setting_by_setting(tmp_path: Path) -> None:
+    """A later source replaces single settings, not whole parts."""
+    (tmp_path / "pacs.toml").write_text(
+        '[server]\nae_title = "FILE"\nport = 1\nhost = "::1"\n[storage]\ndurability = "relaxed"'
+    )
+    config = PacsConfig.layered(
+        toml=tmp_path / "pacs.toml",
+        environment={"PACS_SERVER__PORT": "2", "PACS_SERVER__AE_TITLE": "ENVIRONMENT"},
+        overrides={"server": {"ae_title": "OVERRIDE"}},
+    ).unwrap()
+    assert config.server.ae_title == "OVERRIDE"
+    assert config.server.port == 2
+    assert config.server.host == "::1"
+    assert config.storage.durability is Durability.RELAXED
+    assert PacsConfig.layered(environment={}).unwrap() == PacsConfig()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"sever": {}}, "sever is not a setting; known are server, storage"),
+        ({"server": {"prt": 1}}, "server.prt is not a setting"),
+        ({"server": 1}, "server is 1, but must be a table of settings"),
+        ({"server": {"port": "x"}}, "server.port is 'x', but must be int"),
+        ({"server": {"port": 1.5}}, "server.port is 1.5, but must be int"),
+        ({"server": {"require_called_ae_title": "maybe"}}, "must be true or false"),
+        ({"storage": {"duplicates": "ask"}}, "storage.duplicates is 'ask'"),
+    ],
+)
+def test_what_cannot_be_is_named(values: dict[str, object], words: str) -> None:
+    """The error names part and setting, and what would be right."""
+    error = PacsConfig.from_dict(values).failure()
+    assert error.code is ErrorCode.INVALID_CONFIGURATION
+    assert words in error.message
+
+
+def test_a_part_that_is_no_table_is_refused_under_overrides(tmp_path: Path) -> None:
+    """An override does not hide a mistake below it."""
+    (tmp_path / "pacs.toml").write_text("server = 1")
+    failed = PacsConfig.layered(
+        toml=tmp_path / "pacs.toml", environment={}, overrides={"server": {"port": 0}}
+    )
+    assert "server is 1" in failed.failure().message
+
+
+@pytest.mark.parametrize("content", [None, b"[server", b"\xff\xfe"])
+def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
+    """A missing file, one that is not TOML, and one that is no text are configuration errors."""
+    path = tmp_path / "pacs.toml"
+    if content is not None:
+        path.write_bytes(content)
+    assert PacsConfig.from_toml(path).failure().code is ErrorCode.INVALID_CONFIGURATION

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.storage.attributes import ATTRIBUTES
+from pacs_sdk.storage.keys import (
+    MAX_ALTERNATIVES,
+    MAX_LISTED_UIDS,
+    Exact,
+    Matcher,
+    Range,
+    Wildcard,
+    parse_key,
+    time_bounds,
+)
+from pacs_sdk.storage.values import MAX_TEXT_CHARACTERS
+
+
+def parsed(keyword: str, text: str) -> tuple[Matcher, ...]:
+    """Parse a key."""
+    return parse_key(ATTRIBUTES[int(DicomTag.of(keyword))], text)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text", "matchers"),
+    [
+        # universal (C.2.2.2.3)
+        ("StudyDescription", "", ()),
+        ("StudyDescription", "  ", ()),
+        ("StudyDescription", "*", ()),
+        ("StudyDescription", "***", ()),
+        ("StudyDescription", "head\\*", ()),
+        ("PatientName", "*", ()),
+        # single value (C.2.2.2.1)
+        ("StudyDescription", " Head ", (Exact(("Head",)),)),
+        ("SeriesNumber", "007", (Exact((7,)),)),
+        ("SeriesNumber", "-7", (Exact((-7,)),)),
+        # list of UID (C.2.2.2.2)
+        ("StudyInstanceUID", "1.2", (Exact(("1.2",)),)),
+        ("StudyInstanceUID", "1.2\\1.3\0", (Exact(("1.2", "1.3")),)),
+        ("StudyInstanceUID", "1.2\\1.2", (Exact(("1.2",)),)),
+        ("StudyInstanceUID", "*", (Exact(("*",)),)),
+        # wild card (C.2.2.2.4)
+        ("StudyDescription", "he?d**", (Wildcard("he?d*"),)),
+        ("Modality", "CT\\M*\\PT", (Exact(("CT", "PT")), Wildcard("M*"))),
+        # range (C.2.2.2.5)
+        ("StudyDate", "20240101", (Exact(("20240101",)),)),
+        ("StudyDate", "20240101-20240131", (Range("20240101", "20240131"),)),
+        ("StudyDate", " 20240101 - 20240131 ", (Range("20240101", "20240131"),)),
+        ("StudyDate", "20240101-", (Range("20240101", None),)),
+        ("StudyDate", "-20240131", (Range(None, "20240131"),)),
+        ("StudyDate", "2024.01.01-2024.01.31", (Range("20240101", "20240131"),)),
+        ("StudyDate", "20240101-20240101", (Range("20240101", "20240101"),)),
+        ("StudyTime", "10", (Range("10", "100000.000000"),)),
+        ("StudyTime", "1030-", (Range("1030", None),)),
+        ("StudyTime", "-1030", (Range(None, "1030~"),)),
+        ("StudyTime", "100000.000-1030", (Range("10", "1030~"),)),
+    ],
+)
+def test_what_a_key_means(keyword: str, text: str, matchers: tuple[Matcher, ...]) -> None:
+    """The kinds of matching of PS3.4 C.2.2.2, each from its text."""
+    assert parsed(keyword, text) == matchers
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text"),
+    [
+        ("StudyDate", "yesterday"),
+        ("StudyDate", "2024"),
+        ("StudyDate", "20241301"),
+        ("StudyDate", "*"),
+        ("StudyDate", "202401*"),
+        ("StudyDate", "-"),
+        ("StudyDate", "20240101-20240102-20240103"),
+        ("StudyDate", "20240101-soon"),
+        ("StudyDate", "2024-01-05"),
+        ("StudyDate", "20240131-20240101"),
+        ("StudyTime", "25"),
+        ("StudyTime", "1030-1000"),
+        ("StudyTime", "2200-0600"),
+        ("StudyTime", "-"),
+        ("StudyTime", "noon"),
+        ("SeriesNumber", "one"),
+        ("SeriesNumber", "*"),
+        ("SeriesNumber", "1.5"),
+        ("SeriesNumber", "99999999999"),
+        ("StudyInstanceUID", "\\"),
+        ("StudyInstanceUID", "1.2\\\\1.3"),
+        ("StudyInstanceUID", "\\".join(["1.2"] * (MAX_LISTED_UIDS + 1))),
+        ("Modality", "\\"),
+        ("Modality", "\\".join(["CT"] * (MAX_ALTERNATIVES + 1))),
+        ("StudyDescription", "x" * (MAX_TEXT_CHARACTERS + 1)),
+        ("StudyDescription", "\ud800"),
+        ("PatientName", "^^"),
+        ("PatientName", "="),
+    ],
+)
+def test_what_cannot_be_matched_is_said(keyword: str, text: str) -> None:
+    """A key that means nothing is FIND_INVALID_IDENTIFIER, naming the key and the value."""
+    with pytest.raises(PacsException) as caught:
+        parsed(keyword, text)
+    error = caught.value.error
+    assert error.code is ErrorCode.FIND_INVALID_IDENTIFIER
+    assert error.message.startswith(f"{keyword} cannot be matched with {text[:40]!r}"[:60])
+    assert error.details["tag"] == str(DicomTag.of(keyword))
+
+
+def test_as_many_uids_as_are_allowed_are() -> None:
+    """The limit itself is still good."""
+    (matcher,) = parsed("SOPInstanceUID", "\\".join(f"1.{n}" for n in range(MAX_LISTED_UIDS)))
+    assert isinstance(matcher, Exact)
+    assert len(matcher.values) == MAX_LISTED_UIDS
+
+
+# -- times, against numbers ---------------------------------------------------------------------
+
+_FORMS = ("%H", "%H%M", "%H%M%S", "%H%M%S.%f")
+
+
+@st.composite
+def times(draw: st.DrawFn) -> tuple[str, int, int]:
+    """Make a time: its text, and the first and last microsecond that it covers."""
+    form = draw(st.sampled_from(_FORMS))
+    time = draw(st.times())
+    covered = {"%H": 3600, "%H%M": 60, "%H%M%S": 1}.get(form)
+    text = time.strftime(form)
+    digits = 6
+    if covered is None:
+        digits = draw(st.integers(1, 6))
+        text = text[: 7 + digits]
+    whole = dt.datetime.strptime(text, form).replace(tzinfo=dt.UTC)
+    midnight = whole.replace(hour=0, minute=0, second=0, microsecond=0)
+    first = (whole - midnight) // dt.timedelta(microseconds=1)
+    width = covered * 10**6 if covered else 10 ** (6 - digits)
+    return text, first, first + width - 1
+
+
+@given(times(), times())
+def test_equal_times_are_equal_however_precise(
+    stored: tuple[str, int, int], key: tuple[str, int, int]
+) -> None:
+    """A single time finds the same moment, whether 10 or 100000.000 (C.2.2.2.1)."""
+    (matcher,) = parsed("StudyTime", key[0])
+    assert isinstance(matcher, Range)
+    assert matcher.low is not None
+    assert matcher.high is not None
+    assert (matcher.low <= stored[0] <= matcher.high) == (stored[1] == key[1])
+
+
+@given(times(), times(), times())
+def test_a_range_of_times_holds_what_lies_in_it(
+    stored: tuple[str, int, int], one: tuple[str, int, int], other: tuple[str, int, int]
+) -> None:
+    """A range has its first moment and all that its end covers, compared as text."""
+    first, last = sorted((one, other), key=lambda time: (time[1], time[2]))
+    low, high = time_bounds(first[0], last[0])
+    assert (low <= stored[0] <= high) == (first[1] <= stored[1] <= last[2])
