@@ -7,7 +7,6 @@ Nothing below this module knows that containers exist. A test replaces a provide
 
 from __future__ import annotations
 
-
 from dependency_injector import containers, providers
 
 from pacs_sdk.core.events import InProcessEventBus

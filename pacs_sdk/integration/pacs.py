@@ -7,7 +7,7 @@ from typing import Self
 
 from dependency_injector import providers
 
-from pacs_sdk.core.errors import PacsException
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Logger
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.integration.config import PacsConfig, StorageConfig
@@ -99,6 +99,8 @@ class Pacs:
             ``Success`` with this PACS, or ``Failure`` with ``PORT_UNAVAILABLE``,
             ``STORAGE_WRITE_FAILED``, ``INDEX_FAILED`` or ``PROTOCOL_MISUSE``.
         """
+        if self.server.is_running:
+            raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the PACS already runs")
         archive = self.archive
         try:
             raised(self.server.start())
@@ -115,9 +117,13 @@ class Pacs:
         """
         self.server.stop(timeout_s)
         self.archive.close()
+        # What is closed can't be used again: a new start gets a new archive and server.
+        for layer in (self.container.network, self.container.services, self.container.storage):
+            layer().reset_singletons()
 
     def __enter__(self) -> Self:
-        return raised(self.start())
+        """Start the PACS unless it runs; raises where ``start`` would give a failure."""
+        return self if self.server.is_running else raised(self.start())
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,19 @@ def test_file_that_became_shorter(
             look()
         assert caught.value.error.code is ErrorCode.TRUNCATED
         assert str(path) in caught.value.error.message
+
+
+def test_reads_that_give_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system may give fewer bytes than were asked for; the rest is asked for again."""
+
+    class SlowFile(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(min(size or 0, 1000))
+
+    path = tmp_path / "data"
+    path.write_bytes(DATA)
+    monkeypatch.setattr(Path, "open", lambda self, *args, **kwargs: SlowFile(self))
+    assert FileBytes.of(path).view() == DATA
 
 
 def test_file_that_is_gone(tmp_path: Path) -> None:

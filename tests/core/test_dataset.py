@@ -66,6 +66,8 @@ def test_numbers(patient: DicomDataset) -> None:
 def test_bytes_and_items(patient: DicomDataset) -> None:
     """Binary values come as bytes, sequences as views of their items."""
     assert patient.get_bytes("EncapsulatedDocument") == Success(b"%PDF")
+    patient["EncapsulatedDocument"] = None
+    assert patient.get_bytes("EncapsulatedDocument") == Success(b"")
     (item,) = patient.get_items("ConceptCodeSequence").unwrap()
     assert item.get_string("CodeMeaning") == Success("Liver")
 

@@ -103,6 +103,15 @@ def test_header_of_a_truncated_instance() -> None:
     assert instance(whole[:-1]).header().failure().code is ErrorCode.TRUNCATED
 
 
+def test_damage_in_the_head() -> None:
+    """Damage that isn't an early end is reported at once; the rest is not looked at."""
+    sequence = b"\x08\x00\x40\x11" + b"SQ\0\0" + b"\xff\xff\xff\xff" + b"no item here"
+    source = WatchedBytes(sequence + bytes(2 * HEAD_BYTES))
+    error = Instance(CT_IMAGE, "1.2.3", EXPLICIT.uid, source).header().failure()
+    assert error.code is ErrorCode.DECODE_FAILED
+    assert source.looks == [f"head {HEAD_BYTES}"]
+
+
 def test_large_file_is_mapped(tmp_path: Path) -> None:
     """A header beyond the head of a large file comes from a memory map."""
     path = tmp_path / "large"

@@ -49,8 +49,8 @@ def test_read(vector: Vector, tmp_path: Path) -> None:
 
 
 def test_only_the_header_is_read(tmp_path: Path) -> None:
-    """A file of 4 GiB with native pixels is opened by its first bytes."""
-    size = (1 << 32) - 16
+    """A file of 1 GiB with native pixels is opened by its first bytes."""
+    size = 1 << 30
     pixels = b"\xe0\x7f\x10\x00" + b"OB\0\0" + struct.pack("<I", size)
     path = tmp_path / "large.dcm"
     with path.open("wb") as file:

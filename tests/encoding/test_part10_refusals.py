@@ -53,6 +53,7 @@ def test_folder(tmp_path: Path) -> None:
     assert error.message == f"{tmp_path} is a folder, not a file"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
 def test_pipe(tmp_path: Path) -> None:
     """A named pipe is refused and not waited for."""
     os.mkfifo(tmp_path / "pipe")

@@ -205,6 +205,17 @@ def test_un_with_explicit_items() -> None:
     assert raised(scan_header(data, EXPLICIT)).text("PatientID") == "42"
 
 
+def test_un_with_big_endian_items() -> None:
+    """So is big endian under UN, by the first item's tag."""
+    vector = next(vector for vector in VECTORS if vector.syntax is EXPLICIT_VR_BIG_ENDIAN)
+    header = b"\x00\x09\x10\x01" + b"UN\0\0" + b"\xff\xff\xff\xff"
+    item = b"\xff\xfe\xe0\x00" + b"\xff\xff\xff\xff"
+    code = b"\x00\x08\x01\x00" + b"SH" + b"\x00\x04" + b"T-1 "
+    ends = b"\xff\xfe\xe0\x0d" + bytes(4) + b"\xff\xfe\xe0\xdd" + bytes(4)
+    data = vector.fields[0] + header + item + code + ends + b"".join(vector.fields[1:])
+    assert raised(scan_header(data, vector.syntax)).text("PatientName") == "Doe^Jon"
+
+
 def test_deepest_nesting() -> None:
     """Sequences nest to the limit and no deeper."""
 

@@ -116,7 +116,6 @@ def test_an_uncompressed_instance_is_reencoded_for_a_choosy_peer(
         return Success(None)
 
     with _server(keep, IMPLICIT_VR_LITTLE_ENDIAN) as server:
-        server.start().unwrap()
         report = StorageScu().store(Peer("127.0.0.1", server.port), [sent]).unwrap()
     assert report.stored == 1
     ((syntax, dataset),) = received
@@ -129,7 +128,6 @@ def test_without_transcoding_a_refused_syntax_is_a_failure_in_words(
 ) -> None:
     """With ``transcode=False`` the outcome says which transfer syntax the peer refused."""
     with _server(lambda _: Success(None), IMPLICIT_VR_LITTLE_ENDIAN) as server:
-        server.start().unwrap()
         scu = StorageScu(transcode=False)
         report = scu.store(Peer("127.0.0.1", server.port), [make_instance()]).unwrap()
     (outcome,) = report.outcomes
@@ -144,7 +142,6 @@ def test_a_failure_of_the_handler_is_the_status_of_its_code(make_instance: MakeI
         return Failure(PacsError(ErrorCode.STORE_OUT_OF_RESOURCES, "the disk is full"))
 
     with _server(keep, EXPLICIT_VR_LITTLE_ENDIAN) as server:
-        server.start().unwrap()
         report = StorageScu().store(Peer("127.0.0.1", server.port), [make_instance()]).unwrap()
     (outcome,) = report.outcomes
     assert outcome.status == 0xA700

@@ -39,7 +39,6 @@ def test_echo_to_a_closed_port_says_what_to_check() -> None:
 def test_echo_to_a_server_without_verification_says_so() -> None:
     """A peer that refuses the context gives PRESENTATION_CONTEXT_REFUSED with its reason."""
     with DicomServer(ServerConfig(port=0), []) as server:
-        server.start().unwrap()
         error = VerificationScu().echo(Peer("127.0.0.1", server.port)).failure()
     assert error.code is ErrorCode.PRESENTATION_CONTEXT_REFUSED
     assert "does not support the SOP class" in error.message

@@ -24,7 +24,7 @@ from pacs_sdk.core.ports import (
     NullMetricSink,
     SystemClock,
 )
-from pacs_sdk.core.results import edge
+from pacs_sdk.core.results import edge, raised
 from pacs_sdk.network.dimse import (
     CEchoRQ,
     CFindRQ,
@@ -178,6 +178,11 @@ class DicomServer:
         return self._config.ae_title
 
     @property
+    def is_running(self) -> bool:
+        """Whether it has been started and not stopped."""
+        return self._listener is not None
+
+    @property
     def active_associations(self) -> int:
         """How many associations are established now."""
         return self._established
@@ -242,7 +247,8 @@ class DicomServer:
         self._logger.info("server-stopped", port=self._port, cut_off=len(overdue))
 
     def __enter__(self) -> Self:
-        return self
+        """Start the server unless it runs; raises where ``start`` would give a failure."""
+        return self if self.is_running else raised(self.start())
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()

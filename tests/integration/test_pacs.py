@@ -1,0 +1,103 @@
+"""The whole PACS as one object, and the container behind it."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from dependency_injector import providers
+
+from pacs_sdk.core.dataset import DicomDataset
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.events import InstanceStored
+from pacs_sdk.core.uids import new_uid
+from pacs_sdk.encoding import Instance, instance_from_dataset
+from pacs_sdk.integration.config import PacsConfig
+from pacs_sdk.integration.container import PacsContainer
+from pacs_sdk.integration.pacs import Pacs
+from pacs_sdk.network import ServerConfig
+from pacs_sdk.services import StorageScu, VerificationScu
+from pacs_sdk.storage import Archive, IndexDatabase
+from pacs_sdk.testing import MemoryStorage, RecordingLogger
+
+
+def make_instance() -> Instance:
+    """Make a small CT instance."""
+    dataset = DicomDataset(
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.2",
+        SOPInstanceUID=new_uid(),
+        StudyInstanceUID="1.2.3",
+        SeriesInstanceUID="1.2.3.4",
+        PatientID="P1",
+    )
+    return instance_from_dataset(dataset).unwrap()
+
+
+def test_an_embedded_pacs_serves_while_its_context_lasts(tmp_path: Path) -> None:
+    """It answers inside the context, and its port is closed after it."""
+    with Pacs.embedded(tmp_path) as pacs:
+        peer = pacs.peer
+        VerificationScu().echo(peer).unwrap()
+    assert VerificationScu().echo(peer).failure().code is ErrorCode.CONNECTION_FAILED
+
+
+def test_a_stopped_pacs_can_be_started_again(tmp_path: Path) -> None:
+    """What was stored before the stop is there after the new start."""
+    pacs = Pacs.embedded(tmp_path)
+    instance = make_instance()
+    with pacs:
+        StorageScu().store(pacs.peer, [instance]).unwrap()
+    with pacs:
+        kept = pacs.archive.open(instance.sop_instance_uid).unwrap()
+        assert kept.encoded.view() == instance.encoded.view()
+        VerificationScu().echo(pacs.peer).unwrap()
+
+
+def test_starting_twice_is_misuse_and_harmless(tmp_path: Path) -> None:
+    """A second start is PROTOCOL_MISUSE; the PACS goes on."""
+    with Pacs.embedded(tmp_path) as pacs:
+        assert pacs.start().failure().code is ErrorCode.PROTOCOL_MISUSE
+        StorageScu().store(pacs.peer, [make_instance()]).unwrap()
+
+
+def test_a_port_in_use_is_a_failure_that_says_so(tmp_path: Path) -> None:
+    """``start`` gives PORT_UNAVAILABLE with the port; the context manager raises it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        error = Pacs.embedded(tmp_path, port=port).start().failure()
+        assert error.code is ErrorCode.PORT_UNAVAILABLE
+        assert str(port) in error.message
+        with pytest.raises(PacsException, match=str(port)), Pacs.embedded(tmp_path, port=port):
+            pass
+
+
+def test_every_provider_can_be_replaced(tmp_path: Path) -> None:
+    """An archive over memory and a recording logger take the places of the defaults."""
+    logger, backend = RecordingLogger(), MemoryStorage()
+    container = PacsContainer(config=providers.Object(PacsConfig(server=ServerConfig(port=0))))
+    container.core.logger.override(providers.Object(logger))
+    container.storage.archive.override(
+        providers.Singleton(
+            Archive, backend, providers.Singleton(IndexDatabase, f"sqlite:///{tmp_path}/i.sqlite")
+        )
+    )
+    instance = make_instance()
+    with Pacs(container) as pacs:
+        StorageScu().store(pacs.peer, [instance]).unwrap()
+    assert [stored.key for stored in backend.list()] == [
+        f"1.2.3/1.2.3.4/{instance.sop_instance_uid}.dcm"
+    ]
+    assert "association-accepted" in [entry.event for entry in logger.entries]
+
+
+def test_the_bus_tells_of_each_stored_instance(tmp_path: Path) -> None:
+    """A subscriber hears of an instance once it is safe; a resend is no news."""
+    pacs = Pacs.embedded(tmp_path)
+    heard: list[InstanceStored] = []
+    pacs.container.core.bus().subscribe(InstanceStored, heard.append)
+    instance = make_instance()
+    with pacs:
+        for _ in range(2):
+            StorageScu().store(pacs.peer, [instance]).unwrap()
+    assert [event.sop_instance_uid for event in heard] == [instance.sop_instance_uid]
