@@ -81,8 +81,8 @@ class ErrorCode(enum.Enum):
     VALUE_CONVERSION_FAILED = (-721, 0x0106, 400, "the value cannot be converted")
     INVALID_VR = (-722, 0xC000, 400, "the value representation is invalid")
     INVALID_TAG = (-723, 0x0106, 400, "the text names no tag")
-    INVALID_UID = (-724, 0x0106, 400, "the value is not a valid UID")
-    MISSING_REQUIRED_VALUE = (-725, 0x0121, 400, "a required value is missing")
+    INVALID_UID = (-724, 0xC000, 400, "the value is not a valid UID")
+    MISSING_REQUIRED_VALUE = (-725, 0xC000, 400, "a required value is missing")
 
     # Encoding (-740 … -759)
     DECODE_FAILED = (-740, 0xC000, 400, "the bytes cannot be decoded")

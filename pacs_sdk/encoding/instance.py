@@ -89,10 +89,13 @@ class Instance:
         if syntax.deflated or encoded.size <= HEAD_BYTES:
             return scanned(encoded.view(), syntax, tags)
         try:
-            return scanned(encoded.head(HEAD_BYTES), syntax, tags)
+            header = scanned(encoded.head(HEAD_BYTES), syntax, tags)
         except PacsException as exc:
             if exc.error.code is not ErrorCode.TRUNCATED:
                 raise
+        else:
+            if header.stop_offset < HEAD_BYTES:  # else an element ends just where the head does
+                return header
         return scanned(encoded.view(), syntax, tags)
 
     @edge(_READ_ERRORS)

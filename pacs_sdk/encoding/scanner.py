@@ -64,7 +64,7 @@ class _Plan:
     unpack_implicit: Callable[[Any, int], tuple[int, int]]
     """Tag and 32-bit length."""
     skip_private: SkipRun
-    """Skips a run of private elements."""
+    """Skips a run of private elements; it always matches, if only nothing."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -95,7 +95,8 @@ def scan_header(
 
     Args:
         data: The data set without file meta, or its beginning if that reaches beyond
-            the group of the last wanted tag.
+            the group of the last wanted tag; where ``stop_offset`` is the length of a
+            beginning, it may not have.
         syntax: How it is encoded.
         tags: The attributes wanted; those of group 7FE0 and later are not looked for.
 
@@ -144,7 +145,9 @@ def _scan_explicit(data: Encoded, plan: _Plan) -> tuple[_Values, int]:
                 if key in wanted:
                     values[wanted[key]] = data[at + 8 : pos]
                 elif key & private_bit:
-                    pos = skip_private(data, pos).end()  # type: ignore[union-attr]  # always matches
+                    run_end = skip_private(data, pos).end()  # type: ignore[union-attr]
+                    if run_end > pos:  # noqa: PLR1730  # not beyond the end; max() is a call
+                        pos = run_end
                 continue
             tag, vr, length, start = read_header(data, at, layout)
             if tag >> 16 > last_group and not _is_stray_delimiter(tag, length):
@@ -181,7 +184,9 @@ def _scan_implicit(data: Encoded, plan: _Plan) -> tuple[_Values, int]:
             if key in wanted:
                 values[wanted[key]] = data[at + 8 : pos]
             elif key & private_bit:
-                pos = skip_private(data, pos).end()  # type: ignore[union-attr]  # always matches
+                run_end = skip_private(data, pos).end()  # type: ignore[union-attr]
+                if run_end > pos:  # noqa: PLR1730  # as above
+                    pos = run_end
             elif (key & 0xFFFF if little else key >> 16) > last_group:
                 tag = read_header(data, at, layout)[0]
                 if not _is_stray_delimiter(tag, length):
@@ -259,5 +264,5 @@ def is_complete(head: Buffer, size: int, syntax: TransferSyntax) -> bool:
             return True
         pos = end
         if tag >> 16 & 1:
-            pos = plan.skip_private(data, end).end()  # type: ignore[union-attr]  # always matches
+            pos = plan.skip_private(data, end).end()  # type: ignore[union-attr]  # it matches
     return True

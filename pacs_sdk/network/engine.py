@@ -15,20 +15,27 @@ event is valid until the next call of :meth:`AssociationEngine.receive`.
 
 from __future__ import annotations
 
-import enum
-import struct
 from collections.abc import Callable, Iterator
-from typing import Final, TypeAlias, TypeVar
-
-import attrs
+from typing import Final, TypeVar
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.network.dimse import Message, decode_command, encode_command
+from pacs_sdk.network.dimse import Message
+from pacs_sdk.network.indications import (
+    Aborted,
+    AssociationAccepted,
+    AssociationRejected,
+    AssociationRequested,
+    EngineEvent,
+    ReleaseConfirmed,
+    ReleaseRequested,
+    TransportClosed,
+)
 from pacs_sdk.network.negotiation import (
     AcceptedContext,
     accepted_by_acceptor,
     accepted_by_requestor,
 )
+from pacs_sdk.network.pdata import MessageAssembler, fragment_length, fragments
 from pacs_sdk.network.pdu import (
     AAbort,
     AAssociateAC,
@@ -41,150 +48,25 @@ from pacs_sdk.network.pdu import (
     Pdu,
     PduType,
 )
-from pacs_sdk.network.pdu_codec import (
-    MAX_ASSOCIATE_PDU_LENGTH,
-    decode_pdu,
-    encode_pdu,
-    pdata_header,
-)
+from pacs_sdk.network.pdu_codec import encode_pdu
+from pacs_sdk.network.pdu_stream import PduStream
 from pacs_sdk.network.state_table import Action, Event, State, lookup
 
-__all__ = [
-    "ARTIM_TIMEOUT_S",
-    "Aborted",
-    "AssociationAccepted",
-    "AssociationEngine",
-    "AssociationRejected",
-    "AssociationRequested",
-    "CommandReceived",
-    "DataReceived",
-    "EngineEvent",
-    "ReleaseConfirmed",
-    "ReleaseRequested",
-    "TransportClosed",
-]
+__all__ = ["ARTIM_TIMEOUT_S", "AssociationEngine"]
 
 ARTIM_TIMEOUT_S: Final = 30.0
 """How long ARTIM waits for a request, or for the peer to close (PS3.8 9.1.5)."""
 
-MAX_COMMAND_SET_LENGTH: Final = 1 << 16
-"""Bytes a command set may take. The longest legal one (UIDs, a comment, an attribute
-list) stays under 2 KiB; a peer that sends more is broken or hostile."""
-
-MAX_SENT_LENGTH: Final = 1 << 17
-"""The longest P-DATA-TF we send to a peer that allows more or any length: larger ones
-gain nothing on the wire and make the peer buffer more."""
-
-_BATCH_FRAGMENTS: Final = 128
-"""P-DATA-TF PDUs handed to the driver at once; two buffers each stay well under the
-1,024 that ``sendmsg`` takes."""
-
-_MIN_PEER_LENGTH: Final = 64
-"""A peer's maximum length below this cannot be served: 6 bytes go to the item header."""
-
-
-@attrs.frozen
-class AssociationRequested:
-    """A-ASSOCIATE indication: answer with ``accept`` or ``reject``."""
-
-    request: AAssociateRQ
-
-
-@attrs.frozen
-class AssociationAccepted:
-    """A-ASSOCIATE confirmation, positive."""
-
-    answer: AAssociateAC
-
-
-@attrs.frozen
-class AssociationRejected:
-    """A-ASSOCIATE confirmation, negative."""
-
-    answer: AAssociateRJ
-
-
-@attrs.frozen
-class CommandReceived:
-    """A whole command set arrived."""
-
-    context: AcceptedContext
-    message: Message
-    has_dataset: bool
-
-
-@attrs.frozen
-class DataReceived:
-    """A piece of the data set that the last command announced."""
-
-    data: memoryview
-    is_last: bool
-
-
-@attrs.frozen
-class ReleaseRequested:
-    """A-RELEASE indication: answer with ``release_response``."""
-
-
-@attrs.frozen
-class ReleaseConfirmed:
-    """A-RELEASE confirmation: the association has ended in good order."""
-
-
-@attrs.frozen
-class Aborted:
-    """A-ABORT or A-P-ABORT indication."""
-
-    abort: AAbort
-    by_peer: bool
-    """Whether the peer aborted; otherwise we did, because the peer broke the protocol."""
-    reason: str
-    """The cause in words."""
-
-
-@attrs.frozen
-class TransportClosed:
-    """The peer closed the connection without releasing or aborting (A-P-ABORT)."""
-
-
 _PduT = TypeVar("_PduT", bound=Pdu)
-
-EngineEvent: TypeAlias = (
-    AssociationRequested
-    | AssociationAccepted
-    | AssociationRejected
-    | CommandReceived
-    | DataReceived
-    | ReleaseRequested
-    | ReleaseConfirmed
-    | Aborted
-    | TransportClosed
-)
-
-
-class _Expect(enum.Enum):
-    """What the next bytes of the stream are."""
-
-    PDU_HEADER = enum.auto()
-    PDU_BODY = enum.auto()
-    PDV_HEADER = enum.auto()
-    PDV_DATA = enum.auto()
-    IGNORED_DATA = enum.auto()
-
 
 _EVENT_OF_PDU: Final = {
     PduType.A_ASSOCIATE_AC: Event.EVT3,
     PduType.A_ASSOCIATE_RJ: Event.EVT4,
     PduType.A_ASSOCIATE_RQ: Event.EVT6,
-    PduType.P_DATA_TF: Event.EVT10,
     PduType.A_RELEASE_RQ: Event.EVT12,
     PduType.A_RELEASE_RP: Event.EVT13,
     PduType.A_ABORT: Event.EVT16,
 }
-
-_HEADER_LENGTH: Final = 6
-_PDU_HEADER: Final = struct.Struct(">BxL")
-_PDV_HEADER: Final = struct.Struct(">LBB")
 
 
 class AssociationEngine:
@@ -220,7 +102,6 @@ class AssociationEngine:
         """Its acceptance, received or sent."""
         self._is_requestor = is_requestor
         self._artim_timeout_s = artim_timeout_s
-        self._maximum_length = maximum_length
         self._now = now
         self._encoded_request = b""
         self._output: list[bytes] = []
@@ -229,16 +110,8 @@ class AssociationEngine:
         self._protocol_error_reason = AbortReason.INVALID_PDU_PARAMETER_VALUE
         self._event = Event.EVT1
         self._pdu: Pdu | None = None
-        self._expect = _Expect.PDU_HEADER
-        self._pending = bytearray()
-        self._body_length = 0
-        self._pdu_remaining = 0
-        self._pdv_remaining = 0
-        self._pdv_context = 0
-        self._pdv_control = 0
-        self._command = bytearray()
-        self._command_context = 0
-        self._dataset_context: int | None = None
+        self._stream = PduStream(self, maximum_length)
+        self._assembler = MessageAssembler()
         if not is_requestor:
             self._trigger(Event.EVT5)
 
@@ -306,7 +179,7 @@ class AssociationEngine:
         self._now = now
         if self.state not in (State.STA1, State.STA2, State.STA13):
             self._trigger(Event.EVT15)
-            self._ignore_rest_of_pdu()
+            self._stream.ignore_rest_of_pdu()
 
     def send_message(
         self, context_id: int, message: Message, dataset: memoryview | None = None
@@ -331,33 +204,9 @@ class AssociationEngine:
                 ErrorCode.PROTOCOL_MISUSE, f"presentation context {context_id} was not accepted"
             )
         self._trigger(Event.EVT9)
-        limit = self._fragment_length()
-        command = memoryview(encode_command(message, has_dataset=dataset is not None))
-        batch: list[bytes | memoryview] = []
-        parts = [(command, True)] if dataset is None else [(command, True), (dataset, False)]
-        for data, is_command in parts:
-            end = data.nbytes
-            for start in range(0, end or 1, limit):
-                piece = data[start : start + limit]
-                batch.append(
-                    pdata_header(context_id, is_command, start + limit >= end, piece.nbytes)
-                )
-                batch.append(piece)
-                if len(batch) >= 2 * _BATCH_FRAGMENTS:
-                    yield batch
-                    batch = []
-        if batch:
-            yield batch
-
-    def _fragment_length(self) -> int:
-        """The data bytes in one P-DATA-TF: the peer's limit less the 6-byte item header.
-
-        An even number, as PS3.8 E.1 demands of each fragment.
-        """
         peer = self.answer if self._is_requestor else self.request
-        length = 0 if peer is None else peer.user_information.maximum_length
-        length = MAX_SENT_LENGTH if length == 0 else min(length, MAX_SENT_LENGTH)
-        return (max(length, _MIN_PEER_LENGTH) - _HEADER_LENGTH) & ~1
+        maximum = 0 if peer is None else peer.user_information.maximum_length
+        yield from fragments(context_id, message, dataset, fragment_length(maximum))
 
     # -- what the network and the clock report ---------------------------------------
 
@@ -394,7 +243,7 @@ class AssociationEngine:
             view = view[:0]  # where a PDU begins is no longer known: AA-6 for all of it
         while view.nbytes and not self.closing:
             try:
-                view = self._consume(view)
+                view = self._stream.take(view)
             except PacsException as exc:
                 if exc.error.code is ErrorCode.PROTOCOL_MISUSE:
                     raise  # the driver's mistake, not the peer's
@@ -402,181 +251,35 @@ class AssociationEngine:
                 self._protocol_error_reason = _reason_of(exc)
                 self._pdu = None
                 self._trigger(Event.EVT19)
-                self._pending.clear()
                 break
         return self._take_events()
 
-    # -- the stream of PDUs -----------------------------------------------------------
+    # -- what the stream of PDUs reports (:class:`PduReceiver`) ------------------------
 
-    def _consume(self, view: memoryview) -> memoryview:
-        """Take one step through the stream; return what is left of the view.
+    def pdu_received(self, pdu_type: PduType, pdu: Pdu) -> None:
+        """Act on a whole PDU."""
+        self._pdu = pdu
+        self._trigger(_EVENT_OF_PDU[pdu_type])
 
-        Performance-critical: a 512 KiB image passes here a few times a fragment.
-        """
-        expect = self._expect
-        if expect is _Expect.PDV_DATA:
-            return self._consume_data(view)
-        if expect is _Expect.IGNORED_DATA:
-            return self._ignore_data(view)
-        wanted = self._body_length if expect is _Expect.PDU_BODY else _HEADER_LENGTH
-        if self._pending or view.nbytes < wanted:
-            missing = wanted - len(self._pending)
-            self._pending += view[:missing]
-            view = view[missing:]
-            if len(self._pending) < wanted:
-                return view
-            whole: bytes | memoryview = bytes(self._pending)
-            self._pending.clear()
-        else:
-            whole, view = view[:wanted], view[wanted:]
-        if expect is _Expect.PDU_HEADER:
-            self._pdu_header(whole)
-        elif expect is _Expect.PDV_HEADER:
-            self._pdv_header(whole)
-        else:
-            self._expect = _Expect.PDU_HEADER
-            self._whole_pdu(whole)
-        return view
+    def data_begins(self) -> bool:
+        """Act on the beginning of a P-DATA-TF; after an abort its content is ignored."""
+        self._trigger(Event.EVT10)
+        return self.state in (State.STA6, State.STA7)
 
-    def _pdu_header(self, header: bytes | memoryview) -> None:
-        pdu_type, length = _PDU_HEADER.unpack(header)
-        if pdu_type == PduType.P_DATA_TF:
-            self._trigger(Event.EVT10)
-            self._pdu_remaining = length
-            if self.state in (State.STA6, State.STA7):
-                self._check_data_length(length)
-                self._expect_pdv()
-            elif length:  # AA-6 and the abort actions: its content is of no interest
-                self._expect = _Expect.IGNORED_DATA
-            return
-        if pdu_type not in _EVENT_OF_PDU:
-            raise PacsException(
-                ErrorCode.INVALID_PDU,
-                f"no PDU begins with byte {pdu_type:02X}H; is the peer a DICOM application?",
-                abort_reason=int(AbortReason.UNRECOGNIZED_PDU),
-            )
-        if length > MAX_ASSOCIATE_PDU_LENGTH:
-            raise PacsException(
-                ErrorCode.INVALID_PDU,
-                f"{PduType(pdu_type).name} claims {length} bytes, more than any can have",
-            )
-        self._body_length = _HEADER_LENGTH + length
-        self._pending += header
-        self._expect = _Expect.PDU_BODY
-        if not length:
-            whole = bytes(self._pending)
-            self._pending.clear()
-            self._expect = _Expect.PDU_HEADER
-            self._whole_pdu(whole)
-
-    def _check_data_length(self, length: int) -> None:
-        if not length:  # else a peer could keep an association alive and say nothing
-            raise PacsException(ErrorCode.INVALID_PDU, "a P-DATA-TF has no PDV item")
-        if self._maximum_length and length > self._maximum_length:
-            raise PacsException(
-                ErrorCode.INVALID_PDU,
-                f"a P-DATA-TF of {length} bytes exceeds the {self._maximum_length} we allow",
-            )
-
-    def _expect_pdv(self) -> None:
-        """Go on to the next item of the P-DATA-TF, or to the next PDU."""
-        remaining = self._pdu_remaining
-        if 0 < remaining < _HEADER_LENGTH:
-            raise PacsException(
-                ErrorCode.INVALID_PDU, f"{remaining} bytes are left over in a P-DATA-TF"
-            )
-        self._expect = _Expect.PDV_HEADER if remaining else _Expect.PDU_HEADER
-
-    def _ignore_rest_of_pdu(self) -> None:
-        """Drop what is still to come of a P-DATA-TF: after an abort nobody wants it."""
-        if self._expect is _Expect.PDV_DATA:
-            self._pdu_remaining += self._pdv_remaining
-        elif self._expect is _Expect.PDV_HEADER:
-            self._pdu_remaining -= len(self._pending)
-            self._pending.clear()
-        else:
-            return
-        self._expect = _Expect.IGNORED_DATA
-
-    def _ignore_data(self, view: memoryview) -> memoryview:
-        ignored = min(view.nbytes, self._pdu_remaining)
-        self._pdu_remaining -= ignored
-        if not self._pdu_remaining:
-            self._expect = _Expect.PDU_HEADER
-        return view[ignored:]
-
-    def _whole_pdu(self, whole: bytes | memoryview) -> None:
-        self._pdu = decode_pdu(whole)
-        self._trigger(_EVENT_OF_PDU[PduType(whole[0])])
-
-    def _pdv_header(self, header: bytes | memoryview) -> None:
-        length, context_id, control = _PDV_HEADER.unpack(header)
-        if length < 2 or length + 4 > self._pdu_remaining:
-            raise PacsException(
-                ErrorCode.INVALID_PDU,
-                f"a PDV claims {length} bytes where {self._pdu_remaining - 4} remain in its PDU",
-            )
-        if context_id not in self.contexts:
+    def item_begins(self, context_id: int, length: int, *, is_command: bool) -> None:
+        """Check that a fragment has its place."""
+        context = self.contexts.get(context_id)
+        if context is None:
             raise PacsException(
                 ErrorCode.INVALID_PDU, f"presentation context {context_id} was not accepted"
             )
-        self._pdu_remaining -= length + 4
-        self._pdv_remaining = length - 2
-        self._pdv_context = context_id
-        self._pdv_control = control
-        self._check_order(is_command=bool(control & 1))
-        self._expect = _Expect.PDV_DATA
-        if not self._pdv_remaining:
-            self._consume_data(memoryview(b""))
+        self._assembler.begin(context, length, is_command=is_command)
 
-    def _check_order(self, *, is_command: bool) -> None:
-        """Check that a fragment belongs to the message under way (PS3.8 E.1)."""
-        announced, context_id = self._dataset_context, self._pdv_context
-        if not is_command:
-            if announced != context_id:
-                raise _unexpected(
-                    f"data came in presentation context {context_id} where none was announced"
-                )
-            return
-        if announced is not None:
-            raise _unexpected("a command began before the announced data set had ended")
-        if self._command and self._command_context != context_id:
-            raise _unexpected(
-                f"a command begun in presentation context {self._command_context} "
-                f"went on in {context_id}"
-            )
-        if len(self._command) + self._pdv_remaining > MAX_COMMAND_SET_LENGTH:
-            raise PacsException(
-                ErrorCode.INVALID_PDU,
-                f"a command set is longer than {MAX_COMMAND_SET_LENGTH} bytes",
-            )
-        self._command_context = context_id
-
-    def _consume_data(self, view: memoryview) -> memoryview:
-        piece, view = view[: self._pdv_remaining], view[self._pdv_remaining :]
-        self._pdv_remaining -= piece.nbytes
-        pdv_ended = not self._pdv_remaining
-        if pdv_ended:
-            self._expect_pdv()
-        is_last = pdv_ended and bool(self._pdv_control & 2)
-        if self._pdv_control & 1:
-            self._command += piece
-            if is_last:
-                self._command_ended()
-        else:
-            if is_last:
-                self._dataset_context = None
-            self._events.append(DataReceived(piece, is_last))
-        return view
-
-    def _command_ended(self) -> None:
-        decoded = decode_command(self._command)
-        self._command.clear()
-        if decoded.has_dataset:
-            self._dataset_context = self._pdv_context
-        self._events.append(
-            CommandReceived(self.contexts[self._pdv_context], decoded.message, decoded.has_dataset)
-        )
+    def data_received(self, data: memoryview, *, is_last: bool) -> None:
+        """Hand a piece on, or the command set that it completes."""
+        event = self._assembler.add(data, is_last=is_last)
+        if event is not None:
+            self._events.append(event)
 
     # -- Table 9-10 ------------------------------------------------------------------
 
@@ -763,13 +466,6 @@ class AssociationEngine:
         if not isinstance(pdu, kind):
             raise PacsException(ErrorCode.PROTOCOL_MISUSE, f"expected {kind.__name__}, got {pdu!r}")
         return pdu
-
-
-def _unexpected(message: str) -> PacsException:
-    """Make the error for a well-formed fragment in the wrong place."""
-    return PacsException(
-        ErrorCode.INVALID_PDU, message, abort_reason=int(AbortReason.UNEXPECTED_PDU_PARAMETER)
-    )
 
 
 def _reason_of(exc: PacsException) -> AbortReason:

@@ -53,9 +53,6 @@ class Conversation(Protocol):
     def is_cancelled(self, message_id: int) -> bool:
         """Tell whether the peer cancelled an operation, or is gone."""
 
-    def forget_cancel(self, message_id: int) -> None:
-        """Forget a cancel request once its operation has ended."""
-
 
 class Exchange:
     """One request from a peer, and the means to answer it.
@@ -99,7 +96,6 @@ class Exchange:
         is_final = status_category(response.status) is not StatusCategory.PENDING
         if is_final:  # before sending: a broken connection must not be answered again
             self.is_answered = True
-            self._association.forget_cancel(self.request.message_id)
         self._association.send(self.context.context_id, response, data)
 
     def respond_status(self, status: int, comment: str = "") -> None:

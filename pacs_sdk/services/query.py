@@ -77,15 +77,14 @@ class QueryScp:
                 ErrorCode.FIND_INVALID_IDENTIFIER, "the Study Root model has no PATIENT level"
             )
         syntax = raised(transfer_syntax(exchange.context.transfer_syntax))
-        sop_class = request.affected_sop_class_uid
+        # FF01H says that some keys could not be matched (PS3.4 C.4.1.1.4).
+        status = Status.PENDING_WITH_WARNING if query.unsupported_keys else Status.PENDING
+        pending = CFindRSP(request.message_id, status, request.affected_sop_class_uid)
         for match in raised(self._archive.find(query)):
             if exchange.is_cancelled():
                 exchange.respond_status(Status.CANCEL)
                 return
-            exchange.respond(
-                CFindRSP(request.message_id, Status.PENDING, sop_class),
-                self._encoded(match.dataset(), query.level, syntax),
-            )
+            exchange.respond(pending, self._encoded(match.dataset(), query.level, syntax))
         exchange.respond_status(Status.SUCCESS)
 
     def _encoded(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self
 
 import attrs
+from typing_extensions import Buffer
 
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
@@ -16,12 +17,16 @@ from pacs_sdk.core.events import InstanceStored
 from pacs_sdk.core.ports import EventBus, Logger, NullEventBus, NullLogger
 from pacs_sdk.core.results import Failure, PacsResult, Success, edge, raised
 from pacs_sdk.encoding import Instance, InstanceHeader, part10_header, read_source
-from pacs_sdk.storage.backend import DuplicatePolicy, Durability, StorageBackend
+from pacs_sdk.storage.backend import (
+    DuplicatePolicy,
+    Durability,
+    StorageBackend,
+    StoredObject,
+)
 from pacs_sdk.storage.file_storage import FileStorage
 from pacs_sdk.storage.index import IndexDatabase, index_url
 from pacs_sdk.storage.query import Match, Query
 from pacs_sdk.storage.records import (
-    AddOutcome,
     ArchiveStatistics,
     IndexEntry,
     InstanceIdentity,
@@ -88,6 +93,20 @@ class _UnreadableBytes:
         return attrs.evolve(self, size=room if length is None else min(length, room))
 
 
+@attrs.frozen
+class _PutObject:
+    """What lies under a key after a put."""
+
+    entry: IndexEntry
+    """How it is indexed."""
+    written: bool = False
+    """Whether its bytes were written by this put."""
+    replaces: bool = False
+    """Whether they may have taken the place of others, so that the row has to follow."""
+    indexed: bool = False
+    """Whether its row is there, so that there is nothing to do."""
+
+
 class Archive:
     """Stores, finds and opens instances; what services, jobs and people work with.
 
@@ -115,7 +134,7 @@ class Archive:
         self._bus = bus or NullEventBus()
         self._logger = logger or NullLogger()
         self._duplicates = DuplicatePolicy(duplicates)
-        self._turns = tuple(threading.Lock() for _ in range(_TURNS))
+        self._turns = tuple(threading.RLock() for _ in range(_TURNS))
 
     @edge(_READ_ERRORS)
     def store(self, instance: Instance) -> StoredInstance:
@@ -143,12 +162,11 @@ class Archive:
         _check_same(instance, identity)
         # Between its object and its row nobody else of this process may move the instance.
         with self._turns[zlib.crc32(identity.sop_instance_uid.encode()) % _TURNS]:
-            entry, written = self._put(instance, header, identity)
-            outcome = self._index_object(entry, written=written)
-        created = written or outcome.created
+            put = self._put(instance, header, identity)
+            created = self._index_object(put)
         if created:
-            self._announce(entry)
-        return StoredInstance(identity, entry.storage_key, entry.size_bytes, created)
+            self._announce(put.entry)
+        return StoredInstance(identity, put.entry.storage_key, put.entry.size_bytes, created)
 
     def find(self, query: Query) -> PacsResult[Iterator[Match]]:
         """Search at the query's level; see :meth:`IndexDatabase.find`.
@@ -205,8 +223,8 @@ class Archive:
 
     def _put(
         self, instance: Instance, header: InstanceHeader, identity: InstanceIdentity
-    ) -> tuple[IndexEntry, bool]:
-        """Put the object; return what to index, and whether the object was written."""
+    ) -> _PutObject:
+        """Put the object; return what lies under its key then."""
         syntax = instance.transfer_syntax_uid
         meta = part10_header(identity.sop_class_uid, identity.sop_instance_uid, syntax)
         parts = (meta, instance.encoded.view())
@@ -215,29 +233,55 @@ class Archive:
         entry = IndexEntry(identity, header, syntax, key, size, len(meta))
         put = self._backend.put(key, parts, policy=self._duplicates)
         if isinstance(put, Success):
-            created = put.unwrap().created
-            if created or self._duplicates is not DuplicatePolicy.IGNORE:
-                return entry, created
+            written = put.unwrap().created
+            if written or self._duplicates is not DuplicatePolicy.IGNORE:
+                replaces = written and self._duplicates is DuplicatePolicy.REPLACE
+                return _PutObject(entry, written, replaces)
         elif put.failure().code is not ErrorCode.DUPLICATE_OBJECT:
             raise PacsException.of(put.failure())
-        kept = self._intact(key)
-        if kept is None:
-            raised(self._backend.put(key, parts, policy=DuplicatePolicy.REPLACE))
-            return entry, True
-        kept_entry = self._entry_of(key, kept)
-        if isinstance(put, Failure) and not _same_content(kept, instance):
-            self._adopt(kept_entry)
-            raise PacsException.of(put.failure())
-        return kept_entry, False
+        return self._kept(put, entry, instance, parts)
 
-    def _adopt(self, entry: IndexEntry) -> None:
-        """Index an object that a crash left without its row; nothing else ever would."""
-        if self._index_object(entry, written=False).created:
-            self._announce(entry)
-
-    def _intact(self, key: str) -> Instance | None:
-        """Open what is stored under a key; ``None`` where it is damaged."""
+    def _kept(
+        self,
+        put: PacsResult[StoredObject],
+        entry: IndexEntry,
+        instance: Instance,
+        parts: Sequence[Buffer],
+    ) -> _PutObject:
+        """Answer for an object that is under the key already and stays there."""
+        key = entry.storage_key
         source = raised(self._backend.open(key))
+        kept = self._acknowledged(entry, source)
+        if kept is not None:
+            found = _PutObject(attrs.evolve(entry, size_bytes=source.size), indexed=True)
+        else:
+            kept = self._intact(key, source)
+            if kept is None:
+                raised(self._backend.put(key, parts, policy=DuplicatePolicy.REPLACE))
+                return _PutObject(entry, written=True, replaces=True)
+            found = _PutObject(_entry_of(key, kept, source.size))
+        if isinstance(put, Failure) and not _same_content(kept, instance):
+            # A crash may have left it without its row, and nothing else would ever add it.
+            if self._index_object(found):
+                self._announce(found.entry)
+            raise PacsException.of(put.failure())
+        return found
+
+    def _acknowledged(self, entry: IndexEntry, source: ByteSource) -> Instance | None:
+        """Open what is under the key if it is what its row says, complete or not."""
+        location = self._row_of(entry)
+        if location is None or location.size_bytes != source.size:
+            return None
+        kept = _instance_at(location, source.slice(location.data_offset))
+        header = kept.header()
+        if isinstance(header, Success) and (
+            header.unwrap().text("SOPInstanceUID") == location.sop_instance_uid
+        ):
+            return kept
+        return None
+
+    def _intact(self, key: str, source: ByteSource) -> Instance | None:
+        """Open what is under the key; ``None`` where a power failure damaged it."""
         try:
             return raised(read_source(source, key))
         except PacsException as exc:
@@ -246,33 +290,30 @@ class Archive:
             self._logger.warning("object-damaged", storage_key=key, reason=exc.error.message)
             return None
 
-    def _entry_of(self, key: str, kept: Instance) -> IndexEntry:
-        header = raised(kept.header())
-        size = raised(self._backend.stat(key)).size_bytes
-        return IndexEntry(
-            InstanceIdentity.of_header(header),
-            header,
-            kept.transfer_syntax_uid,
-            key,
-            size,
-            size - kept.size,
-        )
+    def _row_of(self, entry: IndexEntry) -> InstanceLocation | None:
+        located = self._index.locate(entry.identity.sop_instance_uid)
+        if isinstance(located, Failure):
+            if located.failure().code is ErrorCode.OBJECT_NOT_FOUND:
+                return None
+            raise PacsException.of(located.failure())
+        location = located.unwrap()
+        return location if location.storage_key == entry.storage_key else None
 
-    def _index_object(self, entry: IndexEntry, *, written: bool) -> AddOutcome:
-        replace = self._duplicates is DuplicatePolicy.REPLACE and (
-            written or not self._is_indexed(entry)
+    def _index_object(self, put: _PutObject) -> bool:
+        """Index what was put; tell whether it is new."""
+        if put.indexed:
+            return False
+        entry = put.entry
+        replace = put.replaces or (
+            self._duplicates is DuplicatePolicy.REPLACE and self._row_of(entry) is None
         )
         added = self._index.add(entry, replace=replace)
         if isinstance(added, Failure):
-            self._take_back(entry, added.failure(), written=written)
+            self._take_back(entry, added.failure(), written=put.written)
         outcome = raised(added)
         if outcome.previous_key not in (None, entry.storage_key):
             self._discard(str(outcome.previous_key))
-        return outcome
-
-    def _is_indexed(self, entry: IndexEntry) -> bool:
-        located = self._index.locate(entry.identity.sop_instance_uid)
-        return isinstance(located, Success) and (located.unwrap().storage_key == entry.storage_key)
+        return outcome.created
 
     def _announce(self, entry: IndexEntry) -> None:
         identity = entry.identity
@@ -354,6 +395,18 @@ def _same_content(kept: Instance, instance: Instance) -> bool:
         bytes(ours[start : start + _COMPARED_BYTES])
         == bytes(theirs[start : start + _COMPARED_BYTES])
         for start in range(0, kept.size, _COMPARED_BYTES)
+    )
+
+
+def _entry_of(key: str, kept: Instance, size: int) -> IndexEntry:
+    header = raised(kept.header())
+    return IndexEntry(
+        InstanceIdentity.of_header(header),
+        header,
+        kept.transfer_syntax_uid,
+        key,
+        size,
+        size - kept.size,
     )
 
 

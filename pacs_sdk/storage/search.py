@@ -48,20 +48,23 @@ _NUMBERS_AT_A_TIME: Final = 10_000
 _FAILED: Final = "the index could not be searched"
 
 _ORDERS: Final[Mapping[QueryLevel, tuple[Any, ...]]] = {
-    QueryLevel.PATIENT: (patients.c.pk,),
-    QueryLevel.STUDY: (studies.c.pk,),
+    QueryLevel.PATIENT: (patients.c.pk + 0,),
+    QueryLevel.STUDY: (studies.c.pk + 0,),
     QueryLevel.SERIES: (
-        series.c.study_fk,
+        series.c.study_fk + 0,
         series.c.series_number,
         series.c.series_instance_uid,
     ),
     QueryLevel.IMAGE: (
-        instances.c.series_fk,
+        instances.c.series_fk + 0,
         instances.c.instance_number,
         instances.c.sop_instance_uid,
     ),
 }
-"""Patients and studies in the order of their arrival, the rest as one looks at it."""
+"""Patients and studies in the order of their arrival, the rest as one looks at it.
+
+The first term is an expression so that order never decides how rows are found: SQLite
+would rather walk through a table in order than look up what matches and sort it."""
 
 _LOCATION: Final = select(
     instances.c.pk,
@@ -102,7 +105,7 @@ def find_locations(connect: Connect, query: Query) -> Iterator[InstanceLocation]
         .select_from(join_up(QueryLevel.IMAGE, QueryLevel.STUDY))
         .where(owner.in_(found))
         .order_by(
-            series.c.study_fk,
+            series.c.study_fk + 0,
             series.c.series_number,
             series.c.series_instance_uid,
             series.c.pk,

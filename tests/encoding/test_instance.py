@@ -97,6 +97,15 @@ def test_header_beyond_the_head() -> None:
     assert source.looks == [f"head {HEAD_BYTES}", "view"]
 
 
+def test_head_that_ends_in_a_private_element() -> None:
+    """A head that ends inside a private element, of any VR, is too short and no end."""
+    private = b"".join(element(0x00091000 + number, b"LO", b"x" * 60) for number in range(1000))
+    for shift in range(0, 68, 2):
+        data = element(0x00080060, b"CS", b"C" * shift) + private
+        it = instance(data + element(0x00100020, b"LO", b"42"))
+        assert raised(it.header()).text("PatientID") == "42"
+
+
 def test_header_of_a_truncated_instance() -> None:
     """Scanning the whole doesn't hide that the bytes end too early."""
     whole = element(0x00091001, b"UN", bytes(2 * HEAD_BYTES)) + element(0x00100020, b"LO", b"42")

@@ -345,6 +345,21 @@ def test_skipping_runs_changes_nothing(
     assert found.raw == {tag: value for tag, _, value in elements if tag in wanted}
 
 
+@pytest.mark.parametrize("syntax", [vector.syntax for vector in VECTORS], ids=str)
+def test_cuts_in_private_elements_are_noticed(syntax: TransferSyntax) -> None:
+    """A run of private elements hides no end that comes too early."""
+    rows = [(0x00080060, b"CS", b"CT")]
+    rows += [(0x00090010 + number, b"LO", b"v" * (number + 1)) for number in range(8)]
+    pieces = [b"".join(encoded([row], syntax)) for row in rows]
+    ends = {len(b"".join(pieces[:count])) for count in range(len(rows) + 1)}
+    if not syntax.little_endian:  # the zero that a tag begins with passes for padding
+        ends |= {end + 1 for end in ends}
+    data = b"".join(pieces)
+    for length in range(len(data)):
+        result = scan_header(data[:length], syntax)
+        assert isinstance(result, Success) is (length in ends), length
+
+
 # -- completeness ------------------------------------------------------------------------------
 
 

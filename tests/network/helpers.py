@@ -12,12 +12,8 @@ from typing import Self
 import attrs
 
 from pacs_sdk.network.dimse import CStoreRQ, Message, decode_command, encode_command
-from pacs_sdk.network.engine import (
-    AssociationEngine,
-    CommandReceived,
-    DataReceived,
-    EngineEvent,
-)
+from pacs_sdk.network.engine import AssociationEngine
+from pacs_sdk.network.indications import CommandReceived, DataReceived, EngineEvent
 from pacs_sdk.network.negotiation import (
     AcceptorPolicy,
     ProposedContext,

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.network.dimse import CEchoRQ, CEchoRSP, CStoreRQ, Status
-from pacs_sdk.network.engine import (
-    MAX_SENT_LENGTH,
+from pacs_sdk.network.indications import (
     AssociationAccepted,
     AssociationRejected,
     AssociationRequested,
     DataReceived,
 )
 from pacs_sdk.network.negotiation import AcceptedContext
+from pacs_sdk.network.pdata import MAX_SENT_LENGTH
 from pacs_sdk.network.pdu import (
     AAssociateRJ,
     PDataTF,

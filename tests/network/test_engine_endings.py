@@ -6,9 +6,9 @@ import pytest
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.network.dimse import CEchoRQ, CEchoRSP, CStoreRSP, Status
-from pacs_sdk.network.engine import (
+from pacs_sdk.network.engine import AssociationEngine
+from pacs_sdk.network.indications import (
     Aborted,
-    AssociationEngine,
     ReleaseConfirmed,
     ReleaseRequested,
     TransportClosed,

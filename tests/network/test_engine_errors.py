@@ -7,7 +7,8 @@ import struct
 import pytest
 
 from pacs_sdk.network.dimse import CEchoRQ
-from pacs_sdk.network.engine import MAX_COMMAND_SET_LENGTH, Aborted, AssociationRequested
+from pacs_sdk.network.indications import Aborted, AssociationRequested
+from pacs_sdk.network.pdata import MAX_COMMAND_SET_LENGTH
 from pacs_sdk.network.pdu import (
     AAbort,
     AAssociateRJ,

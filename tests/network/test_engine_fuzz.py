@@ -18,16 +18,16 @@ from hypothesis.stateful import (
 from hypothesis.strategies import SearchStrategy
 
 from pacs_sdk.network.dimse import CEchoRQ, CEchoRSP, CStoreRQ, Status
-from pacs_sdk.network.engine import (
-    MAX_COMMAND_SET_LENGTH,
+from pacs_sdk.network.engine import AssociationEngine
+from pacs_sdk.network.indications import (
     Aborted,
-    AssociationEngine,
     AssociationRejected,
     DataReceived,
     EngineEvent,
     ReleaseConfirmed,
     TransportClosed,
 )
+from pacs_sdk.network.pdata import MAX_COMMAND_SET_LENGTH
 from pacs_sdk.network.pdu import AAbort, AAssociateRJ, AReleaseRP, AReleaseRQ
 from pacs_sdk.network.pdu_codec import encode_pdu
 from pacs_sdk.network.state_table import TABLE, Event, State

@@ -15,10 +15,10 @@ import pytest
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.network.dimse import CEchoRQ
-from pacs_sdk.network.engine import (
+from pacs_sdk.network.engine import AssociationEngine
+from pacs_sdk.network.indications import (
     Aborted,
     AssociationAccepted,
-    AssociationEngine,
     AssociationRejected,
     AssociationRequested,
     CommandReceived,

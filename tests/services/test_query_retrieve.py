@@ -8,12 +8,14 @@ import pytest
 from pydicom.dataelem import DataElement
 from returns.result import Failure, Success
 
+from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsError
 from pacs_sdk.core.results import PacsResult
-from pacs_sdk.encoding import IMPLICIT_VR_LITTLE_ENDIAN, Instance
+from pacs_sdk.encoding import IMPLICIT_VR_LITTLE_ENDIAN, Instance, encode_dataset
 from pacs_sdk.integration.pacs import Pacs
-from pacs_sdk.network import ProposedContext
+from pacs_sdk.network import ProposedContext, connect
+from pacs_sdk.network.dimse import CFindRQ
 from pacs_sdk.services import InformationModel, QueryScu, RetrieveScu
 from tests.services.conftest import CT, MakeInstance
 
@@ -212,3 +214,19 @@ def test_a_stored_encoding_the_peer_refuses_is_converted(filled: Pacs) -> None:
     report = RetrieveScu().get(filled.peer, wanted, box.keep, contexts=[implicit]).unwrap()
     assert report.received == 2
     assert {syntax for syntax, _ in box.received.values()} == {IMPLICIT_VR_LITTLE_ENDIAN.uid}
+
+
+def test_keys_that_are_not_supported_are_told(filled: Pacs) -> None:
+    """Matches come with FF01H where a key to match is not in the index, else with FF00H."""
+    for text, status in (("", 0xFF00), ("flu*", 0xFF01)):
+        identifier = DicomDataset(
+            QueryRetrieveLevel="STUDY", StudyInstanceUID="", AdmittingDiagnosesDescription=text
+        )
+        syntax = IMPLICIT_VR_LITTLE_ENDIAN
+        model = InformationModel.STUDY_ROOT.find
+        data = MemoryBytes(encode_dataset(identifier, syntax).unwrap())
+        proposed = ProposedContext(model, (syntax.uid,))
+        with connect(filled.peer, "TEST", [proposed]).unwrap() as association:
+            context = association.context_for(model).unwrap()
+            replies = list(association.replies(context, CFindRQ(1, model), data))
+        assert [reply.response.status for reply in replies] == [status] * 3 + [0]

@@ -17,10 +17,10 @@ from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Clock, Logger
 from pacs_sdk.network.dimse import CCancelRQ, Message, Request
-from pacs_sdk.network.engine import (
+from pacs_sdk.network.engine import AssociationEngine
+from pacs_sdk.network.indications import (
     Aborted,
     AssociationAccepted,
-    AssociationEngine,
     AssociationRejected,
     AssociationRequested,
     CommandReceived,
@@ -186,10 +186,6 @@ class ThreadedAssociation:
         if self._end is not None:
             return True
         return message_id in self._cancelled
-
-    def forget_cancel(self, message_id: int) -> None:
-        """Forget a cancel request once its operation has ended."""
-        self._cancelled.discard(message_id)
 
     # -- ending ------------------------------------------------------------------------
 

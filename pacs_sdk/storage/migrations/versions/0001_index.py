@@ -107,13 +107,9 @@ def _make_series() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_series_study_modality", "series", ["study_fk", "modality"])
-    op.create_index("ix_series_modality", "series", ["modality"])
     op.create_index("ix_series_description", "series", ["series_description"])
     op.create_index("ix_series_date", "series", ["series_date"])
-    op.create_index("ix_series_body_part", "series", ["body_part_examined"])
     op.create_index("ix_series_step_date", "series", ["performed_procedure_step_start_date"])
-    op.create_index("ix_series_station", "series", ["station_name"])
-    op.create_index("ix_series_institution", "series", ["institution_name"])
 
 
 def _make_instances() -> None:
