@@ -338,7 +338,7 @@ def _text(element: int, vr: str, value: str) -> bytes:
     if len(value) > limit or not value.isascii():
         raise PacsException(
             ErrorCode.INVALID_DIMSE_MESSAGE,
-            f"{value[:80]!r} is not ASCII of at most {limit} characters, as (0000,{element:04X}) is",
+            f"{value[:80]!r} does not fit (0000,{element:04X}): ASCII, at most {limit} characters",
         )
     raw = value.encode("ascii")
     if len(raw) % 2:

@@ -98,8 +98,9 @@ def holds_exactly(path: Path, parts: Sequence[Buffer]) -> bool:
             return False
         for view in views:
             for start in range(0, view.nbytes, _COMPARED_BYTES):
-                wanted = view[start : start + _COMPARED_BYTES]
-                if file.read(wanted.nbytes) != wanted:
+                # As bytes: a view is compared item by item, which takes ten times as long.
+                wanted = bytes(view[start : start + _COMPARED_BYTES])
+                if file.read(len(wanted)) != wanted:
                     return False
     return True
 

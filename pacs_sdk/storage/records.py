@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import attrs
 
+from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.uids import checked_uid
-from pacs_sdk.encoding import InstanceHeader
+from pacs_sdk.encoding import Instance, InstanceHeader
 
 __all__ = ["AddOutcome", "ArchiveStatistics", "IndexEntry", "InstanceIdentity", "InstanceLocation"]
 
@@ -93,6 +94,12 @@ class InstanceLocation:
     """How many bytes the object has."""
     data_offset: int
     """Where in the object the data set begins."""
+
+    def instance(self, encoded: ByteSource) -> Instance:
+        """Make the instance of its encoded data set."""
+        return Instance(
+            self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax_uid, encoded
+        )
 
 
 @attrs.frozen

@@ -160,7 +160,8 @@ def test_ctrl_c_ends_a_command_quietly() -> None:
         silent.settimeout(DEADLINE_S)
         port = silent.getsockname()[1]
         with subprocess.Popen(
-            [*PROGRAM, "echo", "127.0.0.1", str(port)],
+            # A background job begins with SIGINT ignored; a user's terminal does not.
+            ["/usr/bin/env", "--default-signal=INT", *PROGRAM, "echo", "127.0.0.1", str(port)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -230,3 +230,18 @@ def test_keys_that_are_not_supported_are_told(filled: Pacs) -> None:
             context = association.context_for(model).unwrap()
             replies = list(association.replies(context, CFindRQ(1, model), data))
         assert [reply.response.status for reply in replies] == [status] * 3 + [0]
+
+
+def test_answers_left_early_are_not_taken_for_later_ones(filled: Pacs) -> None:
+    """Leaving the replies before the final one ends the association, not in a mix-up."""
+    model = InformationModel.STUDY_ROOT.find
+    syntax = IMPLICIT_VR_LITTLE_ENDIAN
+    identifier = DicomDataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="")
+    data = MemoryBytes(encode_dataset(identifier, syntax).unwrap())
+    proposed = ProposedContext(model, (syntax.uid,))
+    with connect(filled.peer, "TEST", [proposed]).unwrap() as association:
+        context = association.context_for(model).unwrap()
+        replies = association.replies(context, CFindRQ(1, model), data)
+        assert next(iter(replies)).response.status == 0xFF00
+        replies.close()
+        assert not association.is_open

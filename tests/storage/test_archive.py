@@ -45,6 +45,7 @@ from pacs_sdk.storage import (
     open_archive,
 )
 from pacs_sdk.testing import MemoryStorage, RecordingLogger
+from tests.storage.entries import open_index
 from tests.storage.made_instances import CT, encoded_instance, made_instance
 from tests.storage.processes import killed_processes, run_together
 
@@ -61,7 +62,7 @@ class Parts:
         self.bus = InProcessEventBus(self.logger)
         self.events: list[InstanceStored] = []
         self.bus.subscribe(InstanceStored, self.events.append)
-        self.index = IndexDatabase(index_url(folder / "index.sqlite"), self.logger)
+        self.index = open_index(folder, self.logger)
         self.archive = self.with_policy(duplicates)
 
     def with_policy(self, duplicates: DuplicatePolicy) -> Archive:

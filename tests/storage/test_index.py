@@ -18,7 +18,6 @@ from pacs_sdk.storage import (
     InstanceLocation,
     Match,
     Query,
-    index_url,
 )
 from pacs_sdk.testing import RecordingLogger
 from tests.storage.entries import CT, MR, add, find, make_entry, open_index, uids
@@ -34,7 +33,7 @@ def logger() -> RecordingLogger:
 @pytest.fixture
 def index(tmp_path: Path, logger: RecordingLogger) -> Iterator[IndexDatabase]:
     """Open a new index."""
-    opened = IndexDatabase(index_url(tmp_path / "index.sqlite"), logger)
+    opened = open_index(tmp_path, logger)
     yield opened
     opened.close()
 
@@ -304,9 +303,10 @@ def test_what_another_process_removed_is_made_again(tmp_path: Path, index: Index
 STORE_OVERLAPPING = """
 def run(folder, first, last):
     from pathlib import Path
-    from tests.storage.entries import make_entry, open_index
+    from pacs_sdk.storage import IndexDatabase, index_url
+    from tests.storage.entries import make_entry
 
-    index = open_index(Path(folder))
+    index = IndexDatabase(index_url(Path(folder) / "index.sqlite"))
     created = 0
     for number in range(first, last):
         entry = make_entry(

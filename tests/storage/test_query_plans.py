@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from pacs_sdk.storage import IndexDatabase, Query, index_url
-from tests.storage.entries import add
+from pacs_sdk.storage import IndexDatabase, Query
+from tests.storage.entries import add, open_index
 
 
 class Plans:
@@ -53,7 +53,7 @@ class Plans:
 @pytest.fixture(scope="module")
 def plans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plans]:
     """Fill an index with a few patients, studies and series."""
-    index = IndexDatabase(index_url(tmp_path_factory.mktemp("plans") / "index.sqlite"))
+    index = open_index(tmp_path_factory.mktemp("plans"))
     for number in range(12):
         study, patient = f"1.{number}", number // 2
         add(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Self
 
 import attrs
@@ -238,8 +238,12 @@ class DicomAssociation:
         request: Request,
         data: ByteSource | None = None,
         on_store: StoreHandler | None = None,
-    ) -> Iterator[Reply]:
+    ) -> Generator[Reply, None, None]:
         """Send a request and yield its responses up to the final one.
+
+        Leaving the iterator early aborts the association, because the answers that are
+        still to come would be taken for those of the next request; to end an operation
+        in good order, :meth:`cancel` it and take the rest.
 
         Args:
             context: The presentation context.
@@ -263,11 +267,19 @@ class DicomAssociation:
                 try:
                     reply = self._reply(incoming, request.message_id, on_store)
                     if reply is not None:
-                        yield reply
-                        if status_category(reply.response.status) is not StatusCategory.PENDING:
+                        yield from self._handed_on(reply)
+                        if not _is_pending(reply):
                             return
                 finally:
                     incoming.discard()
+
+    def _handed_on(self, reply: Reply) -> Iterator[Reply]:
+        try:
+            yield reply
+        except GeneratorExit:
+            if _is_pending(reply):
+                self.abort()
+            raise
 
     def cancel(self, context: AcceptedContext, message_id: int) -> None:
         """Ask the peer to end an operation early (C-CANCEL); responses still follow."""
@@ -307,3 +319,7 @@ class DicomAssociation:
             self.release()
         else:
             self.abort()
+
+
+def _is_pending(reply: Reply) -> bool:
+    return status_category(reply.response.status) is StatusCategory.PENDING

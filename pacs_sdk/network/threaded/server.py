@@ -492,10 +492,8 @@ def _listen(host: str, port: int) -> socket.socket:
             raise
     except (OSError, OverflowError, ValueError) as exc:  # a port or name that cannot be one
         reason = getattr(exc, "strerror", None) or exc
+        message = f"cannot listen on {host} port {port}: {reason}; choose another port, or 0"
         raise PacsException(
-            ErrorCode.PORT_UNAVAILABLE,
-            f"cannot listen on {host} port {port}: {reason}; "
-            "choose another port, or 0 for a free one",
-            port=port,
+            ErrorCode.PORT_UNAVAILABLE, f"{message} for a free one", port=port
         ) from exc
     return listener
