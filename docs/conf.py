@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 import api_pages  # after the line that makes them importable
 import cli_page
 import generated_tables
+import state_diagram
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -35,6 +36,8 @@ myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
 myst_heading_anchors = 3
 myst_substitutions = {
     "error_table": generated_tables.error_table(),
+    "settings_table": generated_tables.settings_table(),
+    "state_diagram": state_diagram.state_diagram(),
     "state_table": generated_tables.state_table(),
 }
 

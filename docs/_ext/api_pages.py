@@ -35,7 +35,11 @@ EXTRA_MODULES = (
     "pacs_sdk.integration.config",
     "pacs_sdk.integration.container",
     "pacs_sdk.integration.pacs",
+    "pacs_sdk.integration.phantom",
+    "pacs_sdk.integration.preview",
     "pacs_sdk.network.dimse",
+    "pacs_sdk.storage.backend",
+    "pacs_sdk.testing.plugin",
 )
 """Modules that users import by their own name, beside the packages."""
 
@@ -57,6 +61,11 @@ class Export:
         if inspect.isclass(self.value) or inspect.isroutine(self.value):
             return str(self.value.__module__)
         return ""
+
+    @property
+    def is_fixture(self) -> bool:
+        """Whether it is a pytest fixture, which tests name as a parameter and nobody calls."""
+        return type(self.value).__module__ == "_pytest.fixtures"
 
     @property
     def directive(self) -> str:
@@ -105,6 +114,8 @@ def _page(module: ModuleType, everything: list[Export]) -> Iterator[str]:
         owner = _owner(export, everything)
         if owner != title:
             elsewhere.append(f"``{export.name}`` (:py:obj:`{owner}.{export.name}`)")
+        elif export.is_fixture:
+            yield from _fixture(export)
         elif export.home:
             yield from _documented(export)
         else:
@@ -121,6 +132,15 @@ def _documented(export: Export) -> Iterator[str]:
             yield "   :show-inheritance:"
         if issubclass(export.value, enum.Enum):
             yield "   :undoc-members:"
+    yield ""
+
+
+def _fixture(export: Export) -> Iterator[str]:
+    yield f".. py:data:: {export.package}.{export.name}"
+    yield f"   :type: {inspect.get_annotations(inspect.unwrap(export.value))['return']}"
+    yield ""
+    for line in inspect.cleandoc(export.value.__doc__ or "").splitlines():
+        yield f"   {line}".rstrip()
     yield ""
 
 

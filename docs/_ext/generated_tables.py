@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import attrs
+from sphinx.pycode import ModuleAnalyzer
 
 from pacs_sdk.core import ErrorCategory, ErrorCode
+from pacs_sdk.integration.config import ENVIRONMENT_PREFIX, PacsConfig
 from pacs_sdk.network.state_table import TABLE, Action, Event, State
 
-__all__ = ["error_table", "state_table"]
+__all__ = ["error_table", "settings_table", "state_table"]
 
 
 def error_table() -> str:
@@ -53,3 +60,31 @@ def state_table() -> str:
 def _cell(state: State, event: Event) -> str:
     found = TABLE.get((state, event))
     return f" {found.action.code} " if found else " "
+
+
+def settings_table() -> str:
+    """Return every setting of ``PacsConfig``: its names, default and meaning."""
+    lines = ["| setting | environment variable | default | meaning |", "|---|---|---|---|"]
+    for part, kind in get_type_hints(PacsConfig).items():
+        told = ModuleAnalyzer.for_module(kind.__module__).find_attr_docs()
+        for field in attrs.fields(kind):
+            variable = f"{ENVIRONMENT_PREFIX}{part}__{field.name}".upper()
+            meaning = " ".join(filter(None, told[kind.__name__, field.name]))
+            default = _setting(getattr(kind(), field.name))
+            lines.append(f"| `{part}.{field.name}` | `{variable}` | {default} | {meaning} |")
+    return "\n".join(lines)
+
+
+def _setting(value: Any) -> str:
+    """Write a default as a TOML file or an environment variable has it."""
+    match value:
+        case enum.Enum():
+            others = [f"`{one.value}`" for one in type(value) if one is not value]
+            return f"`{value.value}`; or {', '.join(others)}"
+        case bool():
+            return f"`{str(value).lower()}`"
+        case frozenset():
+            return f"`{','.join(sorted(value))}`" if value else "none"
+        case Path() | str() | int() | float():
+            return f"`{value}`"
+    raise TypeError(f"how is {value!r} written as a setting?")

@@ -236,14 +236,15 @@ def test_hostile_text_is_no_reason_to_refuse(index: IndexDatabase) -> None:
 
 # -- several threads -------------------------------------------------------------------------------
 
-THREADS = 8
-EACH = 40
+THREADS = 14
+SEARCHERS = 6
+EACH = 25
 
 
 def test_threads_store_into_one_study_while_others_search(index: IndexDatabase) -> None:
     """No row is lost, nothing is locked, and a count never runs backwards."""
     done = threading.Event()
-    start = threading.Barrier(THREADS + 3)
+    start = threading.Barrier(THREADS + SEARCHERS)
 
     def store(thread: int) -> None:
         start.wait()
@@ -261,11 +262,13 @@ def test_threads_store_into_one_study_while_others_search(index: IndexDatabase) 
             list(index.locations(Query.of("STUDY", StudyInstanceUID="1.1").unwrap()).unwrap())
         return seen
 
-    with ThreadPoolExecutor(THREADS + 3) as pool:
-        searches = [pool.submit(search) for _ in range(3)]
-        for stored in [pool.submit(store, thread) for thread in range(THREADS)]:
-            stored.result()
-        done.set()
+    with ThreadPoolExecutor(THREADS + SEARCHERS) as pool:
+        searches = [pool.submit(search) for _ in range(SEARCHERS)]
+        try:
+            for stored in [pool.submit(store, thread) for thread in range(THREADS)]:
+                stored.result()
+        finally:
+            done.set()
         for searched in searches:
             seen = searched.result()
             assert seen == sorted(seen)
@@ -285,6 +288,19 @@ def test_threads_adding_the_same_instance_make_one_row(index: IndexDatabase) -> 
         outcomes = list(pool.map(store, range(THREADS)))
     assert sum(outcome.created for outcome in outcomes) == 1
     assert counts(index) == (1, 1, 1, 1)
+
+
+def test_what_was_rolled_back_is_not_remembered(index: IndexDatabase) -> None:
+    """A series of an addition that failed is no series, though its number is used again."""
+    first, second = add(index), add(index)
+    uid = first.identity.sop_instance_uid
+    elsewhere = index.add(make_entry(SOPInstanceUID=uid, SeriesInstanceUID="1.1.7"))
+    assert elsewhere.failure().code is ErrorCode.DUPLICATE_OBJECT
+    index.remove(second.identity.sop_instance_uid).unwrap()  # a commit that is of something else
+    add(index, SeriesInstanceUID="1.1.8", SOPInstanceUID="9.1.8")
+    add(index, SeriesInstanceUID="1.1.7", SOPInstanceUID="9.1.7")
+    for series in ("1.1.7", "1.1.8"):
+        assert uids(index, "IMAGE", SeriesInstanceUID=series) == [f"9.{series[2:]}"]
 
 
 # -- several processes -----------------------------------------------------------------------------
@@ -372,6 +388,29 @@ def test_a_closed_index_says_so(index: IndexDatabase) -> None:
     ):
         assert result.failure().code is ErrorCode.INDEX_FAILED
         assert "closed" in result.failure().message
+
+
+def test_closing_waits_for_who_is_reading(index: IndexDatabase) -> None:
+    """A search that is under way is not cut off, and its connection is closed after it."""
+    order: list[str] = []
+    reading = threading.Event()
+
+    def read() -> None:
+        with index._connect() as connection:
+            reading.set()
+            while not index._readers._closed:  # until somebody closes
+                connection.exec_driver_sql("SELECT 1")
+            for _ in range(200):
+                connection.exec_driver_sql("SELECT 1")
+            order.append("read")
+
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(read)
+        reading.wait()
+        index.close()
+        order.append("closed")
+        reader.result()
+    assert order == ["read", "closed"]
 
 
 def test_an_iterator_ends_with_the_index(index: IndexDatabase) -> None:
