@@ -117,18 +117,21 @@ def _page(module: ModuleType, everything: list[Export]) -> Iterator[str]:
         elif export.is_fixture:
             yield from _fixture(export)
         elif export.home:
-            yield from _documented(export)
+            yield from _documented(export, everything)
         else:
             yield from _data(export)
     if elsewhere:
         yield f"Exported here as well: {', '.join(elsewhere)}."
 
 
-def _documented(export: Export) -> Iterator[str]:
+def _documented(export: Export, everything: list[Export]) -> Iterator[str]:
     yield f".. {export.directive}:: {export.package}.{export.name}"
     if inspect.isclass(export.value):
         yield "   :members:"
-        if export.value.__bases__ != (object,):
+        ours = [one for one in export.value.__bases__ if one.__module__.startswith("pacs_sdk.")]
+        if not all(any(one is other.value for other in everything) for one in ours):
+            yield "   :inherited-members:"  # from a base that has no page of its own
+        elif export.value.__bases__ != (object,):
             yield "   :show-inheritance:"
         if issubclass(export.value, enum.Enum):
             yield "   :undoc-members:"

@@ -63,20 +63,18 @@ _STYLE: Final = """
 
 def state_diagram() -> str:
     """Return the drawing as SVG in a raw HTML block of MyST."""
-    drawn = [*_arrows(), *_boxes()]
-    return "\n".join(
-        (
-            "```{raw} html",
-            f'<svg class="state-diagram" viewBox="-20 0 {_WIDTH} {_HEIGHT}" role="img" '
-            'aria-label="States of an association and what leads from one to another" '
-            'xmlns="http://www.w3.org/2000/svg">',
-            f"<style>{_STYLE}</style>",
-            '<defs><marker id="state-arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" '
-            'markerHeight="8" orient="auto"><path d="M0,0 L8,4 L0,8 z"/></marker></defs>',
-            *drawn,
-            "</svg>",
-            "```",
-        )
+    opening = (
+        f'<svg class="state-diagram" viewBox="-20 0 {_WIDTH} {_HEIGHT}" role="img" '
+        'aria-label="States of an association and what leads from one to another" '
+        'xmlns="http://www.w3.org/2000/svg">'
+    )
+    arrow_head = (
+        '<defs><marker id="state-arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" '
+        'markerHeight="8" orient="auto"><path d="M0,0 L8,4 L0,8 z"/></marker></defs>'
+    )
+    drawn = "\n".join((*_arrows(), *_boxes()))
+    return (
+        f"```{{raw}} html\n{opening}\n<style>{_STYLE}</style>\n{arrow_head}\n{drawn}\n</svg>\n```"
     )
 
 
@@ -151,9 +149,7 @@ def _at_edge(box: _Point, towards: _Point) -> _Point:
     """Return where a line from a box's centre leaves the box."""
     across, down = towards[0] - box[0], towards[1] - box[1]
     parts = [
-        half / abs(way)
-        for half, way in ((_BOX_WIDTH / 2, across), (_BOX_HEIGHT / 2, down))
-        if way
+        half / abs(way) for half, way in ((_BOX_WIDTH / 2, across), (_BOX_HEIGHT / 2, down)) if way
     ]
     part = min(parts)
     return round(box[0] + across * part), round(box[1] + down * part)

@@ -3,10 +3,12 @@
 from pacs_sdk.services.query import QueryScp, QueryScu
 from pacs_sdk.services.retrieve_scp import RetrieveScp
 from pacs_sdk.services.retrieve_scu import RetrieveReport, RetrieveScu
+from pacs_sdk.services.scu import ServiceUser
 from pacs_sdk.services.sop_classes import (
     InformationModel,
     SopClass,
     sop_class_name,
+    sop_classes_by_use,
     storage_sop_classes,
 )
 from pacs_sdk.services.storage_scp import StorageScp, StoreInstance
@@ -21,6 +23,7 @@ __all__ = [
     "RetrieveReport",
     "RetrieveScp",
     "RetrieveScu",
+    "ServiceUser",
     "SopClass",
     "StorageScp",
     "StorageScu",
@@ -30,5 +33,6 @@ __all__ = [
     "VerificationScp",
     "VerificationScu",
     "sop_class_name",
+    "sop_classes_by_use",
     "storage_sop_classes",
 ]

@@ -24,7 +24,7 @@ from pacs_sdk.network.dimse import CGetRQ, CGetRSP, CStoreRQ, CStoreRSP, Status
 from pacs_sdk.services.query import IDENTIFIER_SYNTAXES, QueryScu
 from pacs_sdk.services.reencode import NATIVE_SYNTAXES
 from pacs_sdk.services.scu import ServiceUser, check_status
-from pacs_sdk.services.sop_classes import InformationModel, storage_sop_classes
+from pacs_sdk.services.sop_classes import InformationModel, sop_classes_by_use
 
 __all__ = ["RetrieveReport", "RetrieveScu"]
 
@@ -115,8 +115,8 @@ class RetrieveScu(ServiceUser):
                 a ``Failure`` is told to the peer by its code's status.
             contexts: The storage contexts to propose, at most 127. By default the peer
                 is asked first, by C-FIND, which SOP classes and transfer syntaxes the
-                instances have; where it doesn't say, the storage SOP classes in use are
-                proposed in the uncompressed transfer syntaxes.
+                instances have; where it doesn't say, the storage SOP classes in most
+                common use are proposed, in the uncompressed transfer syntaxes.
             model: The information model.
             on_progress: Called with each Pending response.
 
@@ -145,14 +145,13 @@ class RetrieveScu(ServiceUser):
     def _storage_contexts(
         self, peer: Peer, identifier: DicomDataset, model: InformationModel
     ) -> list[ProposedContext]:
-        asked = self._kinds(peer, identifier, model)
-        if not asked:
-            asked = {(c.uid, "") for c in storage_sop_classes() if not c.is_retired}
-        contexts = [
-            ProposedContext(sop_class, _offered(syntax), as_scu=False, as_scp=True)
-            for sop_class, syntax in sorted(asked)
+        kinds = sorted(self._kinds(peer, identifier, model)) or [
+            (sop_class.uid, "") for sop_class in sop_classes_by_use()
         ]
-        return contexts[:_MAX_STORAGE_CONTEXTS]
+        return [
+            ProposedContext(sop_class, _offered(syntax), as_scu=False, as_scp=True)
+            for sop_class, syntax in kinds[:_MAX_STORAGE_CONTEXTS]
+        ]
 
     def _kinds(
         self, peer: Peer, identifier: DicomDataset, model: InformationModel

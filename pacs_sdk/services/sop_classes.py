@@ -18,6 +18,7 @@ __all__ = [
     "InformationModel",
     "SopClass",
     "sop_class_name",
+    "sop_classes_by_use",
     "storage_sop_classes",
 ]
 
@@ -82,6 +83,84 @@ def storage_sop_classes() -> tuple[SopClass, ...]:
         and uid.startswith(_PREFIXES)
         and "Storage" in name
         and uid not in _NON_PATIENT_OBJECTS
+    )
+
+
+_COMMON_FIRST: Final = (
+    "CTImageStorage",
+    "MRImageStorage",
+    "ComputedRadiographyImageStorage",
+    "DigitalXRayImageStorageForPresentation",
+    "DigitalXRayImageStorageForProcessing",
+    "DigitalMammographyXRayImageStorageForPresentation",
+    "DigitalMammographyXRayImageStorageForProcessing",
+    "BreastTomosynthesisImageStorage",
+    "UltrasoundImageStorage",
+    "UltrasoundMultiFrameImageStorage",
+    "SecondaryCaptureImageStorage",
+    "MultiFrameGrayscaleByteSecondaryCaptureImageStorage",
+    "MultiFrameGrayscaleWordSecondaryCaptureImageStorage",
+    "MultiFrameTrueColorSecondaryCaptureImageStorage",
+    "XRayAngiographicImageStorage",
+    "XRayRadiofluoroscopicImageStorage",
+    "NuclearMedicineImageStorage",
+    "PositronEmissionTomographyImageStorage",
+    "EnhancedCTImageStorage",
+    "EnhancedMRImageStorage",
+    "EnhancedMRColorImageStorage",
+    "EnhancedPETImageStorage",
+    "EnhancedXAImageStorage",
+    "EnhancedXRFImageStorage",
+    "SegmentationStorage",
+    "SurfaceSegmentationStorage",
+    "ParametricMapStorage",
+    "BasicTextSRStorage",
+    "EnhancedSRStorage",
+    "ComprehensiveSRStorage",
+    "Comprehensive3DSRStorage",
+    "XRayRadiationDoseSRStorage",
+    "MammographyCADSRStorage",
+    "KeyObjectSelectionDocumentStorage",
+    "GrayscaleSoftcopyPresentationStateStorage",
+    "ColorSoftcopyPresentationStateStorage",
+    "RTImageStorage",
+    "RTDoseStorage",
+    "RTStructureSetStorage",
+    "RTPlanStorage",
+    "RTIonPlanStorage",
+    "RTBeamsTreatmentRecordStorage",
+    "TwelveLeadECGWaveformStorage",
+    "GeneralECGWaveformStorage",
+    "EncapsulatedPDFStorage",
+    "EncapsulatedCDAStorage",
+    "RawDataStorage",
+    "SpatialRegistrationStorage",
+    "DeformableSpatialRegistrationStorage",
+    "VLEndoscopicImageStorage",
+    "VLMicroscopicImageStorage",
+    "VLPhotographicImageStorage",
+    "VLWholeSlideMicroscopyImageStorage",
+    "VideoEndoscopicImageStorage",
+    "VideoPhotographicImageStorage",
+    "OphthalmicPhotography8BitImageStorage",
+    "OphthalmicTomographyImageStorage",
+)
+"""What archives hold most of, by keyword."""
+
+
+@cache
+def sop_classes_by_use() -> tuple[SopClass, ...]:
+    """List the storage SOP classes that are not retired, those in common use first.
+
+    An association has room for 128 contexts, fewer than there are storage SOP classes:
+    whoever has to choose takes the first.
+    """
+    rank = {keyword: number for number, keyword in enumerate(_COMMON_FIRST)}
+    return tuple(
+        sorted(
+            (sop_class for sop_class in storage_sop_classes() if not sop_class.is_retired),
+            key=lambda sop_class: rank.get(UID_dictionary[sop_class.uid][4], len(rank)),
+        )
     )
 
 

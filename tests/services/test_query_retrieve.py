@@ -14,9 +14,9 @@ from pacs_sdk.core.errors import ErrorCode, PacsError
 from pacs_sdk.core.results import PacsResult
 from pacs_sdk.encoding import IMPLICIT_VR_LITTLE_ENDIAN, Instance, encode_dataset
 from pacs_sdk.integration.pacs import Pacs
-from pacs_sdk.network import ProposedContext, connect
+from pacs_sdk.network import DicomServer, Peer, ProposedContext, ServerConfig, connect
 from pacs_sdk.network.dimse import CFindRQ
-from pacs_sdk.services import InformationModel, QueryScu, RetrieveScu
+from pacs_sdk.services import InformationModel, QueryScu, RetrieveScp, RetrieveScu
 from tests.services.conftest import CT, MakeInstance
 
 
@@ -245,3 +245,18 @@ def test_answers_left_early_are_not_taken_for_later_ones(filled: Pacs) -> None:
         assert next(iter(replies)).response.status == 0xFF00
         replies.close()
         assert not association.is_open
+
+
+def test_a_peer_that_only_answers_c_get_is_offered_the_common_classes(
+    pacs: Pacs, make_instance: MakeInstance
+) -> None:
+    """Where the peer does not answer C-FIND, retrieval goes on with what is common."""
+    instance = make_instance()
+    pacs.archive.store(instance).unwrap()
+    box = Box()
+    with DicomServer(ServerConfig(port=0), [RetrieveScp(pacs.archive)]) as server:
+        wanted = DicomDataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2.3")
+        peer = Peer("127.0.0.1", server.port)
+        report = RetrieveScu().get(peer, wanted, box.keep).unwrap()
+    assert (report.received, report.failed) == (1, 0)
+    assert box.received.keys() == {instance.sop_instance_uid}

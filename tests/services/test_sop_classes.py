@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydicom._uid_dict import UID_dictionary
 
-from pacs_sdk.services import sop_class_name, storage_sop_classes
+from pacs_sdk.services import sop_class_name, sop_classes_by_use, storage_sop_classes
+from pacs_sdk.services.sop_classes import _COMMON_FIRST
 
 # The storage table of the feature document.
 FEATURE_DOCUMENT = """
@@ -35,3 +36,18 @@ def test_names_are_the_standards() -> None:
     """A known UID has its name, an unknown one stands for itself."""
     assert sop_class_name("1.2.840.10008.5.1.4.1.1.2") == "CT Image Storage"
     assert sop_class_name("1.2.3") == "1.2.3"
+
+
+def test_common_classes_come_first() -> None:
+    """What fits into one association has images, reports, waveforms and radiotherapy."""
+    ranked = [sop_class.uid for sop_class in sop_classes_by_use()]
+    assert set(ranked) == {c.uid for c in storage_sop_classes() if not c.is_retired}
+    assert ranked[0] == "1.2.840.10008.5.1.4.1.1.2"
+    for suffix in ("88.33", "481.3", "9.1.1", "104.1", "66.4"):  # SR, RTSTRUCT, ECG, PDF, SEG
+        assert f"1.2.840.10008.5.1.4.1.1.{suffix}" in ranked[:60]
+
+
+def test_every_common_class_is_one() -> None:
+    """No keyword of the ranking is misspelt: the common ones are all at the front."""
+    known = {UID_dictionary[c.uid][4] for c in storage_sop_classes()}
+    assert set(_COMMON_FIRST) <= known

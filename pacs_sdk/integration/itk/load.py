@@ -68,7 +68,7 @@ def load_series(
 
     Slices are ordered by Image Position (Patient) along their normal, never by name or
     Instance Number. Values are stored value × Rescale Slope + Rescale Intercept: ``int16``
-    or ``int32`` where these are whole numbers in every slice, else ``float32``
+    or ``int32`` where slope and intercept are whole numbers in every slice, else ``float32``
     (``float64`` where more than 24 bits are stored).
 
     Args:
