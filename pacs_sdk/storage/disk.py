@@ -34,6 +34,9 @@ _REMEMBERED_FOLDERS: Final = 8192
 """How many folders are remembered to be on the disk; then all are forgotten, which costs
 each one sync more."""
 
+_FOLDERS_CANNOT_BE_SYNCED: Final = frozenset((errno.EINVAL, errno.EBADF, errno.ENOTSUP))
+"""What some network file systems answer, which look after names by themselves."""
+
 _WORDS: Final = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -134,6 +137,9 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         _sync(descriptor)
+    except OSError as exc:
+        if exc.errno not in _FOLDERS_CANNOT_BE_SYNCED:
+            raise
     finally:
         os.close(descriptor)
 

@@ -148,8 +148,8 @@ class Query:
             level: What kind of entity is looked for.
             return_keys: What a match shall tell; by default all that the index has of
                 this level and those above it.
-            **keys: Matching keys; a list stands for several values. An empty one matches
-                everything.
+            **keys: Matching keys; a list stands for several values. An empty text matches
+                everything, an empty list is refused.
 
         Returns:
             ``Success``, or ``Failure`` with ``FIND_INVALID_IDENTIFIER``, or with
@@ -162,6 +162,13 @@ class Query:
                 f"{level!r} is no query level; there are PATIENT, STUDY, SERIES and IMAGE",
             )
         wanted = QueryLevel(level)
+        for keyword, value in keys.items():
+            if isinstance(value, list | tuple) and not value:
+                raise PacsException(
+                    ErrorCode.INVALID_ARGUMENT,
+                    f"{keyword} is an empty list: as a key that would match everything; "
+                    "leave it out, or don't search",
+                )
         matching = {int(DicomTag.of(keyword)): _text_of(value) for keyword, value in keys.items()}
         for tag, text in matching.items():
             if text and tag not in _MATCHING_KEYS:

@@ -617,7 +617,7 @@ INDEXED = sorted(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(INDEXED), st.binary(max_size=40), max_size=12))
 def test_no_bytes_in_any_attribute_cost_an_instance(
     parts: Parts, elements: dict[str, bytes]

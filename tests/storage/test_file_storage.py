@@ -278,6 +278,22 @@ def test_relaxed_never_waits_for_the_disk(root: Path, monkeypatch: pytest.Monkey
     assert [step for step in recorder.steps if step[0] == "fsync"] == []
 
 
+def test_a_file_system_that_cannot_sync_folders_is_good_enough(
+    storage: FileStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some network shares refuse to sync a folder, and keep its names safe by themselves."""
+    real_fsync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        real_fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert storage.put(KEY, [b"object"]).unwrap().created
+    storage.delete(KEY).unwrap()
+
+
 @needs_proc
 def test_the_name_of_a_new_root_is_durable(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
 from typing import Any
 
 import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from returns.result import Failure
 
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode
@@ -17,7 +20,9 @@ from pacs_sdk.encoding import (
     decode_dataset,
     encode_dataset,
 )
-from pacs_sdk.storage import Match, Query, QueryLevel
+from pacs_sdk.storage import IndexDatabase, Match, Query, QueryLevel
+from pacs_sdk.storage.attributes import ATTRIBUTES, COMPUTED_ATTRIBUTES
+from tests.storage.entries import add, open_index
 
 
 def tag(keyword: str) -> int:
@@ -122,6 +127,47 @@ def test_any_name_arrives_as_it_was_sent(syntax: TransferSyntax, name: str) -> N
         assert query.failure().code is ErrorCode.FIND_INVALID_IDENTIFIER
 
 
+KEYS = sorted(
+    {DicomTag(one).keyword for one in (*ATTRIBUTES, *COMPUTED_ATTRIBUTES)}
+    | {"SpecificCharacterSet", "AdmittingDiagnosesDescription", "RequestAttributesSequence"}
+)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndexDatabase]:
+    """Hold a study."""
+    opened = open_index(tmp_path_factory.mktemp("index"))
+    add(opened, PatientName="Müller=x", StudyDate="20240101", Modality="CT", Rows=512)
+    yield opened
+    opened.close()
+
+
+@given(
+    values=st.dictionaries(st.sampled_from(KEYS), st.binary(max_size=30), max_size=8),
+    level=st.sampled_from([b"PATIENT ", b"STUDY ", b"SERIES", b"IMAGE "]),
+)
+def test_no_bytes_in_an_identifier_are_too_much(
+    index: IndexDatabase, values: dict[str, bytes], level: bytes
+) -> None:
+    """Whatever a client sends is searched for or refused in words; the answer can be encoded."""
+    elements = {tag(keyword): value for keyword, value in values.items()}
+    elements[tag("QueryRetrieveLevel")] = level
+    encoded = b"".join(
+        struct.pack("<HHI", one >> 16, one & 0xFFFF, len(value)) + value
+        for one, value in sorted(elements.items())
+    )
+    identifier = decode_dataset(encoded, IMPLICIT_VR_LITTLE_ENDIAN)
+    if isinstance(identifier, Failure):  # a broken sequence
+        return
+    query = Query.from_identifier(identifier.unwrap())
+    if isinstance(query, Failure):
+        assert query.failure().code is ErrorCode.FIND_INVALID_IDENTIFIER
+        return
+    for match in index.find(query.unwrap()).unwrap():
+        encode_dataset(match.dataset(), EXPLICIT_VR_LITTLE_ENDIAN).unwrap()
+    list(index.locations(query.unwrap()).unwrap())
+
+
 @pytest.mark.parametrize("level", [None, "", "STUDIES", "ROOM", "STUDY\\SERIES"])
 def test_without_a_level_there_is_no_query(level: str | None) -> None:
     """Query/Retrieve Level has to be one of the four (PS3.4 C.4.1.1.3.1)."""
@@ -202,6 +248,8 @@ def test_return_keys_may_be_chosen() -> None:
         ("STUDY", {"NoSuchKeyword": "x"}, ErrorCode.INVALID_TAG),
         ("STUDY", {"AdmittingDiagnosesDescription": "x"}, ErrorCode.INVALID_ARGUMENT),
         ("STUDY", {"StudyDate": "soon"}, ErrorCode.FIND_INVALID_IDENTIFIER),
+        ("STUDY", {"StudyInstanceUID": []}, ErrorCode.INVALID_ARGUMENT),
+        ("STUDY", {"StudyInstanceUID": ()}, ErrorCode.INVALID_ARGUMENT),
     ],
 )
 def test_a_query_that_would_not_do_what_it_says_is_refused(
