@@ -17,6 +17,7 @@ from pacs_sdk.encoding.part10 import (
     read_source,
     write_file,
 )
+from pacs_sdk.encoding.pixel_layout import FrameChoice
 from pacs_sdk.encoding.pixels import ImageSource, decode_frames
 from pacs_sdk.encoding.reader import decode_dataset
 from pacs_sdk.encoding.scanner import scan_header
@@ -41,6 +42,7 @@ __all__ = [
     "Codec",
     "CodecRegistry",
     "CodecStatus",
+    "FrameChoice",
     "FrameDescription",
     "ImageSource",
     "Instance",

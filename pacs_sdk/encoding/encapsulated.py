@@ -204,6 +204,8 @@ def _fragments(source: ByteSource, pos: int, end: int, delimited: bool) -> Itera
                 f"the Pixel Data has more than {MAX_FRAGMENTS} fragments",
                 limit=MAX_FRAGMENTS,
             )
+        if pos + _HEADER_BYTES + length > end:
+            raise _failed(f"a fragment of {length} bytes goes beyond its frame", pos)
         count += 1
         yield pos + _HEADER_BYTES, length
         pos += _HEADER_BYTES + length

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 import numpy as np
@@ -24,7 +24,7 @@ __all__ = [
     "layout_of_header",
 ]
 
-FrameChoice = int | slice | Sequence[int] | None
+FrameChoice: TypeAlias = int | slice | Sequence[int] | None
 """Which frames are wanted: one, a slice, their numbers from 0 (negative ones count from the
 end), or ``None`` for all."""
 

@@ -70,7 +70,7 @@ def _unpacked(segment: memoryview, pixels: int) -> np.ndarray:
     room = bytearray(pixels + 128)
     try:
         found = imagecodecs.packbits_decode(bytes(segment), out=room)
-    except imagecodecs.ImcdError as exc:
+    except RuntimeError as exc:
         return _unpacked_slowly(segment, pixels, str(exc))
     if len(found) < pixels:
         raise pixel_failure(f"an RLE segment has {len(found)} bytes for {pixels} pixels")

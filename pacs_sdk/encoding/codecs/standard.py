@@ -145,7 +145,9 @@ class JpegXlCodec(_ImagecodecsCodec):
         check_codestream(Codestream(rows, columns, description.samples, 1), description)
         ybr = description.photometric.startswith("YBR")
         if description.raw and ybr and _RECOMPRESSED_JPEG in data[:4096]:
-            return JpegCodec().decode(imagecodecs.jpegxl_decode_jpeg(data, numthreads=1), description)
+            return JpegCodec().decode(
+                imagecodecs.jpegxl_decode_jpeg(data, numthreads=1), description
+            )
         decoded = imagecodecs.jpegxl_decode(data, keeporientation=True, numthreads=1)
         shaped = conform_shape(decoded, description)
         if shaped.dtype.kind != "u":
