@@ -38,7 +38,7 @@ MAX_DECODED_BYTES: Final = 1 << 34
 """The largest array that is made, 16 GiB: beyond any single object in practice, and
 attributes of a few bytes could otherwise ask for exabytes."""
 
-_DECODER_ERRORS: Final = (
+_DECODER_ERRORS: Final[tuple[type[Exception], ...]] = (
     ArithmeticError,
     AttributeError,
     BytesLengthException,
@@ -53,9 +53,13 @@ _DECODER_ERRORS: Final = (
 )
 """What pydicom's decoders and the libraries behind them raise for data they can't decode."""
 
-_READ_ERRORS: Final = {
+_READ_ERRORS: Final[dict[type[Exception], ErrorCode]] = {
     FileNotFoundError: ErrorCode.FILE_NOT_FOUND,
     OSError: ErrorCode.FILE_READ_FAILED,
+} | {
+    decoders: ErrorCode.PIXEL_DATA_FAILED
+    for decoders in _DECODER_ERRORS
+    if not issubclass(decoders, OSError)
 }
 
 
@@ -180,7 +184,7 @@ def _through_codec(image: _Image, wanted: Sequence[int], options: FrameOptions) 
     source = MemoryBytes(pixels.value.view()) if options.frames is None else pixels.value
     table = extended_offset_table(pixels.offsets, pixels.lengths, layout.frames)
     located = locate_frames(source, layout.frames, extended=table, delimited=pixels.delimited)
-    out = checked_out(options.out, (len(wanted), *layout.frame.shape), layout.frame.dtype)
+    out = _checked_out(options.out, (len(wanted), *layout.frame.shape), layout.frame.dtype)
 
     def decode(place: int) -> None:
         frame = located.frame(wanted[place])
@@ -207,7 +211,7 @@ def _undecodable(syntax: TransferSyntax, reason: str, index: int = 0) -> PacsExc
     )
 
 
-def checked_out(out: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def _checked_out(out: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Make the array for the result, or compare the caller's with what is needed.
 
     Raises:
@@ -227,7 +231,7 @@ def checked_out(out: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype)
 def _placed(found: np.ndarray, out: np.ndarray | None) -> np.ndarray:
     if out is None:
         return found
-    placed = checked_out(out, found.shape, found.dtype)
+    placed = _checked_out(out, found.shape, found.dtype)
     placed[...] = found
     return placed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import count
 from typing import Final
 
@@ -26,7 +26,7 @@ def decode_each(decode: Callable[[int], None], frames: int, threads: int | None)
         BaseException: What one of the calls raised, of several that of the lowest number
             among those that ran; calls that had not begun are left out.
     """
-    allowed = threads if threads is not None else len(os.sched_getaffinity(0))
+    allowed = _processors() if threads is None else threads
     workers = max(1, min(allowed, frames, MAX_THREADS))
     if workers == 1:
         for index in range(frames):
@@ -43,6 +43,17 @@ def decode_each(decode: Callable[[int], None], frames: int, threads: int | None)
                 failures[index] = exc
 
     with ThreadPoolExecutor(workers, thread_name_prefix="pacs-decode") as pool:
-        wait([pool.submit(work) for _ in range(workers)], return_when=FIRST_EXCEPTION)
+        try:
+            wait([pool.submit(work) for _ in range(workers)])
+        except BaseException as exc:  # noqa: BLE001  # Ctrl-C: the workers stop, then it is raised
+            failures[-1] = exc
     if failures:
         raise failures[min(failures)]
+
+
+def _processors() -> int:
+    """Count the processors this process may use, or all where the system can't say."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1

@@ -88,7 +88,7 @@ class PixelLayout:
             return every
         if isinstance(choice, slice):
             return every[choice]
-        numbers = [choice] if isinstance(choice, int) else list(choice)
+        numbers = [choice] if isinstance(choice, int | np.integer) else list(choice)
         for number in numbers:
             if not -self.frames <= number < self.frames:
                 raise PacsException(
