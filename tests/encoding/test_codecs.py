@@ -248,6 +248,14 @@ def test_a_size_in_the_spiff_header_counts_too() -> None:
     assert "SPIFF" in error.message
 
 
+def test_jpeg_ls_that_is_cut_off() -> None:
+    """Without its end marker it isn't given to CharLS, which can take seconds for that."""
+    pixels = noise(8)
+    frame = encoded_frame("jpegls", pixels[0], 8)[:200]
+    error = decode_frames(dataset_of(BASE + "80", pixels, value_of(frame))).failure()
+    assert error.message.endswith("its JPEG-LS codestream has no end")
+
+
 # -- the registry -----------------------------------------------------------------------------
 
 

@@ -156,7 +156,8 @@ def test_any_bytes_give_frames_or_an_error(data: st.DataObject) -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.data())
 @pytest.mark.parametrize(
-    ("codec", "uid"), [("jpeg", "57"), ("jpeg2k", "90"), ("htj2k", "201"), ("jpegxl", "110")]
+    ("codec", "uid"),
+    [("jpeg", "57"), ("jpegls", "80"), ("jpeg2k", "90"), ("htj2k", "201"), ("jpegxl", "110")],
 )
 def test_damaged_frames_give_values_or_an_error(codec: str, uid: str, data: st.DataObject) -> None:
     """Bytes changed or cut off anywhere in a frame give an array or ``PIXEL_DATA_FAILED``."""
@@ -171,6 +172,43 @@ def test_damaged_frames_give_values_or_an_error(codec: str, uid: str, data: st.D
             assert found.shape == pixels.shape
         case Failure(error):
             assert error.code is ErrorCode.PIXEL_DATA_FAILED
+
+
+ENCODED_JPEG = bytes(
+    raised(
+        instance_from_dataset(
+            dataset_of(
+                BASE + "70",
+                noise(8, frames=2),
+                item(
+                    struct.pack("<2I", 0, 8 + len(encoded_frame("jpeg", noise(8, frames=2)[0], 8)))
+                )
+                + b"".join(item(encoded_frame("jpeg", frame, 8)) for frame in noise(8, frames=2))
+                + DELIMITER,
+            ),
+            known_transfer_syntax(BASE + "70"),
+        )
+    ).encoded.view()
+)
+"""A data set of two frames."""
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.data())
+def test_damaged_instances_give_values_or_an_error(data: st.DataObject) -> None:
+    """Bytes changed or cut off anywhere in a data set give an array or a named failure."""
+    encoded = bytearray(ENCODED_JPEG)
+    for _ in range(data.draw(st.integers(0, 3))):
+        place = data.draw(st.integers(0, min(len(encoded), 420) - 1))
+        encoded[place] = data.draw(st.integers(0, 255))
+    if data.draw(st.booleans()):
+        del encoded[data.draw(st.integers(0, len(encoded))) :]
+    instance = Instance("1.2", "1.2.3", BASE + "70", MemoryBytes(bytes(encoded)))
+    match decode_frames(instance, frames=data.draw(st.sampled_from([None, 1]))):
+        case Success(found):
+            assert found.ndim in (3, 4)
+        case Failure(error):
+            assert error.message
 
 
 # -- random access -----------------------------------------------------------------------

@@ -22,6 +22,7 @@ from pacs_sdk.encoding.codecs.stored import conform_bits, conform_shape, ybr_to_
 __all__ = ["Jpeg2000Codec", "JpegCodec", "JpegLsCodec", "JpegXlCodec", "standard_codecs"]
 
 _JPEG: Final = "1.2.840.10008.1.2.4."
+_END_OF_IMAGE: Final = b"\xff\xd9"
 _RECOMPRESSED_JPEG: Final = b"jbrd"
 """The box with which a JPEG XL file can become the JPEG file again."""
 
@@ -101,6 +102,9 @@ class JpegLsCodec(_ImagecodecsCodec):
         data = bytes(frame)
         found = jpeg_codestream(data)
         check_codestream(found, description)
+        if _END_OF_IMAGE not in data:
+            # CharLS looks for the end of a number for seconds where the scan is cut off.
+            raise pixel_failure("its JPEG-LS codestream has no end")
         values = _without_sign(imagecodecs.jpegls_decode(data), found, description)
         return ybr_to_rgb(values, description)
 
