@@ -1,5 +1,13 @@
 """Bytes to data sets and back: transfer syntaxes, headers, files, pixels."""
 
+from pacs_sdk.encoding.codecs import (
+    CODEC_ENTRY_POINTS,
+    Codec,
+    CodecRegistry,
+    CodecStatus,
+    FrameDescription,
+    default_codecs,
+)
 from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
 from pacs_sdk.encoding.instance import Instance, instance_from_dataset
 from pacs_sdk.encoding.part10 import (
@@ -9,6 +17,7 @@ from pacs_sdk.encoding.part10 import (
     read_source,
     write_file,
 )
+from pacs_sdk.encoding.pixel_layout import FrameChoice
 from pacs_sdk.encoding.pixels import ImageSource, decode_frames
 from pacs_sdk.encoding.reader import decode_dataset
 from pacs_sdk.encoding.scanner import scan_header
@@ -24,11 +33,17 @@ from pacs_sdk.encoding.transfer_syntax import (
 from pacs_sdk.encoding.writer import encode_dataset
 
 __all__ = [
+    "CODEC_ENTRY_POINTS",
     "DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN",
     "EXPLICIT_VR_BIG_ENDIAN",
     "EXPLICIT_VR_LITTLE_ENDIAN",
     "IMPLICIT_VR_LITTLE_ENDIAN",
     "INDEX_TAGS",
+    "Codec",
+    "CodecRegistry",
+    "CodecStatus",
+    "FrameChoice",
+    "FrameDescription",
     "ImageSource",
     "Instance",
     "InstanceHeader",
@@ -36,6 +51,7 @@ __all__ = [
     "all_transfer_syntaxes",
     "decode_dataset",
     "decode_frames",
+    "default_codecs",
     "encode_dataset",
     "instance_from_dataset",
     "part10_header",

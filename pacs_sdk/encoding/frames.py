@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, Protocol
 
 import attrs
 import numpy as np
@@ -11,19 +12,33 @@ from pydicom.errors import BytesLengthException
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
+from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.results import edge
-from pacs_sdk.encoding.elements import IMPLICIT_LITTLE
+from pacs_sdk.core.results import PacsResult, edge, raised
+from pacs_sdk.encoding.codecs.description import pixel_failure
+from pacs_sdk.encoding.codecs.registry import default_codecs
+from pacs_sdk.encoding.encapsulated import extended_offset_table, locate_frames
+from pacs_sdk.encoding.header import InstanceHeader
+from pacs_sdk.encoding.native import NativePixels, native_frames
+from pacs_sdk.encoding.parallel import decode_each
+from pacs_sdk.encoding.pixel_element import PIXEL_KEYWORDS, PixelElements, find_pixel_elements
+from pacs_sdk.encoding.pixel_layout import (
+    LAYOUT_TAGS,
+    FrameOptions,
+    PixelLayout,
+    layout_of_dataset,
+    layout_of_header,
+)
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
-__all__ = ["MAX_DECODED_BYTES", "frames_of_dataset"]
+__all__ = ["MAX_DECODED_BYTES", "EncodedInstance", "frames_of_dataset", "frames_of_instance"]
 
 MAX_DECODED_BYTES: Final = 1 << 34
 """The largest array that is made, 16 GiB: beyond any single object in practice, and
 attributes of a few bytes could otherwise ask for exabytes."""
 
-_DECODER_ERRORS: Final = (
+_DECODER_ERRORS: Final[tuple[type[Exception], ...]] = (
     ArithmeticError,
     AttributeError,
     BytesLengthException,
@@ -38,169 +53,197 @@ _DECODER_ERRORS: Final = (
 )
 """What pydicom's decoders and the libraries behind them raise for data they can't decode."""
 
+_READ_ERRORS: Final[dict[type[Exception], ErrorCode]] = {
+    FileNotFoundError: ErrorCode.FILE_NOT_FOUND,
+    OSError: ErrorCode.FILE_READ_FAILED,
+} | {
+    decoders: ErrorCode.PIXEL_DATA_FAILED
+    for decoders in _DECODER_ERRORS
+    if not issubclass(decoders, OSError)
+}
 
-_FLOAT_BITS: Final = {"FloatPixelData": (32,), "DoubleFloatPixelData": (64,)}
-_PIXEL_KEYWORDS: Final = ("PixelData", *_FLOAT_BITS)
 
-
-@attrs.frozen
-class _Layout:
-    """The attributes that say how pixels are laid out (PS3.3 C.7.6.3.1)."""
-
-    keyword: str
-    """The element the pixels are in."""
-    frames: int
-    """Number of Frames; 1 where it is absent."""
-    rows: int
-    """Rows."""
-    columns: int
-    """Columns."""
-    samples: int
-    """Samples per Pixel."""
-    bits_allocated: int
-    """Bits Allocated."""
-    signed: bool
-    """Pixel Representation."""
-    planar: bool
-    """Planar Configuration: each sample's plane for itself."""
-    photometric: str
-    """Photometric Interpretation."""
+class EncodedInstance(Protocol):
+    """What frames can be taken from without decoding the data set: an ``Instance``."""
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the result."""
-        shape = (self.frames, self.rows, self.columns)
-        return shape if self.samples == 1 else (*shape, self.samples)
+    def syntax(self) -> TransferSyntax:
+        """The transfer syntax."""
 
     @property
-    def values(self) -> int:
-        """How many numbers the result has."""
-        return self.frames * self.rows * self.columns * self.samples
+    def encoded(self) -> ByteSource:
+        """The data set's bytes."""
+
+    def header(self, tags: Collection[int]) -> PacsResult[InstanceHeader]:
+        """Take attributes out of the encoded data set."""
+
+    def dataset(self) -> PacsResult[DicomDataset]:
+        """Decode the data set."""
+
+
+@edge(_READ_ERRORS)
+def frames_of_instance(instance: EncodedInstance, options: FrameOptions) -> np.ndarray:
+    """Decode pixels of an instance; of those that aren't wanted no byte is read.
+
+    Args:
+        instance: The instance.
+        options: Which frames, and how.
+
+    Returns:
+        ``Success`` with an array (frames, rows, columns[, samples]) of stored values, or
+        ``Failure`` with ``PIXEL_DATA_FAILED``, ``LIMIT_EXCEEDED``, ``INVALID_ARGUMENT`` or
+        what reading gives.
+    """
+    syntax = instance.syntax
+    if syntax.deflated:
+        return raised(frames_of_dataset(raised(instance.dataset()), syntax, options))
+    header = raised(instance.header(LAYOUT_TAGS))
+    pixels = find_pixel_elements(instance.encoded, header.stop_offset, syntax)
+    layout = layout_of_header(header, raw=options.raw)
+
+    def dataset() -> Dataset:
+        return raised(instance.dataset()).pydicom
+
+    return _frames(_Image(syntax, layout, pixels, dataset), options)
 
 
 @edge(dict.fromkeys(_DECODER_ERRORS, ErrorCode.PIXEL_DATA_FAILED))
 def frames_of_dataset(
-    dataset: DicomDataset, syntax: TransferSyntax, *, raw: bool = False
+    dataset: DicomDataset, syntax: TransferSyntax, options: FrameOptions
 ) -> np.ndarray:
     """Decode the pixels of a data set.
 
     Args:
         dataset: The data set; words are in the byte order of ``syntax``.
         syntax: How it was encoded.
-        raw: Leave colour in the space it is stored in.
+        options: Which frames, and how.
 
     Returns:
         ``Success`` with an array (frames, rows, columns[, samples]) of stored values, or
-        ``Failure`` with ``PIXEL_DATA_FAILED`` or ``LIMIT_EXCEEDED``.
+        ``Failure`` with ``PIXEL_DATA_FAILED``, ``LIMIT_EXCEEDED`` or ``INVALID_ARGUMENT``.
     """
-    layout = _layout_of(dataset)
-    if syntax.encapsulated or layout.photometric.startswith("YBR"):
-        return _through_pydicom(dataset.pydicom, layout, syntax, raw)
-    return _native(dataset.pydicom, layout, syntax.little_endian)
-
-
-def _layout_of(dataset: DicomDataset) -> _Layout:
-    present = [keyword for keyword in _PIXEL_KEYWORDS if keyword in dataset]
+    present = [keyword for keyword in PIXEL_KEYWORDS if keyword in dataset]
     if not present:
-        raise _failed("the data set has no Pixel Data")
-    layout = _Layout(
-        keyword=present[0],
-        frames=max(_integer(dataset, "NumberOfFrames", 1), 1),
-        rows=_integer(dataset, "Rows"),
-        columns=_integer(dataset, "Columns"),
-        samples=_integer(dataset, "SamplesPerPixel", 1),
-        bits_allocated=_integer(dataset, "BitsAllocated"),
-        signed=_integer(dataset, "PixelRepresentation", 0) == 1,
-        planar=_integer(dataset, "PlanarConfiguration", 0) == 1,
-        photometric=str(dataset.get("PhotometricInterpretation", "")),
+        raise pixel_failure("the data set has no Pixel Data")
+    layout = layout_of_dataset(dataset, raw=options.raw)
+    element = dataset.pydicom[present[0]]
+    pixels = PixelElements(
+        present[0],
+        MemoryBytes(element.value or b""),
+        swapped=element.VR == "OW" and not syntax.little_endian,
+        little=syntax.little_endian,
+        offsets=dataset.get("ExtendedOffsetTable") or b"",
+        lengths=dataset.get("ExtendedOffsetTableLengths") or b"",
     )
-    if min(layout.rows, layout.columns, layout.samples) < 1:
-        raise _failed(
-            f"{layout.rows} rows of {layout.columns} columns of {layout.samples} samples "
-            "make no image"
-        )
-    bytes_needed = layout.values * max(layout.bits_allocated, 8) // 8
+    return _frames(_Image(syntax, layout, pixels, lambda: dataset.pydicom), options)
+
+
+@attrs.frozen
+class _Image:
+    """An image that is to be decoded."""
+
+    syntax: TransferSyntax
+    """How it is encoded."""
+    layout: PixelLayout
+    """What its attributes say."""
+    pixels: PixelElements
+    """Where its pixels are."""
+    dataset: Callable[[], Dataset]
+    """Gives the data set, for pydicom."""
+
+
+def _frames(image: _Image, options: FrameOptions) -> np.ndarray:
+    wanted = image.layout.chosen(options.frames)
+    frame = image.layout.frame
+    bytes_needed = len(wanted) * frame.values * max(frame.bits_allocated, 8) // 8
     if bytes_needed > MAX_DECODED_BYTES:
         raise PacsException(
             ErrorCode.LIMIT_EXCEEDED,
             f"the frames would take {bytes_needed} bytes, the limit is {MAX_DECODED_BYTES}",
             limit=MAX_DECODED_BYTES,
         )
-    return layout
+    registry = default_codecs() if options.codecs is None else options.codecs
+    if image.syntax.encapsulated and registry.codec_for(image.syntax.uid):
+        return _through_codec(image, wanted, options)
+    if image.syntax.encapsulated or frame.photometric.startswith("YBR"):
+        found = _through_pydicom(image, options.raw)
+        return _placed(found if options.frames is None else found[list(wanted)], options.out)
+    pixels = image.pixels
+    native = NativePixels(pixels.keyword, pixels.value, pixels.swapped, pixels.little)
+    return _placed(native_frames(native, image.layout, wanted), options.out)
 
 
-def _integer(dataset: DicomDataset, keyword: str, default: int | None = None) -> int:
-    value = dataset.get(keyword)
-    if value is None and default is not None:
-        return default
-    if value is None:
-        raise _failed(f"{keyword} is missing or empty")
-    return int(value)
+def _through_codec(image: _Image, wanted: Sequence[int], options: FrameOptions) -> np.ndarray:
+    """Decode with a codec of the registry, several frames at once."""
+    registry = default_codecs() if options.codecs is None else options.codecs
+    codec = registry.codec_for(image.syntax.uid)
+    if codec is None or image.pixels.keyword != "PixelData":
+        raise pixel_failure(f"its {image.syntax.name} pixels cannot be decoded: there is no codec")
+    pixels, layout = image.pixels, image.layout
+    # All frames are read through one view, a few of them each for itself.
+    source = MemoryBytes(pixels.value.view()) if options.frames is None else pixels.value
+    table = extended_offset_table(pixels.offsets, pixels.lengths, layout.frames)
+    located = locate_frames(source, layout.frames, extended=table, delimited=pixels.delimited)
+    out = _checked_out(options.out, (len(wanted), *layout.frame.shape), layout.frame.dtype)
+
+    def decode(place: int) -> None:
+        frame = located.frame(wanted[place])
+        try:
+            found = codec.decode(frame, layout.frame)
+        except PacsException as exc:
+            raise _undecodable(image.syntax, exc.error.message, wanted[place]) from None
+        except _DECODER_ERRORS as exc:
+            raise _undecodable(image.syntax, str(exc), wanted[place]) from None
+        if found.shape != layout.frame.shape:
+            raise _undecodable(image.syntax, f"codec {codec.name} gave {found.shape}", place)
+        out[place] = found
+
+    decode_each(decode, len(wanted), options.threads)
+    return out
 
 
-def _native(dataset: Dataset, layout: _Layout, little: bool) -> np.ndarray:
-    """Shape native pixels (PS3.5 8.1, 8.2 without compression)."""
-    element = dataset[layout.keyword]
-    data = element.value or b""
-    kind = {"FloatPixelData": "f", "DoubleFloatPixelData": "f"}.get(
-        layout.keyword, "i" if layout.signed else "u"
+def _undecodable(syntax: TransferSyntax, reason: str, index: int = 0) -> PacsException:
+    words = " ".join(reason.split())  # some run over several lines
+    return PacsException(
+        ErrorCode.PIXEL_DATA_FAILED,
+        f"its {syntax.name} pixels cannot be decoded: {words}",
+        frame=index,
     )
-    allowed = _FLOAT_BITS.get(layout.keyword, (1, 8, 16, 32, 64))
-    if layout.bits_allocated not in allowed:
-        raise _failed(f"Bits Allocated is {layout.bits_allocated}, not one of {allowed}")
-    needed = (layout.values * layout.bits_allocated + 7) // 8
-    if len(data) < needed:
-        raise _failed(
-            f"the Pixel Data has {len(data)} bytes, "
-            f"its attributes need {needed} ({layout.frames} frames, {layout.rows} rows, "
-            f"{layout.columns} columns, {layout.samples} samples of "
-            f"{layout.bits_allocated} bits)"
+
+
+def _checked_out(out: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Make the array for the result, or compare the caller's with what is needed.
+
+    Raises:
+        PacsException: ``INVALID_ARGUMENT`` where the caller's doesn't fit.
+    """
+    if out is None:
+        return np.empty(shape, dtype=dtype)
+    if out.shape != shape or out.dtype != dtype or not out.flags.writeable:
+        raise PacsException(
+            ErrorCode.INVALID_ARGUMENT,
+            f"the frames need a writable array {shape} of {dtype}, "
+            f"`out` is {out.shape} of {out.dtype}",
         )
-    if layout.bits_allocated <= 8 and element.VR == "OW" and not little:
-        # Words of two bytes: in big endian the first pixel is in the second byte.
-        even = len(data) // 2 * 2
-        data = np.frombuffer(data[:even], dtype="u2").byteswap().tobytes()
-    if layout.bits_allocated == 1:
-        bits = np.frombuffer(data, dtype="u1", count=needed)
-        values = np.unpackbits(bits, bitorder="little")[: layout.values]
-    else:
-        width = layout.bits_allocated // 8
-        stored = np.dtype(f"{'<' if little else '>'}{kind}{width}")
-        values = np.frombuffer(data, dtype=stored, count=layout.values)
-        values = values.astype(stored.newbyteorder("="))
-    if not layout.planar or layout.samples == 1:
-        return values.reshape(layout.shape)
-    planes = values.reshape(layout.frames, layout.samples, layout.rows, layout.columns)
-    return np.ascontiguousarray(np.moveaxis(planes, 1, -1))
+    return out
 
 
-def _through_pydicom(
-    dataset: Dataset, layout: _Layout, syntax: TransferSyntax, raw: bool
-) -> np.ndarray:
+def _placed(found: np.ndarray, out: np.ndarray | None) -> np.ndarray:
+    if out is None:
+        return found
+    placed = _checked_out(out, found.shape, found.dtype)
+    placed[...] = found
+    return placed
+
+
+def _through_pydicom(image: _Image, raw: bool) -> np.ndarray:
     """Decode with whichever of pydicom's decoders is there."""
     try:
-        decoder = get_decoder(UID(syntax.uid))
-        if syntax.encapsulated:
-            _check_fragments(dataset[layout.keyword].value, layout)
-        array, _ = decoder.as_array(dataset, raw=raw)
-        return array.reshape(layout.shape)
+        decoder = get_decoder(UID(image.syntax.uid))
+        if image.syntax.encapsulated:
+            # Fewer fragments than frames are refused before memory for the frames is taken.
+            locate_frames(image.pixels.value, image.layout.frames)
+        array, _ = decoder.as_array(image.dataset(), raw=raw)
+        return array.reshape(image.layout.shape)
     except _DECODER_ERRORS as exc:
-        words = " ".join(str(exc).split())  # theirs run over several lines
-        raise _failed(f"its {syntax.name} pixels cannot be decoded: {words}") from None
-
-
-def _check_fragments(encapsulated: bytes, layout: _Layout) -> None:
-    """Refuse fewer fragments than frames (PS3.5 A.4), before memory for the frames is taken."""
-    unpack = IMPLICIT_LITTLE.unpack_implicit
-    fragments, pos = -1, 0  # the first item is the Basic Offset Table
-    while pos + 8 <= len(encapsulated):
-        fragments += 1
-        pos += 8 + unpack(encapsulated, pos)[2]
-    if fragments < layout.frames:
-        raise _failed(
-            f"the Pixel Data has {max(fragments, 0)} fragments for {layout.frames} frames"
-        )
-
-
-def _failed(reason: str) -> PacsException:
-    return PacsException(ErrorCode.PIXEL_DATA_FAILED, reason)
+        raise _undecodable(image.syntax, str(exc)) from None

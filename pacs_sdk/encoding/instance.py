@@ -19,8 +19,9 @@ from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.core.uids import checked_uid
-from pacs_sdk.encoding.frames import frames_of_dataset
+from pacs_sdk.encoding.frames import frames_of_instance
 from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
+from pacs_sdk.encoding.pixel_layout import FrameOptions
 from pacs_sdk.encoding.reader import decode_dataset
 from pacs_sdk.encoding.scanner import scanned
 from pacs_sdk.encoding.transfer_syntax import (
@@ -125,7 +126,7 @@ class Instance:
             ``Success`` with an array (frames, rows, columns[, samples]) of stored values,
             or ``Failure`` with ``PIXEL_DATA_FAILED`` or the codes of :meth:`header`.
         """
-        return raised(frames_of_dataset(raised(self.dataset()), self.syntax))
+        return raised(frames_of_instance(self, FrameOptions()))
 
     def __repr__(self) -> str:
         return f"<Instance {self.sop_instance_uid}: {'; '.join(self._facts().values())}>"

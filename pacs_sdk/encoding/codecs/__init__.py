@@ -1,0 +1,18 @@
+"""Codecs: compressed frames to arrays of stored values, behind a registry."""
+
+from pacs_sdk.encoding.codecs.description import Codec, FrameDescription
+from pacs_sdk.encoding.codecs.registry import (
+    CODEC_ENTRY_POINTS,
+    CodecRegistry,
+    CodecStatus,
+    default_codecs,
+)
+
+__all__ = [
+    "CODEC_ENTRY_POINTS",
+    "Codec",
+    "CodecRegistry",
+    "CodecStatus",
+    "FrameDescription",
+    "default_codecs",
+]

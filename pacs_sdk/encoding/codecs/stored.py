@@ -1,0 +1,84 @@
+"""From what a decoder gives to stored values: sign, unused bits, colour (PS3.5 8.1.1, 8.2)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from pydicom.pixels.processing import convert_color_space
+
+from pacs_sdk.encoding.codecs.description import FrameDescription, pixel_failure
+
+__all__ = ["conform_bits", "conform_shape", "ybr_to_rgb"]
+
+_FULL: Final = ("YBR_FULL", "YBR_FULL_422")
+_PARTIAL: Final = ("YBR_PARTIAL_422", "YBR_PARTIAL_420")
+
+_FROM_PARTIAL: Final = np.array(
+    [[1.1644, 1.1644, 1.1644], [0.0, -0.3917, 2.0173], [1.5960, -0.8130, 0.0]], dtype=np.float32
+)
+"""Y, Cb, Cr to R, G, B, rows by input: the inverse of PS3.3 C.7.6.3.1.2, YBR_PARTIAL_422."""
+
+
+def conform_shape(values: np.ndarray, description: FrameDescription) -> np.ndarray:
+    """Bring a decoder's array into the shape (rows, columns[, samples]).
+
+    Raises:
+        PacsException: ``PIXEL_DATA_FAILED`` where it is another image.
+    """
+    if values.shape == description.shape:
+        return values
+    plane = (description.rows, description.columns)
+    if values.shape in ((*plane, 1), (1, *plane)) and description.samples == 1:
+        return values.reshape(plane)
+    if values.shape == (description.samples, *plane):
+        return np.moveaxis(values, 0, -1)
+    raise pixel_failure(f"it decodes to the shape {values.shape}, not {description.shape}")
+
+
+def conform_bits(values: np.ndarray, description: FrameDescription, bits: int) -> np.ndarray:
+    """Give whole numbers the dtype of the attributes, extending the sign from ``bits``.
+
+    Compression that knows no sign gives negative numbers as large positive ones, and cells
+    may hold rubbish above Bits Stored (PS3.5 8.1.1).
+
+    Args:
+        values: Whole numbers of any width.
+        description: What is wanted.
+        bits: How many low bits of each are its value.
+    """
+    dtype = description.dtype
+    width = dtype.itemsize * 8
+    converted = values if values.dtype == dtype else values.astype(dtype)
+    extra = width - bits
+    if extra <= 0 or bits < 1:
+        return converted
+    if dtype.kind == "u":
+        if values.dtype.kind == "u" and not _exceeds(converted, bits):
+            return converted
+        masked: np.ndarray = converted & dtype.type((1 << bits) - 1)
+        return masked
+    extended: np.ndarray = (converted << extra) >> extra
+    return extended
+
+
+def _exceeds(values: np.ndarray, bits: int) -> bool:
+    return bool(values.size) and int(values.max()) >> bits > 0
+
+
+def ybr_to_rgb(values: np.ndarray, description: FrameDescription) -> np.ndarray:
+    """Convert YBR to RGB where the attributes say YBR and RGB is wanted.
+
+    Raises:
+        PacsException: ``PIXEL_DATA_FAILED`` where samples have more than eight bits.
+    """
+    photometric = description.photometric
+    if description.raw or description.samples != 3 or photometric not in (*_FULL, *_PARTIAL):
+        return values
+    if values.dtype != np.uint8:
+        raise pixel_failure(f"{photometric} of {values.dtype} cannot be converted to RGB")
+    if photometric in _FULL:
+        return convert_color_space(values, "YBR_FULL", "RGB")
+    shifted = values.astype(np.float32) - np.array([16, 128, 128], dtype=np.float32)
+    rgb: np.ndarray = np.clip(np.rint(shifted @ _FROM_PARTIAL), 0, 255).astype(np.uint8)
+    return rgb
