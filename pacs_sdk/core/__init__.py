@@ -8,6 +8,13 @@ from pacs_sdk.core.element import DicomElement
 from pacs_sdk.core.errors import Detail, ErrorCategory, ErrorCode, PacsError, PacsException
 from pacs_sdk.core.events import InProcessEventBus, InstanceStored
 from pacs_sdk.core.logging import LoguruLogger
+from pacs_sdk.core.model_values import (
+    MAX_MODEL_NESTING,
+    BulkData,
+    BulkDataReader,
+    BulkDataReference,
+    BulkDataWriter,
+)
 from pacs_sdk.core.path import (
     MAX_ITEM_INDEX,
     MAX_PATH_STEPS,
@@ -41,10 +48,15 @@ from pacs_sdk.core.vr import VR, VrKind
 
 __all__ = [
     "MAX_ITEM_INDEX",
+    "MAX_MODEL_NESTING",
     "MAX_PATH_STEPS",
     "VR",
     "AuditEvent",
     "AuditSink",
+    "BulkData",
+    "BulkDataReader",
+    "BulkDataReference",
+    "BulkDataWriter",
     "ByteSource",
     "Clock",
     "ConflictPolicy",

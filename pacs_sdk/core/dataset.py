@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import fnmatch
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Self, TypeAlias
 
 from pydicom.dataelem import DataElement
@@ -14,9 +14,11 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as PydicomSequence
 
 from pacs_sdk.core.dataset_diff import Difference, diff_datasets
+from pacs_sdk.core.dataset_json import json_model, json_text, read_json
 from pacs_sdk.core.dataset_merge import ConflictPolicy, OnConflict, merge_datasets
 from pacs_sdk.core.element import VALUE_ERRORS, DicomElement, make_element, plain_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.model_values import BulkDataReader, BulkDataWriter
 from pacs_sdk.core.path import DatasetPath, PathLike
 from pacs_sdk.core.path_access import delete_at, only_place, places, set_at, walk
 from pacs_sdk.core.private_block import PrivateBlock, creator_of, open_block
@@ -25,6 +27,8 @@ from pacs_sdk.core.tags import DicomTag, TagLike
 from pacs_sdk.core.vr import VR
 
 __all__ = ["DatasetLike", "DicomDataset", "as_dataset"]
+
+_MODEL_ERRORS = {OSError: ErrorCode.FILE_READ_FAILED}  # of the functions that callers give
 
 _SHOWN_CHARACTERS = 64
 """How much of a value is shown in listings."""
@@ -255,6 +259,48 @@ class DicomDataset:
         """
         plain = plain_dataset(other)
         return DicomDataset(merge_datasets(self._dataset, plain, on_conflict, DicomDataset))
+
+    # -- JSON and XML ------------------------------------------------------------
+
+    @edge(_MODEL_ERRORS)
+    def to_json(self, bulk_data: BulkDataWriter | None = None) -> str:
+        """Return the data set as DICOM JSON text, one object (PS3.18 Annex F).
+
+        Group lengths and file meta elements are left out; Specific Character Set says
+        ``ISO_IR 192``, which the text is in. DS and IS become numbers.
+
+        Args:
+            bulk_data: Is given each binary value; keeps it elsewhere and returns its URI,
+                or ``None`` to have it in line.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``ENCODE_FAILED`` (naming the path) or
+            ``LIMIT_EXCEEDED`` (nested too deep).
+        """
+        return json_text(self._dataset, bulk_data)
+
+    @edge(_MODEL_ERRORS)
+    def to_json_model(self, bulk_data: BulkDataWriter | None = None) -> dict[str, Any]:
+        """Return what the text of :meth:`to_json` stands for, as dictionaries and lists."""
+        return json_model(self._dataset, bulk_data)
+
+    @staticmethod
+    @edge(_MODEL_ERRORS)
+    def from_json(
+        source: str | bytes | Mapping[str, Any], bulk_data: BulkDataReader | None = None
+    ) -> DicomDataset:
+        """Read a data set from DICOM JSON: text, or the object that it stands for.
+
+        Args:
+            source: One object, or an array of one.
+            bulk_data: Fetches a value that was left elsewhere.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``DECODE_FAILED`` (naming the path),
+            ``MISSING_REQUIRED_VALUE`` (bulk data, and no function that fetches it) or
+            ``LIMIT_EXCEEDED``.
+        """
+        return DicomDataset(read_json(source, bulk_data))
 
     def copy(self) -> DicomDataset:
         """Return a data set that shares nothing with this one, items included."""
