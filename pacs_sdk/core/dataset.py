@@ -16,6 +16,7 @@ from pydicom.sequence import Sequence as PydicomSequence
 from pacs_sdk.core.dataset_diff import Difference, diff_datasets
 from pacs_sdk.core.dataset_json import json_model, json_text, read_json
 from pacs_sdk.core.dataset_merge import ConflictPolicy, OnConflict, merge_datasets
+from pacs_sdk.core.dataset_xml import read_xml, xml_text
 from pacs_sdk.core.element import VALUE_ERRORS, DicomElement, make_element, plain_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.model_values import BulkDataReader, BulkDataWriter
@@ -301,6 +302,26 @@ class DicomDataset:
             ``LIMIT_EXCEEDED``.
         """
         return DicomDataset(read_json(source, bulk_data))
+
+    @edge(_MODEL_ERRORS)
+    def to_xml(self, bulk_data: BulkDataWriter | None = None) -> str:
+        """Return the data set as Native DICOM Model XML (PS3.19 A.1).
+
+        What is left out, ``bulk_data`` and the failures are those of :meth:`to_json`; text
+        with a control character that XML has not, such as form feed, is ``ENCODE_FAILED``.
+        """
+        return xml_text(self._dataset, bulk_data)
+
+    @staticmethod
+    @edge(_MODEL_ERRORS)
+    def from_xml(source: str | bytes, bulk_data: BulkDataReader | None = None) -> DicomDataset:
+        """Read a data set from Native DICOM Model XML.
+
+        A document type declaration is refused, so that no entity is ever expanded. A
+        private element goes to the block of its ``privateCreator``. Failures as
+        :meth:`from_json`.
+        """
+        return DicomDataset(read_xml(source, bulk_data))
 
     def copy(self) -> DicomDataset:
         """Return a data set that shares nothing with this one, items included."""

@@ -122,7 +122,7 @@ def _written(vr: VR, value: Any) -> Any:
 
 
 def _person(value: Any) -> dict[str, str] | None:
-    groups = str(value).split("=")
+    groups = str(value).split("=", 2)
     return {name: text for name, text in zip(_GROUPS, groups, strict=False) if text} or None
 
 
