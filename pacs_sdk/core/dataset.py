@@ -17,7 +17,13 @@ from pacs_sdk.core.dataset_diff import Difference, diff_datasets
 from pacs_sdk.core.dataset_json import json_model, json_text, read_json
 from pacs_sdk.core.dataset_merge import ConflictPolicy, OnConflict, merge_datasets
 from pacs_sdk.core.dataset_xml import read_xml, xml_text
-from pacs_sdk.core.element import VALUE_ERRORS, DicomElement, make_element, plain_dataset
+from pacs_sdk.core.element import (
+    VALUE_ERRORS,
+    DicomElement,
+    make_element,
+    make_picklable,
+    plain_dataset,
+)
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.model_values import BulkDataReader, BulkDataWriter
 from pacs_sdk.core.path import DatasetPath, PathLike
@@ -309,6 +315,7 @@ class DicomDataset:
 
         What is left out, ``bulk_data`` and the failures are those of :meth:`to_json`; text
         with a control character that XML has not, such as form feed, is ``ENCODE_FAILED``.
+        Of a person's name the delimiters that nothing follows are lost (PS3.5 6.2.1.1).
         """
         return xml_text(self._dataset, bulk_data)
 
@@ -328,6 +335,7 @@ class DicomDataset:
         return copy.deepcopy(self)
 
     def __reduce__(self) -> tuple[type[DicomDataset], tuple[Dataset]]:
+        make_picklable(self._dataset)
         return DicomDataset, (self._dataset,)
 
     # -- Pythonic twins ----------------------------------------------------------

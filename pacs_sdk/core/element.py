@@ -17,7 +17,14 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.vr import VR
 
-__all__ = ["VALUE_ERRORS", "DicomElement", "HoldsDataset", "make_element", "plain_dataset"]
+__all__ = [
+    "VALUE_ERRORS",
+    "DicomElement",
+    "HoldsDataset",
+    "make_element",
+    "make_picklable",
+    "plain_dataset",
+]
 
 VALUE_ERRORS: Final = {
     BytesLengthException: ErrorCode.VALUE_CONVERSION_FAILED,
@@ -115,6 +122,22 @@ def plain_dataset(dataset: Dataset | HoldsDataset) -> Dataset:
     if isinstance(dataset, HoldsDataset):
         return dataset.pydicom
     raise TypeError(f"expected a data set, got {type(dataset).__name__}")
+
+
+def make_picklable(dataset: Dataset) -> None:
+    """Set names of several values anew, with a constructor that pickle can name.
+
+    pydicom leaves a local function there, which pickle refuses; nothing else changes.
+    """
+    for tag in dataset.keys():  # noqa: SIM118  # iterating a Dataset decodes its elements
+        element = dataset.get_item(tag)
+        if not isinstance(element, DataElement):
+            continue  # it is as it was read: bytes
+        if element.VR == VR.PN and isinstance(element.value, MultiValue):
+            element.value = list(element.value)
+        elif isinstance(element.value, Sequence):
+            for item in element.value:
+                make_picklable(item)
 
 
 def make_element(tag: DicomTag, value: object, vr: VR | str | None = None) -> DataElement:

@@ -8,8 +8,9 @@ import pickle
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.dataset_diff import DifferenceKind
@@ -184,6 +185,19 @@ def test_copies_and_pickles(name: str) -> None:
         other["PatientID"] = "another"
         assert other != dataset
     assert copy.copy(dataset).pydicom is dataset.pydicom
+
+
+def test_pickling_several_names() -> None:
+    """Names of several values, read from bytes, can be pickled once they were looked at."""
+    raw = RawDataElement(Tag(0x00081050), "PN", 4, b"A\\B ", 0, False, True)
+    item = Dataset({raw.tag: raw})
+    dataset = DicomDataset(ConceptCodeSequence=[item], OtherPatientNames=["C", "D"])
+    path = "ConceptCodeSequence[0].PerformingPhysicianName"
+    assert list(dataset.get_path(path).unwrap()) == ["A", "B"]
+    again = pickle.loads(pickle.dumps(dataset))  # noqa: S301  # our own bytes
+    assert again == dataset
+    again.get_path(path).unwrap().append("C")
+    assert [str(name) for name in again.get_path(path).unwrap()] == ["A", "B", "C"]
 
 
 # -- private blocks --------------------------------------------------------------------------
