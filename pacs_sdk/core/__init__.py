@@ -2,9 +2,27 @@
 
 from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
 from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
+from pacs_sdk.core.dataset_diff import Difference, DifferenceKind
+from pacs_sdk.core.dataset_merge import ConflictPolicy, MergeConflict, OnConflict
+from pacs_sdk.core.element import DicomElement
 from pacs_sdk.core.errors import Detail, ErrorCategory, ErrorCode, PacsError, PacsException
 from pacs_sdk.core.events import InProcessEventBus, InstanceStored
 from pacs_sdk.core.logging import LoguruLogger
+from pacs_sdk.core.model_values import (
+    MAX_MODEL_NESTING,
+    BulkData,
+    BulkDataReader,
+    BulkDataReference,
+    BulkDataWriter,
+)
+from pacs_sdk.core.path import (
+    MAX_ITEM_INDEX,
+    MAX_PATH_STEPS,
+    DatasetPath,
+    PathLike,
+    PathStep,
+    parse_path,
+)
 from pacs_sdk.core.ports import (
     AuditEvent,
     AuditSink,
@@ -22,21 +40,34 @@ from pacs_sdk.core.ports import (
     SystemClock,
     Tracer,
 )
+from pacs_sdk.core.private_block import PrivateBlock, PrivateTag
 from pacs_sdk.core.results import Failure, PacsResult, Result, Success, edge, raised
 from pacs_sdk.core.tags import DicomTag, TagLike, parse_tag
 from pacs_sdk.core.uids import is_valid_uid, new_uid, parse_uid
 from pacs_sdk.core.vr import VR, VrKind
 
 __all__ = [
+    "MAX_ITEM_INDEX",
+    "MAX_MODEL_NESTING",
+    "MAX_PATH_STEPS",
     "VR",
     "AuditEvent",
     "AuditSink",
+    "BulkData",
+    "BulkDataReader",
+    "BulkDataReference",
+    "BulkDataWriter",
     "ByteSource",
     "Clock",
+    "ConflictPolicy",
     "DatasetLike",
+    "DatasetPath",
     "Detail",
     "DicomDataset",
+    "DicomElement",
     "DicomTag",
+    "Difference",
+    "DifferenceKind",
     "ErrorCategory",
     "ErrorCode",
     "EventBus",
@@ -47,15 +78,21 @@ __all__ = [
     "Logger",
     "LoguruLogger",
     "MemoryBytes",
+    "MergeConflict",
     "MetricSink",
     "NullAuditSink",
     "NullEventBus",
     "NullLogger",
     "NullMetricSink",
     "NullTracer",
+    "OnConflict",
     "PacsError",
     "PacsException",
     "PacsResult",
+    "PathLike",
+    "PathStep",
+    "PrivateBlock",
+    "PrivateTag",
     "Result",
     "Span",
     "Subscription",
@@ -68,6 +105,7 @@ __all__ = [
     "edge",
     "is_valid_uid",
     "new_uid",
+    "parse_path",
     "parse_tag",
     "parse_uid",
     "raised",

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import copy
+import fnmatch
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Self, TypeAlias
 
-import pydicom
 from pydicom.dataelem import DataElement
-from pydicom.errors import BytesLengthException
+from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as PydicomSequence
 
+from pacs_sdk.core.dataset_diff import Difference, diff_datasets
+from pacs_sdk.core.dataset_json import json_model, json_text, read_json
+from pacs_sdk.core.dataset_merge import ConflictPolicy, OnConflict, merge_datasets
+from pacs_sdk.core.dataset_xml import read_xml, xml_text
+from pacs_sdk.core.element import (
+    VALUE_ERRORS,
+    DicomElement,
+    make_element,
+    make_picklable,
+    plain_dataset,
+)
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.model_values import BulkDataReader, BulkDataWriter
+from pacs_sdk.core.path import DatasetPath, PathLike
+from pacs_sdk.core.path_access import delete_at, only_place, places, set_at, walk
+from pacs_sdk.core.private_block import PrivateBlock, creator_of, open_block
 from pacs_sdk.core.results import edge
 from pacs_sdk.core.tags import DicomTag, TagLike
 from pacs_sdk.core.vr import VR
 
 __all__ = ["DatasetLike", "DicomDataset", "as_dataset"]
 
-_VALUE_ERRORS = {
-    BytesLengthException: ErrorCode.VALUE_CONVERSION_FAILED,
-    TypeError: ErrorCode.VALUE_CONVERSION_FAILED,
-    ValueError: ErrorCode.VALUE_CONVERSION_FAILED,
-    OverflowError: ErrorCode.VALUE_CONVERSION_FAILED,
-    NotImplementedError: ErrorCode.VALUE_CONVERSION_FAILED,
-}
+_MODEL_ERRORS = {OSError: ErrorCode.FILE_READ_FAILED}  # of the functions that callers give
 
 _SHOWN_CHARACTERS = 64
 """How much of a value is shown in listings."""
@@ -45,19 +55,19 @@ class DicomDataset:
 
     __slots__ = ("_dataset",)
 
-    def __init__(self, dataset: pydicom.Dataset | None = None, **values: object) -> None:
-        self._dataset = pydicom.Dataset() if dataset is None else dataset
+    def __init__(self, dataset: Dataset | None = None, **values: object) -> None:
+        self._dataset = Dataset() if dataset is None else dataset
         for keyword, value in values.items():
             self[keyword] = value
 
     @property
-    def pydicom(self) -> pydicom.Dataset:
+    def pydicom(self) -> Dataset:
         """The data set behind this view; a change to one is a change to both."""
         return self._dataset
 
     # -- Results -----------------------------------------------------------------
 
-    @edge(_VALUE_ERRORS)
+    @edge(VALUE_ERRORS)
     def get_string(self, tag: TagLike) -> str:
         """Return the value as text, several values joined by a backslash (PS3.5 6.4).
 
@@ -67,12 +77,12 @@ class DicomDataset:
         """
         return "\\".join(str(value) for value in _values_of(self._element(tag)))
 
-    @edge(_VALUE_ERRORS)
+    @edge(VALUE_ERRORS)
     def get_strings(self, tag: TagLike) -> tuple[str, ...]:
         """Return each value as text; failures as :meth:`get_string`."""
         return tuple(str(value) for value in _values_of(self._element(tag)))
 
-    @edge(_VALUE_ERRORS)
+    @edge(VALUE_ERRORS)
     def get_int(self, tag: TagLike) -> int:
         """Return the only value as a whole number; failures as :meth:`get_string`."""
         value = _only(self._element(tag))
@@ -81,17 +91,17 @@ class DicomDataset:
             raise ValueError(f"{DicomTag.of(tag)!r} is {value}, not a whole number")
         return number
 
-    @edge(_VALUE_ERRORS)
+    @edge(VALUE_ERRORS)
     def get_float(self, tag: TagLike) -> float:
         """Return the only value as a number; failures as :meth:`get_string`."""
         return float(_only(self._element(tag)))
 
-    @edge(_VALUE_ERRORS)
+    @edge(VALUE_ERRORS)
     def get_floats(self, tag: TagLike) -> tuple[float, ...]:
         """Return each value as a number; failures as :meth:`get_string`."""
         return tuple(float(value) for value in _values_of(self._element(tag)))
 
-    @edge(_VALUE_ERRORS)
+    @edge(VALUE_ERRORS)
     def get_bytes(self, tag: TagLike) -> bytes:
         """Return the value of a binary element as it is encoded.
 
@@ -106,7 +116,7 @@ class DicomDataset:
             raise TypeError(f"{DicomTag.of(tag)!r} does not hold bytes")
         return bytes(value)
 
-    @edge(_VALUE_ERRORS)
+    @edge(VALUE_ERRORS)
     def get_items(self, tag: TagLike) -> tuple[DicomDataset, ...]:
         """Return the items of a sequence, as views; failures as :meth:`get_bytes`."""
         value = self._element(tag).value
@@ -114,7 +124,7 @@ class DicomDataset:
             raise TypeError(f"{DicomTag.of(tag)!r} is not a sequence")
         return tuple(DicomDataset(item) for item in value)
 
-    @edge(_VALUE_ERRORS)
+    @edge(VALUE_ERRORS)
     def set(self, tag: TagLike, value: object, vr: VR | str | None = None) -> Self:
         """Set an element, its VR from the dictionary unless one is given.
 
@@ -129,6 +139,204 @@ class DicomDataset:
         """
         self._set(tag, value, vr)
         return self
+
+    # -- elements and paths ------------------------------------------------------
+
+    @edge(VALUE_ERRORS)
+    def element(self, path: PathLike) -> DicomElement:
+        """Return an element with its VR, values and names; failures as :meth:`get_path`."""
+        place = only_place(self._dataset, DatasetPath.of(path))
+        return self._view(place.holder, place.tag)
+
+    @edge(VALUE_ERRORS)
+    def get_path(self, path: PathLike) -> Any:
+        """Return what a path names: a value as ``ds[…]`` gives it, or an item.
+
+        Args:
+            path: Such as ``ReferencedSeriesSequence[0].SeriesInstanceUID``;
+                :class:`DatasetPath` says how paths are written.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``ELEMENT_NOT_FOUND`` (naming the step that is
+            absent), ``INVALID_ARGUMENT`` (a wildcard: use :meth:`find`), ``INVALID_TAG``
+            or ``LIMIT_EXCEEDED`` (no path), or ``VALUE_CONVERSION_FAILED``.
+        """
+        return _shown_as_ours(only_place(self._dataset, DatasetPath.of(path)).value)
+
+    @edge(VALUE_ERRORS)
+    def find(self, path: PathLike) -> tuple[tuple[DatasetPath, Any], ...]:
+        """Return every place that a path stands for, with its value; none if it is absent.
+
+        Returns:
+            ``Success`` with pairs of the exact path and the value, in order, or ``Failure``
+            with ``INVALID_TAG``, ``LIMIT_EXCEEDED`` or ``VALUE_CONVERSION_FAILED``.
+        """
+        found = places(self._dataset, DatasetPath.of(path))
+        return tuple((place.path, _shown_as_ours(place.value)) for place in found)
+
+    @edge(VALUE_ERRORS)
+    def set_path(self, path: PathLike, value: object, vr: VR | str | None = None) -> Self:
+        """Set what a path names, making sequences, items and private blocks on the way.
+
+        An item can be made if it is the next of its sequence; ``[*]`` stands for the items
+        that are there. If it fails, nothing has changed.
+
+        Returns:
+            ``Success`` with this data set, or ``Failure`` with ``ELEMENT_NOT_FOUND`` (items
+            would be skipped), ``INVALID_TAG``, ``INVALID_VR``, ``LIMIT_EXCEEDED`` or
+            ``VALUE_CONVERSION_FAILED``.
+        """
+        set_at(self._dataset, DatasetPath.of(path), value, vr)
+        return self
+
+    @edge(VALUE_ERRORS)
+    def delete_path(self, path: PathLike) -> int:
+        """Remove every element or item that a path stands for.
+
+        Returns:
+            ``Success`` with how many there were, 0 if it is absent; failures as
+            :meth:`find`.
+        """
+        return delete_at(self._dataset, DatasetPath.of(path))
+
+    @edge(VALUE_ERRORS)
+    def search(self, keyword: str) -> tuple[tuple[DatasetPath, DicomElement], ...]:
+        """Return the elements at every depth whose keyword fits, in any case.
+
+        Args:
+            keyword: A keyword; ``*`` and ``?`` stand for any characters and for one.
+
+        Returns:
+            ``Success`` with pairs of path and element, or ``Failure`` with
+            ``LIMIT_EXCEEDED`` (nested too deep) or ``VALUE_CONVERSION_FAILED``.
+        """
+        wanted = keyword.casefold()
+        return tuple(
+            (path, self._view(holder, tag))
+            for path, holder, tag in walk(self._dataset)
+            if fnmatch.fnmatchcase(tag.keyword.casefold(), wanted)
+        )
+
+    @edge()
+    def private_block(self, group: int, creator: str, *, create: bool = False) -> PrivateBlock:
+        """Return the private elements that a creator owns in a group (PS3.5 7.8.1).
+
+        Args:
+            group: The odd group.
+            creator: The Private Creator.
+            create: Reserve the first free block if the creator has none.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``ELEMENT_NOT_FOUND``, ``INVALID_TAG`` or
+            ``LIMIT_EXCEEDED`` (every block of the group is taken).
+        """
+        return open_block(self._dataset, group, creator, create=create)
+
+    # -- two data sets -----------------------------------------------------------
+
+    @edge(VALUE_ERRORS)
+    def diff(self, other: DatasetLike) -> tuple[Difference, ...]:
+        """Return what differs in another data set, going into sequences item by item.
+
+        Returns:
+            ``Success`` with the findings in the order of their tags, none if the data sets
+            say the same, or ``Failure`` with ``VALUE_CONVERSION_FAILED`` or
+            ``LIMIT_EXCEEDED`` (nested too deep).
+        """
+        return tuple(diff_datasets(self._dataset, plain_dataset(other), DicomDataset))
+
+    @edge(VALUE_ERRORS)
+    def merge(
+        self, other: DatasetLike, on_conflict: OnConflict = ConflictPolicy.KEEP
+    ) -> DicomDataset:
+        """Return a new data set with the elements of this one and of another.
+
+        A sequence is one value, whose items are not mixed. Private elements go to the
+        block that their creator has in the result.
+
+        Args:
+            other: The data set to add; neither of the two is changed.
+            on_conflict: ``keep``, ``replace``, ``error``, or a function that gets a
+                :class:`MergeConflict` and returns what to take.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``INVALID_ARGUMENT`` (a conflict under
+            ``error``, naming its path, or an unknown policy), ``LIMIT_EXCEEDED`` or
+            ``VALUE_CONVERSION_FAILED``.
+        """
+        plain = plain_dataset(other)
+        return DicomDataset(merge_datasets(self._dataset, plain, on_conflict, DicomDataset))
+
+    # -- JSON and XML ------------------------------------------------------------
+
+    @edge(_MODEL_ERRORS)
+    def to_json(self, bulk_data: BulkDataWriter | None = None) -> str:
+        """Return the data set as DICOM JSON text, one object (PS3.18 Annex F).
+
+        Group lengths and file meta elements are left out; Specific Character Set says
+        ``ISO_IR 192``, which the text is in. DS and IS become numbers.
+
+        Args:
+            bulk_data: Is given each binary value; keeps it elsewhere and returns its URI,
+                or ``None`` to have it in line.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``ENCODE_FAILED`` (naming the path) or
+            ``LIMIT_EXCEEDED`` (nested too deep).
+        """
+        return json_text(self._dataset, bulk_data)
+
+    @edge(_MODEL_ERRORS)
+    def to_json_model(self, bulk_data: BulkDataWriter | None = None) -> dict[str, Any]:
+        """Return what the text of :meth:`to_json` stands for, as dictionaries and lists."""
+        return json_model(self._dataset, bulk_data)
+
+    @staticmethod
+    @edge(_MODEL_ERRORS)
+    def from_json(
+        source: str | bytes | Mapping[str, Any], bulk_data: BulkDataReader | None = None
+    ) -> DicomDataset:
+        """Read a data set from DICOM JSON: text, or the object that it stands for.
+
+        Args:
+            source: One object, or an array of one.
+            bulk_data: Fetches a value that was left elsewhere.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``DECODE_FAILED`` (naming the path),
+            ``MISSING_REQUIRED_VALUE`` (bulk data, and no function that fetches it) or
+            ``LIMIT_EXCEEDED``.
+        """
+        return DicomDataset(read_json(source, bulk_data))
+
+    @edge(_MODEL_ERRORS)
+    def to_xml(self, bulk_data: BulkDataWriter | None = None) -> str:
+        """Return the data set as Native DICOM Model XML (PS3.19 A.1).
+
+        What is left out, ``bulk_data`` and the failures are those of :meth:`to_json`; text
+        with a control character that XML has not, such as form feed, is ``ENCODE_FAILED``.
+        Of a person's name the delimiters that nothing follows are lost (PS3.5 6.2.1.1).
+        """
+        return xml_text(self._dataset, bulk_data)
+
+    @staticmethod
+    @edge(_MODEL_ERRORS)
+    def from_xml(source: str | bytes, bulk_data: BulkDataReader | None = None) -> DicomDataset:
+        """Read a data set from Native DICOM Model XML.
+
+        A document type declaration is refused, so that no entity is ever expanded. A
+        private element goes to the block of its ``privateCreator``. Failures as
+        :meth:`from_json`.
+        """
+        return DicomDataset(read_xml(source, bulk_data))
+
+    def copy(self) -> DicomDataset:
+        """Return a data set that shares nothing with this one, items included."""
+        return copy.deepcopy(self)
+
+    def __reduce__(self) -> tuple[type[DicomDataset], tuple[Dataset]]:
+        make_picklable(self._dataset)
+        return DicomDataset, (self._dataset,)
 
     # -- Pythonic twins ----------------------------------------------------------
 
@@ -169,7 +377,7 @@ class DicomDataset:
         match other:
             case DicomDataset():
                 return bool(self._dataset == other._dataset)
-            case pydicom.Dataset():
+            case Dataset():
                 return bool(self._dataset == other)
         return NotImplemented
 
@@ -203,7 +411,7 @@ class DicomDataset:
             name = tag.keyword or ("Private" if tag.is_private else "Unknown")
             try:
                 element = self._dataset[int(tag)]
-            except tuple(_VALUE_ERRORS) as exc:
+            except tuple(VALUE_ERRORS) as exc:
                 vr = self._dataset.get_item(int(tag)).VR or tag.dictionary_vr
                 yield f"{indent}{tag}", vr, name, _cut(f"unreadable: {exc}")
                 continue
@@ -226,20 +434,13 @@ class DicomDataset:
 
     def _set(self, tag: TagLike, value: object, vr: VR | str | None) -> None:
         number = DicomTag.of(tag)
-        chosen = str(vr or number.dictionary_vr)
-        if chosen not in VR.__members__:
-            raise PacsException(
-                ErrorCode.INVALID_VR, f"{number!r} needs one VR, not {chosen!r}", tag=str(number)
-            )
-        if chosen == VR.SQ:
-            items = [value] if isinstance(value, DicomDataset | pydicom.Dataset) else value
-            if not isinstance(items, list | tuple | PydicomSequence):
-                raise TypeError(f"{number!r} is a sequence: give a list of data sets")
-            value = PydicomSequence([as_dataset(item).pydicom for item in items])
-        self._dataset[int(number)] = DataElement(int(number), chosen, value)
+        self._dataset[int(number)] = make_element(number, value, vr)
+
+    def _view(self, holder: Dataset, tag: DicomTag) -> DicomElement:
+        return DicomElement.of(holder[int(tag)], creator_of(holder, tag), DicomDataset)
 
 
-DatasetLike: TypeAlias = DicomDataset | pydicom.Dataset
+DatasetLike: TypeAlias = DicomDataset | Dataset
 """What a function that needs a data set takes."""
 
 
@@ -247,7 +448,7 @@ def as_dataset(dataset: DatasetLike) -> DicomDataset:
     """Return the typed view of either kind of data set."""
     if isinstance(dataset, DicomDataset):
         return dataset
-    if isinstance(dataset, pydicom.Dataset):
+    if isinstance(dataset, Dataset):
         return DicomDataset(dataset)
     raise TypeError(f"expected a data set, got {type(dataset).__name__}")
 
@@ -271,7 +472,7 @@ def _only(element: DataElement) -> Any:
 def _shown_as_ours(value: Any) -> Any:
     if isinstance(value, PydicomSequence):
         return [DicomDataset(item) for item in value]
-    return value
+    return DicomDataset(value) if isinstance(value, Dataset) else value
 
 
 def _summary(element: DataElement) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Final, Self, TypeAlias
 
+from pydicom._dicom_dict import DicomDictionary
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
@@ -28,7 +30,7 @@ class DicomTag(int):
         """Make a tag from a number, a (group, element) pair, a keyword or hex text.
 
         Args:
-            tag: ``0x00100010``, ``(0x0010, 0x0010)``, ``"PatientName"``,
+            tag: ``0x00100010``, ``(0x0010, 0x0010)``, ``"PatientName"`` in any case,
                 ``"00100010"`` or ``"(0010,0010)"``.
 
         Raises:
@@ -95,11 +97,20 @@ def _number_of(text: str) -> int:
         return number
     found = _HEX_FORM.fullmatch(text.strip())
     if found is None:
+        number = _tags_by_folded_keyword().get(text.casefold())
+        if number is not None:
+            return number
         raise PacsException(
             ErrorCode.INVALID_TAG,
             f"{text[:80]!r} is neither a DICOM keyword nor a tag such as 00100010",
         )
     return int(found[1] + found[2], 16)
+
+
+@functools.cache
+def _tags_by_folded_keyword() -> dict[str, int]:
+    # No two keywords of PS3.6 differ in case alone; a test keeps it so.
+    return {row[4].casefold(): tag for tag, row in DicomDictionary.items() if row[4]}
 
 
 @edge()

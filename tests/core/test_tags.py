@@ -6,6 +6,7 @@ import pydicom.tag
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom._dicom_dict import DicomDictionary
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.tags import DicomTag, parse_tag
@@ -35,7 +36,7 @@ def test_forms(form: int | str | tuple[int, int]) -> None:
     "form",
     [
         "",
-        "patientid",
+        "patient id",
         "0010",
         "0010002",
         "001000200",
@@ -55,6 +56,14 @@ def test_nonsense(form: object) -> None:
         DicomTag.of(form)  # type: ignore[arg-type]
     assert caught.value.error.code is ErrorCode.INVALID_TAG
     assert parse_tag(form).failure().code is ErrorCode.INVALID_TAG  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("form", ["patientid", "PATIENTID", "PatientId"])
+def test_keywords_in_any_case(form: str) -> None:
+    """A keyword is known in any case, because no two differ in case alone."""
+    assert DicomTag.of(form) == 0x00100020
+    keywords = [row[4] for row in DicomDictionary.values() if row[4]]
+    assert len({keyword.casefold() for keyword in keywords}) == len(keywords)
 
 
 def test_long_nonsense_is_cut() -> None:
