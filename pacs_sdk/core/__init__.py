@@ -1,5 +1,6 @@
 """Values, errors, results and ports that every other layer builds on."""
 
+from pacs_sdk.core.automatic_vr import EncodingForm, resolve_vr
 from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
 from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
 from pacs_sdk.core.errors import Detail, ErrorCategory, ErrorCode, PacsError, PacsException
@@ -25,10 +26,12 @@ from pacs_sdk.core.ports import (
 from pacs_sdk.core.results import Failure, PacsResult, Result, Success, edge, raised
 from pacs_sdk.core.tags import DicomTag, TagLike, parse_tag
 from pacs_sdk.core.uids import is_valid_uid, new_uid, parse_uid
-from pacs_sdk.core.vr import VR, VrKind
+from pacs_sdk.core.value_rules import FindingKind, ValueFault, validate_value
+from pacs_sdk.core.vr import VR, VR_RULES, LengthUnit, Repertoire, VrKind, VrRule
 
 __all__ = [
     "VR",
+    "VR_RULES",
     "AuditEvent",
     "AuditSink",
     "ByteSource",
@@ -37,13 +40,16 @@ __all__ = [
     "Detail",
     "DicomDataset",
     "DicomTag",
+    "EncodingForm",
     "ErrorCategory",
     "ErrorCode",
     "EventBus",
     "Failure",
     "FileBytes",
+    "FindingKind",
     "InProcessEventBus",
     "InstanceStored",
+    "LengthUnit",
     "Logger",
     "LoguruLogger",
     "MemoryBytes",
@@ -56,6 +62,7 @@ __all__ = [
     "PacsError",
     "PacsException",
     "PacsResult",
+    "Repertoire",
     "Result",
     "Span",
     "Subscription",
@@ -63,7 +70,9 @@ __all__ = [
     "SystemClock",
     "TagLike",
     "Tracer",
+    "ValueFault",
     "VrKind",
+    "VrRule",
     "as_dataset",
     "edge",
     "is_valid_uid",
@@ -71,4 +80,6 @@ __all__ = [
     "parse_tag",
     "parse_uid",
     "raised",
+    "resolve_vr",
+    "validate_value",
 ]
