@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
@@ -15,7 +16,7 @@ from pacs_sdk.core.results import edge
 from pacs_sdk.core.tags import DicomTag, TagLike
 from pacs_sdk.core.vr import VR
 
-__all__ = ["EncodingForm", "resolve_vr"]
+__all__ = ["UNREADABLE", "EncodingForm", "resolve_vr"]
 
 _PIXEL_DATA: Final = 0x7FE00010
 _LUT_DATA: Final = 0x00283006
@@ -27,13 +28,16 @@ _WAVEFORM_GROUP: Final = 0x5400
 _OVERLAY_GROUPS: Final = range(0x6000, 0x6100)
 _WIDEST_BYTE: Final = 8
 
-_UNREADABLE: Final = (
+UNREADABLE: Final = (
     BytesLengthException,
+    EOFError,
     LookupError,
     NotImplementedError,
+    OSError,
     OverflowError,
     TypeError,
     ValueError,
+    struct.error,
 )
 """What pydicom raises for values that don't fit their VR."""
 
@@ -147,5 +151,5 @@ def _value(dataset: pydicom.Dataset, tag: int) -> Any:
         return None
     try:
         return dataset[tag].value
-    except _UNREADABLE:
+    except UNREADABLE:
         return None

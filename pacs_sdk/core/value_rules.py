@@ -197,9 +197,6 @@ def _check_bytes(rule: VrRule, value: object) -> list[ValueFault]:
                 f"{length} bytes are not a multiple of {rule.width}, as {rule.vr}",
             )
         ]
-    longest = rule.max_length
-    if longest is not None and length > longest:
-        return [ValueFault(FindingKind.LENGTH, f"value of {length} bytes, at most {longest}")]
     return []
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import functools
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,10 +11,9 @@ import attrs
 import pydicom
 from pydicom.datadict import dictionary_VM
 from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.errors import BytesLengthException
 from pydicom.sequence import Sequence as PydicomSequence
 
-from pacs_sdk.core.automatic_vr import resolve_vr
+from pacs_sdk.core.automatic_vr import UNREADABLE, resolve_vr
 from pacs_sdk.core.dataset import DatasetLike, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Logger, NullLogger
@@ -27,24 +25,12 @@ from pacs_sdk.encoding.charsets import DEFAULT_ENCODINGS, decode_text, python_en
 from pacs_sdk.encoding.elements import MAX_NESTING
 from pacs_sdk.encoding.header import SPECIFIC_CHARACTER_SET
 from pacs_sdk.encoding.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
-from pacs_sdk.encoding.values import decode_values
+from pacs_sdk.encoding.values import decode_values, encode_values
 
 __all__ = ["Finding", "ValidationMode", "validate_dataset"]
 
 _LISTED_FINDINGS: Final = 20
 """How many findings a failure spells out; it counts them all."""
-
-_UNREADABLE: Final = (
-    BytesLengthException,
-    LookupError,
-    NotImplementedError,
-    OverflowError,
-    TypeError,
-    ValueError,
-)
-"""What pydicom raises for values that don't fit their VR."""
-
-_VM: Final = re.compile(r"([0-9]+)(?:-([0-9]*)(n?))?")
 
 
 class ValidationMode(enum.StrEnum):
@@ -186,7 +172,7 @@ def _vr_of(tag: DicomTag, element: DataElement | RawDataElement, place: _Place) 
 def _items(dataset: pydicom.Dataset, tag: DicomTag) -> tuple[pydicom.Dataset, ...]:
     try:
         value = dataset[int(tag)].value
-    except _UNREADABLE:
+    except UNREADABLE:
         return ()
     return tuple(value) if isinstance(value, PydicomSequence) else ()
 
@@ -204,7 +190,11 @@ def _faults(
     if vr is VR.SQ:
         return _faults_of_sequence(dataset, tag)
     if not isinstance(element, RawDataElement):
-        return [*validate_value(vr, element.value), *_multiplicity(tag, vr, element.value)]
+        return [
+            *validate_value(vr, element.value),
+            *_character_set_faults(vr, element.value, place.encodings),
+            *_multiplicity(tag, vr, element.value),
+        ]
     data = element.value or b""
     faults: list[ValueFault] = []
     if len(data) % 2:
@@ -213,6 +203,8 @@ def _faults(
         )
     if vr.kind is VrKind.TEXT:
         value: object = _raw_text(vr, data, place.encodings)
+        if _is_undeclared(vr, data.isascii(), place.encodings):
+            return [*faults, _UNDECLARED, *_multiplicity(tag, vr, value)]
     else:
         match decode_values(vr, data, element.is_little_endian):
             case Success(decoded):
@@ -224,12 +216,10 @@ def _faults(
 
 def _faults_of_sequence(dataset: pydicom.Dataset, tag: DicomTag) -> list[ValueFault]:
     try:
-        value = dataset[int(tag)].value
-    except _UNREADABLE:
+        dataset[int(tag)].value  # noqa: B018  # decodes it
+    except UNREADABLE:
         return [ValueFault(FindingKind.FORMAT, "the items of the sequence cannot be read")]
-    if value is None or isinstance(value, PydicomSequence):
-        return []
-    return [ValueFault(FindingKind.FORMAT, "a sequence holds items")]
+    return []
 
 
 def _raw_text(vr: VR, data: bytes, encodings: tuple[str, ...]) -> str:
@@ -238,6 +228,32 @@ def _raw_text(vr: VR, data: bytes, encodings: tuple[str, ...]) -> str:
     if vr.rule.repertoire is Repertoire.DEFAULT:
         return bare.decode("latin-1")
     return decode_text(bare, encodings)
+
+
+_UNDECLARED: Final = ValueFault(
+    FindingKind.REPERTOIRE, "characters beyond ISO-IR 6, and no Specific Character Set has them"
+)
+
+
+def _is_undeclared(vr: VR, is_ascii: bool, encodings: tuple[str, ...]) -> bool:
+    """Whether text needs a Specific Character Set and has none (PS3.5 6.1.2.2)."""
+    extended = vr.rule.repertoire is Repertoire.EXTENDED
+    return extended and not is_ascii and encodings == DEFAULT_ENCODINGS
+
+
+def _character_set_faults(
+    vr: VR, value: object, encodings: tuple[str, ...]
+) -> tuple[ValueFault, ...]:
+    """Tell whether text that is yet to be written can be, in the declared character set."""
+    if vr.rule.repertoire is not Repertoire.EXTENDED:
+        return ()
+    for text in (str(one) for one in values_in(vr, value)):
+        if _is_undeclared(vr, text.isascii(), encodings):
+            return (_UNDECLARED,)
+        match encode_values(vr, (text,), True, encodings):
+            case Failure(error) if error.code is ErrorCode.ENCODE_FAILED:
+                return (ValueFault(FindingKind.REPERTOIRE, error.message),)
+    return ()
 
 
 def _multiplicity(tag: DicomTag, vr: VR, value: object) -> list[ValueFault]:
@@ -269,12 +285,9 @@ def _fits(found: int, allowed: str) -> bool:
 
     ``3``, ``1-8``, ``1-n``, or ``2-2n`` for pairs.
     """
-    parts = _VM.fullmatch(allowed)
-    if parts is None:
-        return True
-    least = int(parts[1])
-    if parts[2] is None:
-        return found == least
-    if parts[3]:
-        return found >= least and found % int(parts[2] or 1) == 0
-    return least <= found <= int(parts[2])
+    least, _, most = allowed.partition("-")
+    if not most:
+        return found == int(least)
+    if most.endswith("n"):
+        return found >= int(least) and found % int(most[:-1] or 1) == 0
+    return int(least) <= found <= int(most)

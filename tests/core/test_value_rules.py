@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydicom import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.valuerep import DSfloat, PersonName
@@ -181,6 +182,17 @@ def test_unknown_vr() -> None:
 def test_the_same_fault_is_told_once() -> None:
     """Ten thousand bad values of one kind are one fault."""
     assert len(validate_value("US", [-1] * 10000)) == 1
+
+
+def test_an_empty_value_among_several() -> None:
+    """A list may have ``None`` where a value of text is empty, not for numbers."""
+    assert validate_value("DS", ["1", None, "3"]) == ()
+    assert [one.kind for one in validate_value("US", [None])] == [FindingKind.FORMAT]
+
+
+def test_items_are_checked_elsewhere() -> None:
+    """The items of a sequence are data sets, each with elements of its own."""
+    assert validate_value("SQ", Sequence([Dataset(), Dataset()])) == ()
 
 
 def test_values_in() -> None:

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset
-from pydicom.dataelem import DataElement
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode
@@ -206,6 +208,60 @@ def test_character_sets_as_read() -> None:
     assert finding.kind is FindingKind.LENGTH
     [finding] = found(read(utf8, element(0x0008, 0x0050, b"SH", b"\xff\xff")))
     assert finding.kind is FindingKind.REPERTOIRE
+
+
+def test_no_character_set() -> None:
+    """Text beyond ISO-IR 6 needs a Specific Character Set that has it, read or made."""
+    [finding] = found(read(element(0x0008, 0x0050, b"SH", b"\xe4 ")))
+    assert finding.kind is FindingKind.REPERTOIRE
+    [finding] = found(made(("AccessionNumber", "SH", "ä")))
+    assert finding.kind is FindingKind.REPERTOIRE
+    latin = ("SpecificCharacterSet", "CS", "ISO_IR 100")
+    assert found(made(latin, ("AccessionNumber", "SH", "ä"))) == ()
+    [finding] = found(made(latin, ("AccessionNumber", "SH", "山")))
+    assert finding.kind is FindingKind.REPERTOIRE
+    assert "山" not in finding.reason
+    several = ("SpecificCharacterSet", "CS", ["", "ISO 2022 IR 87"])
+    assert found(made(several, ("PatientName", "PN", "Yamada^Tarou=山田^太郎"))) == ()
+
+
+def test_an_empty_character_set() -> None:
+    """A Specific Character Set without value is that of the data set around it."""
+    item = made(("SpecificCharacterSet", "CS", None), ("AccessionNumber", "SH", "ä"))
+    top = made(
+        ("SpecificCharacterSet", "CS", "ISO_IR 192"),
+        ("ReferencedSeriesSequence", "SQ", Sequence([item])),
+    )
+    assert found(top) == ()
+
+
+def test_damaged_sequence() -> None:
+    """A sequence whose items can't be read is a finding, and no exception."""
+    tag = Tag(0x00081115)
+    dataset = Dataset()
+    items = b"\1\2\3"  # ends within a tag
+    dataset[tag] = RawDataElement(tag, "SQ", len(items), items, 0, False, True)
+    [finding] = found(dataset)
+    assert finding.kind is FindingKind.FORMAT
+    assert finding.path == "ReferencedSeriesSequence"
+
+
+def test_each_multiplicity_of_the_dictionary() -> None:
+    """Every multiplicity that PS3.6 has is understood: its least number fits."""
+    for tag, (vr, multiplicity, *_) in DicomDictionary.items():
+        if vr not in ("US", "FD"):
+            continue
+        least = int(multiplicity.split("-")[0])
+        assert found(made((tag, vr, [1] * least))) == ()
+        assert least < 2 or found(made((tag, vr, [1] * (least - 1))))
+
+
+def test_a_delimiter_is_no_element() -> None:
+    """What has no VR has no rules."""
+    dataset = Dataset()
+    tag = Tag(0xFFFEE00D)
+    dataset._dict[tag] = RawDataElement(tag, None, 0, b"", 0, True, True)
+    assert found(dataset) == ()
 
 
 def test_character_set_of_an_item() -> None:

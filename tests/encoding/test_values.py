@@ -162,6 +162,8 @@ def test_a_backslash_byte_within_a_character() -> None:
         (VR.IS, (1.5,), ErrorCode.VALUE_CONVERSION_FAILED),
         (VR.IS, (math.inf,), ErrorCode.VALUE_CONVERSION_FAILED),
         (VR.DS, (math.nan,), ErrorCode.VALUE_CONVERSION_FAILED),
+        (VR.LO, (b"a",), ErrorCode.VALUE_CONVERSION_FAILED),
+        (VR.IS, (True,), ErrorCode.VALUE_CONVERSION_FAILED),
         (VR.LO, (7,), ErrorCode.VALUE_CONVERSION_FAILED),
         (VR.LO, ("a\\b",), ErrorCode.VALUE_CONVERSION_FAILED),
         (VR.LT, ("a", "b"), ErrorCode.VALUE_CONVERSION_FAILED),
@@ -203,7 +205,7 @@ def test_decimal_strings_of_any_number(number: float) -> None:
     """A float becomes at most 16 characters (PS3.5 6.2) and stays as close as they can be."""
     field = encode_values(VR.DS, [number], True).unwrap()
     assert len(field.rstrip(b" ")) <= 16
-    exact = Decimal(number)
+    exact = Decimal(str(number))
     assert abs(Decimal(field.decode("ascii").strip(" ")) - exact) <= abs(exact) * Decimal("1e-8")
 
 
@@ -276,6 +278,12 @@ def test_any_bytes(vr: VR, data: bytes, little_endian: bool) -> None:
             assert isinstance(values, tuple)
         case Failure(error):
             assert error.code in allowed
+
+
+def test_empty_values_among_several() -> None:
+    """``None`` is an empty value between its delimiters, for every VR that is text."""
+    assert encode_values(VR.IS, [1, None, 3], True).unwrap() == b"1\\\\3"
+    assert decode_values(VR.IS, b"1\\\\3", True).unwrap() == (1, None, 3)
 
 
 def test_floats_are_those_of_the_field() -> None:
