@@ -296,7 +296,11 @@ def _integer(text: str) -> str:
 
 
 def _uid(text: str) -> str:
-    return "" if _UID.fullmatch(text) else "a UID is numbers without leading zeros between dots"
+    return (
+        ""
+        if _UID.fullmatch(text)
+        else "a UID is numbers without leading zeros, at least two, with dots between"
+    )
 
 
 def _uri(text: str) -> str:

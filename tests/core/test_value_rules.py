@@ -128,6 +128,7 @@ BAD = [
     ("TM", "070907.12345678", "length"),
     ("UI", "1.02.3", "format"),
     ("UI", "1..2", "format"),
+    ("UI", "1", "format"),  # a root and a suffix (PS3.5 9.1)
     ("UI", "1.2.", "format"),
     ("UI", "1.2.x", "repertoire"),
     ("UI", "1." * 32 + "1", "length"),
