@@ -1,5 +1,6 @@
 """Values, errors, results and ports that every other layer builds on."""
 
+from pacs_sdk.core.automatic_vr import EncodingForm, resolve_vr
 from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
 from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
 from pacs_sdk.core.dataset_diff import Difference, DifferenceKind
@@ -44,13 +45,15 @@ from pacs_sdk.core.private_block import PrivateBlock, PrivateTag
 from pacs_sdk.core.results import Failure, PacsResult, Result, Success, edge, raised
 from pacs_sdk.core.tags import DicomTag, TagLike, parse_tag
 from pacs_sdk.core.uids import is_valid_uid, new_uid, parse_uid
-from pacs_sdk.core.vr import VR, VrKind
+from pacs_sdk.core.value_rules import FindingKind, ValueFault, validate_value
+from pacs_sdk.core.vr import VR, VR_RULES, LengthUnit, Repertoire, VrKind, VrRule
 
 __all__ = [
     "MAX_ITEM_INDEX",
     "MAX_MODEL_NESTING",
     "MAX_PATH_STEPS",
     "VR",
+    "VR_RULES",
     "AuditEvent",
     "AuditSink",
     "BulkData",
@@ -68,13 +71,16 @@ __all__ = [
     "DicomTag",
     "Difference",
     "DifferenceKind",
+    "EncodingForm",
     "ErrorCategory",
     "ErrorCode",
     "EventBus",
     "Failure",
     "FileBytes",
+    "FindingKind",
     "InProcessEventBus",
     "InstanceStored",
+    "LengthUnit",
     "Logger",
     "LoguruLogger",
     "MemoryBytes",
@@ -93,6 +99,7 @@ __all__ = [
     "PathStep",
     "PrivateBlock",
     "PrivateTag",
+    "Repertoire",
     "Result",
     "Span",
     "Subscription",
@@ -100,7 +107,9 @@ __all__ = [
     "SystemClock",
     "TagLike",
     "Tracer",
+    "ValueFault",
     "VrKind",
+    "VrRule",
     "as_dataset",
     "edge",
     "is_valid_uid",
@@ -109,4 +118,6 @@ __all__ = [
     "parse_tag",
     "parse_uid",
     "raised",
+    "resolve_vr",
+    "validate_value",
 ]

@@ -83,6 +83,7 @@ class ErrorCode(enum.Enum):
     INVALID_TAG = (-723, 0x0106, 400, "the text names no tag")
     INVALID_UID = (-724, 0xC000, 400, "the value is not a valid UID")
     MISSING_REQUIRED_VALUE = (-725, 0xC000, 400, "a required value is missing")
+    INVALID_VALUE = (-726, 0x0106, 400, "a value breaks the rules of its value representation")
 
     # Encoding (-740 … -759)
     DECODE_FAILED = (-740, 0xC000, 400, "the bytes cannot be decoded")

@@ -30,6 +30,8 @@ from pacs_sdk.encoding.transfer_syntax import (
     all_transfer_syntaxes,
     transfer_syntax,
 )
+from pacs_sdk.encoding.validation import Finding, ValidationMode, validate_dataset
+from pacs_sdk.encoding.values import ElementValue, decode_values, encode_values
 from pacs_sdk.encoding.writer import encode_dataset
 
 __all__ = [
@@ -42,17 +44,22 @@ __all__ = [
     "Codec",
     "CodecRegistry",
     "CodecStatus",
+    "ElementValue",
+    "Finding",
     "FrameChoice",
     "FrameDescription",
     "ImageSource",
     "Instance",
     "InstanceHeader",
     "TransferSyntax",
+    "ValidationMode",
     "all_transfer_syntaxes",
     "decode_dataset",
     "decode_frames",
+    "decode_values",
     "default_codecs",
     "encode_dataset",
+    "encode_values",
     "instance_from_dataset",
     "part10_header",
     "read_bytes",
@@ -60,5 +67,6 @@ __all__ = [
     "read_source",
     "scan_header",
     "transfer_syntax",
+    "validate_dataset",
     "write_file",
 ]

@@ -10,7 +10,7 @@ from typing import Final
 import attrs
 
 from pacs_sdk.core.tags import DicomTag, TagLike
-from pacs_sdk.core.vr import VR, VrKind
+from pacs_sdk.core.vr import VR, Repertoire, VrKind
 from pacs_sdk.encoding.charsets import DEFAULT_ENCODINGS, decode_text, python_encodings
 
 __all__ = ["INDEX_TAGS", "SPECIFIC_CHARACTER_SET", "InstanceHeader"]
@@ -62,22 +62,13 @@ INDEX_TAGS: Final[frozenset[int]] = frozenset(
 )
 """The attributes an index keeps of every instance."""
 
-_CHARSET_VRS: Final = frozenset((VR.LO, VR.LT, VR.PN, VR.SH, VR.ST, VR.UC, VR.UT))
+_CHARSET_VRS: Final = frozenset(vr for vr in VR if vr.rule.repertoire is Repertoire.EXTENDED)
 """VRs that Specific Character Set applies to (PS3.5 6.1.2.2)."""
 
-_SINGLE_TEXT: Final = frozenset((VR.LT, VR.ST, VR.UT, VR.UR))
+_SINGLE_TEXT: Final = frozenset(vr for vr in VR if vr.kind is VrKind.TEXT and not vr.rule.multiple)
 """A backslash is a character here, and leading spaces count (PS3.5 6.2)."""
 
-_NUMBER_FORMATS: Final = {
-    VR.US: "H",
-    VR.SS: "h",
-    VR.UL: "I",
-    VR.SL: "i",
-    VR.UV: "Q",
-    VR.SV: "q",
-    VR.FL: "f",
-    VR.FD: "d",
-}
+_NUMBER_FORMATS: Final = {vr: vr.rule.number_format for vr in VR if vr.rule.number_format}
 
 
 @functools.lru_cache(maxsize=4096)

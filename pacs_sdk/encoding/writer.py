@@ -17,6 +17,7 @@ from pydicom.tag import BaseTag
 from pacs_sdk.core.dataset import DatasetLike, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
+from pacs_sdk.core.vr import VR, VrKind
 from pacs_sdk.encoding.deflated import deflate
 from pacs_sdk.encoding.elements import UNDEFINED_LENGTH
 from pacs_sdk.encoding.transfer_syntax import (
@@ -49,7 +50,9 @@ _NOT_DATA_SET: Final = (0x0000, 0x0002)
 
 _Element: TypeAlias = DataElement | RawDataElement
 
-_WORD_BYTES: Final = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+_WORD_BYTES: Final = {
+    str(vr): vr.rule.width for vr in VR if vr.kind is VrKind.BYTES and vr.rule.width > 1
+}
 """VRs whose values are words that depend on the byte order, and their width."""
 
 

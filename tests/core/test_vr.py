@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import struct
+
 import pydicom.valuerep
 import pytest
 
-from pacs_sdk.core.vr import VR, VrKind
+from pacs_sdk.core.vr import VR, VR_RULES, VrKind
 
 TABLE_6_2_1 = (
     "AE AS AT CS DA DS DT FL FD IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN "
@@ -81,3 +83,102 @@ def test_kind(vr: VR) -> None:
     elif vr in (VR.AT, VR.SQ):
         expected = VrKind.TAG if vr is VR.AT else VrKind.SEQUENCE
     assert vr.kind is expected
+
+
+TABLE_6_2_1_ROWS = {
+    # VR: length, unit, fixed, characters, several values, leading spaces mean nothing
+    "AE": (16, "bytes", False, "default", True, True),
+    "AS": (4, "bytes", True, "default", True, False),
+    "AT": (4, "bytes", True, "none", True, False),
+    "CS": (16, "bytes", False, "default", True, True),
+    "DA": (8, "bytes", True, "default", True, False),
+    "DS": (16, "bytes", False, "default", True, True),
+    "DT": (26, "bytes", False, "default", True, False),
+    "FL": (4, "bytes", True, "none", True, False),
+    "FD": (8, "bytes", True, "none", True, False),
+    "IS": (12, "bytes", False, "default", True, True),
+    "LO": (64, "characters", False, "extended", True, True),
+    "LT": (10240, "characters", False, "extended", False, False),
+    "OB": (None, "bytes", False, "none", False, False),  # see Transfer Syntax definition
+    "OD": (4294967288, "bytes", False, "none", False, False),  # 2^32-8
+    "OF": (4294967292, "bytes", False, "none", False, False),  # 2^32-4
+    "OL": (None, "bytes", False, "none", False, False),  # see Transfer Syntax definition
+    "OV": (None, "bytes", False, "none", False, False),  # see Transfer Syntax definition
+    "OW": (None, "bytes", False, "none", False, False),  # see Transfer Syntax definition
+    "PN": (64, "characters", False, "extended", True, False),  # a component group
+    "SH": (16, "characters", False, "extended", True, True),
+    "SL": (4, "bytes", True, "none", True, False),
+    "SQ": (None, "bytes", False, "none", False, False),  # not applicable
+    "SS": (2, "bytes", True, "none", True, False),
+    "ST": (1024, "characters", False, "extended", False, False),
+    "SV": (8, "bytes", True, "none", True, False),
+    "TM": (14, "bytes", False, "default", True, False),
+    "UC": (4294967294, "bytes", False, "extended", True, False),  # 2^32-2
+    "UI": (64, "bytes", False, "default", True, False),
+    "UL": (4, "bytes", True, "none", True, False),
+    "UN": (None, "bytes", False, "none", False, False),  # any length of the other VRs
+    "UR": (4294967294, "bytes", False, "default", False, False),
+    "US": (2, "bytes", True, "none", True, False),
+    "UT": (4294967294, "bytes", False, "extended", False, False),
+    "UV": (8, "bytes", True, "none", True, False),
+}
+"""PS3.5 Table 6.2-1 by hand; which VRs have one value only: PS3.5 6.4."""
+
+
+def test_a_rule_for_each_vr() -> None:
+    """The rules are the 34 rows in the table's order, each under its own VR."""
+    assert [vr.value for vr in VR_RULES] == TABLE_6_2_1.split()
+    assert all(rule.vr is vr and vr.rule is rule for vr, rule in VR_RULES.items())
+    assert set(TABLE_6_2_1_ROWS) == set(TABLE_6_2_1.split())
+
+
+@pytest.mark.parametrize("vr", VR)
+def test_row_of_the_table(vr: VR) -> None:
+    """Length, repertoire and multiplicity are those of PS3.5 Table 6.2-1."""
+    rule = vr.rule
+    assert (
+        rule.max_length,
+        rule.length_unit.value,
+        rule.fixed_length,
+        rule.repertoire.value,
+        rule.multiple,
+        rule.leading_space_is_padding,
+    ) == TABLE_6_2_1_ROWS[vr.value]
+    assert rule.control_characters is (vr.value in ("LT", "ST", "UT"))
+
+
+@pytest.mark.parametrize("vr", VR)
+def test_lengths_agree_with_pydicom(vr: VR) -> None:
+    """Longest lengths of text are those that pydicom checks."""
+    known = pydicom.valuerep.MAX_VALUE_LEN.get(vr.value)
+    assert known is None or vr.rule.max_length == known
+
+
+@pytest.mark.parametrize("vr", VR)
+def test_words(vr: VR) -> None:
+    """Words have the width of PS3.5 7.3; a tag is swapped as two numbers of 16 bits."""
+    widths = {"OB": 1, "UN": 1, "OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+    expected = widths.get(vr.value, vr.value_width)
+    assert vr.rule.width == expected
+    assert vr.rule.swap_width == (2 if vr is VR.AT else expected)
+    if vr.rule.number_format:
+        assert struct.calcsize("<" + vr.rule.number_format) == vr.rule.width
+    assert bool(vr.rule.number_format) is (vr.kind is VrKind.NUMBER)
+
+
+@pytest.mark.parametrize(
+    ("vr", "longest"),
+    [
+        (VR.LO, 0xFFFE),
+        (VR.US, 0xFFFE),
+        (VR.FL, 0xFFFC),
+        (VR.FD, 0xFFF8),
+        (VR.OB, 0xFFFFFFFE),
+        (VR.OV, 0xFFFFFFF8),
+        (VR.SV, 0xFFFFFFF8),
+        (VR.UT, 0xFFFFFFFE),
+    ],
+)
+def test_longest_field(vr: VR, longest: int) -> None:
+    """A field has whole words, an even number of bytes, and less than all ones (7.1.2)."""
+    assert vr.rule.max_field_bytes == longest
