@@ -25,7 +25,7 @@ def write_page(source: Path) -> None:
 
 def _page() -> Iterator[str]:
     yield "# The pacs program\n"
-    yield "The program comes with the extra `cli`: `pip install 'pacs-sdk[cli]'`.\n"
+    yield "The program comes with the extra `cli`: `pip install '.[cli]'` in a checkout.\n"
     yield _help_of([])
     for command in COMMANDS:
         name = command.__name__

@@ -6,11 +6,11 @@ Every test runs the real programs as processes on loopback.
 from __future__ import annotations
 
 import os
-import select
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -90,24 +90,30 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @contextmanager
 def storescp(program: Path, folder: Path, *options: str) -> Iterator[Server]:
-    """Run DCMTK's storescp on a port that is free, and wait until it listens."""
-    with socket.socket() as probe:  # storescp cannot choose one itself
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with process(program, "-v", "-aet", "STORESCP", "-od", folder, *options, port):
-        wait_until_listening(port)
-        yield Server("127.0.0.1", port, "STORESCP")
+    """Serve one association with DCMTK's storescp, on a port that is free.
 
+    storescp can neither choose a port nor say when it listens, so the test listens and
+    hands it the connection as inetd would.
+    """
+    command = [program, "--inetd", "-aet", "STORESCP", "-od", folder, *options]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(DEADLINE_S)
 
-def wait_until_listening(port: int) -> None:
-    """Return once something accepts connections on the port."""
-    poller = select.poll()
-    for _ in range(DEADLINE_S * 20):
-        with socket.socket() as attempt:
-            if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        poller.poll(50)  # nothing is registered: this waits, bounded, for the next attempt
-    pytest.fail(f"nothing listens on port {port}")
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                subprocess.run(
+                    command,
+                    stdin=connection.fileno(),
+                    check=True,
+                    timeout=DEADLINE_S,
+                    env=ENVIRONMENT,
+                )
+
+        with ThreadPoolExecutor() as pool:
+            served = pool.submit(serve)
+            yield Server("127.0.0.1", listener.getsockname()[1], "STORESCP")
+            served.result(DEADLINE_S)
 
 
 def by_uid(folder: Path) -> dict[str, pydicom.Dataset]:
