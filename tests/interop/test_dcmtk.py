@@ -95,7 +95,7 @@ def storescp(program: Path, folder: Path, *options: str) -> Iterator[Server]:
     storescp can neither choose a port nor say when it listens, so the test listens and
     hands it the connection as inetd would.
     """
-    command = [program, "--inetd", "-aet", "STORESCP", "-od", folder, *options]
+    command: list[str | Path] = [program, "--inetd", "-aet", "STORESCP", "-od", folder, *options]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(DEADLINE_S)
 
