@@ -9,9 +9,6 @@ from typing import Final
 import attrs
 import numpy as np
 from pydicom.config import IGNORE
-from pydicom.dataelem import DataElement
-from pydicom.dataset import FileMetaDataset
-from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
@@ -21,6 +18,7 @@ from pacs_sdk.core.results import edge, raised
 from pacs_sdk.core.uids import checked_uid
 from pacs_sdk.encoding.frames import frames_of_instance
 from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
+from pacs_sdk.encoding.lazy_dataset import file_meta
 from pacs_sdk.encoding.pixel_layout import FrameOptions
 from pacs_sdk.encoding.reader import decode_dataset
 from pacs_sdk.encoding.scanner import scanned
@@ -37,7 +35,7 @@ HEAD_BYTES: Final = 64 * 1024
 """How much of a data set is read for its header. Nearly every header ends before; where one
 doesn't, the whole is scanned, memory-mapped if it is large."""
 
-_META_TAGS: Final = (BaseTag(0x00020002), BaseTag(0x00020003), BaseTag(0x00020010))
+_META_TAGS: Final = (0x00020002, 0x00020003, 0x00020010)
 """Media Storage SOP Class UID, Media Storage SOP Instance UID, Transfer Syntax UID."""
 
 _READ_ERRORS: Final = {
@@ -110,12 +108,7 @@ class Instance:
         """
         decoded = raised(decode_dataset(self.encoded.view(), self.syntax))
         uids = (self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax_uid)
-        decoded.pydicom.file_meta = FileMetaDataset(
-            {
-                tag: DataElement(tag, "UI", uid, validation_mode=IGNORE)
-                for tag, uid in zip(_META_TAGS, uids, strict=True)
-            }
-        )
+        decoded.pydicom.file_meta = file_meta(dict(zip(_META_TAGS, uids, strict=True)))
         return decoded
 
     @edge()
