@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import attrs
 from pydicom.dataelem import DataElement, RawDataElement
@@ -32,7 +32,7 @@ from pacs_sdk.encoding.elements import (
 from pacs_sdk.encoding.header import SPECIFIC_CHARACTER_SET
 from pacs_sdk.encoding.raw_values import element_of, is_plain_conversion
 
-__all__ = ["Inherited", "LazyDataset", "build_dataset", "file_meta", "items_layout"]
+__all__ = ["Inherited", "LazyDataset", "build_dataset", "file_meta", "items_of"]
 
 _CHARSET: Final = BaseTag(SPECIFIC_CHARACTER_SET)
 _PIXEL_REPRESENTATION: Final = BaseTag(0x00280103)
@@ -42,8 +42,6 @@ _BLANK_META: Final = vars(FileMetaDataset())
 _BLANK_CONTAINERS: Final = tuple(
     name for name, value in _BLANK.items() if isinstance(value, dict | list)
 )
-
-_Element: TypeAlias = DataElement | RawDataElement
 
 
 @attrs.frozen
@@ -101,6 +99,11 @@ class LazyDataset(Dataset):
 
     __hash__ = None  # type: ignore[assignment]  # mutable
 
+    @property
+    def encodings_read(self) -> tuple[str, ...]:
+        """Python's names for the Specific Character Set it was read with."""
+        return self._inherited.encodings
+
     def raw_as_read(self, tag: BaseTag) -> RawDataElement | None:
         """Return what an element was before it was converted; ``None`` for new ones."""
         return self._as_read.get(tag)
@@ -126,7 +129,7 @@ class LazyDataset(Dataset):
 
     def _sequence(self, raw: RawDataElement) -> DataElement:
         inherited = attrs.evolve(self._inherited, depth=self._inherited.depth + 1)
-        items = _items(raw, inherited)
+        items = items_of(raw, inherited)
         sequence = Sequence()
         sequence._list = items
         undefined = raw.length == UNDEFINED_LENGTH
@@ -194,16 +197,25 @@ def file_meta(values: Mapping[int, str]) -> FileMetaDataset:
     return meta
 
 
-def items_layout(raw: RawDataElement) -> Layout:
+def _items_layout(raw: RawDataElement) -> Layout:
     """Return how the items of a raw sequence are laid out."""
     if raw.is_little_endian:
         return IMPLICIT_LITTLE if raw.is_implicit_VR else EXPLICIT_LITTLE
     return IMPLICIT_BIG if raw.is_implicit_VR else EXPLICIT_BIG
 
 
-def _items(raw: RawDataElement, inherited: Inherited) -> list[Dataset]:
-    """Build the items of a sequence, whose structure was checked when it was read."""
-    data, layout = raw.value or b"", items_layout(raw)
+def items_of(raw: RawDataElement, inherited: Inherited) -> list[Dataset]:
+    """Build the items of a sequence, whose structure was checked when it was read.
+
+    Args:
+        raw: The sequence.
+        inherited: What holds for the items.
+
+    Raises:
+        PacsException: ``TRUNCATED``, ``DECODE_FAILED`` or ``LIMIT_EXCEEDED``, for one that
+            was not checked.
+    """
+    data, layout = raw.value or b"", _items_layout(raw)
     items: list[Dataset] = []
     pos, end = 0, len(data)
     reader = ElementReader(data)

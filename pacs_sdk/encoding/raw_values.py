@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 from pydicom import config, hooks
 from pydicom.dataelem import DataElement, RawDataElement, empty_value_for_VR
@@ -37,7 +37,7 @@ _ELEMENT_FIELDS: Final = vars(DataElement(BaseTag(0x00080060), "CS", ""))
 def _several(type_constructor: Callable[[Any], Any], values: list[Any]) -> MultiValue[Any]:
     """Make pydicom's list of values, whose constructor would convert them once more."""
     made: MultiValue[Any] = MultiValue.__new__(MultiValue)
-    made.type_constructor = type_constructor
+    made._constructor = type_constructor
     made._list = values
     return made
 
@@ -109,7 +109,7 @@ def _person_name(text: str, encoded: bytes, encodings: _Encodings) -> PersonName
     components = text.split("=")
     while components and not components[-1]:
         components.pop()
-    name = cast(PersonName, object.__new__(PersonName))
+    name: PersonName = object.__new__(PersonName)
     name.original_string = encoded
     name._components = tuple(components)
     name.encodings = encodings

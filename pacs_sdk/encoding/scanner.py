@@ -224,7 +224,12 @@ def _checked_stop(data: Encoded, plan: _Plan, at: int, pos: int) -> int:
     return size
 
 
-def is_complete(head: Buffer, size: int, syntax: TransferSyntax) -> bool:
+def is_complete(
+    head: Buffer,
+    size: int,
+    syntax: TransferSyntax,
+    skip_fragments: Callable[[int], int] | None = None,
+) -> bool:
     """Tell by the element headers alone whether a data set reaches its end.
 
     What follows Pixel Data is not looked at: padding and rubbish there are common and
@@ -234,6 +239,8 @@ def is_complete(head: Buffer, size: int, syntax: TransferSyntax) -> bool:
         head: The data set or its beginning, inflated.
         size: How many bytes the data set has.
         syntax: How it is encoded.
+        skip_fragments: Finds the end of encapsulated Pixel Data that begins at an offset;
+            the head is walked where it isn't given.
 
     Returns:
         True if it is complete, False if more than the head is needed to tell.
@@ -256,6 +263,8 @@ def is_complete(head: Buffer, size: int, syntax: TransferSyntax) -> bool:
         tag, vr, length, start = read_header(data, pos, layout)
         if length != UNDEFINED_LENGTH:
             end = start + length
+        elif skip_fragments is not None and tag >> 16 == PIXEL_DATA_GROUP:
+            end = skip_fragments(start)
         else:
             try:
                 end = skip_undefined(data, start, vr, layout)
