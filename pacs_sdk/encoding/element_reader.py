@@ -57,6 +57,9 @@ _NAMES: Final = {vr.encode(): str(vr) for vr in VR}
 _TEXT_VRS: Final = frozenset(str(vr) for vr in VR if vr.kind is VrKind.TEXT) - {"DS", "IS"}
 """VRs for which pydicom keeps a value of no bytes as ``b""``; for others as ``None``."""
 
+_MAY_BE_UNDEFINED: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN", "OB or OW"))
+"""VRs of values that may have an undefined length (PS3.5 7.1.1), sequences apart. Whatever else
+has one is no value of its VR, and text made of it could not be written again."""
 _SHORTEST_HEADER: Final = 8
 _FIRST_ITEM_LITTLE: Final = (b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0")
 _FIRST_ITEM_BIG: Final = (b"\xff\xfe\xe0\x00", b"\xff\xfe\xe0\xdd")
@@ -74,6 +77,13 @@ _REMEMBERED_TAGS: Final = 1 << 14
 
 Found: TypeAlias = dict[BaseTag, DataElement | RawDataElement]
 """What a pydicom data set is made of."""
+
+
+def _vr_of(tag: int, vr: bytes | None) -> str:
+    """Return the VR that is written, or the dictionary's."""
+    if vr is not None:
+        return _NAMES.get(vr, "UN")
+    return str(DicomDictionary[tag][0]) if tag in DicomDictionary else "UN"
 
 
 class _Tags(dict[int, BaseTag]):
@@ -261,11 +271,14 @@ class ElementReader:
         name: str | None = None
         if sequence:
             name = "SQ"
+        elif length == UNDEFINED_LENGTH and _vr_of(tag, vr) not in _MAY_BE_UNDEFINED:
+            name = "OB"  # of UN pydicom would make the VR that the dictionary knows
         elif vr is not None:
             # A VR that PS3.5 doesn't know says nothing about the value, as UN does.
             name = _NAMES.get(vr, "UN")
         value = bytes(self._data[start:value_end])
-        kept = value if value or sequence or name in _TEXT_VRS else None
+        # pydicom takes no value and a length for one that it has to fetch from a file.
+        kept = value if value or sequence or length or name in _TEXT_VRS else None
         key = _base_tag(tag)
         raw = _raw((key, name, length, kept, start, not inner.explicit, inner.little, True, False))
         return raw, after
