@@ -1,0 +1,88 @@
+"""Attributes as rendering needs them: absent ones are empty, unreadable ones a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from pydicom.dataset import Dataset
+
+from pacs_sdk.core.dataset import DicomDataset
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.results import Failure, PacsResult, Success
+from pacs_sdk.core.tags import TagLike
+
+__all__ = ["functional_group", "items", "number", "numbers", "text", "texts"]
+
+_T = TypeVar("_T")
+
+
+def _present(found: PacsResult[tuple[_T, ...]]) -> tuple[_T, ...]:
+    match found:
+        case Success(values):
+            return values  # type: ignore[no-any-return]  # the pattern loses the type
+        case Failure(error) if error.code is not ErrorCode.ELEMENT_NOT_FOUND:
+            raise PacsException.of(error)
+    return ()
+
+
+def numbers(dataset: DicomDataset, tag: TagLike) -> tuple[float, ...]:
+    """Return the values of an element; none where it is absent or empty.
+
+    Raises:
+        PacsException: ``VALUE_CONVERSION_FAILED`` where one is no number.
+    """
+    return _present(dataset.get_floats(tag)) if tag in dataset else ()
+
+
+def number(dataset: DicomDataset, tag: TagLike) -> float | None:
+    """Return the first value of an element, if there is one; fails as :func:`numbers`."""
+    return next(iter(numbers(dataset, tag)), None)
+
+
+def texts(dataset: DicomDataset, tag: TagLike) -> tuple[str, ...]:
+    """Return the values of an element as text; none where it is absent or empty."""
+    return _present(dataset.get_strings(tag)) if tag in dataset else ()
+
+
+def text(dataset: DicomDataset, tag: TagLike) -> str:
+    """Return the first value of an element as text without padding, or nothing."""
+    return next(iter(texts(dataset, tag)), "").strip()
+
+
+def items(dataset: DicomDataset, tag: TagLike) -> tuple[DicomDataset, ...]:
+    """Return the items of a sequence; none where it is absent.
+
+    Raises:
+        PacsException: ``VALUE_CONVERSION_FAILED`` where it is no sequence.
+    """
+    return _present(dataset.get_items(tag)) if tag in dataset else ()
+
+
+def functional_group(dataset: DicomDataset, frame: int, keyword: str) -> DicomDataset | None:
+    """Return the item of a functional group macro that holds for a frame (PS3.3 C.7.6.16).
+
+    Args:
+        dataset: The image.
+        frame: Its number, from 0.
+        keyword: The sequence of the macro.
+
+    Returns:
+        The item among the Per-frame Functional Groups, else that of the shared ones, else
+        nothing.
+    """
+    # Not by `items`, which would make a view of each of maybe thousands of frames.
+    for groups, index in (
+        ("PerFrameFunctionalGroupsSequence", frame),
+        ("SharedFunctionalGroupsSequence", 0),
+    ):
+        for group in _item(dataset.pydicom, groups, index):
+            for found in _item(group, keyword, 0):
+                return DicomDataset(found)
+    return None
+
+
+def _item(dataset: Dataset, keyword: str, index: int) -> Iterator[Dataset]:
+    sequence = dataset.get(keyword)
+    if sequence and index < len(sequence):
+        yield sequence[index]
