@@ -21,6 +21,8 @@ from pacs_sdk.encoding.rendering.window import Window
 
 __all__ = ["RenderedFrame", "render_frame"]
 
+_PNG_LEVEL: Final = 1
+"""Of deflate: a third of the default's time, and a tenth more bytes (CT, MR, ultrasound)."""
 _JPEG_QUALITY: Final = 90
 _LONGEST_JPEG_SIDE: Final = 65_500
 """What libjpeg-turbo encodes (its JPEG_MAX_DIMENSION)."""
@@ -46,7 +48,7 @@ class RenderedFrame:
         Returns:
             ``Success``; it does not fail.
         """
-        return bytes(imagecodecs.png_encode(self.pixels))
+        return bytes(imagecodecs.png_encode(self.pixels, level=_PNG_LEVEL))
 
     @edge()
     def jpeg(self, quality: int = _JPEG_QUALITY) -> bytes:
