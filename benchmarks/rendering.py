@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_modality_lut, apply_voi_lut
+from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
 from benchmarks.harness import Comparison, Contestant
 from pacs_sdk.encoding import instance_from_dataset

@@ -16,6 +16,7 @@ from pacs_sdk.encoding.codecs.registry import CodecRegistry
 from pacs_sdk.encoding.frames import frames_of_dataset, frames_of_instance
 from pacs_sdk.encoding.instance import Instance
 from pacs_sdk.encoding.part10 import read_file
+from pacs_sdk.encoding.pixel_element import PIXEL_KEYWORDS, find_pixel_elements
 from pacs_sdk.encoding.pixel_layout import (
     LAYOUT_TAGS,
     FrameOptions,
@@ -53,8 +54,8 @@ def open_image(source: ImageSource, codecs: CodecRegistry | None = None) -> Rend
     """Read the attributes of an image, but none of its frames.
 
     Raises:
-        PacsException: ``PIXEL_DATA_FAILED`` where an attribute is missing or makes no image,
-            or what reading gives.
+        PacsException: ``PIXEL_DATA_FAILED`` where there are no pixels, or an attribute is
+            missing or makes no image; or what reading gives.
     """
     if isinstance(source, DicomDataset | pydicom.Dataset):
         dataset = as_dataset(source)
@@ -73,6 +74,8 @@ def _of_dataset(
         found: np.ndarray = raised(frames_of_dataset(dataset, syntax, options))[0]
         return found
 
+    if not any(keyword in dataset for keyword in PIXEL_KEYWORDS):
+        raise pixel_failure("the data set has no Pixel Data")
     try:
         layout = layout_of_dataset(dataset, raw=False)
     except tuple(VALUE_ERRORS) as exc:
@@ -87,6 +90,7 @@ def _of_instance(instance: Instance, codecs: CodecRegistry | None) -> RenderedIm
         return found
 
     header = raised(instance.header(LAYOUT_TAGS))
+    find_pixel_elements(instance.encoded, header.stop_offset, instance.syntax)
     attributes = instance.encoded.slice(0, header.stop_offset)  # up to the pixels
     dataset = raised(decode_dataset(attributes.view(), instance.syntax))
     return RenderedImage(dataset, instance.syntax, layout_of_header(header, raw=False), cells)

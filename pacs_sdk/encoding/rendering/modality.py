@@ -48,9 +48,10 @@ class ModalityTransform:
         if self.is_identity:
             return stored
         values = stored.astype(np.float64)
-        if self.slope != 1.0:
-            values *= self.slope
-        values += self.intercept
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond float64 is infinite
+            if self.slope != 1.0:
+                values *= self.slope
+            values += self.intercept
         return values
 
     def limits(self, low: float, high: float) -> tuple[float, float]:
@@ -114,7 +115,6 @@ def modality_values(source: ImageSource, frames: FrameChoice = None) -> np.ndarr
             ErrorCode.INVALID_ARGUMENT, "colour has no Modality LUT; decode_frames gives it"
         )
     wanted = image.layout.chosen(frames)
-    transforms = [modality_transform(image, frame) for frame in wanted]
     plane = (image.layout.frame.rows, image.layout.frame.columns)
     needed = len(wanted) * plane[0] * plane[1] * 8
     if needed > MAX_DECODED_BYTES:
@@ -123,9 +123,12 @@ def modality_values(source: ImageSource, frames: FrameChoice = None) -> np.ndarr
             f"the values would take {needed} bytes, the limit is {MAX_DECODED_BYTES}",
             limit=MAX_DECODED_BYTES,
         )
-    out: np.ndarray = np.empty((len(wanted), *plane), np.int32)
-    for place, (frame, transform) in enumerate(zip(wanted, transforms, strict=True)):
-        found = _whole_if_exact(transform, image.values(image.cells(frame)))
+    out: np.ndarray = np.empty((0, *plane), np.int32)
+    for place, frame in enumerate(wanted):
+        stored = image.values(image.cells(frame))
+        found = _whole_if_exact(modality_transform(image, frame), stored)
+        if place == 0:  # there is a frame at least, so the others are worth the memory
+            out = np.empty((len(wanted), *plane), np.int32)
         if out.dtype == np.int32 and found.dtype.kind == "f":
             out = out.astype(np.float64)
         out[place] = found
@@ -138,7 +141,7 @@ def _whole_if_exact(transform: ModalityTransform, stored: np.ndarray) -> np.ndar
     slope, intercept = transform.slope, transform.intercept
     if stored.dtype.kind in "iu" and slope.is_integer() and intercept.is_integer():
         ends = transform.limits(int(stored.min()), int(stored.max()))
-        if max(abs(end) for end in ends) < _EXACT:
+        if max(abs(one) for one in (*ends, slope, intercept)) < _EXACT:
             whole: np.ndarray = stored.astype(np.int64) * int(slope) + int(intercept)
             return whole
     return transform.apply(stored).astype(np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
+from pacs_sdk.encoding.codecs.description import pixel_failure
 from pacs_sdk.encoding.pixels import ImageSource
 from pacs_sdk.encoding.rendering.attributes import (
     functional_group,
@@ -120,10 +122,11 @@ def full_range(
     else:
         ends, words = _range_of(stored, _padding(image, stored.dtype)), "the range of the frame"
     low, high = modality.limits(*ends)
+    if not math.isfinite(high - low):
+        raise pixel_failure(f"{modality} makes values that are no numbers any more")
     if not high > low:  # one value only: black
         return Window(low + 0.5, 1.0, VoiFunction.LINEAR_EXACT), words
-    width = min(high - low, np.finfo(np.float64).max)
-    return Window(low / 2 + high / 2, width, VoiFunction.LINEAR_EXACT), words
+    return Window(low / 2 + high / 2, high - low, VoiFunction.LINEAR_EXACT), words
 
 
 def _range_of(stored: np.ndarray, padding: tuple[float, float] | None) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from pacs_sdk.encoding.rendering import RenderedFrame, render_frame
 __all__ = ["grey_image", "items", "lut_item", "pixels_of", "rendered"]
 
 
-def grey_image(stored: object, dtype: str = "<u2", **attributes: object) -> Dataset:
+def grey_image(stored: object, dtype: str = "<u2", /, **attributes: object) -> Dataset:
     """Make a MONOCHROME2 image of these stored values, in Explicit VR Little Endian.
 
     Args:
@@ -66,4 +66,5 @@ def rendered(dataset: Dataset, **settings: object) -> RenderedFrame:
 
 def pixels_of(dataset: Dataset, **settings: object) -> list[object]:
     """Render frame 0 to a list of rows."""
-    return rendered(dataset, **settings).pixels.tolist()
+    rows: list[object] = rendered(dataset, **settings).pixels.tolist()
+    return rows

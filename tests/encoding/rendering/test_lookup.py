@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.results import edge
 from pacs_sdk.encoding.rendering.lookup import LookupTable, read_table
 from tests.encoding.rendering.images import lut_item
 
@@ -63,9 +64,7 @@ def test_bytes(item: Dataset, little: bool) -> None:
         ((2, 32767, 16), True, 32767),
     ],
 )
-def test_first_value_mapped(
-    descriptor: tuple[int, int, int], signed: bool, first: int
-) -> None:
+def test_first_value_mapped(descriptor: tuple[int, int, int], signed: bool, first: int) -> None:
     """It is signed where what goes in is, whatever the VR says."""
     assert read(lut_item(descriptor, bytes(4)), signed=signed).first == first
 
@@ -143,10 +142,10 @@ def test_any_table(
 ) -> None:
     """Whatever is written, there is a table whose outputs are in its range, or a failure."""
     item = lut_item(descriptor, data + b"\0" * (len(data) % 2))
-    try:
-        table = read(item, little=little, signed=signed)
-    except PacsException as exc:
-        assert exc.error.code is ErrorCode.PIXEL_DATA_FAILED
+    result = edge()(read)(item, little=little, signed=signed)
+    table = result.value_or(None)
+    if table is None:
+        assert result.failure().code is ErrorCode.PIXEL_DATA_FAILED
     else:
         assert table.entries.size == (descriptor[0] or 65536)
         fraction = table.fraction(np.arange(-70000, 70000, 1000))

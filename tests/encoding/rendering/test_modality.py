@@ -148,3 +148,10 @@ def test_values_that_would_fill_the_memory() -> None:
     """The limit is checked before memory is taken."""
     image = grey_image(STORED, Rows=65535, Columns=65535)
     assert modality_values(image).failure().code is ErrorCode.LIMIT_EXCEEDED
+
+
+def test_more_frames_than_there_are() -> None:
+    """Frames that are announced and not there are refused at the first one."""
+    image = grey_image([[1]], NumberOfFrames=2**31 - 1)
+    assert modality_values(image).failure().code is ErrorCode.PIXEL_DATA_FAILED
+    assert raised(modality_values(grey_image(STORED), slice(0, 0))).shape == (0, 2, 3)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import struct
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import ExplicitVRLittleEndian
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.results import raised
+from pacs_sdk.core.results import edge, raised
 from pacs_sdk.encoding import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -104,12 +106,21 @@ def test_every_syntax(syntax: TransferSyntax, segmented: str, bits: int, table: 
 
 def test_a_palette_as_pydicom_applies_it() -> None:
     """The palette image that ships inside pydicom, against its `apply_color_lut`."""
-    import pydicom
-
     dataset = pydicom.dcmread(path_of("examples_palette.dcm"))
     theirs = apply_color_lut(dataset.pixel_array, dataset).astype(float) / 257
     ours = rendered(dataset).pixels
     assert np.abs(ours - theirs).max() <= 0.5
+
+
+def test_segments_as_pydicom_expands_them() -> None:
+    """Discrete, linear, and indirect back to the first, against `apply_color_lut`."""
+    segments = words(0, 2, 0, 65535, 1, 252, 0, 2, 1, 0, 0)
+    stored = np.arange(256).reshape(16, 16)
+    image = with_palette(grey_image(stored, "u1"), (256, 0, 16), (segments,) * 3, "Segmented")
+    image.file_meta = FileMetaDataset()
+    image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    theirs = apply_color_lut(stored.astype("u1"), image) / 257
+    assert np.abs(rendered(image).pixels - theirs).max() <= 0.5 + 1 / 257  # of another rounding
 
 
 def test_windows_are_not_for_palettes() -> None:
@@ -172,10 +183,12 @@ def test_damaged_segments(segments: list[int], reason: str) -> None:
 @given(segments=st.lists(st.integers(0, 9), max_size=40), bits=st.sampled_from([8, 16]))
 def test_any_segments(segments: list[int], bits: int) -> None:
     """There are as many entries as announced, or a failure."""
-    try:
-        assert expand_segments(segments, TableShape(20, 0, bits), "X").size == 20
-    except PacsException as exc:
-        assert exc.error.code is ErrorCode.PIXEL_DATA_FAILED
+    result = edge()(expand_segments)(segments, TableShape(20, 0, bits), "X")
+    found = result.value_or(None)
+    if found is None:
+        assert result.failure().code is ErrorCode.PIXEL_DATA_FAILED
+    else:
+        assert found.size == 20
 
 
 # -- supplemental palettes (PS3.3 C.7.6.19) ---------------------------------------------

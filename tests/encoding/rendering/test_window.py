@@ -104,9 +104,7 @@ def test_tables_give_what_arithmetic_gives(
     assert np.array_equal(raised(apply_window(unsigned, moved)), one_by_one)
 
 
-@given(
-    center=st.integers(-1000, 1000), width=st.integers(1, 1000), f=st.sampled_from(VoiFunction)
-)
+@given(center=st.integers(-1000, 1000), width=st.integers(1, 1000), f=st.sampled_from(VoiFunction))
 def test_greater_values_are_never_darker(center: int, width: int, f: VoiFunction) -> None:
     """The output rises from one end to the other."""
     found = raised(apply_window(np.arange(-3000, 3000), Window(center, width, f))).astype(int)
