@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TypeVar
 
-from pydicom.dataset import Dataset
+from pydicom.dataelem import DataElement
+from pydicom.sequence import Sequence
 
 from pacs_sdk.core.dataset import DicomDataset
+from pacs_sdk.core.element import VALUE_ERRORS
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import Failure, PacsResult, Success
-from pacs_sdk.core.tags import TagLike
+from pacs_sdk.core.tags import DicomTag, TagLike
 
-__all__ = ["functional_group", "items", "number", "numbers", "text", "texts"]
+__all__ = [
+    "element",
+    "functional_group",
+    "items",
+    "number",
+    "numbers",
+    "text",
+    "texts",
+    "unreadable",
+    "whole",
+]
 
 _T = TypeVar("_T")
 
@@ -38,6 +51,18 @@ def numbers(dataset: DicomDataset, tag: TagLike) -> tuple[float, ...]:
 def number(dataset: DicomDataset, tag: TagLike) -> float | None:
     """Return the first value of an element, if there is one; fails as :func:`numbers`."""
     return next(iter(numbers(dataset, tag)), None)
+
+
+def whole(dataset: DicomDataset, tag: TagLike) -> int | None:
+    """Return the first value of an element as a whole number, if there is one.
+
+    Raises:
+        PacsException: ``VALUE_CONVERSION_FAILED`` where it is none.
+    """
+    found = number(dataset, tag)
+    if found is not None and not math.isfinite(found):
+        raise unreadable(tag, f"{found} is no whole number")
+    return None if found is None else int(found)
 
 
 def texts(dataset: DicomDataset, tag: TagLike) -> tuple[str, ...]:
@@ -76,13 +101,37 @@ def functional_group(dataset: DicomDataset, frame: int, keyword: str) -> DicomDa
         ("PerFrameFunctionalGroupsSequence", frame),
         ("SharedFunctionalGroupsSequence", 0),
     ):
-        for group in _item(dataset.pydicom, groups, index):
+        for group in _item(dataset, groups, index):
             for found in _item(group, keyword, 0):
-                return DicomDataset(found)
+                return found
     return None
 
 
-def _item(dataset: Dataset, keyword: str, index: int) -> Iterator[Dataset]:
-    sequence = dataset.get(keyword)
-    if sequence and index < len(sequence):
-        yield sequence[index]
+def _item(dataset: DicomDataset, keyword: str, index: int) -> Iterator[DicomDataset]:
+    if keyword not in dataset:
+        return
+    sequence = element(dataset, keyword).value
+    if not isinstance(sequence, Sequence):
+        raise unreadable(keyword, "it is no sequence")
+    if index < len(sequence):
+        yield DicomDataset(sequence[index])
+
+
+def element(dataset: DicomDataset, tag: TagLike) -> DataElement:
+    """Return an element that is there, its value decoded.
+
+    Raises:
+        PacsException: ``VALUE_CONVERSION_FAILED`` where it cannot be decoded.
+    """
+    try:
+        return dataset.pydicom[int(DicomTag.of(tag))]
+    except tuple(VALUE_ERRORS) as exc:
+        raise unreadable(tag, exc) from None
+
+
+def unreadable(tag: TagLike, reason: object) -> PacsException:
+    """Make the error for a value that cannot be read."""
+    named = DicomTag.of(tag)
+    return PacsException(
+        ErrorCode.VALUE_CONVERSION_FAILED, f"{named!r} cannot be read: {reason}", tag=str(named)
+    )

@@ -10,10 +10,9 @@ from pydicom.dataelem import DataElement
 
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.element import VALUE_ERRORS
-from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.encoding.byte_order import swapped
 from pacs_sdk.encoding.codecs.description import pixel_failure
-from pacs_sdk.encoding.rendering.attributes import text
+from pacs_sdk.encoding.rendering.attributes import element, text, unreadable
 
 __all__ = [
     "LookupTable",
@@ -111,8 +110,7 @@ def read_table(
     shape = read_table_shape(item, little, signed=signed, keyword=keywords.descriptor)
     if keywords.data not in item:
         raise pixel_failure(f"{keywords.descriptor} is there and {keywords.data} is missing")
-    element = _element(item, keywords.data)
-    entries, bits = _entries(element, little, shape, keywords.data)
+    entries, bits = _entries(element(item, keywords.data), little, shape, keywords.data)
     # Some writers announce fewer bits than their entries have; none may overflow.
     bits = max(bits, int(entries.max()).bit_length())
     return LookupTable(shape.first, entries, bits, text(item, "LUTExplanation"))
@@ -125,7 +123,7 @@ def read_table_shape(item: DicomDataset, little: bool, *, signed: bool, keyword:
     """
     if keyword not in item:
         raise pixel_failure(f"{keyword} is missing")
-    values = _numbers_of(_element(item, keyword), little)
+    values = _numbers_of(element(item, keyword), little)
     if len(values) != 3:
         raise pixel_failure(f"{keyword} has {len(values)} values, not three")
     entries, first, bits = values
@@ -137,16 +135,16 @@ def read_table_shape(item: DicomDataset, little: bool, *, signed: bool, keyword:
 
 
 def _entries(
-    element: DataElement, little: bool, shape: TableShape, name: str
+    found: DataElement, little: bool, shape: TableShape, name: str
 ) -> tuple[np.ndarray, int]:
-    data, little = raw_words(element, little)
+    data, little = raw_words(found, little)
     count = shape.entries
     if len(data) >= 2 * count:
         return np.frombuffer(data, "<u2" if little else ">u2", count).astype(np.uint16), shape.bits
     # Entries of 8 bits are two in a word (PS3.3 C.11.1.1.1); some writers pack them so and
     # announce 16 bits, where no more bytes are there than entries.
     if len(data) >= count and (shape.bits <= 8 or len(data) <= count + 1):
-        if not little and element.VR == "OW":
+        if not little and found.VR == "OW":
             data = swapped(data[: len(data) // 2 * 2], 2)
         if len(data) >= count:
             return np.frombuffer(data, np.uint8, count), min(shape.bits, 8)
@@ -155,9 +153,13 @@ def _entries(
     )
 
 
-def raw_words(element: DataElement, little: bool) -> tuple[bytes, bool]:
-    """Return the bytes of a table, whatever VR it has, and whether words are little endian."""
-    value = element.value
+def raw_words(data: DataElement, little: bool) -> tuple[bytes, bool]:
+    """Return the bytes of a table, whatever VR it has, and whether words are little endian.
+
+    Raises:
+        PacsException: ``VALUE_CONVERSION_FAILED`` where the values are no words.
+    """
+    value = data.value
     if value is None or value == "":
         return b"", little
     if isinstance(value, bytes | bytearray):
@@ -165,31 +167,18 @@ def raw_words(element: DataElement, little: bool) -> tuple[bytes, bool]:
     listed = [value] if isinstance(value, int) else value
     try:
         return (np.asarray(listed, np.int64) & 0xFFFF).astype("<u2").tobytes(), True
-    except (OverflowError, TypeError, ValueError) as exc:
-        raise _unreadable(str(element.keyword), exc) from None
+    except tuple(VALUE_ERRORS) as exc:
+        raise unreadable(int(data.tag), exc) from None
 
 
-def _numbers_of(element: DataElement, little: bool) -> list[int]:
+def _numbers_of(descriptor: DataElement, little: bool) -> list[int]:
     """Return the values of a descriptor, also where its VR was left unknown."""
-    value = element.value
+    value = descriptor.value
     if isinstance(value, bytes | bytearray):
         usable = len(value) // 2 * 2
         return [int(one) for one in np.frombuffer(value[:usable], "<u2" if little else ">u2")]
     listed = [value] if isinstance(value, int) else (value or ())
     try:
         return [int(one) for one in listed]
-    except (TypeError, ValueError) as exc:
-        raise _unreadable(str(element.keyword), exc) from None
-
-
-def _element(item: DicomDataset, keyword: str) -> DataElement:
-    try:
-        return item.pydicom[keyword]
     except tuple(VALUE_ERRORS) as exc:
-        raise _unreadable(keyword, exc) from None
-
-
-def _unreadable(keyword: str, exc: Exception) -> PacsException:
-    return PacsException(
-        ErrorCode.VALUE_CONVERSION_FAILED, f"{keyword} cannot be read: {exc}", keyword=keyword
-    )
+        raise unreadable(int(descriptor.tag), exc) from None

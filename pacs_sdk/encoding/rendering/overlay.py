@@ -10,7 +10,7 @@ import numpy as np
 
 from pacs_sdk.encoding.byte_order import swapped
 from pacs_sdk.encoding.codecs.description import pixel_failure
-from pacs_sdk.encoding.rendering.attributes import number, numbers, text
+from pacs_sdk.encoding.rendering.attributes import element, numbers, text, unreadable, whole
 from pacs_sdk.encoding.rendering.image import RenderedImage
 
 __all__ = ["Overlay", "draw_overlay", "overlays_of"]
@@ -70,10 +70,19 @@ def overlays_of(image: RenderedImage, frame: int, cells: np.ndarray) -> Iterator
         mask = _mask(image, base, place, cells)
         if mask is None:
             continue
-        origin = numbers(image.dataset, base | _ORIGIN)
-        top, left = (int(one) - 1 for one in origin) if len(origin) == 2 else (0, 0)
+        top, left = _origin(image, base)
         is_region = text(image.dataset, base | _KIND) == "R"
         yield Overlay(group, mask, top, left, is_region, text(image.dataset, base | _LABEL))
+
+
+def _origin(image: RenderedImage, base: int) -> tuple[int, int]:
+    """Return row and column from 0; Overlay Origin counts from 1."""
+    origin = numbers(image.dataset, base | _ORIGIN)
+    if len(origin) != 2:
+        return 0, 0
+    if not np.isfinite(origin).all():
+        raise unreadable(base | _ORIGIN, f"{origin} are no row and column")
+    return int(origin[0]) - 1, int(origin[1]) - 1
 
 
 def _frame_of_overlay(image: RenderedImage, base: int, frame: int) -> int | None:
@@ -81,16 +90,15 @@ def _frame_of_overlay(image: RenderedImage, base: int, frame: int) -> int | None
 
     A plane without Number of Frames in Overlay lies over every frame.
     """
-    count = number(image.dataset, base | _FRAMES)
+    count = whole(image.dataset, base | _FRAMES)
     if count is None:
         return 0
-    first = number(image.dataset, base | _FRAME_ORIGIN) or 1.0
-    place = frame + 1 - int(first)
-    return place if 0 <= place < int(count) else None
+    place = frame + 1 - (whole(image.dataset, base | _FRAME_ORIGIN) or 1)
+    return place if 0 <= place < count else None
 
 
 def _mask(image: RenderedImage, base: int, place: int, cells: np.ndarray) -> np.ndarray | None:
-    rows, columns = (int(number(image.dataset, base | one) or 0) for one in (_ROWS, _COLUMNS))
+    rows, columns = (whole(image.dataset, base | one) or 0 for one in (_ROWS, _COLUMNS))
     if base | _DATA in image.dataset and rows > 0 and columns > 0:
         return _from_data(image, base, place * rows * columns, (rows, columns))
     return _from_cells(image, base, cells)
@@ -98,8 +106,8 @@ def _mask(image: RenderedImage, base: int, place: int, cells: np.ndarray) -> np.
 
 def _from_data(image: RenderedImage, base: int, start: int, shape: tuple[int, int]) -> np.ndarray:
     """Unpack bits, of which the first pixel's is the lowest (PS3.5 8.1.2)."""
-    element = image.dataset.pydicom[base | _DATA]
-    data = element.value or b""
+    found = element(image.dataset, base | _DATA)
+    data = found.value or b""
     count = shape[0] * shape[1]
     if not isinstance(data, bytes | bytearray) or len(data) * 8 < start + count:
         raise pixel_failure(
@@ -108,7 +116,7 @@ def _from_data(image: RenderedImage, base: int, start: int, shape: tuple[int, in
         )
     begin = start // 16 * 2  # whole words, because their bytes may have to change places
     part = data[begin : (start + count + 15) // 16 * 2]
-    if not image.syntax.little_endian and element.VR == "OW":
+    if not image.syntax.little_endian and found.VR == "OW":
         part = swapped(part[: len(part) // 2 * 2], 2)
     bits = np.unpackbits(np.frombuffer(part, np.uint8), bitorder="little")
     return bits[start - begin * 8 :][:count].reshape(shape).astype(bool)
@@ -117,15 +125,15 @@ def _from_data(image: RenderedImage, base: int, start: int, shape: tuple[int, in
 def _from_cells(image: RenderedImage, base: int, cells: np.ndarray) -> np.ndarray | None:
     """Take the bit above or below the pixels' own (retired, PS3.3 C.9.2.1.1)."""
     frame = image.layout.frame
-    if number(image.dataset, base | _BITS) != frame.bits_allocated or frame.samples != 1:
+    if whole(image.dataset, base | _BITS) != frame.bits_allocated or frame.samples != 1:
         return None
-    position = number(image.dataset, base | _BIT_POSITION)
+    position = whole(image.dataset, base | _BIT_POSITION)
     used = range(frame.high_bit + 1 - frame.bits_stored, frame.high_bit + 1)
-    if position is None or cells.dtype.kind == "f" or int(position) in used:
+    if position is None or cells.dtype.kind == "f" or position in used:
         return None
     if not 0 <= position < frame.bits_allocated:
         return None
-    found: np.ndarray = (cells >> int(position)) & 1 != 0
+    found: np.ndarray = (cells >> position) & 1 != 0
     return found
 
 

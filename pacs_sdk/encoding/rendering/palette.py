@@ -10,7 +10,7 @@ import numpy as np
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.encoding.byte_order import swapped
 from pacs_sdk.encoding.codecs.description import pixel_failure
-from pacs_sdk.encoding.rendering.attributes import text
+from pacs_sdk.encoding.rendering.attributes import element, text
 from pacs_sdk.encoding.rendering.image import RenderedImage
 from pacs_sdk.encoding.rendering.lookup import (
     LookupTable,
@@ -94,7 +94,7 @@ def _read_colour(dataset: DicomDataset, colour: str, little: bool, signed: bool)
         keywords = TableKeywords(descriptor, plain)
         return read_table(dataset, little, signed=signed, keywords=keywords)
     shape = read_table_shape(dataset, little, signed=signed, keyword=descriptor)
-    data, little = raw_words(dataset.pydicom[segmented], little)
+    data, little = raw_words(element(dataset, segmented), little)
     data = data[: len(data) // 2 * 2]
     if shape.bits > 8:
         words = np.frombuffer(data, "<u2" if little else ">u2")

@@ -34,7 +34,9 @@ def pixel_aspect(image: RenderedImage, frame: int) -> float:
         for keyword in (*_SPACINGS, "PixelAspectRatio"):
             values = numbers(source, keyword)
             if len(values) == 2 and np.isfinite(values).all() and min(values) > 0:
-                return values[0] / values[1]
+                aspect = values[0] / values[1]
+                if aspect > 0 and np.isfinite([aspect, 1 / aspect]).all():
+                    return aspect
     return 1.0
 
 
@@ -58,7 +60,9 @@ def fitted(shape: tuple[int, int], viewport: Size | None, aspect: float) -> tupl
                 ErrorCode.INVALID_ARGUMENT,
                 f"a picture has a width and a height of at least 1, not {viewport}",
             )
-        scale = min(viewport[0] / width, viewport[1] / height)
+        # No side needs to be longer, and a longer number may be none of floating point.
+        across, down = (min(side, MAX_RENDERED_PIXELS) for side in viewport)
+        scale = min(across / width, down / height)
         height, width = height * scale, width * scale
     if height * width > max(MAX_RENDERED_PIXELS, shape[0] * shape[1]):
         raise PacsException(

@@ -19,6 +19,7 @@ from pacs_sdk.encoding.rendering.attributes import (
     numbers,
     text,
     texts,
+    whole,
 )
 from pacs_sdk.encoding.rendering.image import RenderedImage, open_image, stored_limits
 from pacs_sdk.encoding.rendering.lookup import LookupTable, read_table
@@ -33,6 +34,7 @@ Voi: TypeAlias = Window | LookupTable
 _IDENTITY_BITS: Final = 8
 """Values of so few bits are shown as they are where nothing says which are of interest."""
 
+_PADDING: Final = ("PixelPaddingValue", "PixelPaddingRangeLimit")
 _FLOAT_PADDING: Final = {
     4: ("FloatPixelPaddingValue", "FloatPixelPaddingRangeLimit"),
     8: ("DoubleFloatPixelPaddingValue", "DoubleFloatPixelPaddingRangeLimit"),
@@ -146,8 +148,7 @@ def _padding(image: RenderedImage, dtype: np.dtype) -> tuple[float, float] | Non
         keywords = _FLOAT_PADDING[dtype.itemsize]
         ends = [number(image.dataset, keyword) for keyword in keywords]
     else:
-        whole = ("PixelPaddingValue", "PixelPaddingRangeLimit")
-        ends = [_as_stored(number(image.dataset, keyword), image) for keyword in whole]
+        ends = [_as_stored(whole(image.dataset, keyword), image) for keyword in _PADDING]
     value, limit = ends
     if value is None:
         return None
@@ -155,11 +156,11 @@ def _padding(image: RenderedImage, dtype: np.dtype) -> tuple[float, float] | Non
     return min(value, other), max(value, other)
 
 
-def _as_stored(value: float | None, image: RenderedImage) -> float | None:
+def _as_stored(value: int | None, image: RenderedImage) -> float | None:
     """Read a padding value as pixels are read: some writers confuse US and SS."""
     frame = image.layout.frame
     if value is None:
         return None
     bits = frame.bits_allocated
-    found = int(value) & (1 << bits) - 1
+    found = value & (1 << bits) - 1
     return found - (1 << bits) if frame.signed and found >> bits - 1 else found
