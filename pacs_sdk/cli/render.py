@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from pacs_sdk.cli.errors import printable
+
 if TYPE_CHECKING:
     from pacs_sdk.encoding.rendering import RenderedFrame, Window
 
@@ -59,7 +61,8 @@ def render(  # each is an argument of the command line
     picture = raised(render_frame(file, frame, window=chosen, size=fitted, overlays=overlays))
     out.write_bytes(_encoded(picture, out))
     rows, columns = picture.pixels.shape[:2]
-    typer.echo(f"wrote {out}: {columns} × {rows}; {'; '.join(picture.steps)}")
+    steps = printable("; ".join(picture.steps))  # some of the words come from the file
+    typer.echo(f"wrote {out}: {columns} × {rows}; {steps}")
 
 
 def _encoded(picture: RenderedFrame, out: Path) -> bytes:

@@ -14,9 +14,7 @@ from pydicom.sequence import Sequence
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import EXPLICIT_VR_BIG_ENDIAN, instance_from_dataset, write_file
 from pacs_sdk.encoding.rendering import VoiFunction, Window, render_frame
-from tests.encoding.rendering.images import grey_image, lut_item
-from tests.encoding.rendering.test_overlay import with_overlay
-from tests.encoding.rendering.test_palette import with_palette
+from tests.encoding.rendering.images import grey_image, lut_item, with_overlay, with_palette
 from tests.encoding.shipped import path_of
 
 DEADLINE_S = 60

@@ -29,7 +29,7 @@ from pacs_sdk.encoding.reader import decode_dataset
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 from pacs_sdk.encoding.writer import syntax_of
 
-__all__ = ["RenderedImage", "open_image", "stored_limits", "stored_values"]
+__all__ = ["RenderedImage", "open_image", "stored_limits", "stored_values", "value_bits"]
 
 
 @attrs.frozen(eq=False)
@@ -98,7 +98,7 @@ def _of_instance(instance: Instance, codecs: CodecRegistry | None) -> RenderedIm
 
 def stored_limits(frame: FrameDescription) -> tuple[int, int]:
     """Return the least and the greatest value that Bits Stored allows."""
-    bits = _bits(frame)
+    bits = value_bits(frame)
     return (-(1 << bits - 1), (1 << bits - 1) - 1) if frame.signed else (0, (1 << bits) - 1)
 
 
@@ -110,7 +110,7 @@ def stored_values(cells: np.ndarray, frame: FrameDescription, *, shifted: bool) 
         frame: Bits Stored, High Bit and Pixel Representation.
         shifted: Whether High Bit counts; decompressed values begin at the lowest bit.
     """
-    bits = _bits(frame)
+    bits = value_bits(frame)
     if cells.dtype.kind == "f" or frame.bits_allocated == 1:
         return cells
     shift = frame.high_bit + 1 - bits if shifted else 0
@@ -132,6 +132,7 @@ def _within(cells: np.ndarray, low: int, high: int) -> bool:
     return not cells.size or (int(cells.min()) >= low and int(cells.max()) <= high)
 
 
-def _bits(frame: FrameDescription) -> int:
+def value_bits(frame: FrameDescription) -> int:
+    """Return Bits Stored; Bits Allocated where it is no number of bits of that."""
     fits = 1 <= frame.bits_stored <= frame.bits_allocated
     return frame.bits_stored if fits else frame.bits_allocated

@@ -123,7 +123,7 @@ def _from_data(image: RenderedImage, base: int, start: int, shape: tuple[int, in
 
 
 def _from_cells(image: RenderedImage, base: int, cells: np.ndarray) -> np.ndarray | None:
-    """Take the bit above or below the pixels' own (retired, PS3.3 C.9.2.1.1)."""
+    """Take the bit above or below the pixels' own (retired; PS3.3-2004 C.9.2)."""
     frame = image.layout.frame
     if whole(image.dataset, base | _BITS) != frame.bits_allocated or frame.samples != 1:
         return None

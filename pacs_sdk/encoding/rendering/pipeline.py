@@ -82,7 +82,7 @@ def _colour(image: RenderedImage, cells: np.ndarray) -> np.ndarray:
     """Scale samples to 8 bits; ICC profiles are not applied."""
     description = image.layout.frame
     if cells.dtype == np.uint8 and description.bits_stored == 8:
-        return np.ascontiguousarray(cells)
+        return np.require(cells, requirements=("C", "W"))  # overlays are drawn on it
     return map_values(image.values(cells), _scaled(description))
 
 
@@ -178,7 +178,7 @@ def _presentation(image: RenderedImage) -> tuple[LookupTable | None, bool]:
     """Return the Presentation LUT (PS3.3 C.11.6), and whether black and white change places.
 
     A Presentation LUT gives P-Values and so overrides MONOCHROME1 (PS3.4 N.2.1.4), whose
-    inversion the shape INVERSE repeats and doesn't undo (PS3.3 C.8.11.3.1).
+    inversion the shape INVERSE repeats and doesn't undo (PS3.3 C.8.11.3).
     """
     tables = items(image.dataset, "PresentationLUTSequence")
     if tables:

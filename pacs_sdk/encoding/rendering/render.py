@@ -119,7 +119,6 @@ def render_frame(
     pixels, steps = shown.pixels, list(shown.steps)
     if chosen.overlays:
         for overlay in overlays_of(image, number, cells):
-            pixels = pixels if pixels.flags.writeable else pixels.copy()
             draw_overlay(pixels, overlay, chosen.overlay_grey)
             steps.append(str(overlay))
     if (rows, columns) != plane:

@@ -21,7 +21,7 @@ from pacs_sdk.encoding.rendering.attributes import (
     texts,
     whole,
 )
-from pacs_sdk.encoding.rendering.image import RenderedImage, open_image, stored_limits
+from pacs_sdk.encoding.rendering.image import RenderedImage, open_image, stored_limits, value_bits
 from pacs_sdk.encoding.rendering.lookup import LookupTable, read_table
 from pacs_sdk.encoding.rendering.modality import ModalityTransform
 from pacs_sdk.encoding.rendering.window import VoiFunction, Window
@@ -119,7 +119,7 @@ def full_range(
     """
     frame = image.layout.frame
     ends: tuple[float, float]
-    if stored.dtype.kind != "f" and min(frame.bits_stored, frame.bits_allocated) <= _IDENTITY_BITS:
+    if stored.dtype.kind != "f" and value_bits(frame) <= _IDENTITY_BITS:
         ends, words = stored_limits(frame), "all that Bits Stored allows"
     else:
         ends, words = _range_of(stored, _padding(image, stored.dtype)), "the range of the frame"

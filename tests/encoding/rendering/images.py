@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -9,7 +11,19 @@ from pydicom.sequence import Sequence
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding.rendering import RenderedFrame, render_frame
 
-__all__ = ["grey_image", "items", "lut_item", "pixels_of", "rendered"]
+__all__ = [
+    "COLOURS",
+    "grey_image",
+    "items",
+    "lut_item",
+    "pixels_of",
+    "rendered",
+    "with_overlay",
+    "with_palette",
+    "words",
+]
+
+COLOURS = ("Red", "Green", "Blue")
 
 
 def grey_image(stored: object, dtype: str = "<u2", /, **attributes: object) -> Dataset:
@@ -68,3 +82,42 @@ def pixels_of(dataset: Dataset, **settings: object) -> list[object]:
     """Render frame 0 to a list of rows."""
     rows: list[object] = rendered(dataset, **settings).pixels.tolist()
     return rows
+
+
+def with_overlay(image: Dataset, mask: object, group: int = 0x6000, **more: object) -> Dataset:
+    """Add an overlay plane; of three axes the first are its frames."""
+    array = np.array(mask, bool)
+    packed = np.packbits(array, bitorder="little").tobytes()
+    image.add_new((group, 0x0010), "US", array.shape[-2])
+    image.add_new((group, 0x0011), "US", array.shape[-1])
+    image.add_new((group, 0x0040), "CS", more.get("kind", "G"))
+    if "origin" in more:
+        image.add_new((group, 0x0050), "SS", more["origin"])
+    if "frames" in more:
+        image.add_new((group, 0x0015), "IS", more["frames"])
+    if "first" in more:
+        image.add_new((group, 0x0051), "US", more["first"])
+    image.add_new((group, 0x0100), "US", 1)
+    image.add_new((group, 0x0102), "US", 0)
+    image.add_new((group, 0x3000), "OW", packed + b"\0" * (len(packed) % 2))
+    return image
+
+
+def with_palette(
+    image: Dataset,
+    descriptor: tuple[int, int, int],
+    tables: tuple[bytes, ...],
+    segmented: str = "",
+) -> Dataset:
+    """Add a palette to an image, and say that it is one."""
+    image.PhotometricInterpretation = "PALETTE COLOR"
+    for colour, table in zip(COLOURS, tables, strict=True):
+        keyword = f"{colour}PaletteColorLookupTable"
+        image.add_new(f"{keyword}Descriptor", "SS" if min(descriptor) < 0 else "US", [*descriptor])
+        image.add_new(f"{segmented}{keyword}Data", "OW", table)
+    return image
+
+
+def words(*numbers: int) -> bytes:
+    """Write numbers as words in little endian."""
+    return struct.pack(f"<{len(numbers)}H", *numbers)

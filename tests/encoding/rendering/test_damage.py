@@ -18,9 +18,14 @@ from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import Instance, instance_from_dataset
 from pacs_sdk.encoding.rendering import image_windows, modality_values, render_frame
-from tests.encoding.rendering.images import grey_image, items, lut_item
-from tests.encoding.rendering.test_overlay import with_overlay
-from tests.encoding.rendering.test_palette import with_palette, words
+from tests.encoding.rendering.images import (
+    grey_image,
+    items,
+    lut_item,
+    with_overlay,
+    with_palette,
+    words,
+)
 
 EXPECTED = {
     ErrorCode.DECODE_FAILED,

@@ -23,7 +23,7 @@ STORED = [[0, 1, 2], [3, 100, 4095]]
 
 
 def test_hounsfield_units() -> None:
-    """Whole numbers stay whole: slope × stored + intercept (PS3.3 C.11.1.1.2)."""
+    """Whole numbers stay whole: slope × stored + intercept (PS3.3 C.11.1)."""
     image = grey_image(STORED, RescaleSlope=2, RescaleIntercept=-1024)
     found = raised(modality_values(image))
     assert found.dtype == np.int32

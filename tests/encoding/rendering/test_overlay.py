@@ -18,26 +18,7 @@ from pacs_sdk.encoding import (
     instance_from_dataset,
 )
 from pacs_sdk.encoding.rendering import render_frame
-from tests.encoding.rendering.images import grey_image, pixels_of, rendered
-
-
-def with_overlay(image: Dataset, mask: object, group: int = 0x6000, **more: object) -> Dataset:
-    """Add an overlay plane; of three axes the first are its frames."""
-    array = np.array(mask, bool)
-    packed = np.packbits(array, bitorder="little").tobytes()
-    image.add_new((group, 0x0010), "US", array.shape[-2])
-    image.add_new((group, 0x0011), "US", array.shape[-1])
-    image.add_new((group, 0x0040), "CS", more.get("kind", "G"))
-    if "origin" in more:
-        image.add_new((group, 0x0050), "SS", more["origin"])
-    if "frames" in more:
-        image.add_new((group, 0x0015), "IS", more["frames"])
-    if "first" in more:
-        image.add_new((group, 0x0051), "US", more["first"])
-    image.add_new((group, 0x0100), "US", 1)
-    image.add_new((group, 0x0102), "US", 0)
-    image.add_new((group, 0x3000), "OW", packed + b"\0" * (len(packed) % 2))
-    return image
+from tests.encoding.rendering.images import grey_image, pixels_of, rendered, with_overlay
 
 
 def black(rows: int = 2, columns: int = 3, **attributes: object) -> Dataset:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import struct
-
 import numpy as np
 import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import FileMetaDataset
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -25,30 +23,15 @@ from pacs_sdk.encoding import (
 from pacs_sdk.encoding.rendering import Window, render_frame
 from pacs_sdk.encoding.rendering.lookup import TableShape
 from pacs_sdk.encoding.rendering.palette import expand_segments
-from tests.encoding.rendering.images import grey_image, pixels_of, rendered
+from tests.encoding.rendering.images import (
+    COLOURS,
+    grey_image,
+    pixels_of,
+    rendered,
+    with_palette,
+    words,
+)
 from tests.encoding.shipped import path_of
-
-COLOURS = ("Red", "Green", "Blue")
-
-
-def with_palette(
-    image: Dataset,
-    descriptor: tuple[int, int, int],
-    tables: tuple[bytes, ...],
-    segmented: str = "",
-) -> Dataset:
-    """Add a palette to an image, and say that it is one."""
-    image.PhotometricInterpretation = "PALETTE COLOR"
-    for colour, table in zip(COLOURS, tables, strict=True):
-        keyword = f"{colour}PaletteColorLookupTable"
-        image.add_new(f"{keyword}Descriptor", "SS" if min(descriptor) < 0 else "US", [*descriptor])
-        image.add_new(f"{segmented}{keyword}Data", "OW", table)
-    return image
-
-
-def words(*numbers: int) -> bytes:
-    """Write numbers as words in little endian."""
-    return struct.pack(f"<{len(numbers)}H", *numbers)
 
 
 def test_sixteen_bits() -> None:

@@ -131,6 +131,8 @@ def test_eight_bits_are_shown_as_they_are() -> None:
     assert pixels_of(grey_image([[10, 20, 30]], BitsStored=8, HighBit=7)) == [[10, 20, 30]]
     assert pixels_of(grey_image([[-128, 0, 127]], "i1")) == [[0, 128, 255]]
     assert pixels_of(grey_image([[0, 7, 15]], "u1", BitsStored=4, HighBit=3)) == [[0, 119, 255]]
+    # No number of bits: all sixteen count.
+    assert pixels_of(grey_image([[10, 20, 30]], BitsStored=0, HighBit=15)) == [[0, 128, 255]]
 
 
 def test_single_bits() -> None:
