@@ -126,8 +126,9 @@ def full_range(
     low, high = modality.limits(*ends)
     if not math.isfinite(high - low):
         raise pixel_failure(f"{modality} makes values that are no numbers any more")
-    if not high > low:  # one value only: black
-        return Window(low + 0.5, 1.0, VoiFunction.LINEAR_EXACT), words
+    if not high > low:  # one value only: black, by a window that begins with it
+        width = max(1.0, abs(low))
+        return Window(low + width / 2, width, VoiFunction.LINEAR_EXACT), words
     return Window(low / 2 + high / 2, high - low, VoiFunction.LINEAR_EXACT), words
 
 

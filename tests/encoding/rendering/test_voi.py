@@ -147,6 +147,8 @@ def test_single_bits() -> None:
 def test_one_value_only() -> None:
     """A frame of one value is black."""
     assert pixels_of(grey_image([[7, 7]])) == [[0, 0]]
+    assert pixels_of(grey_image([[0, 0]])) == [[0, 0]]
+    assert pixels_of(grey_image([[2**62 + 1] * 2], "<u8")) == [[0, 0]]
 
 
 @pytest.mark.parametrize(
