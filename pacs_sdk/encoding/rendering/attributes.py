@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TypeVar
 
 from pydicom.dataelem import DataElement
 from pydicom.sequence import Sequence
@@ -12,7 +11,7 @@ from pydicom.sequence import Sequence
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.element import VALUE_ERRORS
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.results import Failure, PacsResult, Success
+from pacs_sdk.core.results import raised
 from pacs_sdk.core.tags import DicomTag, TagLike
 
 __all__ = [
@@ -27,17 +26,6 @@ __all__ = [
     "whole",
 ]
 
-_T = TypeVar("_T")
-
-
-def _present(found: PacsResult[tuple[_T, ...]]) -> tuple[_T, ...]:
-    match found:
-        case Success(values):
-            return values  # type: ignore[no-any-return]  # the pattern loses the type
-        case Failure(error) if error.code is not ErrorCode.ELEMENT_NOT_FOUND:
-            raise PacsException.of(error)
-    return ()
-
 
 def numbers(dataset: DicomDataset, tag: TagLike) -> tuple[float, ...]:
     """Return the values of an element; none where it is absent or empty.
@@ -45,7 +33,7 @@ def numbers(dataset: DicomDataset, tag: TagLike) -> tuple[float, ...]:
     Raises:
         PacsException: ``VALUE_CONVERSION_FAILED`` where one is no number.
     """
-    return _present(dataset.get_floats(tag)) if tag in dataset else ()
+    return raised(dataset.get_floats(tag)) if tag in dataset else ()
 
 
 def number(dataset: DicomDataset, tag: TagLike) -> float | None:
@@ -67,7 +55,7 @@ def whole(dataset: DicomDataset, tag: TagLike) -> int | None:
 
 def texts(dataset: DicomDataset, tag: TagLike) -> tuple[str, ...]:
     """Return the values of an element as text; none where it is absent or empty."""
-    return _present(dataset.get_strings(tag)) if tag in dataset else ()
+    return raised(dataset.get_strings(tag)) if tag in dataset else ()
 
 
 def text(dataset: DicomDataset, tag: TagLike) -> str:
@@ -81,7 +69,7 @@ def items(dataset: DicomDataset, tag: TagLike) -> tuple[DicomDataset, ...]:
     Raises:
         PacsException: ``VALUE_CONVERSION_FAILED`` where it is no sequence.
     """
-    return _present(dataset.get_items(tag)) if tag in dataset else ()
+    return raised(dataset.get_items(tag)) if tag in dataset else ()
 
 
 def functional_group(dataset: DicomDataset, frame: int, keyword: str) -> DicomDataset | None:
@@ -133,5 +121,7 @@ def unreadable(tag: TagLike, reason: object) -> PacsException:
     """Make the error for a value that cannot be read."""
     named = DicomTag.of(tag)
     return PacsException(
-        ErrorCode.VALUE_CONVERSION_FAILED, f"{named!r} cannot be read: {reason}", tag=str(named)
+        ErrorCode.VALUE_CONVERSION_FAILED,
+        f"{named} {named.keyword} cannot be read: {reason}",
+        tag=str(named),
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Final, TypeAlias
 
 import numpy as np
 
 from pacs_sdk.core.dataset import DicomDataset
-from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.results import edge
 from pacs_sdk.encoding.codecs.description import pixel_failure
 from pacs_sdk.encoding.pixels import ImageSource
@@ -76,11 +77,8 @@ def voi_windows(image: RenderedImage, frame: int) -> tuple[Window, ...]:
     # Values that have no partner are no window.
     for place, (center, width) in enumerate(zip(centers, widths, strict=False)):
         words = explanations[place].strip() if place < len(explanations) else ""
-        try:
+        with contextlib.suppress(PacsException):  # of one that the standard forbids
             found.append(Window(center, width, function, words))
-        except PacsException as exc:
-            if exc.error.code is not ErrorCode.INVALID_ARGUMENT:
-                raise
     return tuple(found)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -118,6 +120,31 @@ def test_damaged(item: Dataset, words: str) -> None:
     with pytest.raises(PacsException, match=words) as caught:
         read(item)
     assert caught.value.error.code is ErrorCode.PIXEL_DATA_FAILED
+
+
+def test_bytes_under_another_vr() -> None:
+    """Bytes that are no words don't change places in big endian; nothing is no table."""
+    item = lut_item((3, 0, 8), b"\1\2\xff\0", "OB")
+    assert read(item, little=False).entries.tolist() == [1, 2, 255]
+    with pytest.raises(PacsException, match="LUTData has 0 bytes"):
+        read(lut_item((1, 0, 16), [], "US"))
+    (empty := lut_item((1, 0, 16), bytes(2))).LUTData = None
+    with pytest.raises(PacsException, match="LUTData has 0 bytes"):
+        read(empty)
+    with pytest.raises(PacsException, match="too few for 3 entries"):  # half a word at the end
+        read(lut_item((3, 0, 8), b"\1\2\3"), little=False)
+
+
+@pytest.mark.parametrize("keyword", ["LUTDescriptor", "LUTData"])
+def test_words_that_are_text(keyword: str) -> None:
+    """Text where numbers should be names its tag."""
+    item = lut_item((1, 0, 16), bytes(2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's, that this is text
+        item.add_new(keyword, "LO", ["a", "b", "c"])
+    with pytest.raises(PacsException, match=f"{keyword} cannot be read") as caught:
+        read(item)
+    assert caught.value.error.code is ErrorCode.VALUE_CONVERSION_FAILED
 
 
 def test_half_a_table() -> None:

@@ -143,6 +143,15 @@ def test_too_few_bits() -> None:
     assert render_frame(many, 8).failure().code is ErrorCode.PIXEL_DATA_FAILED
 
 
+def test_an_origin_that_is_no_place() -> None:
+    """An origin that isn't a number names its tag."""
+    image = with_overlay(black(), np.ones((2, 3)))
+    image.add_new((0x6000, 0x0050), "FD", [float("nan"), 1.0])
+    error = render_frame(image).failure()
+    assert error.code is ErrorCode.VALUE_CONVERSION_FAILED
+    assert error.details["tag"] == "(6000,0050)"
+
+
 def test_a_group_without_a_plane() -> None:
     """Attributes without bits to draw are no overlay."""
     image = with_overlay(black(), np.ones((2, 3)))

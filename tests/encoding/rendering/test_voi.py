@@ -194,6 +194,14 @@ def test_floating_point() -> None:
     assert pixels_of(image) == [[231, 255, 0, 255, 0]]
 
 
+def test_values_beyond_all_numbers() -> None:
+    """A rescale that gives infinite values leaves nothing to show."""
+    image = grey_image([[0, 65535]], RescaleSlope="1e307")
+    error = render_frame(image).failure()
+    assert error.code is ErrorCode.PIXEL_DATA_FAILED
+    assert "no numbers any more" in error.message
+
+
 def test_many_bits() -> None:
     """32-bit numbers are mapped without a table of their range."""
     assert pixels_of(grey_image([[0, 1 << 31, (1 << 32) - 1]], "<u4")) == [[0, 128, 255]]

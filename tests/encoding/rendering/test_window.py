@@ -118,6 +118,15 @@ def test_numbers_that_are_none(function: VoiFunction) -> None:
     assert raised(apply_window(values, Window(0, 1e-3 + 1, function))).tolist()[:3] == [0, 0, 255]
 
 
+def test_more_values_than_are_mapped_at_once() -> None:
+    """Real numbers are mapped piece by piece, the last one shorter."""
+    values = np.linspace(0, 1, 200_001)
+    found = raised(apply_window(values, Window(0.5, 1, EXACT)))
+    parts = (values[:99_999], values[99_999:])
+    alone = [raised(apply_window(part, Window(0.5, 1, EXACT))) for part in parts]
+    assert np.array_equal(found, np.concatenate(alone))
+
+
 def test_shapes_are_kept() -> None:
     """Any number of axes, none of them copied into another order."""
     values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
