@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import copy
 import fnmatch
-import html
 from collections.abc import Iterator, Mapping
 from typing import Any, Self, TypeAlias
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as PydicomSequence
 
+from pacs_sdk.core.automatic_vr import vr_for_value
 from pacs_sdk.core.dataset_diff import Difference, diff_datasets
 from pacs_sdk.core.dataset_json import json_model, json_text, read_json
 from pacs_sdk.core.dataset_merge import ConflictPolicy, OnConflict, merge_datasets
+from pacs_sdk.core.dataset_view import rows_of, table_of
 from pacs_sdk.core.dataset_xml import read_xml, xml_text
 from pacs_sdk.core.element import (
     VALUE_ERRORS,
@@ -23,25 +23,24 @@ from pacs_sdk.core.element import (
     make_element,
     make_picklable,
     plain_dataset,
+    read_element,
 )
-from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.model_values import BulkDataReader, BulkDataWriter
 from pacs_sdk.core.path import DatasetPath, PathLike
-from pacs_sdk.core.path_access import delete_at, only_place, places, set_at, walk
+from pacs_sdk.core.path_access import Place, delete_at, only_place, places, set_at, walk
 from pacs_sdk.core.private_block import PrivateBlock, creator_of, open_block
 from pacs_sdk.core.results import edge
 from pacs_sdk.core.tags import DicomTag, TagLike
+from pacs_sdk.core.typed_values import TypedValues
 from pacs_sdk.core.vr import VR
 
 __all__ = ["DatasetLike", "DicomDataset", "as_dataset"]
 
 _MODEL_ERRORS = {OSError: ErrorCode.FILE_READ_FAILED}  # of the functions that callers give
 
-_SHOWN_CHARACTERS = 64
-"""How much of a value is shown in listings."""
 
-
-class DicomDataset:
+class DicomDataset(TypedValues):
     """Typed access to a ``pydicom.Dataset``, which is shared and not copied.
 
     Elements are named by tag, number or keyword (:data:`TagLike`). The ``get_…`` and
@@ -53,10 +52,11 @@ class DicomDataset:
         **values: Elements to set at once, by keyword: ``DicomDataset(PatientID="7")``.
     """
 
-    __slots__ = ("_dataset",)
+    __slots__ = ("_around", "_dataset")
 
     def __init__(self, dataset: Dataset | None = None, **values: object) -> None:
         self._dataset = Dataset() if dataset is None else dataset
+        self._around: tuple[Dataset, ...] = ()
         for keyword, value in values.items():
             self[keyword] = value
 
@@ -65,56 +65,7 @@ class DicomDataset:
         """The data set behind this view; a change to one is a change to both."""
         return self._dataset
 
-    # -- Results -----------------------------------------------------------------
-
-    @edge(VALUE_ERRORS)
-    def get_string(self, tag: TagLike) -> str:
-        """Return the value as text, several values joined by a backslash (PS3.5 6.4).
-
-        Returns:
-            ``Success`` (an empty string for an element without value), or ``Failure``
-            with ``ELEMENT_NOT_FOUND``, ``INVALID_TAG`` or ``VALUE_CONVERSION_FAILED``.
-        """
-        return "\\".join(str(value) for value in _values_of(self._element(tag)))
-
-    @edge(VALUE_ERRORS)
-    def get_strings(self, tag: TagLike) -> tuple[str, ...]:
-        """Return each value as text; failures as :meth:`get_string`."""
-        return tuple(str(value) for value in _values_of(self._element(tag)))
-
-    @edge(VALUE_ERRORS)
-    def get_int(self, tag: TagLike) -> int:
-        """Return the only value as a whole number; failures as :meth:`get_string`."""
-        value = _only(self._element(tag))
-        number = int(value)
-        if number != float(value):
-            raise ValueError(f"{DicomTag.of(tag)!r} is {value}, not a whole number")
-        return number
-
-    @edge(VALUE_ERRORS)
-    def get_float(self, tag: TagLike) -> float:
-        """Return the only value as a number; failures as :meth:`get_string`."""
-        return float(_only(self._element(tag)))
-
-    @edge(VALUE_ERRORS)
-    def get_floats(self, tag: TagLike) -> tuple[float, ...]:
-        """Return each value as a number; failures as :meth:`get_string`."""
-        return tuple(float(value) for value in _values_of(self._element(tag)))
-
-    @edge(VALUE_ERRORS)
-    def get_bytes(self, tag: TagLike) -> bytes:
-        """Return the value of a binary element as it is encoded.
-
-        Returns:
-            ``Success``, or ``Failure`` with ``ELEMENT_NOT_FOUND``, ``INVALID_TAG``, or
-            ``VALUE_CONVERSION_FAILED`` where the VR is not a binary one.
-        """
-        value = self._element(tag).value
-        if value is None:
-            return b""
-        if not isinstance(value, bytes | bytearray):
-            raise TypeError(f"{DicomTag.of(tag)!r} does not hold bytes")
-        return bytes(value)
+    # -- items and values --------------------------------------------------------
 
     @edge(VALUE_ERRORS)
     def get_items(self, tag: TagLike) -> tuple[DicomDataset, ...]:
@@ -122,16 +73,22 @@ class DicomDataset:
         value = self._element(tag).value
         if not isinstance(value, PydicomSequence):
             raise TypeError(f"{DicomTag.of(tag)!r} is not a sequence")
-        return tuple(DicomDataset(item) for item in value)
+        around = (self._dataset, *self._around)
+        return tuple(DicomDataset._inside(item, around) for item in value)
 
     @edge(VALUE_ERRORS)
     def set(self, tag: TagLike, value: object, vr: VR | str | None = None) -> Self:
-        """Set an element, its VR from the dictionary unless one is given.
+        """Set an element, its VR as :func:`resolve_vr` has it unless one is given.
+
+        Where the data set leaves the VR open, the value decides: negative numbers are SS,
+        and in LUT Data bytes are OW and numbers US.
 
         Args:
             tag: The element.
-            value: A value, a list of values, or for a sequence a list of data sets.
-            vr: Needed for private tags and where the dictionary leaves a choice.
+            value: A value, a list or array of values, or for a sequence a list of data
+                sets. Dates and times of Python become text, and decimal numbers the 16
+                characters that a DS has.
+            vr: Needed for private tags that no dictionary knows.
 
         Returns:
             ``Success`` with this data set, or ``Failure`` with ``INVALID_TAG``,
@@ -161,7 +118,7 @@ class DicomDataset:
             absent), ``INVALID_ARGUMENT`` (a wildcard: use :meth:`find`), ``INVALID_TAG``
             or ``LIMIT_EXCEEDED`` (no path), or ``VALUE_CONVERSION_FAILED``.
         """
-        return _shown_as_ours(only_place(self._dataset, DatasetPath.of(path)).value)
+        return _shown_as_ours(only_place(self._dataset, DatasetPath.of(path)), self._around)
 
     @edge(VALUE_ERRORS)
     def find(self, path: PathLike) -> tuple[tuple[DatasetPath, Any], ...]:
@@ -172,7 +129,7 @@ class DicomDataset:
             with ``INVALID_TAG``, ``LIMIT_EXCEEDED`` or ``VALUE_CONVERSION_FAILED``.
         """
         found = places(self._dataset, DatasetPath.of(path))
-        return tuple((place.path, _shown_as_ours(place.value)) for place in found)
+        return tuple((place.path, _shown_as_ours(place, self._around)) for place in found)
 
     @edge(VALUE_ERRORS)
     def set_path(self, path: PathLike, value: object, vr: VR | str | None = None) -> Self:
@@ -284,12 +241,12 @@ class DicomDataset:
             ``Success``, or ``Failure`` with ``ENCODE_FAILED`` (naming the path) or
             ``LIMIT_EXCEEDED`` (nested too deep).
         """
-        return json_text(self._dataset, bulk_data)
+        return json_text((self._dataset, *self._around), bulk_data)
 
     @edge(_MODEL_ERRORS)
     def to_json_model(self, bulk_data: BulkDataWriter | None = None) -> dict[str, Any]:
         """Return what the text of :meth:`to_json` stands for, as dictionaries and lists."""
-        return json_model(self._dataset, bulk_data)
+        return json_model((self._dataset, *self._around), bulk_data)
 
     @staticmethod
     @edge(_MODEL_ERRORS)
@@ -317,7 +274,7 @@ class DicomDataset:
         with a control character that XML has not, such as form feed, is ``ENCODE_FAILED``.
         Of a person's name the delimiters that nothing follows are lost (PS3.5 6.2.1.1).
         """
-        return xml_text(self._dataset, bulk_data)
+        return xml_text((self._dataset, *self._around), bulk_data)
 
     @staticmethod
     @edge(_MODEL_ERRORS)
@@ -343,11 +300,10 @@ class DicomDataset:
     def __getitem__(self, tag: TagLike) -> Any:
         """Return the value; a ``KeyError`` where there is no such element."""
         number = DicomTag.of(tag)
-        try:
-            element = self._dataset[int(number)]
-        except KeyError:
-            raise KeyError(f"no element {number!r}") from None
-        return _shown_as_ours(element.value)
+        if int(number) not in self._dataset:
+            raise KeyError(f"no element {number!r}")
+        value = read_element(self._dataset, number).value
+        return _views_of(value, (self._dataset, *self._around))
 
     def __setitem__(self, tag: TagLike, value: object) -> None:
         self._set(tag, value, None)
@@ -368,7 +324,7 @@ class DicomDataset:
 
     def __iter__(self) -> Iterator[DicomTag]:
         """Yield the tags in ascending order."""
-        return (DicomTag(int(tag)) for tag in sorted(self._dataset.keys()))
+        return (DicomTag(int(tag)) for tag in sorted(self._dataset.keys(), key=int))
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -390,54 +346,37 @@ class DicomDataset:
         return "\n".join("  ".join(row) for row in self.rows())
 
     def _repr_html_(self) -> str:
-        """Show the elements as a table in a notebook."""
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self.rows()
-        )
-        return (
-            f"<table><tr><th>Tag</th><th>VR</th><th>Keyword</th><th>Value</th></tr>{body}</table>"
-        )
+        """Show the elements as a table in a notebook, sequences folded."""
+        return table_of(self._dataset)
 
-    def rows(self, depth: int = 0) -> Iterator[tuple[str, str, str, str]]:
+    def rows(self) -> Iterator[tuple[str, str, str, str]]:
         """Yield one row of text an element: tag, VR, keyword, value.
 
-        Items of sequences follow their sequence, the tag indented by ``depth``; long
-        values are cut, binary ones give their length. A value that doesn't fit its VR is
-        named as unreadable.
+        Items of sequences follow their sequence, the tag indented; long values are cut,
+        binary ones give their length. A value that doesn't fit its VR is named as
+        unreadable.
         """
-        indent = "  " * depth
-        for tag in self:
-            name = tag.keyword or ("Private" if tag.is_private else "Unknown")
-            try:
-                element = self._dataset[int(tag)]
-            except tuple(VALUE_ERRORS) as exc:
-                vr = self._dataset.get_item(int(tag)).VR or tag.dictionary_vr
-                yield f"{indent}{tag}", vr, name, _cut(f"unreadable: {exc}")
-                continue
-            yield f"{indent}{tag}", str(element.VR), name, _summary(element)
-            if element.VR == VR.SQ:
-                for item in element.value:
-                    yield from DicomDataset(item).rows(depth + 1)
+        return rows_of(self._dataset)
 
     # -- inside ------------------------------------------------------------------
 
+    @classmethod
+    def _inside(cls, item: Dataset, around: tuple[Dataset, ...]) -> Self:
+        """View an item, knowing the data sets around it, the nearest first."""
+        view = cls(item)
+        view._around = around
+        return view
+
     def _element(self, tag: TagLike) -> DataElement:
-        number = DicomTag.of(tag)
-        if int(number) not in self._dataset:
-            raise PacsException(
-                ErrorCode.ELEMENT_NOT_FOUND,
-                f"the data set has no element {number!r}",
-                tag=str(number),
-            )
-        return self._dataset[int(number)]
+        return read_element(self._dataset, DicomTag.of(tag))
 
     def _set(self, tag: TagLike, value: object, vr: VR | str | None) -> None:
         number = DicomTag.of(tag)
-        self._dataset[int(number)] = make_element(number, value, vr)
+        chosen = vr or vr_for_value(number, value, (self._dataset, *self._around))
+        self._dataset[int(number)] = make_element(number, value, chosen)
 
     def _view(self, holder: Dataset, tag: DicomTag) -> DicomElement:
-        return DicomElement.of(holder[int(tag)], creator_of(holder, tag), DicomDataset)
+        return DicomElement.of(read_element(holder, tag), creator_of(holder, tag), DicomDataset)
 
 
 DatasetLike: TypeAlias = DicomDataset | Dataset
@@ -453,36 +392,11 @@ def as_dataset(dataset: DatasetLike) -> DicomDataset:
     raise TypeError(f"expected a data set, got {type(dataset).__name__}")
 
 
-def _values_of(element: DataElement) -> tuple[Any, ...]:
-    value = element.value
-    if value is None or value == "":
-        return ()
-    if isinstance(value, bytes | bytearray | PydicomSequence):
-        raise TypeError(f"{DicomTag(int(element.tag))!r} holds {element.VR}, not text or numbers")
-    return tuple(value) if isinstance(value, MultiValue | list | tuple) else (value,)
+def _shown_as_ours(place: Place, around: tuple[Dataset, ...]) -> Any:
+    return _views_of(place.value, (place.holder, *place.around, *around))
 
 
-def _only(element: DataElement) -> Any:
-    values = _values_of(element)
-    if len(values) != 1:
-        raise ValueError(f"{DicomTag(int(element.tag))!r} has {len(values)} values, not one")
-    return values[0]
-
-
-def _shown_as_ours(value: Any) -> Any:
+def _views_of(value: Any, around: tuple[Dataset, ...]) -> Any:
     if isinstance(value, PydicomSequence):
-        return [DicomDataset(item) for item in value]
-    return DicomDataset(value) if isinstance(value, Dataset) else value
-
-
-def _summary(element: DataElement) -> str:
-    value = element.value
-    if element.VR == VR.SQ:
-        return f"{len(value)} item{'' if len(value) == 1 else 's'}"
-    if isinstance(value, bytes | bytearray):
-        return f"{len(value)} bytes"
-    return _cut("\\".join(str(one) for one in _values_of(element)))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+        return [DicomDataset._inside(item, around) for item in value]
+    return DicomDataset._inside(value, around) if isinstance(value, Dataset) else value

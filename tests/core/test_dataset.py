@@ -183,7 +183,7 @@ def test_set_private_needs_a_vr() -> None:
 @pytest.mark.parametrize(
     ("tag", "value", "vr", "code"),
     [
-        ("SmallestImagePixelValue", 1, None, ErrorCode.INVALID_VR),  # US or SS
+        ("SmallestImagePixelValue", -70000, None, ErrorCode.VALUE_CONVERSION_FAILED),
         ("PatientID", "42", "XX", ErrorCode.INVALID_VR),
         ("NoKeyword", "42", None, ErrorCode.INVALID_TAG),
         ("ConceptCodeSequence", "42", None, ErrorCode.VALUE_CONVERSION_FAILED),

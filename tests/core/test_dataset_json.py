@@ -225,7 +225,21 @@ def test_open_vrs_are_decided() -> None:
     undecided.add(DataElement(0x00283006, "US or OW", b"\1\2"))  # no LUT Descriptor
     assert DicomDataset(undecided).to_json_model().unwrap()["00283006"]["vr"] == "OW"
     undecided.add(DataElement(0x00283006, "US or OW", [1, 2]))
-    assert DicomDataset(undecided).to_json().failure().code is ErrorCode.ENCODE_FAILED
+    model = DicomDataset(undecided).to_json_model().unwrap()
+    assert model["00283006"] == {"vr": "US", "Value": [1, 2]}
+
+
+def test_open_vrs_in_items() -> None:
+    """An item has the Pixel Representation of the data set around it, in a view of it too."""
+    item = Dataset()
+    item.add(DataElement(0x00280106, "US or SS", b"\xff\xff"))
+    top = DicomDataset(PixelRepresentation=1, ConceptCodeSequence=[item])
+    expected = {"vr": "SS", "Value": [-1]}
+    model = top.to_json_model().unwrap()
+    assert model["0040A168"]["Value"][0]["00280106"] == expected
+    (view,) = top["ConceptCodeSequence"]
+    assert view.to_json_model().unwrap()["00280106"] == expected
+    assert 'vr="SS"' in view.to_xml().unwrap()
 
 
 def test_binary_is_little_endian() -> None:

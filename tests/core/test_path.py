@@ -342,7 +342,11 @@ def test_set_everywhere(study: DicomDataset) -> None:
         ("PatientID[0].CodeValue", "1", ErrorCode.VALUE_CONVERSION_FAILED),
         ("PatientName[0].CodeValue", "1", ErrorCode.VALUE_CONVERSION_FAILED),
         ("ConceptCodeSequence[0].SliceThickness", "thin", ErrorCode.VALUE_CONVERSION_FAILED),
-        ("ConceptCodeSequence[0].SmallestImagePixelValue", 1, ErrorCode.INVALID_VR),
+        (
+            "ConceptCodeSequence[0].SmallestImagePixelValue",
+            -70000,
+            ErrorCode.VALUE_CONVERSION_FAILED,
+        ),
     ],
 )
 def test_set_that_fails_changes_nothing(
