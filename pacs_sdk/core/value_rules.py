@@ -145,7 +145,9 @@ def _check_key(rule: VrRule, value: object) -> list[ValueFault]:
     if rule.vr in _WILD_CARD_VRS and any(one in text for one in _WILD_CARDS):
         # Of any length: what it stands for may be shorter (PS3.4 C.2.2.2).
         strange = _strange_characters(rule, re.sub(r"[*?]", "", text))
-        return [strange] if strange else []
+        if strange:
+            return [strange]
+        return _format_faults(FORMATS[VR.PN], text) if rule.vr is VR.PN else []
     return _check_text(rule, text)
 
 
