@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as PydicomSequence
 
 from pacs_sdk.core.automatic_vr import vr_for_value
-from pacs_sdk.core.dataset_diff import Difference, diff_datasets
+from pacs_sdk.core.dataset_diff import Difference, diff_datasets, same_datasets
 from pacs_sdk.core.dataset_json import json_model, json_text, read_json
 from pacs_sdk.core.dataset_merge import ConflictPolicy, OnConflict, merge_datasets
 from pacs_sdk.core.dataset_view import rows_of, table_of
@@ -330,11 +330,15 @@ class DicomDataset(TypedValues):
         return len(self._dataset)
 
     def __eq__(self, other: object) -> bool:
+        """Whether both say the same, however they were encoded: :meth:`diff` is empty.
+
+        File meta belongs to a file and not to the data set, and isn't compared.
+        """
         match other:
             case DicomDataset():
-                return bool(self._dataset == other._dataset)
+                return same_datasets(self._dataset, other._dataset)
             case Dataset():
-                return bool(self._dataset == other)
+                return same_datasets(self._dataset, other)
         return NotImplemented
 
     __hash__ = None  # type: ignore[assignment]  # mutable

@@ -143,15 +143,20 @@ def number_value(vr: VR, value: Any) -> int | float | str:
         value: An int, a float, or its text.
 
     Returns:
-        An int, a float, or for DS and IS the text, which keeps what a float would lose.
+        An int, a float, or for DS and IS the text, which keeps what a float would lose;
+        text that is no number is kept as well, as a reader of bytes keeps it.
 
     Raises:
         ValueError: It is no number, or is outside the range of the VR.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"{vr} needs a number")  # data, not our mistake
-    if vr is VR.DS:
-        return _decimal_text(value)
+    if vr in (VR.DS, VR.IS) and isinstance(value, str):
+        return value  # kept as others wrote it, even where it is no number
+    if vr is VR.DS and not isinstance(value, str):
+        if not math.isfinite(value):
+            raise ValueError("a DS has no infinity and no NaN")
+        return decimal_text(value)
     if vr in _INTEGERS:
         number = int(value)
         if number not in _INTEGERS[vr] or (isinstance(value, float) and number != value):
@@ -161,12 +166,6 @@ def number_value(vr: VR, value: Any) -> int | float | str:
     if vr is VR.FL and math.isfinite(real) and abs(real) > _LARGEST_FL:
         raise ValueError(f"{real} is outside the range of FL")
     return real
-
-
-def _decimal_text(value: int | float | str) -> str:
-    if not math.isfinite(float(value)):
-        raise ValueError("a DS has no infinity and no NaN")
-    return value if isinstance(value, str) else decimal_text(value)
 
 
 def model_element(tag: DicomTag, vr: VR, values: list[Any]) -> DataElement:
@@ -179,7 +178,13 @@ def model_element(tag: DicomTag, vr: VR, values: list[Any]) -> DataElement:
     if len(values) <= 1:
         empty = b"" if vr.kind is VrKind.BYTES else None if vr.kind is not VrKind.TEXT else ""
         value = values[0] if values else empty
-    return DataElement(int(tag), str(vr), value, validation_mode=config.IGNORE)
+    try:
+        return DataElement(int(tag), str(vr), value, validation_mode=config.IGNORE)
+    except (ValueError, OverflowError):
+        if vr not in (VR.DS, VR.IS):
+            raise
+        # Text that is no number: kept, as a reader of bytes keeps it.
+        return DataElement(int(tag), str(vr), value, already_converted=True)
 
 
 def bulk_element(

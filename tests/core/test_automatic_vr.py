@@ -12,7 +12,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.filewriter import correct_ambiguous_vr_element
 from pydicom.tag import Tag
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from pacs_sdk.core.automatic_vr import fixed_vr, form_of, resolve_vr
 from pacs_sdk.core.dataset import DicomDataset
@@ -207,7 +207,7 @@ def test_form_of() -> None:
         (RLELossless, True, True),
         ("1.2.3", False, False),  # private: back to how it was read
     ):
-        dataset.file_meta.TransferSyntaxUID = uid
+        dataset.file_meta.TransferSyntaxUID = UID(uid)
         form = form_of(dataset)
         assert (form.explicit_vr, form.encapsulated) == (explicit, encapsulated)
 
@@ -272,6 +272,6 @@ def test_what_pydicom_leaves_open() -> None:
     left_open = set()
     for tag in OPEN_TAGS:
         element = DataElement(tag, DicomTag(tag).dictionary_vr, None)
-        if " or " in correct_ambiguous_vr_element(element, dataset, True).VR:
+        if correct_ambiguous_vr_element(element, dataset, True).VR not in VR.__members__:
             left_open.add(tag)
     assert left_open == NOT_PYDICOMS

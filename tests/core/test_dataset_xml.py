@@ -167,7 +167,6 @@ def test_text_that_is_no_model(text: str | bytes) -> None:
         ("US", '<Value number="1">65536</Value>'),
         ("US", '<Value number="1"></Value>'),
         ("FD", '<Value number="1">x</Value>'),
-        ("DS", '<Value number="1">thin</Value>'),
         ("AT", '<Value number="1">PatientID</Value>'),
         ("OB", '<Value number="1">x</Value>'),
         ("OB", "<InlineBinary>?</InlineBinary>"),
