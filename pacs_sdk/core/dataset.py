@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import fnmatch
 from collections.abc import Iterator, Mapping
 from typing import Any, Self, TypeAlias
 
@@ -25,10 +24,10 @@ from pacs_sdk.core.element import (
     plain_dataset,
     read_element,
 )
-from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.model_values import BulkDataReader, BulkDataWriter
-from pacs_sdk.core.path import DatasetPath, PathLike
-from pacs_sdk.core.path_access import Place, delete_at, only_place, places, set_at, walk
+from pacs_sdk.core.path import DatasetPath, PathLike, plain_tag
+from pacs_sdk.core.path_access import Place, delete_at, only_place, places, search, set_at
 from pacs_sdk.core.private_block import PrivateBlock, creator_of, open_block
 from pacs_sdk.core.results import edge
 from pacs_sdk.core.tags import DicomTag, TagLike
@@ -43,9 +42,12 @@ _MODEL_ERRORS = {OSError: ErrorCode.FILE_READ_FAILED}  # of the functions that c
 class DicomDataset(TypedValues):
     """Typed access to a ``pydicom.Dataset``, which is shared and not copied.
 
-    Elements are named by tag, number or keyword (:data:`TagLike`). The ``get_…`` and
+    Elements are named by tag, number, keyword or path (:data:`PathLike`). The ``get_…`` and
     ``set_…`` methods return a ``Result``; ``ds["PatientName"]``, ``ds.get(…)``, ``in``
     and iteration are their Pythonic twins.
+
+    Threads may read one data set at a time, although that decodes values as they are
+    looked at: whichever is first, all get the same. A change needs the others kept away.
 
     Args:
         dataset: The data set to view; a new, empty one by default.
@@ -55,6 +57,8 @@ class DicomDataset(TypedValues):
     __slots__ = ("_around", "_dataset")
 
     def __init__(self, dataset: Dataset | None = None, **values: object) -> None:
+        if not isinstance(dataset, Dataset | None):
+            raise TypeError(f"expected a pydicom data set, got {type(dataset).__name__}")
         self._dataset = Dataset() if dataset is None else dataset
         self._around: tuple[Dataset, ...] = ()
         for keyword, value in values.items():
@@ -68,23 +72,23 @@ class DicomDataset(TypedValues):
     # -- items and values --------------------------------------------------------
 
     @edge(VALUE_ERRORS)
-    def get_items(self, tag: TagLike) -> tuple[DicomDataset, ...]:
+    def get_items(self, path: PathLike) -> tuple[DicomDataset, ...]:
         """Return the items of a sequence, as views; failures as :meth:`get_bytes`."""
-        value = self._element(tag).value
-        if not isinstance(value, PydicomSequence):
-            raise TypeError(f"{DicomTag.of(tag)!r} is not a sequence")
-        around = (self._dataset, *self._around)
-        return tuple(DicomDataset._inside(item, around) for item in value)
+        items = self._value(path)
+        if not isinstance(items, list):
+            raise TypeError(f"{DatasetPath.of(path)} is not a sequence")
+        return tuple(items)
 
     @edge(VALUE_ERRORS)
-    def set(self, tag: TagLike, value: object, vr: VR | str | None = None) -> Self:
+    def set(self, tag: PathLike, value: object, vr: VR | str | None = None) -> Self:
         """Set an element, its VR as :func:`resolve_vr` has it unless one is given.
 
         Where the data set leaves the VR open, the value decides: negative numbers are SS,
         and in LUT Data bytes are OW and numbers US.
 
         Args:
-            tag: The element.
+            tag: The element; of a path, all but the last step can be made, as by
+                :meth:`set_path`.
             value: A value, a list or array of values, or for a sequence a list of data
                 sets. Dates and times of Python become text, and decimal numbers the 16
                 characters that a DS has.
@@ -118,7 +122,7 @@ class DicomDataset(TypedValues):
             absent), ``INVALID_ARGUMENT`` (a wildcard: use :meth:`find`), ``INVALID_TAG``
             or ``LIMIT_EXCEEDED`` (no path), or ``VALUE_CONVERSION_FAILED``.
         """
-        return _shown_as_ours(only_place(self._dataset, DatasetPath.of(path)), self._around)
+        return self._shown(only_place(self._dataset, DatasetPath.of(path)))
 
     @edge(VALUE_ERRORS)
     def find(self, path: PathLike) -> tuple[tuple[DatasetPath, Any], ...]:
@@ -129,7 +133,7 @@ class DicomDataset(TypedValues):
             with ``INVALID_TAG``, ``LIMIT_EXCEEDED`` or ``VALUE_CONVERSION_FAILED``.
         """
         found = places(self._dataset, DatasetPath.of(path))
-        return tuple((place.path, _shown_as_ours(place, self._around)) for place in found)
+        return tuple((place.path, self._shown(place)) for place in found)
 
     @edge(VALUE_ERRORS)
     def set_path(self, path: PathLike, value: object, vr: VR | str | None = None) -> Self:
@@ -143,7 +147,7 @@ class DicomDataset(TypedValues):
             would be skipped), ``INVALID_TAG``, ``INVALID_VR``, ``LIMIT_EXCEEDED`` or
             ``VALUE_CONVERSION_FAILED``.
         """
-        set_at(self._dataset, DatasetPath.of(path), value, vr)
+        self._set(path, value, vr)
         return self
 
     @edge(VALUE_ERRORS)
@@ -157,22 +161,19 @@ class DicomDataset(TypedValues):
         return delete_at(self._dataset, DatasetPath.of(path))
 
     @edge(VALUE_ERRORS)
-    def search(self, keyword: str) -> tuple[tuple[DatasetPath, DicomElement], ...]:
-        """Return the elements at every depth whose keyword fits, in any case.
+    def search(self, wanted: TagLike) -> tuple[tuple[DatasetPath, DicomElement], ...]:
+        """Return the elements at every depth that have a tag, or whose keyword fits.
 
         Args:
-            keyword: A keyword; ``*`` and ``?`` stand for any characters and for one.
+            wanted: A tag, or a keyword in any case, in which ``*`` and ``?`` stand for any
+                characters and for one.
 
         Returns:
-            ``Success`` with pairs of path and element, or ``Failure`` with
+            ``Success`` with pairs of path and element, or ``Failure`` with ``INVALID_TAG``,
             ``LIMIT_EXCEEDED`` (nested too deep) or ``VALUE_CONVERSION_FAILED``.
         """
-        wanted = keyword.casefold()
-        return tuple(
-            (path, self._view(holder, tag))
-            for path, holder, tag in walk(self._dataset)
-            if fnmatch.fnmatchcase(tag.keyword.casefold(), wanted)
-        )
+        found = search(self._dataset, wanted)
+        return tuple((path, self._view(holder, tag)) for path, holder, tag in found)
 
     @edge()
     def private_block(self, group: int, creator: str, *, create: bool = False) -> PrivateBlock:
@@ -297,30 +298,38 @@ class DicomDataset(TypedValues):
 
     # -- Pythonic twins ----------------------------------------------------------
 
-    def __getitem__(self, tag: TagLike) -> Any:
-        """Return the value; a ``KeyError`` where there is no such element."""
-        number = DicomTag.of(tag)
-        if int(number) not in self._dataset:
-            raise KeyError(f"no element {number!r}")
-        value = read_element(self._dataset, number).value
-        return _views_of(value, (self._dataset, *self._around))
+    def __getitem__(self, path: PathLike) -> Any:
+        """Return the value; a ``KeyError`` where there is no such element.
 
-    def __setitem__(self, tag: TagLike, value: object) -> None:
-        self._set(tag, value, None)
+        What is no tag and no path is a :exc:`PacsException`, as everywhere here.
+        """
+        try:
+            return self._value(path)
+        except PacsException as exc:
+            if exc.error.code is ErrorCode.ELEMENT_NOT_FOUND:
+                raise KeyError(exc.error.message) from None
+            raise
 
-    def __delitem__(self, tag: TagLike) -> None:
-        del self._dataset[int(DicomTag.of(tag))]
+    def __setitem__(self, path: PathLike, value: object) -> None:
+        self._set(path, value, None)
 
-    def get(self, tag: TagLike, default: Any = None) -> Any:
+    def __delitem__(self, path: PathLike) -> None:
+        if delete_at(self._dataset, DatasetPath.of(path)) == 0:
+            raise KeyError(f"the data set has no {DatasetPath.of(path)}")
+
+    def get(self, path: PathLike, default: Any = None) -> Any:
         """Return the value, or the default where the element is absent or empty."""
         try:
-            value = self[tag]
+            value = self[path]
         except KeyError:
             return default
         return default if value is None or value == "" else value
 
-    def __contains__(self, tag: TagLike) -> bool:
-        return int(DicomTag.of(tag)) in self._dataset
+    def __contains__(self, path: PathLike) -> bool:
+        tag = plain_tag(path)
+        if tag is not None:
+            return int(tag) in self._dataset
+        return next(places(self._dataset, DatasetPath.of(path)), None) is not None
 
     def __iter__(self) -> Iterator[DicomTag]:
         """Yield the tags in ascending order."""
@@ -371,13 +380,31 @@ class DicomDataset(TypedValues):
         view._around = around
         return view
 
-    def _element(self, tag: TagLike) -> DataElement:
-        return read_element(self._dataset, DicomTag.of(tag))
+    def _element(self, path: PathLike) -> DataElement:
+        tag = plain_tag(path)
+        if tag is not None:
+            return read_element(self._dataset, tag)
+        place = only_place(self._dataset, DatasetPath.of(path))
+        return read_element(place.holder, place.tag)
 
-    def _set(self, tag: TagLike, value: object, vr: VR | str | None) -> None:
-        number = DicomTag.of(tag)
-        chosen = vr or vr_for_value(number, value, (self._dataset, *self._around))
-        self._dataset[int(number)] = make_element(number, value, chosen)
+    def _value(self, path: PathLike) -> Any:
+        tag = plain_tag(path)
+        if tag is None:
+            return self._shown(only_place(self._dataset, DatasetPath.of(path)))
+        return _views_of(read_element(self._dataset, tag).value, (self._dataset, *self._around))
+
+    def _shown(self, place: Place) -> Any:
+        element = read_element(place.holder, place.tag)
+        value = element.value if place.item is None else place.value
+        return _views_of(value, (place.holder, *place.around, *self._around))
+
+    def _set(self, path: PathLike, value: object, vr: VR | str | None) -> None:
+        tag = plain_tag(path)
+        if tag is None:
+            set_at(self._dataset, DatasetPath.of(path), value, vr, self._around)
+            return
+        chosen = vr or vr_for_value(tag, value, (self._dataset, *self._around))
+        self._dataset[int(tag)] = make_element(tag, value, chosen)
 
     def _view(self, holder: Dataset, tag: DicomTag) -> DicomElement:
         return DicomElement.of(read_element(holder, tag), creator_of(holder, tag), DicomDataset)
@@ -394,10 +421,6 @@ def as_dataset(dataset: DatasetLike) -> DicomDataset:
     if isinstance(dataset, Dataset):
         return DicomDataset(dataset)
     raise TypeError(f"expected a data set, got {type(dataset).__name__}")
-
-
-def _shown_as_ours(place: Place, around: tuple[Dataset, ...]) -> Any:
-    return _views_of(place.value, (place.holder, *place.around, *around))
 
 
 def _views_of(value: Any, around: tuple[Dataset, ...]) -> Any:

@@ -100,6 +100,8 @@ def _attribute(
     elif vr.kind is VrKind.BYTES:
         data = binary_value(around[0], vr, element.value)
         uri = None if bulk is None else bulk(BulkData(DatasetPath(steps), vr, data))
+        if uri is not None and not isinstance(uri, str):
+            raise TypeError("a function that keeps bulk data returns a URI or None")
         if uri is None:
             attribute["InlineBinary"] = base64.b64encode(data).decode("ascii")
         else:

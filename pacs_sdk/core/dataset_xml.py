@@ -170,6 +170,8 @@ def read_xml(source: str | bytes, bulk_data: BulkDataReader | None) -> Dataset:
 
 
 def _parsed(source: str | bytes) -> Element:
+    if not isinstance(source, str | bytes | bytearray):
+        raise PacsException(ErrorCode.DECODE_FAILED, f"XML is text, not {type(source).__name__}")
     parser = expat.ParserCreate(namespace_separator="}")
     builder = TreeBuilder()
     depth = 0

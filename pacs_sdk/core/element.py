@@ -152,7 +152,9 @@ def read_element(dataset: Dataset, tag: DicomTag) -> DataElement:
     """
     if int(tag) not in dataset:
         raise PacsException(
-            ErrorCode.ELEMENT_NOT_FOUND, f"the data set has no element {tag!r}", tag=str(tag)
+            ErrorCode.ELEMENT_NOT_FOUND,
+            f"the data set has no element {tag} {tag.keyword}".rstrip(),
+            tag=str(tag),
         )
     try:
         return dataset[int(tag)]

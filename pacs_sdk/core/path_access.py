@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import fnmatch
 from collections.abc import Iterator
 
 import attrs
@@ -16,10 +17,10 @@ from pacs_sdk.core.element import make_element, plain_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.path import MAX_PATH_STEPS, DatasetPath, PathStep
 from pacs_sdk.core.private_block import PrivateTag, creator_of, reserve_block
-from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.core.tags import DicomTag, TagLike, parse_tag
 from pacs_sdk.core.vr import VR
 
-__all__ = ["Place", "delete_at", "name_in", "only_place", "places", "set_at", "walk"]
+__all__ = ["Place", "delete_at", "name_in", "only_place", "places", "search", "set_at", "walk"]
 
 
 @attrs.frozen
@@ -149,20 +150,35 @@ def delete_at(dataset: Dataset, path: DatasetPath) -> int:
     return len(found)
 
 
-def set_at(dataset: Dataset, path: DatasetPath, value: object, vr: VR | str | None) -> int:
+def set_at(
+    dataset: Dataset,
+    path: DatasetPath,
+    value: object,
+    vr: VR | str | None,
+    beyond: tuple[Dataset, ...] = (),
+) -> int:
     """Set what a path names, making items and blocks on the way; return how many were set.
 
     An item can be made if it is the next of its sequence. A wildcard stands for the items
     that are there. Nothing is changed where the value or the path can't be.
+
+    Args:
+        dataset: Where the path begins.
+        path: What to set.
+        value: Its value, or for an item a data set.
+        vr: Its VR, unless the data sets decide it.
+        beyond: The data sets that this one lies in, the nearest first.
     """
     last = path.last
-    scratch = _scratch(last, value, vr, _around_new(dataset, path))
+    scratch = _scratch(last, value, vr, (*_around_new(dataset, path), *beyond))
     found = list(_holders(dataset, path, make=False))
     if not path.has_wildcard and not found:
         found = list(_holders(dataset, path, make=True))
     holders = [around[0] for around in found]
     if last.item is None:
-        elements = [_scratch(last, value, vr, around) for around in found]  # all, before one is set
+        elements = [
+            _scratch(last, value, vr, (*around, *beyond)) for around in found
+        ]  # all, before one is set
         for holder, element in zip(holders, elements, strict=True):
             tag = int(_tag_made_in(holder, last))
             kept = copy.deepcopy(element.value) if len(holders) > 1 else element.value
@@ -305,3 +321,21 @@ def _walk(
             value = holder[int(tag)].value
             for index, item in enumerate(value if isinstance(value, Sequence) else ()):
                 yield from _walk(item, (*before, PathStep(name, index)))
+
+
+def search(dataset: Dataset, wanted: TagLike) -> Iterator[tuple[DatasetPath, Dataset, DicomTag]]:
+    """Yield each element, as :func:`walk`, that has a tag or a keyword.
+
+    Args:
+        dataset: Where to search, at every depth.
+        wanted: A tag, or a keyword in any case with ``*`` and ``?`` as wild cards; one that
+            no dictionary has fits nothing.
+    """
+    pattern = wanted.casefold() if isinstance(wanted, str) else ""
+    number = None
+    if not any(sign in pattern for sign in "*?"):
+        # A repeating group shares its keyword: OverlayRows is that of each overlay.
+        number = parse_tag(wanted).value_or(None) if pattern else DicomTag.of(wanted)
+    for path, holder, tag in walk(dataset):
+        if tag == number or (pattern and fnmatch.fnmatchcase(tag.keyword.casefold(), pattern)):
+            yield path, holder, tag

@@ -12,8 +12,9 @@ from pydicom.sequence import Sequence
 from pydicom.valuerep import DA, DT, TM
 
 from pacs_sdk.core.element import VALUE_ERRORS
+from pacs_sdk.core.path import DatasetPath, PathLike
 from pacs_sdk.core.results import edge
-from pacs_sdk.core.tags import DicomTag, TagLike
+from pacs_sdk.core.tags import DicomTag
 
 __all__ = ["TypedValues"]
 
@@ -21,58 +22,58 @@ __all__ = ["TypedValues"]
 class TypedValues(abc.ABC):
     """The getters of :class:`DicomDataset` that give values as Python's own types.
 
-    Each returns ``Success``, or ``Failure`` with ``ELEMENT_NOT_FOUND``, ``INVALID_TAG`` or,
+    An element is named by tag, keyword or path. Each returns ``Success``, or ``Failure`` with ``ELEMENT_NOT_FOUND``, ``INVALID_TAG`` or,
     for a value that isn't what was asked for, ``VALUE_CONVERSION_FAILED``.
     """
 
     __slots__ = ()
 
     @abc.abstractmethod
-    def _element(self, tag: TagLike) -> DataElement:
+    def _element(self, path: PathLike) -> DataElement:
         """Return the element, or raise what the getters return as a failure."""
 
     @edge(VALUE_ERRORS)
-    def get_string(self, tag: TagLike) -> str:
+    def get_string(self, path: PathLike) -> str:
         """Return the value as text, several values joined by a backslash (PS3.5 6.4).
 
         Returns:
             ``Success`` (an empty string for an element without value), or ``Failure``
             with ``ELEMENT_NOT_FOUND``, ``INVALID_TAG`` or ``VALUE_CONVERSION_FAILED``.
         """
-        return "\\".join(str(value) for value in _values_of(self._element(tag)))
+        return "\\".join(str(value) for value in _values_of(self._element(path)))
 
     @edge(VALUE_ERRORS)
-    def get_strings(self, tag: TagLike) -> tuple[str, ...]:
+    def get_strings(self, path: PathLike) -> tuple[str, ...]:
         """Return each value as text; failures as :meth:`get_string`."""
-        return tuple(str(value) for value in _values_of(self._element(tag)))
+        return tuple(str(value) for value in _values_of(self._element(path)))
 
     @edge(VALUE_ERRORS)
-    def get_int(self, tag: TagLike) -> int:
+    def get_int(self, path: PathLike) -> int:
         """Return the only value as a whole number; failures as :meth:`get_string`."""
-        return _whole(tag, _only(self._element(tag)))
+        return _whole(path, _only(self._element(path)))
 
     @edge(VALUE_ERRORS)
-    def get_ints(self, tag: TagLike) -> tuple[int, ...]:
+    def get_ints(self, path: PathLike) -> tuple[int, ...]:
         """Return each value as a whole number; failures as :meth:`get_string`."""
-        return tuple(_whole(tag, value) for value in _values_of(self._element(tag)))
+        return tuple(_whole(path, value) for value in _values_of(self._element(path)))
 
     @edge(VALUE_ERRORS)
-    def get_float(self, tag: TagLike) -> float:
+    def get_float(self, path: PathLike) -> float:
         """Return the only value as a number; failures as :meth:`get_string`."""
-        return float(_only(self._element(tag)))
+        return float(_only(self._element(path)))
 
     @edge(VALUE_ERRORS)
-    def get_floats(self, tag: TagLike) -> tuple[float, ...]:
+    def get_floats(self, path: PathLike) -> tuple[float, ...]:
         """Return each value as a number; failures as :meth:`get_string`."""
-        return tuple(float(value) for value in _values_of(self._element(tag)))
+        return tuple(float(value) for value in _values_of(self._element(path)))
 
     @edge(VALUE_ERRORS)
-    def get_date(self, tag: TagLike) -> dt.date:
+    def get_date(self, path: PathLike) -> dt.date:
         """Return the only value of a DA, or the date of a DT; failures as :meth:`get_string`.
 
         The ``YYYY.MM.DD`` of ACR-NEMA is understood.
         """
-        element = self._element(tag)
+        element = self._element(path)
         if element.VR == "DT":
             return _date_time(element).date()
         _expect(element, "DA")
@@ -80,13 +81,13 @@ class TypedValues(abc.ABC):
         return dt.date(found.year, found.month, found.day)
 
     @edge(VALUE_ERRORS)
-    def get_time(self, tag: TagLike) -> dt.time:
+    def get_time(self, path: PathLike) -> dt.time:
         """Return the only value of a TM, parts that are left out as zero.
 
         Failures as :meth:`get_string`. A leap second, which Python has not, is the second
         before.
         """
-        element = self._element(tag)
+        element = self._element(path)
         _expect(element, "TM")
         text = str(_only(element)).strip()
         with_leap = text[:4] + "59" + text[6:] if text[4:6] == "60" else text
@@ -94,29 +95,29 @@ class TypedValues(abc.ABC):
         return dt.time(found.hour, found.minute, found.second, found.microsecond)
 
     @edge(VALUE_ERRORS)
-    def get_datetime(self, tag: TagLike) -> dt.datetime:
+    def get_datetime(self, path: PathLike) -> dt.datetime:
         """Return the only value of a DT, with its offset from UTC where it has one.
 
         Parts that are left out are the first month, the first day, or zero. Failures as
         :meth:`get_string`.
         """
-        element = self._element(tag)
+        element = self._element(path)
         _expect(element, "DT")
         return _date_time(element)
 
     @edge(VALUE_ERRORS)
-    def get_bytes(self, tag: TagLike) -> bytes:
+    def get_bytes(self, path: PathLike) -> bytes:
         """Return the value of a binary element as it is encoded.
 
         Returns:
             ``Success``, or ``Failure`` with ``ELEMENT_NOT_FOUND``, ``INVALID_TAG``, or
             ``VALUE_CONVERSION_FAILED`` where the VR is not a binary one.
         """
-        value = self._element(tag).value
+        value = self._element(path).value
         if value is None:
             return b""
         if not isinstance(value, bytes | bytearray):
-            raise TypeError(f"{DicomTag.of(tag)!r} does not hold bytes")
+            raise TypeError(f"{DatasetPath.of(path)} does not hold bytes")
         return bytes(value)
 
 
@@ -136,10 +137,10 @@ def _only(element: DataElement) -> Any:
     return values[0]
 
 
-def _whole(tag: TagLike, value: Any) -> int:
+def _whole(path: PathLike, value: Any) -> int:
     number = int(value)  # exact, where a float has but 53 bits
     if isinstance(value, str | float) and number != float(value):
-        raise ValueError(f"{DicomTag.of(tag)!r} is {value}, not a whole number")
+        raise ValueError(f"{DatasetPath.of(path)} is {value}, not a whole number")
     return number
 
 
