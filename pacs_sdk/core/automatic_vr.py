@@ -164,8 +164,11 @@ def vr_for_value(tag: DicomTag, value: object, around: Sequence[Dataset]) -> VR:
     words and numbers are numbers for LUT Data and its like, and negative numbers are SS
     where no Pixel Representation says otherwise.
     """
+    fixed = fixed_vr(int(tag))
+    if fixed is not None:
+        return fixed
     vr = vr_in(tag, around, form_of(around[-1]))
-    plain = "" if fixed_vr(tag) is not None else _plain_vr(tag)
+    plain = _plain_vr(tag)
     if not plain.startswith("US or "):
         return vr
     values = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import attrs
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 
 from pacs_sdk.core.automatic_vr import UNREADABLE
 from pacs_sdk.core.element import DicomElement
@@ -57,9 +59,41 @@ _WORDS_OR_BYTES: Final = frozenset((VR.OB, VR.OW))
 
 def same_datasets(left: Dataset, right: Dataset) -> bool:
     """Whether :func:`diff_datasets` finds nothing."""
-    if left is right:
+    if _plainly_same(left, right, 0):
         return True
     return next(diff_datasets(left, right, lambda item: item), None) is None
+
+
+def _plainly_same(left: Dataset, right: Dataset, depth: int) -> bool:
+    """Whether data sets are the same element by element, told without decoding what is bytes.
+
+    Several times faster than looking for differences, and says nothing about others.
+    """
+    if left is right:
+        return True
+    if depth == MAX_PATH_STEPS or left.original_encoding[1] != right.original_encoding[1]:
+        return False
+    return left.keys() == right.keys() and all(
+        _plainly_same_element(left, right, tag, depth)
+        for tag in left.keys()  # noqa: SIM118  # iterating a Dataset decodes its elements
+    )
+
+
+def _plainly_same_element(left: Dataset, right: Dataset, tag: BaseTag, depth: int) -> bool:
+    one, other = left.get_item(tag), right.get_item(tag)
+    if isinstance(one, RawDataElement) and isinstance(other, RawDataElement):
+        return one.VR == other.VR and one.value == other.value
+    try:
+        one, other = left[tag], right[tag]
+    except UNREADABLE:
+        return False
+    if one.VR != other.VR:
+        return False
+    if one.VR != VR.SQ:
+        return bool(one.value == other.value)
+    return len(one.value) == len(other.value) and all(
+        _plainly_same(*pair, depth + 1) for pair in zip(one.value, other.value, strict=True)
+    )
 
 
 def diff_datasets(

@@ -362,6 +362,12 @@ def test_equality_of_damaged_values() -> None:
     assert len(damaged(b"\1\2\3").diff(damaged(b"\1\2\4")).unwrap()) == 1
 
 
+def test_only_a_data_set_can_be_viewed() -> None:
+    """Anything else is a mistake, told at once."""
+    with pytest.raises(TypeError, match="dict"):
+        DicomDataset({"PatientID": "1"})  # type: ignore[arg-type]
+
+
 def test_as_dataset() -> None:
     """Either kind of data set gives a view; anything else is a mistake."""
     plain, ours = Dataset(), DicomDataset()

@@ -416,3 +416,11 @@ def test_numbers_beyond_53_bits(number: int) -> None:
     for text in (f'["{number}"]', f"[{number}]"):
         back = DicomDataset.from_json(f'{{"00091001":{{"vr":"{vr}","Value":{text}}}}}').unwrap()
         assert back.get_int(0x00091001).unwrap() == number
+
+
+def test_a_uri_is_text() -> None:
+    """A function that keeps bulk data and returns something else is told so."""
+    document = DicomDataset(EncapsulatedDocument=b"%PDF")
+    error = document.to_json(lambda data: 5).failure()  # type: ignore[arg-type, return-value]
+    assert error.code is ErrorCode.ENCODE_FAILED
+    assert "EncapsulatedDocument" in error.message

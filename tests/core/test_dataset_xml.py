@@ -287,3 +287,9 @@ def test_any_text(text: str | bytes) -> None:
     ):
         result = DicomDataset.from_xml(whole)
         assert result.map(len).value_or(0) == 0
+
+
+def test_xml_is_text() -> None:
+    """What is no text is refused, and no exception."""
+    error = DicomDataset.from_xml(None).failure()  # type: ignore[arg-type]
+    assert error.code is ErrorCode.DECODE_FAILED
