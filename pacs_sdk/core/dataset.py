@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Self, TypeAlias
 
 from pydicom.dataelem import DataElement
@@ -12,10 +12,9 @@ from pydicom.sequence import Sequence as PydicomSequence
 
 from pacs_sdk.core.automatic_vr import vr_for_value
 from pacs_sdk.core.dataset_diff import Difference, diff_datasets, same_datasets
-from pacs_sdk.core.dataset_json import json_model, json_text, read_json
+from pacs_sdk.core.dataset_forms import ModelForms
 from pacs_sdk.core.dataset_merge import ConflictPolicy, OnConflict, merge_datasets
 from pacs_sdk.core.dataset_view import rows_of, table_of
-from pacs_sdk.core.dataset_xml import read_xml, xml_text
 from pacs_sdk.core.element import (
     VALUE_ERRORS,
     DicomElement,
@@ -25,7 +24,6 @@ from pacs_sdk.core.element import (
     read_element,
 )
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.model_values import BulkDataReader, BulkDataWriter
 from pacs_sdk.core.path import DatasetPath, PathLike, plain_tag
 from pacs_sdk.core.path_access import Place, delete_at, only_place, places, search, set_at
 from pacs_sdk.core.private_block import PrivateBlock, creator_of, open_block
@@ -36,10 +34,8 @@ from pacs_sdk.core.vr import VR
 
 __all__ = ["DatasetLike", "DicomDataset", "as_dataset"]
 
-_MODEL_ERRORS = {OSError: ErrorCode.FILE_READ_FAILED}  # of the functions that callers give
 
-
-class DicomDataset(TypedValues):
+class DicomDataset(TypedValues, ModelForms):
     """Typed access to a ``pydicom.Dataset``, which is shared and not copied.
 
     Elements are named by tag, number, keyword or path (:data:`PathLike`). The ``get_…`` and
@@ -225,69 +221,6 @@ class DicomDataset(TypedValues):
         plain = plain_dataset(other)
         return DicomDataset(merge_datasets(self._dataset, plain, on_conflict, DicomDataset))
 
-    # -- JSON and XML ------------------------------------------------------------
-
-    @edge(_MODEL_ERRORS)
-    def to_json(self, bulk_data: BulkDataWriter | None = None) -> str:
-        """Return the data set as DICOM JSON text, one object (PS3.18 Annex F).
-
-        Group lengths and file meta elements are left out; Specific Character Set says
-        ``ISO_IR 192``, which the text is in. DS and IS become numbers.
-
-        Args:
-            bulk_data: Is given each binary value; keeps it elsewhere and returns its URI,
-                or ``None`` to have it in line.
-
-        Returns:
-            ``Success``, or ``Failure`` with ``ENCODE_FAILED`` (naming the path) or
-            ``LIMIT_EXCEEDED`` (nested too deep).
-        """
-        return json_text((self._dataset, *self._around), bulk_data)
-
-    @edge(_MODEL_ERRORS)
-    def to_json_model(self, bulk_data: BulkDataWriter | None = None) -> dict[str, Any]:
-        """Return what the text of :meth:`to_json` stands for, as dictionaries and lists."""
-        return json_model((self._dataset, *self._around), bulk_data)
-
-    @staticmethod
-    @edge(_MODEL_ERRORS)
-    def from_json(
-        source: str | bytes | Mapping[str, Any], bulk_data: BulkDataReader | None = None
-    ) -> DicomDataset:
-        """Read a data set from DICOM JSON: text, or the object that it stands for.
-
-        Args:
-            source: One object, or an array of one.
-            bulk_data: Fetches a value that was left elsewhere.
-
-        Returns:
-            ``Success``, or ``Failure`` with ``DECODE_FAILED`` (naming the path),
-            ``MISSING_REQUIRED_VALUE`` (bulk data, and no function that fetches it) or
-            ``LIMIT_EXCEEDED``.
-        """
-        return DicomDataset(read_json(source, bulk_data))
-
-    @edge(_MODEL_ERRORS)
-    def to_xml(self, bulk_data: BulkDataWriter | None = None) -> str:
-        """Return the data set as Native DICOM Model XML (PS3.19 A.1).
-
-        What is left out, ``bulk_data`` and the failures are those of :meth:`to_json`; text
-        with a control character that XML has not, such as form feed, is ``ENCODE_FAILED``.
-        Of a person's name the delimiters that nothing follows are lost (PS3.5 6.2.1.1).
-        """
-        return xml_text((self._dataset, *self._around), bulk_data)
-
-    @staticmethod
-    @edge(_MODEL_ERRORS)
-    def from_xml(source: str | bytes, bulk_data: BulkDataReader | None = None) -> DicomDataset:
-        """Read a data set from Native DICOM Model XML.
-
-        A document type declaration is refused, so that no entity is ever expanded. A
-        private element goes to the block of its ``privateCreator``. Failures as
-        :meth:`from_json`.
-        """
-        return DicomDataset(read_xml(source, bulk_data))
-
     def copy(self) -> DicomDataset:
         """Return a data set that shares nothing with this one, items included."""
         return copy.deepcopy(self)
@@ -374,11 +307,19 @@ class DicomDataset(TypedValues):
     # -- inside ------------------------------------------------------------------
 
     @classmethod
+    def _of(cls, dataset: Dataset) -> Self:
+        return cls(dataset)
+
+    @classmethod
     def _inside(cls, item: Dataset, around: tuple[Dataset, ...]) -> Self:
         """View an item, knowing the data sets around it, the nearest first."""
         view = cls(item)
         view._around = around
         return view
+
+    @property
+    def _chain(self) -> tuple[Dataset, ...]:
+        return (self._dataset, *self._around)
 
     def _element(self, path: PathLike) -> DataElement:
         tag = plain_tag(path)
@@ -391,7 +332,7 @@ class DicomDataset(TypedValues):
         tag = plain_tag(path)
         if tag is None:
             return self._shown(only_place(self._dataset, DatasetPath.of(path)))
-        return _views_of(read_element(self._dataset, tag).value, (self._dataset, *self._around))
+        return _views_of(read_element(self._dataset, tag).value, self._chain)
 
     def _shown(self, place: Place) -> Any:
         element = read_element(place.holder, place.tag)
@@ -403,7 +344,7 @@ class DicomDataset(TypedValues):
         if tag is None:
             set_at(self._dataset, DatasetPath.of(path), value, vr, self._around)
             return
-        chosen = vr or vr_for_value(tag, value, (self._dataset, *self._around))
+        chosen = vr or vr_for_value(tag, value, self._chain)
         self._dataset[int(tag)] = make_element(tag, value, chosen)
 
     def _view(self, holder: Dataset, tag: DicomTag) -> DicomElement:

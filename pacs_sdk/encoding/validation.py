@@ -25,6 +25,8 @@ from pacs_sdk.encoding.charsets import DEFAULT_ENCODINGS, python_encodings
 from pacs_sdk.encoding.element_faults import element_faults, is_plainly_right
 from pacs_sdk.encoding.elements import MAX_NESTING
 from pacs_sdk.encoding.header import SPECIFIC_CHARACTER_SET
+from pacs_sdk.encoding.lazy_dataset import LazyDataset
+from pacs_sdk.encoding.raw_values import element_of
 from pacs_sdk.encoding.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 
 __all__ = ["Finding", "ValidationMode", "check_dataset", "validate_dataset"]
@@ -70,6 +72,7 @@ def validate_dataset(
     logger: Logger | None = None,
     *,
     context: ValueContext = ValueContext.DATA_SET,
+    changed_only: bool = False,
 ) -> tuple[Finding, ...]:
     """Check all values of a data set, those of its sequences included.
 
@@ -84,13 +87,15 @@ def validate_dataset(
         logger: Where :attr:`ValidationMode.WARN` writes them.
         context: :attr:`ValueContext.QUERY` for the identifier of a C-FIND, whose keys may
             be ranges, have wild cards, and more (PS3.4 C.2.2.2).
+        changed_only: Leave out what is as it was read, which a writer repeats byte for
+            byte: others have to answer for that.
 
     Returns:
         ``Success`` with the findings in the order of the data set, or ``Failure`` with
         ``INVALID_VALUE`` where there are any and the mode is strict, or with
         ``LIMIT_EXCEEDED`` for sequences nested too deeply.
     """
-    return check_dataset(dataset, mode, logger, context=context)
+    return check_dataset(dataset, mode, logger, context=context, changed_only=changed_only)
 
 
 def check_dataset(
@@ -99,6 +104,7 @@ def check_dataset(
     logger: Logger | None = None,
     *,
     context: ValueContext = ValueContext.DATA_SET,
+    changed_only: bool = False,
 ) -> tuple[Finding, ...]:
     """Check a data set as :func:`validate_dataset` does, for callers inside a layer.
 
@@ -106,7 +112,8 @@ def check_dataset(
         PacsException: ``INVALID_VALUE`` or ``LIMIT_EXCEEDED``.
     """
     top = as_dataset(dataset).pydicom
-    findings = tuple(_findings(_Place(top, None, 0, 0, DEFAULT_ENCODINGS, 1), context))
+    scope = _Scope(context, changed_only)
+    findings = tuple(_findings(_Place(top, None, 0, 0, DEFAULT_ENCODINGS, 1), scope))
     if mode is ValidationMode.WARN:
         log = logger or NullLogger()
         for one in findings:
@@ -128,6 +135,16 @@ def check_dataset(
             finding_count=len(findings),
         )
     return findings
+
+
+@attrs.frozen
+class _Scope:
+    """What is checked, and by which rules."""
+
+    context: ValueContext
+    """What the values are for."""
+    changed_only: bool
+    """Whether what is as it was read is left out."""
 
 
 @attrs.frozen
@@ -162,7 +179,7 @@ class _Place:
         return (*self.outer.steps, PathStep(name, self.index))
 
 
-def _findings(place: _Place, context: ValueContext) -> Iterator[Finding]:
+def _findings(place: _Place, scope: _Scope) -> Iterator[Finding]:
     dataset = place.dataset
     if place.depth > MAX_NESTING:
         raise PacsException(
@@ -171,20 +188,33 @@ def _findings(place: _Place, context: ValueContext) -> Iterator[Finding]:
     own = _encodings_of(dataset)
     if own:
         place = attrs.evolve(place, encodings=own)
-    plain_suffices = context is ValueContext.DATA_SET
+    a_glance_suffices = scope.context is ValueContext.DATA_SET
     for number in sorted(dataset.keys(), key=int):
         element = dataset.get_item(number)
         tag = int(number)
         vr = _vr_of(tag, element, place)
-        if vr is None or (
-            plain_suffices and vr is not VR.SQ and is_plainly_right(tag, vr, element)
-        ):
+        if vr is None:
             continue
-        yield from _element_findings(place, DicomTag(tag), vr, context)
+        if vr is not VR.SQ and a_glance_suffices and is_plainly_right(tag, vr, element):
+            continue
+        if scope.changed_only and _is_as_read(dataset, element):
+            continue
+        yield from _element_findings(place, DicomTag(tag), vr, scope.context)
         if vr is VR.SQ:
             for index, item in enumerate(_items(dataset, tag)):
                 inner = _Place(item, place, tag, index, place.encodings, place.depth + 1)
-                yield from _findings(inner, context)
+                yield from _findings(inner, scope)
+
+
+def _is_as_read(dataset: pydicom.Dataset, element: DataElement | RawDataElement) -> bool:
+    """Whether an element has the bytes that it was read with, or would be given them again."""
+    if isinstance(element, RawDataElement):
+        return True
+    raw = dataset.raw_as_read(element.tag) if isinstance(dataset, LazyDataset) else None
+    if raw is None or not isinstance(dataset, LazyDataset):
+        return False
+    again = element_of(raw, dataset.encodings_read)
+    return again is not None and again.VR == element.VR and bool(again.value == element.value)
 
 
 def _element_findings(

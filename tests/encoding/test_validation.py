@@ -365,6 +365,28 @@ def test_a_bad_identifier(keyword: str, vr: str, value: object) -> None:
     assert str(finding.path) == keyword
 
 
+def test_what_was_read_may_be_left_out() -> None:
+    """Only what was changed since it was read is ours to answer for, looked at or not."""
+    item = element(0x0008, 0x0060, b"CS", b"lower ") + element(0x0010, 0x0020, b"LO", b"7 ")
+    items = b"\xfe\xff\x00\xe0" + len(item).to_bytes(4, "little") + item
+    sequence = b"\x08\x00\x15\x11SQ\0\0" + len(items).to_bytes(4, "little") + items
+    dataset = read(element(0x0008, 0x0060, b"CS", b"lower "), sequence)
+
+    def changed() -> list[str]:
+        found = validate_dataset(dataset, ValidationMode.LENIENT, changed_only=True).unwrap()
+        return [str(one.path) for one in found]
+
+    assert changed() == []
+    assert len(found(dataset)) == 2
+    str(dataset)  # looks at every value
+    assert changed() == []
+    dataset["ReferencedSeriesSequence[0].PatientID"] = "x" * 65
+    assert changed() == ["ReferencedSeriesSequence[0].PatientID"]
+    dataset["Modality"] = "changed"
+    assert changed() == ["Modality", "ReferencedSeriesSequence[0].PatientID"]
+    assert len(found(dataset)) == 3
+
+
 EXPECTED = {
     "badVR.dcm": {"NumberOfFrames"},  # not a number
     "ExplVR_BigEnd.dcm": {"StudyDate", "StudyTime"},  # ACR-NEMA's 1997.01.01 and 12:00:00
