@@ -42,8 +42,8 @@ class DicomDataset(TypedValues, ModelForms):
     ``set_…`` methods return a ``Result``; ``ds["PatientName"]``, ``ds.get(…)``, ``in``
     and iteration are their Pythonic twins.
 
-    Threads may read one data set at a time, although that decodes values as they are
-    looked at: whichever is first, all get the same. A change needs the others kept away.
+    Several threads may read one data set together, although values are decoded when they
+    are first looked at: all get equal ones. Whoever changes it has to keep the others away.
 
     Args:
         dataset: The data set to view; a new, empty one by default.
