@@ -45,7 +45,7 @@ from pacs_sdk.core.private_block import PrivateBlock, PrivateTag
 from pacs_sdk.core.results import Failure, PacsResult, Result, Success, edge, raised
 from pacs_sdk.core.tags import DicomTag, TagLike, parse_tag
 from pacs_sdk.core.uids import is_valid_uid, new_uid, parse_uid
-from pacs_sdk.core.value_rules import FindingKind, ValueFault, validate_value
+from pacs_sdk.core.value_rules import FindingKind, ValueContext, ValueFault, validate_value
 from pacs_sdk.core.vr import VR, VR_RULES, LengthUnit, Repertoire, VrKind, VrRule
 
 __all__ = [
@@ -107,6 +107,7 @@ __all__ = [
     "SystemClock",
     "TagLike",
     "Tracer",
+    "ValueContext",
     "ValueFault",
     "VrKind",
     "VrRule",

@@ -21,10 +21,10 @@ from decimal import Decimal
 from typing import Final, TypeAlias
 
 from pydicom.charset import ENCODINGS_TO_CODES
-from pydicom.valuerep import format_number_as_ds
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
+from pacs_sdk.core.settable import decimal_text
 from pacs_sdk.core.tags import DicomTag, TagLike
 from pacs_sdk.core.vr import VR, Repertoire, VrKind, VrRule
 from pacs_sdk.encoding.byte_order import swapped
@@ -39,7 +39,6 @@ several is empty."""
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,64}(?:\.0*)?")
 """A whole number; some writers give IS a point."""
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[Ee][+-]?[0-9]{1,9})?")
-_LONGEST_DS: Final = 16
 _DELIMITERS: Final = re.compile(r"([\\^=\r\n\t\f])")
 _WRITES_ITS_ESCAPES: Final = frozenset(("iso2022_jp", "iso2022_jp_2"))
 """Python's encoders for these write the escape sequences themselves."""
@@ -234,14 +233,8 @@ def _text_of(rule: VrRule, value: object) -> str:
     if rule.vr is VR.IS and math.isfinite(value) and value == int(value):
         return str(int(value))
     if rule.vr is VR.DS and math.isfinite(value):
-        return _shortest_decimal(value)
+        return decimal_text(value)
     raise _unfit(rule, "cannot hold this number")
-
-
-def _shortest_decimal(value: int | float | Decimal) -> str:
-    """Write a number in at most 16 characters, exactly if that is enough."""
-    exact = str(value)
-    return exact if len(exact) <= _LONGEST_DS else format_number_as_ds(Decimal(value))
 
 
 # -- binary ----------------------------------------------------------------------------
