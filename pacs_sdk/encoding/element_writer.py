@@ -19,7 +19,7 @@ from pydicom.tag import BaseTag
 from pydicom.valuerep import PersonName
 from typing_extensions import Buffer
 
-from pacs_sdk.core.automatic_vr import resolve_vr
+from pacs_sdk.core.automatic_vr import vr_in
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.core.tags import DicomTag
@@ -299,8 +299,7 @@ class ElementWriter:
         return self._long(group, element, code, 0, length)
 
     def _resolved(self, tag: BaseTag, scope: Scope) -> str:
-        around = scope.around
-        return str(raised(resolve_vr(int(tag), around[0], self._syntax, around[1:])))
+        return str(vr_in(int(tag), scope.around, self._syntax))
 
 
 def _as_read(dataset: LazyDataset, element: DataElement) -> RawDataElement | None:

@@ -55,8 +55,8 @@ def _application_entity(value: bytes, _little: bool, _encodings: _Encodings) -> 
 def _uid(value: bytes, _little: bool, _encodings: _Encodings) -> Any:
     text = value.decode("latin-1").rstrip(_PADDING)
     if "\\" not in text:
-        return str.__new__(UID, text)
-    return _several(UID, [str.__new__(UID, part) for part in text.split("\\")])
+        return str.__new__(UID, text.strip())
+    return _several(UID, [str.__new__(UID, part.strip()) for part in text.split("\\")])
 
 
 def _resource(value: bytes, _little: bool, _encodings: _Encodings) -> Any:
