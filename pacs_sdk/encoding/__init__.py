@@ -1,5 +1,6 @@
 """Bytes to data sets and back: transfer syntaxes, headers, files, pixels."""
 
+from pacs_sdk.encoding.charsets import CharacterSetPolicy, Undecodable, charset_for
 from pacs_sdk.encoding.codecs import (
     CODEC_ENTRY_POINTS,
     Codec,
@@ -41,6 +42,7 @@ __all__ = [
     "EXPLICIT_VR_LITTLE_ENDIAN",
     "IMPLICIT_VR_LITTLE_ENDIAN",
     "INDEX_TAGS",
+    "CharacterSetPolicy",
     "Codec",
     "CodecRegistry",
     "CodecStatus",
@@ -52,8 +54,10 @@ __all__ = [
     "Instance",
     "InstanceHeader",
     "TransferSyntax",
+    "Undecodable",
     "ValidationMode",
     "all_transfer_syntaxes",
+    "charset_for",
     "decode_dataset",
     "decode_frames",
     "decode_values",

@@ -19,6 +19,7 @@ from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.core.uids import checked_uid
+from pacs_sdk.encoding.charsets import DEFAULT_POLICY, CharacterSetPolicy
 from pacs_sdk.encoding.frames import frames_of_instance
 from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
 from pacs_sdk.encoding.pixel_layout import FrameOptions
@@ -74,11 +75,16 @@ class Instance:
         return self.encoded.size
 
     @edge(_READ_ERRORS)
-    def header(self, tags: Collection[int] = INDEX_TAGS) -> InstanceHeader:
+    def header(
+        self,
+        tags: Collection[int] = INDEX_TAGS,
+        policy: CharacterSetPolicy = DEFAULT_POLICY,
+    ) -> InstanceHeader:
         """Take some attributes out of the encoded data set, without decoding it.
 
         Args:
             tags: The attributes wanted.
+            policy: How the header reads text, whatever Specific Character Set says.
 
         Returns:
             ``Success`` with those that are there, or ``Failure`` with ``TRUNCATED``,
@@ -88,16 +94,16 @@ class Instance:
         syntax = self.syntax
         encoded = self.encoded
         if syntax.deflated or encoded.size <= HEAD_BYTES:
-            return scanned(encoded.view(), syntax, tags)
+            return scanned(encoded.view(), syntax, tags, policy)
         try:
-            header = scanned(encoded.head(HEAD_BYTES), syntax, tags)
+            header = scanned(encoded.head(HEAD_BYTES), syntax, tags, policy)
         except PacsException as exc:
             if exc.error.code is not ErrorCode.TRUNCATED:
                 raise
         else:
             if header.stop_offset < HEAD_BYTES:  # else an element ends just where the head does
                 return header
-        return scanned(encoded.view(), syntax, tags)
+        return scanned(encoded.view(), syntax, tags, policy)
 
     @edge(_READ_ERRORS)
     def dataset(self) -> DicomDataset:

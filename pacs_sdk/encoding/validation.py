@@ -21,7 +21,15 @@ from pacs_sdk.core.results import Failure, Success, edge
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.value_rules import FindingKind, ValueFault, validate_value, values_in
 from pacs_sdk.core.vr import VR, Repertoire, VrKind
-from pacs_sdk.encoding.charsets import DEFAULT_ENCODINGS, decode_text, python_encodings
+from pacs_sdk.encoding.charsets import (
+    DEFAULT_CHARACTER_SETS,
+    DEFAULT_POLICY,
+    CharacterSetPolicy,
+    CharacterSets,
+    Undecodable,
+    decode_text,
+    effective_character_sets,
+)
 from pacs_sdk.encoding.elements import MAX_NESTING
 from pacs_sdk.encoding.header import SPECIFIC_CHARACTER_SET
 from pacs_sdk.encoding.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
@@ -68,6 +76,7 @@ def validate_dataset(
     dataset: DatasetLike,
     mode: ValidationMode = ValidationMode.STRICT,
     logger: Logger | None = None,
+    policy: CharacterSetPolicy = DEFAULT_POLICY,
 ) -> tuple[Finding, ...]:
     """Check all values of a data set, those of its sequences included.
 
@@ -80,6 +89,8 @@ def validate_dataset(
         dataset: What to check; it stays as it is.
         mode: What becomes of findings.
         logger: Where :attr:`ValidationMode.WARN` writes them.
+        policy: How text that was read and not looked at since is decoded. Bytes that are
+            no characters of the character set are a finding, whatever it says of them.
 
     Returns:
         ``Success`` with the findings in the order of the data set, or ``Failure`` with
@@ -87,7 +98,7 @@ def validate_dataset(
         ``LIMIT_EXCEEDED`` for sequences nested too deeply.
     """
     top = as_dataset(dataset).pydicom
-    findings = tuple(_findings(top, _Place((top,))))
+    findings = tuple(_findings(top, _Place((top,), policy=policy)))
     if mode is ValidationMode.WARN:
         log = logger or NullLogger()
         for one in findings:
@@ -119,8 +130,10 @@ class _Place:
     """The data set or item, and those it lies in, the nearest first."""
     prefix: str = ""
     """The path of the item, with its dot."""
-    encodings: tuple[str, ...] = DEFAULT_ENCODINGS
-    """The Specific Character Set that an item inherits."""
+    sets: CharacterSets = DEFAULT_CHARACTER_SETS
+    """The Specific Character Set that holds, or that an item inherits."""
+    policy: CharacterSetPolicy = DEFAULT_POLICY
+    """What is known better."""
 
 
 def _findings(dataset: pydicom.Dataset, place: _Place) -> Iterator[Finding]:
@@ -129,7 +142,7 @@ def _findings(dataset: pydicom.Dataset, place: _Place) -> Iterator[Finding]:
             ErrorCode.LIMIT_EXCEEDED,
             f"sequences lie more than {MAX_NESTING} deep in one another at {place.prefix}",
         )
-    place = attrs.evolve(place, encodings=_encodings_of(dataset) or place.encodings)
+    place = attrs.evolve(place, sets=_character_sets_of(dataset, place))
     for number in sorted(dataset.keys()):
         tag = DicomTag(int(number))
         element = dataset.get_item(number)
@@ -147,15 +160,20 @@ def _findings(dataset: pydicom.Dataset, place: _Place) -> Iterator[Finding]:
                 yield from _findings(item, inner)
 
 
-def _encodings_of(dataset: pydicom.Dataset) -> tuple[str, ...]:
-    """Name the encodings a data set declares itself; none where it inherits them."""
-    if SPECIFIC_CHARACTER_SET not in dataset:
-        return ()
-    value = dataset.get_item(SPECIFIC_CHARACTER_SET).value
-    if not isinstance(value, bytes):
-        terms = values_in(VR.CS, value)
-        value = "\\".join(str(term) for term in terms).encode("ascii", errors="replace")
-    return python_encodings(value) if value else ()
+def _character_sets_of(dataset: pydicom.Dataset, place: _Place) -> CharacterSets:
+    """Return what a data set declares itself, or what an item inherits."""
+    value = b""
+    if SPECIFIC_CHARACTER_SET in dataset:
+        found = dataset.get_item(SPECIFIC_CHARACTER_SET).value
+        if isinstance(found, bytes):
+            value = found
+        else:
+            terms = values_in(VR.CS, found)
+            value = "\\".join(str(term) for term in terms).encode("ascii", errors="replace")
+    if len(place.around) > 1 and not value.strip(b" \0"):
+        return place.sets
+    lenient = attrs.evolve(place.policy, on_undecodable=Undecodable.REPLACE)
+    return effective_character_sets(value, lenient)
 
 
 def _vr_of(tag: DicomTag, element: DataElement | RawDataElement, place: _Place) -> VR | None:
@@ -192,7 +210,7 @@ def _faults(
     if not isinstance(element, RawDataElement):
         return [
             *validate_value(vr, element.value),
-            *_character_set_faults(vr, element.value, place.encodings),
+            *_character_set_faults(vr, element.value, place.sets),
             *_multiplicity(tag, vr, element.value),
         ]
     data = element.value or b""
@@ -202,8 +220,8 @@ def _faults(
             ValueFault(FindingKind.ODD_LENGTH, f"value field of {len(data)} bytes, an odd number")
         )
     if vr.kind is VrKind.TEXT:
-        value: object = _raw_text(vr, data, place.encodings)
-        if _is_undeclared(vr, data.isascii(), place.encodings):
+        value: object = _raw_text(vr, data, place.sets)
+        if _is_undeclared(vr, data.isascii(), place.sets):
             return [*faults, _UNDECLARED, *_multiplicity(tag, vr, value)]
     else:
         match decode_values(vr, data, element.is_little_endian):
@@ -222,12 +240,12 @@ def _faults_of_sequence(dataset: pydicom.Dataset, tag: DicomTag) -> list[ValueFa
     return []
 
 
-def _raw_text(vr: VR, data: bytes, encodings: tuple[str, ...]) -> str:
+def _raw_text(vr: VR, data: bytes, sets: CharacterSets) -> str:
     """Decode a text field; of its padding, the byte that makes it even is removed."""
     bare = data.removesuffix(vr.padding) if len(data) % 2 == 0 else data
     if vr.rule.repertoire is Repertoire.DEFAULT:
         return bare.decode("latin-1")
-    return decode_text(bare, encodings)
+    return decode_text(bare, sets, vr)
 
 
 _UNDECLARED: Final = ValueFault(
@@ -235,22 +253,20 @@ _UNDECLARED: Final = ValueFault(
 )
 
 
-def _is_undeclared(vr: VR, is_ascii: bool, encodings: tuple[str, ...]) -> bool:
+def _is_undeclared(vr: VR, is_ascii: bool, sets: CharacterSets) -> bool:
     """Whether text needs a Specific Character Set and has none (PS3.5 6.1.2.2)."""
     extended = vr.rule.repertoire is Repertoire.EXTENDED
-    return extended and not is_ascii and encodings == DEFAULT_ENCODINGS
+    return extended and not is_ascii and sets == DEFAULT_CHARACTER_SETS
 
 
-def _character_set_faults(
-    vr: VR, value: object, encodings: tuple[str, ...]
-) -> tuple[ValueFault, ...]:
+def _character_set_faults(vr: VR, value: object, sets: CharacterSets) -> tuple[ValueFault, ...]:
     """Tell whether text that is yet to be written can be, in the declared character set."""
     if vr.rule.repertoire is not Repertoire.EXTENDED:
         return ()
     for text in (str(one) for one in values_in(vr, value)):
-        if _is_undeclared(vr, text.isascii(), encodings):
+        if _is_undeclared(vr, text.isascii(), sets):
             return (_UNDECLARED,)
-        match encode_values(vr, (text,), True, encodings):
+        match encode_values(vr, (text,), True, sets):
             case Failure(error) if error.code is ErrorCode.ENCODE_FAILED:
                 return (ValueFault(FindingKind.REPERTOIRE, error.message),)
     return ()
