@@ -261,7 +261,8 @@ def _text_elements(dataset: Dataset, inherited: bytes = b"") -> Iterator[tuple[b
     declared = inherited
     if found is not None:
         terms = found.value
-        declared = terms if isinstance(terms, bytes) else "\\".join([terms]).encode()
+        one = terms.decode() if isinstance(terms, bytes) else terms
+        declared = (one if isinstance(one, str) else "\\".join(one)).encode()
     for tag in sorted(dataset.keys()):
         raw = dataset.get_item(tag)
         element = dataset[tag]
