@@ -1,6 +1,12 @@
 """Bytes to data sets and back: transfer syntaxes, headers, files, pixels."""
 
-from pacs_sdk.encoding.charsets import CharacterSetPolicy, Undecodable, charset_for
+from pacs_sdk.encoding.charsets import (
+    CharacterSetPolicy,
+    CharacterSets,
+    Undecodable,
+    character_sets,
+    charset_for,
+)
 from pacs_sdk.encoding.codecs import (
     CODEC_ENTRY_POINTS,
     Codec,
@@ -43,6 +49,7 @@ __all__ = [
     "IMPLICIT_VR_LITTLE_ENDIAN",
     "INDEX_TAGS",
     "CharacterSetPolicy",
+    "CharacterSets",
     "Codec",
     "CodecRegistry",
     "CodecStatus",
@@ -57,6 +64,7 @@ __all__ = [
     "Undecodable",
     "ValidationMode",
     "all_transfer_syntaxes",
+    "character_sets",
     "charset_for",
     "decode_dataset",
     "decode_frames",

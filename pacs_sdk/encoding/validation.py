@@ -221,8 +221,9 @@ def _faults(
         )
     if vr.kind is VrKind.TEXT:
         value: object = _raw_text(vr, data, place.sets)
-        if _is_undeclared(vr, data.isascii(), place.sets):
-            return [*faults, _UNDECLARED, *_multiplicity(tag, vr, value)]
+        fault = _undecodable(vr, data, place.sets)
+        if fault is not None:
+            return [*faults, fault, *_multiplicity(tag, vr, value)]
     else:
         match decode_values(vr, data, element.is_little_endian):
             case Success(decoded):
@@ -253,10 +254,24 @@ _UNDECLARED: Final = ValueFault(
 )
 
 
+def _undecodable(vr: VR, data: bytes, sets: CharacterSets) -> ValueFault | None:
+    """Tell whether bytes as read are no characters in the character set that holds."""
+    if vr.rule.repertoire is not Repertoire.EXTENDED:
+        return None
+    if _is_undeclared(vr, data.isascii(), sets):
+        return _UNDECLARED
+    try:
+        decode_text(data, sets, vr, strict=True)
+    except PacsException:
+        terms = ", ".join(one.term for one in sets)
+        return ValueFault(FindingKind.REPERTOIRE, f"bytes that are no characters in {terms}")
+    return None
+
+
 def _is_undeclared(vr: VR, is_ascii: bool, sets: CharacterSets) -> bool:
     """Whether text needs a Specific Character Set and has none (PS3.5 6.1.2.2)."""
     extended = vr.rule.repertoire is Repertoire.EXTENDED
-    return extended and not is_ascii and sets == DEFAULT_CHARACTER_SETS
+    return extended and not is_ascii and all(one.is_default for one in sets)
 
 
 def _character_set_faults(vr: VR, value: object, sets: CharacterSets) -> tuple[ValueFault, ...]:

@@ -133,6 +133,11 @@ class CharacterSet:
         return any(one is not None and one.two_bytes for one in (self.g0, self.g1))
 
     @property
+    def is_default(self) -> bool:
+        """Whether it has no more than the default repertoire (PS3.5 6.1.1)."""
+        return self.g0 is IR_6 and self.g1 is None
+
+    @property
     def codec(self) -> str:
         """The Python codec for a value without escape sequences that starts in this set.
 
