@@ -110,43 +110,43 @@ def _in_romaji(first: CharacterSet, text: str, vr: VR) -> str:
 _ESCAPES: Final = b"|".join(
     re.escape(escape) for escape in sorted(CODE_ELEMENTS, key=len, reverse=True)
 )
-_PARTS: Final = re.compile(
-    b"(?P<escape>" + _ESCAPES + rb")|(?P<control>[\x00-\x1f])|(?P<g1>[\x80-\xff]+)"
-    rb"|(?P<g0>[\x20-\x7f]+)"
-)
+
+
+@functools.lru_cache(maxsize=8)
+def _parts(delimiters: str) -> re.Pattern[bytes]:
+    """Match the next part of a value: its four or five kinds cover every byte.
+
+    Each kind goes on as far as it can, so that a value is walked over once.
+    """
+    ends = re.escape(delimiters.encode("ascii"))
+    return re.compile(
+        (b"(?P<escape>" + _ESCAPES + rb")|(?P<control>[\x00-\x1f])|(?P<g1>[\x80-\xff]+)")
+        + (b"|(?P<delimiter>[" + ends + b"])" if ends else b"")
+        + (b"|(?P<g0>[^\\x00-\\x1f\\x80-\\xff" + ends + b"]+)")
+    )
 
 
 def _with_code_extensions(value: bytes, start: Designations, vr: VR, strict: bool) -> str:
-    delimiters = delimiters_of(vr).encode("ascii")
-    ends = re.compile(b"[" + re.escape(delimiters) + b"]") if delimiters else None
+    among_ascii, among_kanji = _parts(delimiters_of(vr)), _parts("")
     now = start
     texts: list[str] = []
     pos = 0
-    while pos < len(value):
-        part = _PARTS.match(value, pos)
-        if part is None:  # the four kinds cover every byte
-            break
-        pos = part.end()
+    while part := (among_kanji if now.g0.two_bytes else among_ascii).match(value, pos):
+        found, pos = part.group(), part.end()
         match part.lastgroup:
             case "escape":
-                now = now.designate(CODE_ELEMENTS[part.group()])
-            case "control":
-                if part.group() != ESCAPE:
-                    now = start
-                elif strict:
-                    raise UnicodeDecodeError(
-                        "iso2022", value, part.start(), pos, "unknown escape sequence"
-                    )
-                texts.append(part.group().decode("ascii"))
+                now = now.designate(CODE_ELEMENTS[found])
+            case "g0":
+                texts.append(_g0_text(found, now.g0, vr, strict))
             case "g1":
-                texts.append(_g1_text(part.group(), now.g1, strict))
+                texts.append(_g1_text(found, now.g1, strict))
+            case _ if found != ESCAPE:
+                texts.append(found.decode("ascii"))
+                now = start
+            case _ if strict:
+                raise UnicodeDecodeError("iso2022", value, part.start(), pos, "unknown escape")
             case _:
-                found = None if ends is None or now.g0.two_bytes else ends.search(part.group())
-                if found is not None:
-                    pos = part.start() + found.end()
-                texts.append(_g0_text(value[part.start() : pos], now.g0, vr, strict))
-                if found is not None:
-                    now = start
+                texts.append("\x1b")
     return "".join(texts)
 
 

@@ -61,55 +61,70 @@ _STRANGE: Final = re.compile(r"[\0-\x08\x0b\x0e-\x1f\x7f]")
 
 def _encoded_part(part: str, sets: CharacterSets, start: Designations, vr: VR) -> bytes:
     """Encode what lies between two delimiters."""
-    at_once = _in_one_set(part, sets, start)
-    if at_once is not None:
-        return at_once
-    elements = [one for row in sets for one in (row.g0, row.g1) if one is not None]
+    separates = "\\" in delimiters_of(vr)
+    if not (separates and _YEN in part):
+        at_once = _in_one_set(part, sets, start)
+        if at_once is not None:
+            return at_once
+    elements = _elements(sets)
     if start.g0 is IR_6:
         elements.insert(0, IR_6)
     encoded = bytearray()
     now = start
     for character in part:
-        code = _code(character, now)
-        if code is None:
-            # A space goes with G0 of value 1: not all readers know it among kanji.
-            candidates = (start.g0,) if character == " " else elements
-            element = next((one for one in candidates if _has(one, character)), None)
-            if element is None:
-                raise _not_declared(character, sets, vr)
+        in_force = (now.g0, now.g1 or now.g0)
+        element = _first_with(character, (*in_force, *elements), start, separates)
+        if element is None:
+            raise _not_declared(character, sets, vr)
+        if element not in in_force:
             now = now.designate(element)
             encoded += element.escape
-            code = b" " if character == " " else element.codes[character]
-        encoded += code
+        encoded += b" " if character == " " else element.codes[character]
     return bytes(encoded) + _return(now, start)
 
 
+_YEN: Final = "\u00a5"
+"""ISO-IR 14 has it at 5CH, which is the delimiter wherever values are separated."""
+
+
+def _first_with(
+    character: str, elements: Iterable[CodeElement], start: Designations, separates: bool
+) -> CodeElement | None:
+    for element in elements:
+        # A space goes with G0 of value 1: not all readers know it among kanji.
+        if character == " " and element is start.g0:
+            return element
+        code = element.codes.get(character)
+        if code is not None and not (separates and code == b"\\"):
+            return element
+    return start.g0 if character == " " else None
+
+
 def _in_one_set(part: str, sets: CharacterSets, start: Designations) -> bytes | None:
-    """Encode with at most one escape sequence, at the beginning, if a set has all of it."""
+    """Encode with escape sequences at the beginning only, if a set has all of it."""
     for number, row in enumerate(sets):
         now, escapes = start, b""
-        if number:
-            for element in (row.g0, row.g1):
-                if element is not None and element not in (now.g0, now.g1):
-                    now = now.designate(element)
-                    escapes += element.escape
-        codes = [_code(character, now) for character in part]
-        if None not in codes:
-            found = b"".join(code for code in codes if code is not None)
+        for element in (row.g0, row.g1) if number else ():
+            if element is not None and element not in (now.g0, now.g1):
+                now = now.designate(element)
+                escapes += element.escape
+        found = _in_force(part, now)
+        if found is not None:
             return escapes + found + _return(now, start)
     return None
 
 
-def _has(element: CodeElement, character: str) -> bool:
-    return character == " " or character in element.codes
-
-
-def _code(character: str, now: Designations) -> bytes | None:
-    """Return the bytes of a character in what is in force, if that has it."""
-    if character == " ":
-        return None if now.g0.two_bytes else b" "
-    code = now.g0.codes.get(character)
-    return code if code is not None or now.g1 is None else now.g1.codes.get(character)
+def _in_force(part: str, now: Designations) -> bytes | None:
+    """Encode without an escape sequence, if what is in force has all of it."""
+    g0, g1 = now.g0.codes, now.g1.codes if now.g1 is not None else {}
+    space = None if now.g0.two_bytes else b" "
+    encoded = bytearray()
+    for character in part:
+        code = g0.get(character) or g1.get(character) or (space if character == " " else None)
+        if code is None:
+            return None
+        encoded += code
+    return bytes(encoded)
 
 
 def _return(now: Designations, start: Designations) -> bytes:
@@ -168,7 +183,7 @@ def charset_for(texts: Iterable[str]) -> tuple[str, ...]:
     """
     characters = set().union(*texts) - set(_CONTROLS) - {" "}
     for sets in (DEFAULT_CHARACTER_SETS, *_SUGGESTED):
-        if all(any(_has(one, c) for one in _elements(sets)) for c in characters):
+        if characters <= set().union(*(one.codes for one in _elements(sets))):
             return () if sets is DEFAULT_CHARACTER_SETS else tuple(one.term for one in sets)
     utf_8 = (CHARACTER_SETS["ISO_IR 192"],)
     for character in sorted(characters):
