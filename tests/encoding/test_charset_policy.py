@@ -10,26 +10,29 @@ from pathlib import Path
 import pydicom
 import pydicom.data
 import pytest
-from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.valuerep import PersonName
 
+from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.value_rules import FindingKind
 from pacs_sdk.core.vr import VR
 from pacs_sdk.encoding import ValidationMode, read_bytes, scan_header, validate_dataset
 from pacs_sdk.encoding.charsets import (
-    CharacterSetDataset,
+    DEFAULT_POLICY,
     CharacterSetPolicy,
     Undecodable,
     character_sets,
-    dataset_of,
     decode_text,
     effective_character_sets,
-    pydicom_encodings,
 )
+from pacs_sdk.encoding.element_reader import Found
+from pacs_sdk.encoding.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from pacs_sdk.encoding.lazy_dataset import Inherited, LazyDataset, build_dataset
 from pacs_sdk.encoding.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
+from pacs_sdk.encoding.writer import encode_dataset
 from tests.encoding.charset_vectors import ANNEXES, OWN, SHIPPED, Vector
 
 PATIENT_NAME = 0x00100010
@@ -186,16 +189,20 @@ def test_validation_of_undecodable_bytes(term: str) -> None:
 # -- pydicom's data sets ---------------------------------------------------------------
 
 
-def _dataset(vector: Vector, tag: int, vr: VR | None) -> Dataset:
-    sets = character_sets(vector.declared)
+def _dataset(
+    vector: Vector,
+    tag: int,
+    vr: VR | None,
+    policy: CharacterSetPolicy = DEFAULT_POLICY,
+) -> LazyDataset:
     field = vector.field + b" " * (len(vector.field) % 2)
     raw = RawDataElement(
         BaseTag(tag), None if vr is None else str(vr), len(field), field, 0, vr is None, True
     )
-    elements: dict[BaseTag, DataElement | RawDataElement] = {BaseTag(tag): raw}
-    dataset = dataset_of(elements, sets)
-    dataset.set_original_encoding(vr is None, True, list(pydicom_encodings(sets)))
-    return dataset
+    character_set = _raw(0x00080005, VR.CS, vector.declared)
+    found: Found = {character_set.tag: character_set, raw.tag: raw}
+    layout = IMPLICIT_LITTLE if vr is None else EXPLICIT_LITTLE
+    return build_dataset(found, layout, Inherited(policy=policy))
 
 
 TAGS = {VR.PN: PATIENT_NAME, VR.LO: STUDY_DESCRIPTION, VR.LT: 0x00104000, VR.UT: 0x0040A160}
@@ -234,7 +241,7 @@ def test_copies_of_data_sets() -> None:
         copy.deepcopy(_dataset(vector, PATIENT_NAME, VR.PN)),
         pickle.loads(pickle.dumps(_dataset(vector, PATIENT_NAME, VR.PN))),  # noqa: S301  # ours
     ):
-        assert isinstance(dataset, CharacterSetDataset)
+        assert isinstance(dataset, LazyDataset)
         assert dataset.PatientName == vector.text
 
 
@@ -248,10 +255,42 @@ def test_bad_keys_of_such_data_sets() -> None:
     assert len(dataset[0x00100000:0x00200000]) == 1
 
 
-def test_plain_sets_need_no_class_of_ours() -> None:
-    """Where pydicom decodes right, its own class does."""
-    for term in ("ISO_IR 6", "ISO_IR 100", "ISO_IR 192", "GB18030", "ISO_IR 203"):
-        assert type(dataset_of({}, character_sets(term.encode()))) is Dataset
+def test_data_sets_obey() -> None:
+    """A data set built with a policy reads text by it, and strictly if asked to."""
+    lying = Vector("", b"ISO_IR 100", "Łódź".encode(), "")
+    assert _dataset(lying, PATIENT_NAME, VR.PN, UTF_8).PatientName == "Łódź"
+    wrong = Vector("", b"ISO_IR 192", b"J\xe9r\xf4me", "")
+    assert _dataset(wrong, PATIENT_NAME, VR.PN).PatientName == "J\ufffdr\ufffdme"
+    strict = DicomDataset(_dataset(wrong, PATIENT_NAME, VR.PN, STRICT))
+    assert strict.get_string("PatientName").failure().code is ErrorCode.DECODE_FAILED
+
+
+@pytest.mark.parametrize("vector", ANNEXES, ids=lambda one: one.name)
+def test_written_in_another_character_set(vector: Vector) -> None:
+    """Text that was read, looked at or not, is written in the set that is declared since."""
+    if vector.vr is not VR.PN:
+        return
+    for look in (False, True):
+        dataset = _dataset(vector, PATIENT_NAME, VR.PN)
+        if look:
+            assert str(dataset.PatientName) == vector.text.rstrip("=")
+        dataset.SpecificCharacterSet = "ISO_IR 192"
+        encoded = encode_dataset(dataset, EXPLICIT_VR_LITTLE_ENDIAN).unwrap()
+        header = scan_header(encoded, EXPLICIT_VR_LITTLE_ENDIAN).unwrap()
+        assert header.text(PATIENT_NAME).rstrip("=") == vector.text.rstrip("=")
+        assert vector.text.rstrip("=").encode() in encoded
+
+
+@pytest.mark.parametrize("vector", [*ANNEXES, *SHIPPED], ids=lambda one: one.name)
+def test_written_as_declared(vector: Vector) -> None:
+    """A new value is written with the escape sequences that its declaration needs."""
+    if vector.vr is not VR.PN or not vector.canonical:
+        return
+    dataset = Dataset()
+    dataset.SpecificCharacterSet = vector.declared.decode().split("\\")
+    dataset.PatientName = vector.text
+    encoded = encode_dataset(dataset, EXPLICIT_VR_LITTLE_ENDIAN).unwrap()
+    assert vector.field.rstrip(b"=") in encoded
 
 
 CHARSET_FILES = sorted(pydicom.data.get_charset_files("*.dcm"))

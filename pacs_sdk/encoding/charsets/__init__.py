@@ -15,31 +15,21 @@ from pacs_sdk.encoding.charsets.policy import (
     character_sets,
     effective_character_sets,
 )
-from pacs_sdk.encoding.charsets.pydicom_text import (
-    DEFAULT_ENCODINGS,
-    CharacterSetDataset,
-    dataset_of,
-    pydicom_encodings,
-    python_encodings,
-)
+from pacs_sdk.encoding.charsets.pydicom_names import pydicom_encodings
 from pacs_sdk.encoding.charsets.terms import CHARACTER_SETS, CharacterSet
 
 __all__ = [
     "CHARACTER_SETS",
     "DEFAULT_CHARACTER_SETS",
-    "DEFAULT_ENCODINGS",
     "DEFAULT_POLICY",
     "CharacterSet",
-    "CharacterSetDataset",
     "CharacterSetPolicy",
     "CharacterSets",
     "Undecodable",
     "character_sets",
     "charset_for",
-    "dataset_of",
     "decode_text",
     "effective_character_sets",
     "encode_text",
     "pydicom_encodings",
-    "python_encodings",
 ]
