@@ -128,11 +128,6 @@ class CharacterSet:
         return self.g0 is None and self.g1 is None
 
     @property
-    def is_multi_byte(self) -> bool:
-        """Whether it is a set of Table C.12-4, which cannot be value 1."""
-        return any(one is not None and one.two_bytes for one in (self.g0, self.g1))
-
-    @property
     def is_default(self) -> bool:
         """Whether it has no more than the default repertoire (PS3.5 6.1.1)."""
         return self.g0 is IR_6 and self.g1 is None
