@@ -24,6 +24,7 @@ from pacs_sdk.core.path import (
     PathStep,
     parse_path,
 )
+from pacs_sdk.core.person_name import NameGroup, PersonName, person_name
 from pacs_sdk.core.ports import (
     AuditEvent,
     AuditSink,
@@ -86,6 +87,7 @@ __all__ = [
     "MemoryBytes",
     "MergeConflict",
     "MetricSink",
+    "NameGroup",
     "NullAuditSink",
     "NullEventBus",
     "NullLogger",
@@ -97,6 +99,7 @@ __all__ = [
     "PacsResult",
     "PathLike",
     "PathStep",
+    "PersonName",
     "PrivateBlock",
     "PrivateTag",
     "Repertoire",
@@ -118,6 +121,7 @@ __all__ = [
     "parse_path",
     "parse_tag",
     "parse_uid",
+    "person_name",
     "raised",
     "resolve_vr",
     "validate_value",

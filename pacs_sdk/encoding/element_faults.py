@@ -10,7 +10,7 @@ from pydicom.datadict import dictionary_VM
 from pydicom.dataelem import DataElement, RawDataElement
 
 from pacs_sdk.core.automatic_vr import UNREADABLE
-from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import Failure, Success
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.value_rules import (
@@ -21,7 +21,7 @@ from pacs_sdk.core.value_rules import (
     values_in,
 )
 from pacs_sdk.core.vr import VR, Repertoire, VrKind
-from pacs_sdk.encoding.charsets import DEFAULT_ENCODINGS, decode_text
+from pacs_sdk.encoding.charsets import CharacterSets, decode_text
 from pacs_sdk.encoding.header import SPECIFIC_CHARACTER_SET
 from pacs_sdk.encoding.value_screen import plain_field_count, plain_value_count
 from pacs_sdk.encoding.values import decode_values, encode_values
@@ -51,7 +51,7 @@ def element_faults(
     dataset: pydicom.Dataset,
     tag: DicomTag,
     vr: VR,
-    encodings: tuple[str, ...],
+    sets: CharacterSets,
     context: ValueContext = ValueContext.DATA_SET,
 ) -> list[ValueFault]:
     """Return everything that is wrong with an element.
@@ -60,7 +60,7 @@ def element_faults(
         dataset: The data set or item that it is in.
         tag: Which element.
         vr: Its VR.
-        encodings: Python's names for the Specific Character Set that it is under.
+        sets: The Specific Character Set that it is under.
         context: What its values are for.
     """
     if vr is VR.SQ:
@@ -69,7 +69,7 @@ def element_faults(
     if not isinstance(element, RawDataElement):
         return [
             *validate_value(vr, element.value, context),
-            *_character_set_faults(vr, element.value, encodings),
+            *_character_set_faults(vr, element.value, sets),
             *_multiplicity(tag, vr, element.value, context),
         ]
     data = element.value or b""
@@ -79,9 +79,10 @@ def element_faults(
             ValueFault(FindingKind.ODD_LENGTH, f"value field of {len(data)} bytes, an odd number")
         )
     if vr.kind is VrKind.TEXT:
-        value: object = _raw_text(vr, data, encodings)
-        if _is_undeclared(vr, data.isascii(), encodings):
-            return [*faults, _UNDECLARED, *_multiplicity(tag, vr, value, context)]
+        value: object = _raw_text(vr, data, sets)
+        fault = _undecodable(vr, data, sets)
+        if fault is not None:
+            return [*faults, fault, *_multiplicity(tag, vr, value, context)]
     else:
         match decode_values(vr, data, element.is_little_endian):
             case Success(decoded):
@@ -103,12 +104,12 @@ def _faults_of_sequence(dataset: pydicom.Dataset, tag: DicomTag) -> list[ValueFa
     return []
 
 
-def _raw_text(vr: VR, data: bytes, encodings: tuple[str, ...]) -> str:
+def _raw_text(vr: VR, data: bytes, sets: CharacterSets) -> str:
     """Decode a text field; of its padding, the byte that makes it even is removed."""
     bare = data.removesuffix(vr.padding) if len(data) % 2 == 0 else data
     if vr.rule.repertoire is Repertoire.DEFAULT:
         return bare.decode("latin-1")
-    return decode_text(bare, encodings)
+    return decode_text(bare, sets, vr)
 
 
 _UNDECLARED: Final = ValueFault(
@@ -116,22 +117,34 @@ _UNDECLARED: Final = ValueFault(
 )
 
 
-def _is_undeclared(vr: VR, is_ascii: bool, encodings: tuple[str, ...]) -> bool:
+def _undecodable(vr: VR, data: bytes, sets: CharacterSets) -> ValueFault | None:
+    """Tell whether bytes as read are no characters in the character set that holds."""
+    if vr.rule.repertoire is not Repertoire.EXTENDED:
+        return None
+    if _is_undeclared(vr, data.isascii(), sets):
+        return _UNDECLARED
+    try:
+        decode_text(data, sets, vr, strict=True)
+    except PacsException:
+        terms = ", ".join(one.term for one in sets)
+        return ValueFault(FindingKind.REPERTOIRE, f"bytes that are no characters in {terms}")
+    return None
+
+
+def _is_undeclared(vr: VR, is_ascii: bool, sets: CharacterSets) -> bool:
     """Whether text needs a Specific Character Set and has none (PS3.5 6.1.2.2)."""
     extended = vr.rule.repertoire is Repertoire.EXTENDED
-    return extended and not is_ascii and encodings == DEFAULT_ENCODINGS
+    return extended and not is_ascii and all(one.is_default for one in sets)
 
 
-def _character_set_faults(
-    vr: VR, value: object, encodings: tuple[str, ...]
-) -> tuple[ValueFault, ...]:
+def _character_set_faults(vr: VR, value: object, sets: CharacterSets) -> tuple[ValueFault, ...]:
     """Tell whether text that is yet to be written can be, in the declared character set."""
     if vr.rule.repertoire is not Repertoire.EXTENDED:
         return ()
     for text in (str(one) for one in values_in(vr, value)):
-        if _is_undeclared(vr, text.isascii(), encodings):
+        if _is_undeclared(vr, text.isascii(), sets):
             return (_UNDECLARED,)
-        match encode_values(vr, (text,), True, encodings):
+        match encode_values(vr, (text,), True, sets):
             case Failure(error) if error.code is ErrorCode.ENCODE_FAILED:
                 return (ValueFault(FindingKind.REPERTOIRE, error.message),)
     return ()

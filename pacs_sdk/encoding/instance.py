@@ -18,6 +18,7 @@ from pacs_sdk.core.ports import Logger
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.core.tags import TagLike
 from pacs_sdk.core.uids import checked_uid
+from pacs_sdk.encoding.charsets import DEFAULT_POLICY, CharacterSetPolicy
 from pacs_sdk.encoding.deflated import inflate
 from pacs_sdk.encoding.elements import plain_bytes
 from pacs_sdk.encoding.frames import frames_of_instance
@@ -80,11 +81,16 @@ class Instance:
         return self.encoded.size
 
     @edge(_READ_ERRORS)
-    def header(self, tags: Collection[int] = INDEX_TAGS) -> InstanceHeader:
+    def header(
+        self,
+        tags: Collection[int] = INDEX_TAGS,
+        policy: CharacterSetPolicy = DEFAULT_POLICY,
+    ) -> InstanceHeader:
         """Take some attributes out of the encoded data set, without decoding it.
 
         Args:
             tags: The attributes wanted.
+            policy: How the header reads text, whatever Specific Character Set says.
 
         Returns:
             ``Success`` with those that are there, or ``Failure`` with ``TRUNCATED``,
@@ -94,16 +100,16 @@ class Instance:
         syntax = self.syntax
         encoded = self.encoded
         if syntax.deflated or encoded.size <= HEAD_BYTES:
-            return scanned(encoded.view(), syntax, tags)
+            return scanned(encoded.view(), syntax, tags, policy)
         try:
-            header = scanned(encoded.head(HEAD_BYTES), syntax, tags)
+            header = scanned(encoded.head(HEAD_BYTES), syntax, tags, policy)
         except PacsException as exc:
             if exc.error.code is not ErrorCode.TRUNCATED:
                 raise
         else:
             if header.stop_offset < HEAD_BYTES:  # else an element ends just where the head does
                 return header
-        return scanned(encoded.view(), syntax, tags)
+        return scanned(encoded.view(), syntax, tags, policy)
 
     @edge(_READ_ERRORS)
     def dataset(
@@ -111,6 +117,7 @@ class Instance:
         *,
         until: TagLike | None = None,
         tags: Collection[TagLike] | None = None,
+        policy: CharacterSetPolicy = DEFAULT_POLICY,
         validation: ValidationMode = ValidationMode.LENIENT,
         logger: Logger | None = None,
     ) -> DicomDataset:
@@ -122,6 +129,7 @@ class Instance:
             until: Stop before this tag, such as ``"PixelData"``: what follows is not read.
             tags: Keep these top-level elements only, and Specific Character Set and Pixel
                 Representation, which others need.
+            policy: How text is decoded where Specific Character Set is absent or wrong.
             validation: What becomes of values that break the rules of their VR: nothing,
                 unless it is asked for.
             logger: Where ``ValidationMode.WARN`` writes them.
@@ -130,27 +138,29 @@ class Instance:
             ``Success``, or ``Failure`` with the codes of :meth:`header`, ``INVALID_TAG``, or
             ``INVALID_VALUE`` from ``ValidationMode.STRICT``.
         """
-        dataset = self._decoded(Selection(until, tags))
+        dataset = self._decoded(Selection(until, tags), policy)
         if validation is not ValidationMode.LENIENT:
-            check_dataset(dataset, validation, logger)
+            check_dataset(dataset, validation, logger, policy=policy)
         uids = (self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax_uid)
         dataset.file_meta = file_meta(dict(zip(_META_TAGS, uids, strict=True)))
         return DicomDataset(dataset)
 
-    def _decoded(self, selection: Selection) -> LazyDataset:
+    def _decoded(self, selection: Selection, policy: CharacterSetPolicy) -> LazyDataset:
         encoded, syntax = self.encoded, self.syntax
         if syntax.deflated:
-            return decoded(inflate(encoded.view()), syntax, selection)[0]
+            return decoded(inflate(encoded.view()), syntax, selection, policy)[0]
         if selection.stops_before_pixels and encoded.size > HEAD_BYTES:
             try:
-                dataset, stop = decoded(plain_bytes(encoded.head(HEAD_BYTES)), syntax, selection)
+                dataset, stop = decoded(
+                    plain_bytes(encoded.head(HEAD_BYTES)), syntax, selection, policy
+                )
             except PacsException as exc:
                 if exc.error.code is not ErrorCode.TRUNCATED:
                     raise
             else:
                 if stop < HEAD_BYTES:  # else an element ends just where the head does
                     return dataset
-        return decoded(plain_bytes(encoded.view()), syntax, selection)[0]
+        return decoded(plain_bytes(encoded.view()), syntax, selection, policy)[0]
 
     @edge()
     def frames(self) -> np.ndarray:

@@ -17,6 +17,7 @@ from typing_extensions import Buffer
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
+from pacs_sdk.encoding.charsets import DEFAULT_POLICY, CharacterSetPolicy
 from pacs_sdk.encoding.deflated import inflate
 from pacs_sdk.encoding.element_runs import (
     SkipRun,
@@ -94,7 +95,10 @@ def _plan(tags: frozenset[int], layout: Layout) -> _Plan:
 
 @edge()
 def scan_header(
-    data: Buffer, syntax: TransferSyntax, tags: Collection[int] = INDEX_TAGS
+    data: Buffer,
+    syntax: TransferSyntax,
+    tags: Collection[int] = INDEX_TAGS,
+    policy: CharacterSetPolicy = DEFAULT_POLICY,
 ) -> InstanceHeader:
     """Take some top-level attributes out of an encoded data set.
 
@@ -104,15 +108,21 @@ def scan_header(
             beginning, it may not have.
         syntax: How it is encoded.
         tags: The attributes wanted; those of group 7FE0 and later are not looked for.
+        policy: How the header reads text, whatever Specific Character Set says.
 
     Returns:
         ``Success`` with those of them that are there, or ``Failure`` with ``TRUNCATED``,
         ``DECODE_FAILED`` or ``LIMIT_EXCEEDED`` naming tag and byte offset.
     """
-    return scanned(data, syntax, tags)
+    return scanned(data, syntax, tags, policy)
 
 
-def scanned(data: Buffer, syntax: TransferSyntax, tags: Collection[int]) -> InstanceHeader:
+def scanned(
+    data: Buffer,
+    syntax: TransferSyntax,
+    tags: Collection[int],
+    policy: CharacterSetPolicy = DEFAULT_POLICY,
+) -> InstanceHeader:
     """Do what :func:`scan_header` does, for use inside this layer.
 
     Raises:
@@ -124,7 +134,8 @@ def scanned(data: Buffer, syntax: TransferSyntax, tags: Collection[int]) -> Inst
     scan = _scan_explicit if layout.explicit else _scan_implicit
     values, stop = scan(encoded, plan)
     raw = values if type(encoded) is bytes else {tag: bytes(part) for tag, part in values.items()}
-    return InstanceHeader(raw, layout.little, stop)  # type: ignore[arg-type]  # bytes by now
+    # What was wanted is bytes by now.
+    return InstanceHeader(raw, layout.little, stop, policy)  # type: ignore[arg-type]
 
 
 def _scan_explicit(data: Encoded, plan: _Plan) -> tuple[_Values, int]:

@@ -21,12 +21,18 @@ from pacs_sdk.core.results import edge
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.value_rules import FindingKind, ValueContext, values_in
 from pacs_sdk.core.vr import VR
-from pacs_sdk.encoding.charsets import DEFAULT_ENCODINGS, python_encodings
+from pacs_sdk.encoding.charsets import (
+    DEFAULT_CHARACTER_SETS,
+    DEFAULT_POLICY,
+    CharacterSetPolicy,
+    CharacterSets,
+    Undecodable,
+    effective_character_sets,
+)
 from pacs_sdk.encoding.element_faults import element_faults, is_plainly_right
 from pacs_sdk.encoding.elements import MAX_NESTING
 from pacs_sdk.encoding.header import SPECIFIC_CHARACTER_SET
 from pacs_sdk.encoding.lazy_dataset import LazyDataset
-from pacs_sdk.encoding.raw_values import element_of
 from pacs_sdk.encoding.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 
 __all__ = ["Finding", "ValidationMode", "check_dataset", "validate_dataset"]
@@ -73,6 +79,7 @@ def validate_dataset(
     *,
     context: ValueContext = ValueContext.DATA_SET,
     changed_only: bool = False,
+    policy: CharacterSetPolicy = DEFAULT_POLICY,
 ) -> tuple[Finding, ...]:
     """Check all values of a data set, those of its sequences included.
 
@@ -89,13 +96,17 @@ def validate_dataset(
             be ranges, have wild cards, and more (PS3.4 C.2.2.2).
         changed_only: Leave out what is as it was read, which a writer repeats byte for
             byte: others have to answer for that.
+        policy: How text that was read and not looked at since is decoded. Bytes that are
+            no characters of the character set are a finding, whatever it says of them.
 
     Returns:
         ``Success`` with the findings in the order of the data set, or ``Failure`` with
         ``INVALID_VALUE`` where there are any and the mode is strict, or with
         ``LIMIT_EXCEEDED`` for sequences nested too deeply.
     """
-    return check_dataset(dataset, mode, logger, context=context, changed_only=changed_only)
+    return check_dataset(
+        dataset, mode, logger, context=context, changed_only=changed_only, policy=policy
+    )
 
 
 def check_dataset(
@@ -105,6 +116,7 @@ def check_dataset(
     *,
     context: ValueContext = ValueContext.DATA_SET,
     changed_only: bool = False,
+    policy: CharacterSetPolicy = DEFAULT_POLICY,
 ) -> tuple[Finding, ...]:
     """Check a data set as :func:`validate_dataset` does, for callers inside a layer.
 
@@ -112,8 +124,10 @@ def check_dataset(
         PacsException: ``INVALID_VALUE`` or ``LIMIT_EXCEEDED``.
     """
     top = as_dataset(dataset).pydicom
-    scope = _Scope(context, changed_only)
-    findings = tuple(_findings(_Place(top, None, 0, 0, DEFAULT_ENCODINGS, 1), scope))
+    # Undecodable bytes are a finding here, not a failure.
+    lenient = attrs.evolve(policy, on_undecodable=Undecodable.REPLACE)
+    scope = _Scope(context, changed_only, lenient)
+    findings = tuple(_findings(_Place(top, None, 0, 0, DEFAULT_CHARACTER_SETS, 1), scope))
     if mode is ValidationMode.WARN:
         log = logger or NullLogger()
         for one in findings:
@@ -145,6 +159,8 @@ class _Scope:
     """What the values are for."""
     changed_only: bool
     """Whether what is as it was read is left out."""
+    policy: CharacterSetPolicy
+    """What is known better than the data set says."""
 
 
 @attrs.frozen
@@ -159,7 +175,7 @@ class _Place:
     """The tag of that sequence."""
     index: int
     """Which item it is."""
-    encodings: tuple[str, ...]
+    sets: CharacterSets
     """The Specific Character Set that it is under."""
     depth: int
     """How many data sets it lies in, itself included."""
@@ -185,9 +201,7 @@ def _findings(place: _Place, scope: _Scope) -> Iterator[Finding]:
         raise PacsException(
             ErrorCode.LIMIT_EXCEEDED, f"sequences lie more than {MAX_NESTING} deep in one another"
         )
-    own = _encodings_of(dataset)
-    if own:
-        place = attrs.evolve(place, encodings=own)
+    place = attrs.evolve(place, sets=_character_sets_of(place, scope))
     a_glance_suffices = scope.context is ValueContext.DATA_SET
     for number in sorted(dataset.keys(), key=int):
         element = dataset.get_item(number)
@@ -202,7 +216,7 @@ def _findings(place: _Place, scope: _Scope) -> Iterator[Finding]:
         yield from _element_findings(place, DicomTag(tag), vr, scope.context)
         if vr is VR.SQ:
             for index, item in enumerate(_items(dataset, tag)):
-                inner = _Place(item, place, tag, index, place.encodings, place.depth + 1)
+                inner = _Place(item, place, tag, index, place.sets, place.depth + 1)
                 yield from _findings(inner, scope)
 
 
@@ -210,32 +224,32 @@ def _is_as_read(dataset: pydicom.Dataset, element: DataElement | RawDataElement)
     """Whether an element has the bytes that it was read with, or would be given them again."""
     if isinstance(element, RawDataElement):
         return True
-    raw = dataset.raw_as_read(element.tag) if isinstance(dataset, LazyDataset) else None
-    if raw is None or not isinstance(dataset, LazyDataset):
-        return False
-    again = element_of(raw, dataset.encodings_read)
-    return again is not None and again.VR == element.VR and bool(again.value == element.value)
+    return isinstance(dataset, LazyDataset) and dataset.as_read(element) is not None
 
 
 def _element_findings(
     place: _Place, tag: DicomTag, vr: VR, context: ValueContext
 ) -> Iterator[Finding]:
-    faults = element_faults(place.dataset, tag, vr, place.encodings, context)
+    faults = element_faults(place.dataset, tag, vr, place.sets, context)
     if faults:
         path = DatasetPath((*place.steps, PathStep(name_in(place.dataset, tag))))
         for fault in faults:
             yield Finding(tag, path, vr, fault.kind, fault.reason)
 
 
-def _encodings_of(dataset: pydicom.Dataset) -> tuple[str, ...]:
-    """Name the encodings a data set declares itself; none where it inherits them."""
-    if SPECIFIC_CHARACTER_SET not in dataset:
-        return ()
-    value = dataset.get_item(SPECIFIC_CHARACTER_SET).value
-    if not isinstance(value, bytes):
-        terms = values_in(VR.CS, value)
-        value = "\\".join(str(term) for term in terms).encode("ascii", errors="replace")
-    return python_encodings(value) if value else ()
+def _character_sets_of(place: _Place, scope: _Scope) -> CharacterSets:
+    """Return what a data set declares itself, or what an item inherits."""
+    value = b""
+    if SPECIFIC_CHARACTER_SET in place.dataset:
+        found = place.dataset.get_item(SPECIFIC_CHARACTER_SET).value
+        if isinstance(found, bytes):
+            value = found
+        else:
+            terms = values_in(VR.CS, found)
+            value = "\\".join(str(term) for term in terms).encode("ascii", errors="replace")
+    if place.outer is not None and not value.strip(b" \0"):
+        return place.sets
+    return effective_character_sets(value, scope.policy)
 
 
 _BY_NAME: Final = {str(vr): vr for vr in VR}

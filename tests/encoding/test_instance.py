@@ -271,7 +271,7 @@ def test_writing_may_warn_or_be_lenient(tmp_path: Path) -> None:
     path = raised(
         write_file(careless(), tmp_path / "x.dcm", validation=ValidationMode.WARN, logger=logger)
     )
-    assert [entry.event for entry in logger.entries] == ["invalid value"]
+    assert {entry.event for entry in logger.entries} == {"invalid value"}
     assert raised(raised(read_file(path)).dataset())["Modality"] == "ct scan, of the head"
     assert isinstance(instance_from_dataset(careless(), validation=ValidationMode.LENIENT), Success)
 

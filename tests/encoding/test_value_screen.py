@@ -14,7 +14,7 @@ from pydicom.valuerep import PersonName
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.value_rules import validate_value, values_in
 from pacs_sdk.core.vr import VR, VrKind
-from pacs_sdk.encoding.charsets import DEFAULT_ENCODINGS
+from pacs_sdk.encoding.charsets import DEFAULT_CHARACTER_SETS
 from pacs_sdk.encoding.element_faults import element_faults, is_plainly_right
 from pacs_sdk.encoding.value_screen import plain_field_count, plain_value_count
 
@@ -86,7 +86,7 @@ def test_what_is_accepted_is_right(vr: VR, text: str) -> None:
     element = raw(vr, padded(vr, text))
     if is_plainly_right(int(PRIVATE), str(vr), element):
         dataset = Dataset({PRIVATE: element})
-        assert element_faults(dataset, DicomTag(PRIVATE), vr, DEFAULT_ENCODINGS) == []
+        assert element_faults(dataset, DicomTag(PRIVATE), vr, DEFAULT_CHARACTER_SETS) == []
 
 
 @given(st.sampled_from([vr for vr in VR if vr is not VR.SQ]), st.binary(max_size=40))
@@ -95,7 +95,7 @@ def test_fields_that_are_accepted(vr: VR, data: bytes) -> None:
     element = raw(vr, data)
     if is_plainly_right(int(PRIVATE), str(vr), element):
         dataset = Dataset({PRIVATE: element})
-        assert element_faults(dataset, DicomTag(PRIVATE), vr, DEFAULT_ENCODINGS) == []
+        assert element_faults(dataset, DicomTag(PRIVATE), vr, DEFAULT_CHARACTER_SETS) == []
 
 
 @pytest.mark.parametrize("length", range(1, 70))
