@@ -2,9 +2,11 @@
 
 from pacs_sdk.encoding.codecs import (
     CODEC_ENTRY_POINTS,
+    Capability,
     Codec,
     CodecRegistry,
     CodecStatus,
+    EncodeOptions,
     FrameDescription,
     default_codecs,
 )
@@ -41,10 +43,12 @@ __all__ = [
     "EXPLICIT_VR_LITTLE_ENDIAN",
     "IMPLICIT_VR_LITTLE_ENDIAN",
     "INDEX_TAGS",
+    "Capability",
     "Codec",
     "CodecRegistry",
     "CodecStatus",
     "ElementValue",
+    "EncodeOptions",
     "Finding",
     "FrameChoice",
     "FrameDescription",
