@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import attrs
@@ -93,6 +94,26 @@ def test_ybr_full_is_left_alone(uid: str) -> None:
 def test_any_frame_is_exact(frame: np.ndarray, uid: str) -> None:
     """Whatever the values are, they come back."""
     assert np.array_equal(there_and_back(uid, frame, described(frame, 12)), frame)
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+@pytest.mark.parametrize("uid", [*LOSSLESS, BASE + "50", BASE + "51"])
+def test_threads_make_the_same(uid: str, lossless: bool) -> None:
+    """Several threads may encode and decode at once."""
+    bits = 8 if uid == BASE + "50" else 12
+    options = NOTHING_LOST if lossless else EncodeOptions()
+    frames = [np.tile(np.roll(noise(bits)[0], number), (3, 3)) for number in range(6)]
+
+    def work(frame: np.ndarray) -> tuple[bytes, np.ndarray]:
+        data, stored = encoded(uid, frame, described(frame, bits), options)
+        return data, encoder(uid).decode(data, stored)
+
+    one_by_one = [work(frame) for frame in frames]
+    with ThreadPoolExecutor(3) as pool:
+        at_once = list(pool.map(work, frames))
+    for (data, values), (same_data, same_values) in zip(one_by_one, at_once, strict=True):
+        assert data == same_data
+        assert np.array_equal(values, same_values)
 
 
 # -- what is written, field by field ----------------------------------------------------------

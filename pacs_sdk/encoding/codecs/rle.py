@@ -72,14 +72,14 @@ class RleCodec(CapableCodec):
         options: EncodeOptions,
     ) -> bytes:
         """Encode one frame; see :class:`pacs_sdk.encoding.Codec`."""
-        cells = within_cells(frame, stored).reshape(stored.rows, stored.columns, stored.samples)
+        cells = within_cells(frame, stored)
         width = cells.dtype.itemsize
-        # The most significant byte comes first (PS3.5 G.2), whatever the machine's order.
-        in_bytes = np.ascontiguousarray(cells, dtype=cells.dtype.newbyteorder(">")).view(np.uint8)
-        # One pass that makes planes, since compression reads rows.
-        planes = np.empty((stored.samples * width, stored.rows, stored.columns), dtype=np.uint8)
-        planes[...] = np.moveaxis(in_bytes, -1, 0)
-        segments = [_packed(plane) for plane in planes]
+        little = np.ascontiguousarray(cells, dtype=cells.dtype.newbyteorder("<"))
+        in_bytes = little.view(np.uint8).reshape(stored.rows, stored.columns, stored.samples, width)
+        planes = np.empty((stored.samples, width, stored.rows, stored.columns), dtype=np.uint8)
+        # The most significant byte comes first (PS3.5 G.2). Compression reads along rows.
+        planes[...] = in_bytes[..., ::-1].transpose(2, 3, 0, 1)
+        segments = [_packed(plane) for sample in planes for plane in sample]
         offsets = [0] * _MOST_SEGMENTS
         position = _RLE_HEADER.size
         for number, segment in enumerate(segments):
