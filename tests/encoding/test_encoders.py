@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import attrs
+import imagecodecs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -239,6 +241,36 @@ def test_htj2k_rpcl(size: int, levels: int) -> None:
     assert coding_style(data)[0] == 2
     assert coding_style(data)[2] == levels
     assert b"\xff\x55" in data[: data.index(b"\xff\x90")]
+
+
+def test_without_openjph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build of imagecodecs without OpenJPH encodes JPEG 2000, and says why not HTJ2K."""
+    monkeypatch.setattr(imagecodecs.HTJ2K, "available", False)
+    frame = noise(8)[0]
+    assert np.array_equal(there_and_back(BASE + "90", frame, described(frame)), frame)
+    with pytest.raises(PacsException, match="was built without OpenJPH"):
+        encoded(BASE + "201", frame, described(frame))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda data: data.replace(b"\xff\x5c", b"\xff\x64", 1), "header isn't understood"),
+        (lambda data: data.replace(b"\xff\x5c\x00\x13\x20", b"\xff\x5c\x00\x13\x40"), "guard bits"),
+        (lambda data: data[:60], "header isn't understood"),
+    ],
+)
+def test_a_codestream_that_cannot_be_corrected(
+    damage: Callable[[bytes], bytes], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What OpenJPH is not known to write is refused, rather than corrected into nonsense."""
+    encode = imagecodecs.htj2k_encode
+    monkeypatch.setattr(
+        imagecodecs, "htj2k_encode", lambda *args, **kwargs: damage(bytes(encode(*args, **kwargs)))
+    )
+    frame = noise(12)[0]
+    with pytest.raises(PacsException, match=words):
+        encoded(BASE + "201", frame, described(frame, 12))
 
 
 def test_jpeg_xl_is_a_bare_codestream() -> None:

@@ -15,6 +15,7 @@ from pacs_sdk.encoding.codecs.description import (
     Capability,
     EncodeOptions,
     FrameDescription,
+    encode_failure,
     pixel_failure,
 )
 from pacs_sdk.encoding.codecs.jpeg2000_encoding import (
@@ -83,6 +84,10 @@ class Jpeg2000Codec(ImagecodecsCodec):
     def _stored_as(
         self, description: FrameDescription, transfer_syntax_uid: str, options: EncodeOptions
     ) -> FrameDescription:
+        if transfer_syntax_uid not in (_LOSSLESS, _LOSSY) and not imagecodecs.HTJ2K.available:
+            raise encode_failure(
+                f"the installed imagecodecs {imagecodecs.__version__} was built without OpenJPH"
+            )
         stored = attrs.evolve(description, planar=False)
         lossy = self.is_lossy(transfer_syntax_uid, options)
         if lossy and transfer_syntax_uid == _HT_LOSSY:
