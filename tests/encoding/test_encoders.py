@@ -19,6 +19,7 @@ from typing_extensions import Buffer
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.encoding import Codec, EncodeOptions, FrameDescription, default_codecs
+from pacs_sdk.encoding.codecs import rle
 from tests.encoding.compressed_images import BASE, DEFLATED_FRAMES, RLE, noise
 from tests.encoding.encoding_helpers import (
     LOSSLESS,
@@ -27,6 +28,7 @@ from tests.encoding.encoding_helpers import (
     described,
     encoded,
     encoder,
+    photo,
     there_and_back,
 )
 
@@ -279,6 +281,19 @@ def test_jpeg_xl_is_a_bare_codestream() -> None:
     assert encoded(BASE + "110", frame, described(frame, 12))[0].startswith(b"\xff\x0a")
 
 
+def test_lossy_jpeg_xl_is_xyb() -> None:
+    """Its codestream is in XYB, that of the lossless one is not (ISO/IEC 18181-1 D.3)."""
+    frame = np.ascontiguousarray(photo()[:240, :320])
+    for uid, xyb in ((BASE + "112", True), (BASE + "110", False)):
+        data, stored = encoded(uid, frame, described(frame), EncodeOptions())
+        bits = int.from_bytes(data[2:6], "little")
+        # Size: small (1 bit), rows / 8 - 1 (5 bits), ratio 3 (3 bits): four to three. Then comes
+        # whether all metadata is what is usual, and XYB is.
+        assert (bits & 1, bits >> 1 & 31, bits >> 6 & 7) == (1, 240 // 8 - 1, 3)
+        assert bool(bits >> 9 & 1) is xyb
+        assert (stored.photometric == "XYB") is xyb
+
+
 # -- what it is stored as ----------------------------------------------------------------------
 
 
@@ -445,6 +460,25 @@ def test_the_registry_says_what_encodes() -> None:
     assert statuses["jpegxl"].encodes == (BASE + "110", BASE + "112")
     assert default_codecs().encoder_for(BASE + "111") is None
     assert default_codecs().encoder_for("1.2.840.10008.1.2") is None
+
+
+def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its codec neither decodes nor encodes, and says why."""
+    monkeypatch.setattr(imagecodecs.JPEGXL, "available", False)
+    registry = default_codecs()
+    assert registry.encoder_for(BASE + "110") is None
+    assert registry.codec_for(BASE + "110") is None
+    assert registry.capabilities(BASE + "110") == ()
+    status = next(one for one in registry.available() if one.name == "jpegxl")
+    assert "was built without jpegxl" in status.reason
+
+
+def test_rle_has_offsets_of_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame that its header could not describe is refused; here the limit is lowered."""
+    monkeypatch.setattr(rle, "_MOST_BYTES", 100)
+    frame = noise(16)[0]
+    with pytest.raises(PacsException, match="its header has 32 bits"):
+        encoded(RLE, frame, described(frame))
 
 
 class DecodesOnly:

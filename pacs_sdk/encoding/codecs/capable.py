@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Final
 
 import attrs
@@ -72,11 +73,11 @@ class CapableCodec(Codec):
                 return one.refusal(description)
         return f"the codec {self.name} doesn't know it"
 
+    @abc.abstractmethod
     def _stored_as(
         self, description: FrameDescription, transfer_syntax_uid: str, options: EncodeOptions
     ) -> FrameDescription:
         """Say what becomes of RGB, YBR_FULL or a single sample that can be held."""
-        return attrs.evolve(description, planar=False)
 
 
 class ImagecodecsCodec(CapableCodec):

@@ -24,6 +24,8 @@ __all__ = ["RleCodec"]
 _RLE: Final = "1.2.840.10008.1.2.5"
 _RLE_HEADER: Final = struct.Struct("<16I")
 _MOST_SEGMENTS: Final = 15
+_MOST_BYTES: Final = (1 << 32) - 1
+"""Offsets in the header have 32 bits (PS3.5 G.5), and so has the length of a fragment."""
 
 
 class RleCodec(CapableCodec):
@@ -85,6 +87,10 @@ class RleCodec(CapableCodec):
         for number, segment in enumerate(segments):
             offsets[number] = position
             position += len(segment)
+        if position > _MOST_BYTES:
+            raise encode_failure(
+                f"the RLE frame would take {position} bytes, its header has 32 bits"
+            )
         return b"".join((_RLE_HEADER.pack(len(segments), *offsets), *segments))
 
 
