@@ -13,22 +13,31 @@ _CODECS: Final = "tests/encoding/test_codecs.py"
 _ENCODERS: Final = "tests/encoding/test_encoders.py"
 _LOSSY: Final = "tests/encoding/test_encoders_lossy.py"
 _PEERS: Final = "tests/encoding/test_encoders_interop.py"
+_PIXELS: Final = "tests/encoding/test_pixels.py"
 _SYNTAXES: Final = "tests/encoding/test_transfer_syntax_table.py"
 
 _JPEG: Final = "1.2.840.10008.1.2.4."
 _EXACT: Final = f"{_ENCODERS}::test_lossless_is_exact"
 _PEER: Final = f"{_PEERS}::test_others_decode_the_same"
+_DCMTK: Final = f"{_PEERS}::test_dcmtk_decodes_the_same"
+_NATIVE: Final = (
+    f"{_SYNTAXES}::test_native_pixels",
+    *(
+        f"{_PIXELS}::{name}"
+        for name in ("test_whole_numbers", "test_single_bits", "test_floating_point")
+    ),
+)
 _VIDEO: Final = ("MPEG", "HEVC")
 
 PROOFS: Final[dict[str, tuple[str, ...]]] = {
-    "1.2.840.10008.1.2.5": (_EXACT, _PEER),
+    "1.2.840.10008.1.2.5": (_EXACT, _PEER, _DCMTK),
     "1.2.840.10008.1.2.8.1": (_EXACT, f"{_ENCODERS}::test_deflated_frame_is_native"),
     _JPEG + "50": (f"{_LOSSY}::test_defaults_on_a_ct", f"{_PEERS}::test_others_decode_jpeg"),
     _JPEG + "51": (f"{_LOSSY}::test_defaults_on_a_ct", f"{_PEERS}::test_others_decode_jpeg"),
-    _JPEG + "57": (_EXACT, _PEER),
-    _JPEG + "70": (_EXACT, f"{_ENCODERS}::test_lossless_jpeg_has_selection_value_1", _PEER),
-    _JPEG + "80": (_EXACT, _PEER),
-    _JPEG + "81": (f"{_LOSSY}::test_near_lossless_of_12_bits", _PEER),
+    _JPEG + "57": (_EXACT, _PEER, _DCMTK),
+    _JPEG + "70": (_EXACT, f"{_ENCODERS}::test_lossless_jpeg_has_selection_value_1", _PEER, _DCMTK),
+    _JPEG + "80": (_EXACT, _PEER, _DCMTK),
+    _JPEG + "81": (f"{_LOSSY}::test_near_lossless_of_12_bits", _PEER, _DCMTK),
     _JPEG + "90": (_EXACT, _PEER),
     _JPEG + "91": (_EXACT, f"{_LOSSY}::test_compression_ratio", _PEER),
     _JPEG + "201": (_EXACT, _PEER),
@@ -48,7 +57,7 @@ def proofs(syntax: TransferSyntax) -> tuple[str, ...]:
     if syntax.encapsulated:
         return (f"{_SYNTAXES}::test_what_is_not_decoded_passes_through",)
     if _is_native(syntax):
-        return (f"{_SYNTAXES}::test_native_pixels",)
+        return _NATIVE
     return ()
 
 
@@ -120,4 +129,4 @@ def _name(syntax: TransferSyntax) -> str:
 
 
 def _shown_by(syntax: TransferSyntax) -> str:
-    return "<br>".join(f"`{proof.rpartition('::')[2]}`" for proof in proofs(syntax))
+    return "<br>".join(f"`{proof.rpartition('/')[2]}`" for proof in proofs(syntax))
