@@ -4,40 +4,47 @@ from __future__ import annotations
 
 import html
 from collections.abc import Collection
-from typing import Final
+from typing import TYPE_CHECKING, Final, Unpack
 
 import attrs
 import numpy as np
 from pydicom.config import IGNORE
-from pydicom.dataelem import DataElement
-from pydicom.dataset import FileMetaDataset
-from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
 from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import Logger
 from pacs_sdk.core.results import edge, raised
+from pacs_sdk.core.tags import TagLike
 from pacs_sdk.core.uids import checked_uid
+from pacs_sdk.encoding.charsets import DEFAULT_POLICY, CharacterSetPolicy
+from pacs_sdk.encoding.deflated import inflate
+from pacs_sdk.encoding.elements import plain_bytes
 from pacs_sdk.encoding.frames import frames_of_instance
 from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
+from pacs_sdk.encoding.lazy_dataset import LazyDataset, file_meta
 from pacs_sdk.encoding.pixel_layout import FrameOptions
-from pacs_sdk.encoding.reader import decode_dataset
+from pacs_sdk.encoding.reader import Selection, decoded
 from pacs_sdk.encoding.scanner import scanned
 from pacs_sdk.encoding.transfer_syntax import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     TransferSyntax,
     known_transfer_syntax,
 )
+from pacs_sdk.encoding.validation import ValidationMode, check_dataset
 from pacs_sdk.encoding.writer import encode_dataset
 
-__all__ = ["HEAD_BYTES", "Instance", "instance_from_dataset"]
+if TYPE_CHECKING:
+    from pacs_sdk.encoding.rendering import RenderedFrame, RenderSettings
+
+__all__ = ["HEAD_BYTES", "Instance", "instance_from_dataset", "sop_uids_of"]
 
 HEAD_BYTES: Final = 64 * 1024
 """How much of a data set is read for its header. Nearly every header ends before; where one
 doesn't, the whole is scanned, memory-mapped if it is large."""
 
-_META_TAGS: Final = (BaseTag(0x00020002), BaseTag(0x00020003), BaseTag(0x00020010))
+_META_TAGS: Final = (0x00020002, 0x00020003, 0x00020010)
 """Media Storage SOP Class UID, Media Storage SOP Instance UID, Transfer Syntax UID."""
 
 _READ_ERRORS: Final = {
@@ -74,11 +81,16 @@ class Instance:
         return self.encoded.size
 
     @edge(_READ_ERRORS)
-    def header(self, tags: Collection[int] = INDEX_TAGS) -> InstanceHeader:
+    def header(
+        self,
+        tags: Collection[int] = INDEX_TAGS,
+        policy: CharacterSetPolicy = DEFAULT_POLICY,
+    ) -> InstanceHeader:
         """Take some attributes out of the encoded data set, without decoding it.
 
         Args:
             tags: The attributes wanted.
+            policy: How the header reads text, whatever Specific Character Set says.
 
         Returns:
             ``Success`` with those that are there, or ``Failure`` with ``TRUNCATED``,
@@ -88,35 +100,67 @@ class Instance:
         syntax = self.syntax
         encoded = self.encoded
         if syntax.deflated or encoded.size <= HEAD_BYTES:
-            return scanned(encoded.view(), syntax, tags)
+            return scanned(encoded.view(), syntax, tags, policy)
         try:
-            header = scanned(encoded.head(HEAD_BYTES), syntax, tags)
+            header = scanned(encoded.head(HEAD_BYTES), syntax, tags, policy)
         except PacsException as exc:
             if exc.error.code is not ErrorCode.TRUNCATED:
                 raise
         else:
             if header.stop_offset < HEAD_BYTES:  # else an element ends just where the head does
                 return header
-        return scanned(encoded.view(), syntax, tags)
+        return scanned(encoded.view(), syntax, tags, policy)
 
     @edge(_READ_ERRORS)
-    def dataset(self) -> DicomDataset:
-        """Decode the data set.
+    def dataset(
+        self,
+        *,
+        until: TagLike | None = None,
+        tags: Collection[TagLike] | None = None,
+        policy: CharacterSetPolicy = DEFAULT_POLICY,
+        validation: ValidationMode = ValidationMode.LENIENT,
+        logger: Logger | None = None,
+    ) -> DicomDataset:
+        """Decode the data set, or a part of it.
 
         Its ``.pydicom`` has the file meta that pydicom wants for decoding pixels.
 
+        Args:
+            until: Stop before this tag, such as ``"PixelData"``: what follows is not read.
+            tags: Keep these top-level elements only, and Specific Character Set and Pixel
+                Representation, which others need.
+            policy: How text is decoded where Specific Character Set is absent or wrong.
+            validation: What becomes of values that break the rules of their VR: nothing,
+                unless it is asked for.
+            logger: Where ``ValidationMode.WARN`` writes them.
+
         Returns:
-            ``Success``, or ``Failure`` with the codes of :meth:`header`.
+            ``Success``, or ``Failure`` with the codes of :meth:`header`, ``INVALID_TAG``, or
+            ``INVALID_VALUE`` from ``ValidationMode.STRICT``.
         """
-        decoded = raised(decode_dataset(self.encoded.view(), self.syntax))
+        dataset = self._decoded(Selection(until, tags), policy)
+        if validation is not ValidationMode.LENIENT:
+            check_dataset(dataset, validation, logger, policy=policy)
         uids = (self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax_uid)
-        decoded.pydicom.file_meta = FileMetaDataset(
-            {
-                tag: DataElement(tag, "UI", uid, validation_mode=IGNORE)
-                for tag, uid in zip(_META_TAGS, uids, strict=True)
-            }
-        )
-        return decoded
+        dataset.file_meta = file_meta(dict(zip(_META_TAGS, uids, strict=True)))
+        return DicomDataset(dataset)
+
+    def _decoded(self, selection: Selection, policy: CharacterSetPolicy) -> LazyDataset:
+        encoded, syntax = self.encoded, self.syntax
+        if syntax.deflated:
+            return decoded(inflate(encoded.view()), syntax, selection, policy)[0]
+        if selection.stops_before_pixels and encoded.size > HEAD_BYTES:
+            try:
+                dataset, stop = decoded(
+                    plain_bytes(encoded.head(HEAD_BYTES)), syntax, selection, policy
+                )
+            except PacsException as exc:
+                if exc.error.code is not ErrorCode.TRUNCATED:
+                    raise
+            else:
+                if stop < HEAD_BYTES:  # else an element ends just where the head does
+                    return dataset
+        return decoded(plain_bytes(encoded.view()), syntax, selection, policy)[0]
 
     @edge()
     def frames(self) -> np.ndarray:
@@ -127,6 +171,23 @@ class Instance:
             or ``Failure`` with ``PIXEL_DATA_FAILED`` or the codes of :meth:`header`.
         """
         return raised(frames_of_instance(self, FrameOptions()))
+
+    @edge()
+    def render(self, frame: int = 0, **settings: Unpack[RenderSettings]) -> RenderedFrame:
+        """Render a frame for display; see :func:`pacs_sdk.encoding.render_frame`.
+
+        Args:
+            frame: Which one, from 0.
+            **settings: The fields of :class:`pacs_sdk.encoding.RenderOptions`.
+
+        Returns:
+            ``Success``, which a notebook shows as a picture, or ``Failure`` with the codes of
+            :func:`pacs_sdk.encoding.render_frame`.
+        """
+        # Rendering stands above instances, which it takes as a source.
+        from pacs_sdk.encoding.rendering import render_frame
+
+        return raised(render_frame(self, frame, **settings))
 
     def __repr__(self) -> str:
         return f"<Instance {self.sop_instance_uid}: {'; '.join(self._facts().values())}>"
@@ -149,20 +210,40 @@ class Instance:
 
 @edge()
 def instance_from_dataset(
-    dataset: DatasetLike, syntax: TransferSyntax = EXPLICIT_VR_LITTLE_ENDIAN
+    dataset: DatasetLike,
+    syntax: TransferSyntax = EXPLICIT_VR_LITTLE_ENDIAN,
+    *,
+    validation: ValidationMode = ValidationMode.STRICT,
+    logger: Logger | None = None,
 ) -> Instance:
     """Encode a data set as an instance in memory.
 
     Args:
         dataset: It must have SOP Class UID and SOP Instance UID.
         syntax: How to encode it.
+        validation: What becomes of values that break the rules of their VR. Values that are
+            as they were read are not judged: what others wrote is passed on.
+        logger: Where ``ValidationMode.WARN`` writes them.
 
     Returns:
-        ``Success``, or ``Failure`` with ``MISSING_REQUIRED_VALUE``, ``INVALID_UID`` or
-        ``ENCODE_FAILED``.
+        ``Success``, or ``Failure`` with ``MISSING_REQUIRED_VALUE``, ``INVALID_UID``,
+        ``INVALID_VALUE`` or ``ENCODE_FAILED``.
     """
     typed = as_dataset(dataset)
-    sop_class_uid = checked_uid(str(typed.get("SOPClassUID", "")), "SOP Class UID")
-    sop_instance_uid = checked_uid(str(typed.get("SOPInstanceUID", "")), "SOP Instance UID")
+    sop_class_uid, sop_instance_uid = sop_uids_of(typed)
+    if validation is not ValidationMode.LENIENT:
+        check_dataset(typed, validation, logger, changed_only=True)
     encoded = raised(encode_dataset(typed, syntax))
     return Instance(sop_class_uid, sop_instance_uid, syntax.uid, MemoryBytes(encoded))
+
+
+def sop_uids_of(dataset: DicomDataset) -> tuple[str, str]:
+    """Return SOP Class UID and SOP Instance UID of a data set.
+
+    Raises:
+        PacsException: ``MISSING_REQUIRED_VALUE`` or ``INVALID_UID``.
+    """
+    return (
+        checked_uid(str(dataset.get("SOPClassUID", "")), "SOP Class UID"),
+        checked_uid(str(dataset.get("SOPInstanceUID", "")), "SOP Instance UID"),
+    )
