@@ -9,9 +9,11 @@ from pacs_sdk.encoding.charsets import (
 )
 from pacs_sdk.encoding.codecs import (
     CODEC_ENTRY_POINTS,
+    Capability,
     Codec,
     CodecRegistry,
     CodecStatus,
+    EncodeOptions,
     FrameDescription,
     default_codecs,
 )
@@ -43,12 +45,14 @@ __all__ = [
     "EXPLICIT_VR_LITTLE_ENDIAN",
     "IMPLICIT_VR_LITTLE_ENDIAN",
     "INDEX_TAGS",
+    "Capability",
     "CharacterSetPolicy",
     "CharacterSets",
     "Codec",
     "CodecRegistry",
     "CodecStatus",
     "ElementValue",
+    "EncodeOptions",
     "Finding",
     "FrameChoice",
     "FrameDescription",
