@@ -18,7 +18,7 @@ from pydicom.sequence import Sequence
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
-from pacs_sdk.encoding import CodecRegistry, decode_frames, instance_from_dataset, read_file
+from pacs_sdk.encoding import Codec, CodecRegistry, decode_frames, instance_from_dataset, read_file
 from pacs_sdk.encoding.rendering import (
     RenderedFrame,
     RenderOptions,
@@ -149,7 +149,7 @@ def test_only_the_frame_that_is_wanted_is_decoded() -> None:
     """Of thirty compressed frames one goes through the codec."""
 
     @attrs.define
-    class Counting:
+    class Counting(Codec):
         name: str = "counting"
         transfer_syntaxes: frozenset[str] = frozenset(("1.2.840.10008.1.2.4.50",))
         decoded: int = 0
