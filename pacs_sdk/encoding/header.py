@@ -82,6 +82,13 @@ def _vr_of(tag: int) -> VR:
     return VR(DicomTag(tag).dictionary_vr[:2])
 
 
+@functools.lru_cache(maxsize=4096)
+def _is_stripped_text(tag: int) -> bool:
+    """Whether a value is text whose padding goes on both sides, as most index attributes."""
+    vr = _vr_of(tag)
+    return vr.kind is VrKind.TEXT and vr not in _SINGLE_TEXT
+
+
 @attrs.frozen
 class InstanceHeader:
     """Some attributes of an instance, undecoded; methods decode the one asked for."""
@@ -118,6 +125,8 @@ class InstanceHeader:
         value = self.raw.get(number)
         if not value:
             return default
+        if _is_stripped_text(number) and value.isascii() and b"\x1b" not in value:
+            return value.decode("ascii").strip(" \0") or default
         vr = _vr_of(number)
         if vr.kind is not VrKind.TEXT and vr is not VR.UN:
             return "\\".join(self._binary_texts(number, value)) or default
