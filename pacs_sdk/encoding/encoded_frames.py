@@ -87,7 +87,8 @@ def _native_frame(pixels: NativePixels, layout: PixelLayout, index: int) -> Buff
         return np.packbits(values.reshape(-1), bitorder="little").tobytes()
     if frame.planar and frame.samples > 1:
         values = np.ascontiguousarray(np.moveaxis(values, -1, 0))
-    return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
+    stored: np.ndarray = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    return stored.tobytes()
 
 
 @edge(READ_ERRORS)
