@@ -2,9 +2,11 @@
 
 from pacs_sdk.encoding.codecs import (
     CODEC_ENTRY_POINTS,
+    Capability,
     Codec,
     CodecRegistry,
     CodecStatus,
+    EncodeOptions,
     FrameDescription,
     default_codecs,
 )
@@ -49,11 +51,13 @@ __all__ = [
     "EXPLICIT_VR_LITTLE_ENDIAN",
     "IMPLICIT_VR_LITTLE_ENDIAN",
     "INDEX_TAGS",
+    "Capability",
     "Codec",
     "CodecRegistry",
     "CodecStatus",
     "ElementValue",
     "EncapsulatedValue",
+    "EncodeOptions",
     "EncodedFrames",
     "Finding",
     "FrameChoice",

@@ -9,7 +9,7 @@ import imagecodecs
 import numpy as np
 from typing_extensions import Buffer
 
-from pacs_sdk.encoding.codecs.description import FrameDescription, pixel_failure
+from pacs_sdk.encoding.codecs.description import Codec, FrameDescription, pixel_failure
 from pacs_sdk.encoding.codecs.stored import conform_bits, ybr_to_rgb
 from pacs_sdk.encoding.deflated import inflate
 
@@ -19,7 +19,7 @@ _RLE_HEADER: Final = struct.Struct("<16I")
 _MOST_SEGMENTS: Final = 15
 
 
-class RleCodec:
+class RleCodec(Codec):
     """RLE Lossless: each byte of the cells is a PackBits segment of its own."""
 
     name = "rle"
@@ -101,7 +101,7 @@ def _finished(planes: np.ndarray, description: FrameDescription) -> np.ndarray:
     return ybr_to_rgb(values, description)
 
 
-class DeflatedFrameCodec:
+class DeflatedFrameCodec(Codec):
     """Deflated Image Frame Compression: a deflate stream of the native frame."""
 
     name = "deflate"

@@ -27,7 +27,7 @@ _RECOMPRESSED_JPEG: Final = b"jbrd"
 """The box with which a JPEG XL file can become the JPEG file again."""
 
 
-class _ImagecodecsCodec:
+class _ImagecodecsCodec(Codec):
     """What the codecs on imagecodecs have in common."""
 
     name: str
