@@ -37,7 +37,16 @@ def _help_of(command: Callable[..., None]) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (serve, echo, store, find, get, dump, transcode, demo)
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (
+    serve,
+    echo,
+    store,
+    find,
+    get,
+    dump,
+    transcode,
+    demo,
+)
 
 for command in COMMANDS:
     app.command(help=_help_of(command))(in_words(command))

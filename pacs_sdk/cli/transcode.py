@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 import typer
@@ -34,7 +34,7 @@ class _Written:
     """What it is."""
 
 
-def transcode(  # each is an argument of the command line
+def transcode(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     source: Annotated[
         Path, typer.Argument(metavar="IN", help="A DICOM file, or a folder with all in it.")
     ],
@@ -49,9 +49,37 @@ def transcode(  # each is an argument of the command line
         int | None,
         typer.Option(
             metavar="1-100",
-            help="How good a lossy image is to be: 100 is best, and largest.",
+            help="For JPEG Baseline and Extended: 100 is best, and largest.",
             min=1,
             max=100,
+        ),
+    ] = None,
+    max_error: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="For near-lossless JPEG-LS: how far a value may be off; 0 loses nothing.",
+            min=0,
+            max=255,
+        ),
+    ] = None,
+    compression_ratio: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            help="For JPEG 2000 and HTJ2K that may lose something: how many times smaller; "
+            "1 loses nothing.",
+            min=1,
+            max=1000,
+        ),
+    ] = None,
+    distance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            help="For JPEG XL that may lose something: 1 is hardly visible, 0 loses nothing.",
+            min=0,
+            max=25,
         ),
     ] = None,
     keep_uid: Annotated[
@@ -77,7 +105,12 @@ def transcode(  # each is an argument of the command line
     from pacs_sdk.encoding import transfer_syntax
 
     syntax = raised(transfer_syntax(to))
-    options = _options(quality)
+    options = _options(
+        quality=quality,
+        max_error=max_error,
+        compression_ratio=compression_ratio,
+        distance=distance,
+    )
     if source.is_dir() and destination.is_file():
         raise CommandFailed(f"{destination} is a file, and a folder is to be written; name another")
     with bar("Reading") as progress:
@@ -102,10 +135,11 @@ class _Task:
     """Whether what has lost something keeps its SOP Instance UID."""
 
 
-def _options(quality: int | None) -> EncodeOptions:
+def _options(**given: Any) -> EncodeOptions:
+    """Take the options that were given; what the others are is the SDK's choice."""
     from pacs_sdk.encoding import EncodeOptions
 
-    return EncodeOptions() if quality is None else EncodeOptions(quality=quality)
+    return EncodeOptions(**{name: one for name, one in given.items() if one is not None})
 
 
 def _all(

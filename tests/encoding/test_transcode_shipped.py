@@ -15,6 +15,8 @@ from tests.encoding.compressed_images import BASE
 from tests.encoding.shipped import BROKEN_DATA_SETS, READABLE, path_of
 from tests.encoding.transcoding import LOSSLESS, NATIVE
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, about odd values
+
 QUICK: Final = (
     "CT_small.dcm",  # 16 bits, signed
     "ExplVR_BigEnd.dcm",

@@ -90,7 +90,7 @@ def test_a_lossy_image_is_another_instance() -> None:
 def test_a_second_lossy_step_is_appended() -> None:
     """Ratios and methods stand in the order of the steps, descriptions too."""
     once = raised(transcode(image(DerivationDescription="Cropped"), JPEG))
-    again = raised(transcode(once, BASE + "91", options=EncodeOptions(quality=30)))
+    again = raised(transcode(once, BASE + "91", options=EncodeOptions(compression_ratio=20)))
     found = attributes(again)
     assert list(found.LossyImageCompressionMethod) == ["ISO_10918_1", "ISO_15444_1"]
     assert len(found.LossyImageCompressionRatio) == 2
@@ -193,10 +193,10 @@ def test_number_of_frames_and_the_rest_stay() -> None:
     ("end", "method", "options"),
     [
         ("50", "ISO_10918_1", EncodeOptions()),
-        ("81", "ISO_14495_1", EncodeOptions(near=2)),
-        ("91", "ISO_15444_1", EncodeOptions(quality=30)),
-        ("203", "ISO_15444_15", EncodeOptions(quality=30)),
-        ("112", "ISO_18181_1", EncodeOptions(quality=80)),
+        ("81", "ISO_14495_1", EncodeOptions(max_error=2)),
+        ("91", "ISO_15444_1", EncodeOptions(compression_ratio=8)),
+        ("203", "ISO_15444_15", EncodeOptions(compression_ratio=8)),
+        ("112", "ISO_18181_1", EncodeOptions(distance=2.0)),
     ],
 )
 def test_methods(end: str, method: str, options: EncodeOptions) -> None:
