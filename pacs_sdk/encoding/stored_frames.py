@@ -21,6 +21,7 @@ from pacs_sdk.encoding.pixel_source import PixelSource
 
 __all__ = [
     "CELL_SYNTAXES",
+    "MAX_FRAME_BYTES",
     "StoredFrames",
     "check_unused_bits",
     "native_bytes",
@@ -28,6 +29,10 @@ __all__ = [
     "reordered",
     "stored_frames",
 ]
+
+MAX_FRAME_BYTES: Final = 1 << 32
+"""The largest frame that is decoded, 4 GiB: a native element can hold no larger one, and
+attributes of a few bytes could otherwise ask for a hundred times that."""
 
 CELL_SYNTAXES: Final = frozenset(("1.2.840.10008.1.2.5", "1.2.840.10008.1.2.8.1"))
 """RLE and deflated frames: what they compress is the cells with every bit of them, those above
@@ -68,11 +73,19 @@ def stored_frames(source: PixelSource, codecs: CodecRegistry | None) -> StoredFr
     Raises:
         PacsException: ``UNSUPPORTED_TRANSFER_SYNTAX`` where no codec decodes the frames,
             ``OPERATION_NOT_SUPPORTED`` for native pixels that aren't whole numbers or are
-            subsampled in both directions, ``PIXEL_DATA_FAILED`` where the attributes make no
+            subsampled in both directions, ``LIMIT_EXCEEDED`` for frames of more than
+            :data:`MAX_FRAME_BYTES`, ``PIXEL_DATA_FAILED`` where the attributes make no
             image or frames cannot be told apart.
         OSError: The source cannot be read.
     """
     layout = source.pixel_layout(raw=True)
+    frame_bytes = layout.frame.values * layout.frame.dtype.itemsize
+    if frame_bytes > MAX_FRAME_BYTES:
+        raise PacsException(
+            ErrorCode.LIMIT_EXCEEDED,
+            f"a frame would take {frame_bytes} bytes, the limit is {MAX_FRAME_BYTES}",
+            limit=MAX_FRAME_BYTES,
+        )
     if source.syntax.encapsulated:
         return _encapsulated(source, layout, codecs)
     return _native(source, layout)

@@ -527,6 +527,15 @@ def test_damaged_frames() -> None:
         assert error.details["frame"] == 1
 
 
+def test_frames_too_large_to_be_decoded() -> None:
+    """Attributes that ask for more than there can be are refused before memory is taken."""
+    dataset = dataset_of(RLE, noise(16, 3), item() + item(b"\0" * 64) + DELIMITER)
+    dataset.Rows = dataset.Columns = 65535
+    error = transcode(image_of(dataset, RLE), EXPLICIT_VR_LITTLE_ENDIAN).failure()
+    assert error.code is ErrorCode.LIMIT_EXCEEDED
+    assert "a frame would take 25769017350 bytes" in error.message
+
+
 def test_too_large_for_a_native_element(monkeypatch: pytest.MonkeyPatch) -> None:
     """Native pixels have a length of 32 bits; what is longer stays encapsulated."""
     monkeypatch.setattr("pacs_sdk.encoding.spliced._MAX_NATIVE_BYTES", 100)

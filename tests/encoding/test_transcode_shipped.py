@@ -20,7 +20,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, abo
 QUICK: Final = (
     "CT_small.dcm",  # 16 bits, signed
     "ExplVR_BigEnd.dcm",
-    "JPEG-LL.dcm",
+    "SC_rgb_jpeg_gdcm.dcm",  # lossless JPEG, RGB
+    "JPEG-lossy.dcm",  # 12 bits
     "JPEGLSNearLossless_16.dcm",
     "JPEG2000.dcm",
     "MR_small_RLE.dcm",
