@@ -5,13 +5,16 @@ Attributes that need no change are not touched, so their bytes stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import attrs
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 
 from pacs_sdk.core.dataset import DicomDataset
+from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.encoding.codecs.description import FrameDescription
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
@@ -43,8 +46,14 @@ LOSSY_SOURCES: Final = frozenset(_JPEG + end for end in ("50", "51", "111"))
 RATIO_PLACEHOLDER: Final = "1234567890.12345"
 """As long as a Lossy Image Compression Ratio can be: 16 characters (PS3.5 6.2, DS)."""
 
+_LOST: Final = b"01"
+"""Lossy Image Compression: the image has been compressed with loss."""
+
+_DERIVED: Final = b"DERIVED"
+"""Value 1 of Image Type (PS3.3 C.7.6.1.1.2)."""
+
 _LONGEST_DESCRIPTION: Final = 1024
-"""Derivation Description is an ST (PS3.5 6.2)."""
+"""Derivation Description is an ST: 1,024 characters (PS3.5 6.2), here counted as bytes."""
 
 _LOSSY_COMPRESSION: Final = ("113040", "Lossy Compression")
 """PS3.16 CID 7203, Image Derivation."""
@@ -117,8 +126,8 @@ def mark_lossy_source(dataset: DicomDataset) -> None:
 
     Once they are decoded nothing else says so (PS3.3 C.7.6.1.1.5).
     """
-    if _text(dataset, "LossyImageCompression") != "01":
-        dataset["LossyImageCompression"] = "01"
+    if _values(dataset.pydicom, "LossyImageCompression") != [_LOST]:
+        _set_values(dataset.pydicom, "LossyImageCompression", [_LOST])
 
 
 def ratio_text(before_bytes: int, after_bytes: int) -> str:
@@ -134,13 +143,14 @@ def mark_lossy(dataset: DicomDataset, step: LossyStep, ratio: str) -> None:
         step: What was done.
         ratio: How much smaller the pixels became.
     """
-    dataset["LossyImageCompression"] = "01"
+    inner = dataset.pydicom
+    _set_values(inner, "LossyImageCompression", [_LOST])
     for keyword, value in (
         ("LossyImageCompressionRatio", ratio),
         ("LossyImageCompressionMethod", step.method),
     ):
-        dataset[keyword] = [*_texts(dataset, keyword), value]
-    _make_derived(dataset)
+        _set_values(inner, keyword, [*_values(inner, keyword), value.encode()])
+    _make_derived(inner)
     _describe_derivation(dataset, step, ratio)
     for keyword in _NO_LONGER_RIGHT:
         if keyword in dataset:
@@ -150,16 +160,14 @@ def mark_lossy(dataset: DicomDataset, step: LossyStep, ratio: str) -> None:
         dataset["SOPInstanceUID"] = step.sop_instance_uid
 
 
-def _make_derived(dataset: DicomDataset) -> None:
-    values = _texts(dataset, "ImageType") or ("", "PRIMARY")
-    if values[0] != "DERIVED":
-        dataset["ImageType"] = ["DERIVED", *values[1:]]
+def _make_derived(dataset: Dataset) -> None:
+    _, *others = _values(dataset, "ImageType") or [b"", b"PRIMARY"]
+    _set_values(dataset, "ImageType", [_DERIVED, *others])
     for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
-        for item in dataset.pydicom.get(keyword) or ():
+        for item in dataset.get(keyword) or ():
             for group in _groups_with_frame_type(item):
-                first, *others = _texts(DicomDataset(group), "FrameType") or ("DERIVED",)
-                if first != "DERIVED":
-                    group.FrameType = ["DERIVED", *others]
+                _, *others = _values(group, "FrameType") or [b""]
+                _set_values(group, "FrameType", [_DERIVED, *others])
 
 
 def _groups_with_frame_type(item: Dataset) -> Iterator[Dataset]:
@@ -172,10 +180,10 @@ def _groups_with_frame_type(item: Dataset) -> Iterator[Dataset]:
 
 def _describe_derivation(dataset: DicomDataset, step: LossyStep, ratio: str) -> None:
     words = f"Lossy compression with {step.syntax.name}, ratio {ratio}:1"
-    before = _text(dataset, "DerivationDescription")
-    described = f"{before}; {words}" if before else words
+    before = b"\\".join(_values(dataset.pydicom, "DerivationDescription"))
+    described = before + b"; " + words.encode() if before else words.encode()
     if len(described) <= _LONGEST_DESCRIPTION:  # the code below says it in any case
-        dataset["DerivationDescription"] = described
+        _set_values(dataset.pydicom, "DerivationDescription", [described])
     _append_item(dataset, "DerivationCodeSequence", _code_item(*_LOSSY_COMPRESSION))
 
 
@@ -202,13 +210,28 @@ def _append_item(dataset: DicomDataset, keyword: str, item: Dataset) -> None:
     dataset[keyword] = [*(dataset.pydicom.get(keyword) or ()), item]
 
 
-def _texts(dataset: DicomDataset, keyword: str) -> tuple[str, ...]:
-    """Return the values of an element; none where it is absent or invalid."""
-    if keyword not in dataset:
-        return ()
-    found: tuple[str, ...] = dataset.get_strings(keyword).value_or(())
-    return tuple(value for value in found if value) if len(found) == 1 else found
+def _values(dataset: Dataset, keyword: str) -> list[bytes]:
+    """Return the values of a text element as they are encoded; none where it is empty.
+
+    They may be invalid, or in a character set that is not declared: pydicom's model would
+    convert them, or fail.
+    """
+    tag = BaseTag(DicomTag.of(keyword))
+    if tag not in dataset:
+        return []
+    value = dataset.get_item(tag).value
+    if not isinstance(value, bytes):  # looked at already, and so converted
+        value = DicomDataset(dataset).get_string(keyword).value_or("").encode()
+    stripped = value.strip(b" \0")
+    return [one.strip(b" ") for one in stripped.split(b"\\")] if stripped else []
 
 
-def _text(dataset: DicomDataset, keyword: str) -> str:
-    return "\\".join(_texts(dataset, keyword))
+def _set_values(dataset: Dataset, keyword: str, values: Sequence[bytes]) -> None:
+    """Set a text element to values as they are encoded."""
+    tag = BaseTag(DicomTag.of(keyword))
+    value = b"\\".join(values)
+    value += b" " * (len(value) % 2)
+    implicit, little = dataset.original_encoding
+    dataset[tag] = RawDataElement(
+        tag, DicomTag(tag).dictionary_vr, len(value), value, 0, bool(implicit), little is not False
+    )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import struct
 
+import attrs
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import (
@@ -108,6 +110,37 @@ def test_a_description_stays_within_its_vr() -> None:
     found = attributes(raised(transcode(image(DerivationDescription="x" * 1000), JPEG)))
     assert found.DerivationDescription == "x" * 1000
     assert found.DerivationCodeSequence[0].CodeValue == "113040"
+
+
+def test_invalid_values_are_appended_to() -> None:
+    """Earlier values that break their VR's rules keep their bytes, in whatever character set."""
+    before = image()
+    encoded = bytes(before.encoded.view())
+    at = encoded.index(struct.pack("<HH", 0x7FE0, 0x0010))
+    image_type = element(0x0008, 0x0008, b"CS", b"ORIGINAL\\PRIMARY\\Axial, far too long a text")
+    rest = (
+        element(0x0028, 0x2110, b"CS", b"yes ")
+        + element(0x0028, 0x2112, b"DS", b"ab\\1.5")
+        + element(0x0028, 0x2114, b"CS", b"jpg?")
+    )
+    first = encoded.index(struct.pack("<HH", 0x0028, 0x0002))
+    described = element(0x0008, 0x2111, b"ST", b"gr\xfc\xdfe ")
+    whole = image_type + encoded[:first] + described + encoded[first:at] + rest + encoded[at:]
+    after = raised(transcode(attrs.evolve(before, encoded=MemoryBytes(whole)), JPEG))
+    found = bytes(after.encoded.view())
+    for value in (
+        b"DERIVED\\PRIMARY\\Axial, far too long a text",
+        b"gr\xfc\xdfe; Lossy compression with",
+        b"ab\\1.5\\",
+        b"jpg?\\ISO_10918_1",
+    ):
+        assert value in found
+    assert attributes(after).LossyImageCompression == "01"
+
+
+def element(group: int, number: int, vr: bytes, value: bytes) -> bytes:
+    """Lay out an element of Explicit VR Little Endian with a short length (PS3.5 7.1.2)."""
+    return struct.pack("<HH2sH", group, number, vr, len(value)) + value
 
 
 def test_facts_about_values_go_when_values_change() -> None:
