@@ -247,7 +247,8 @@ def encapsulate(
 
     Returns:
         ``Success`` with the pieces of the value, or ``Failure`` with ``INVALID_ARGUMENT``,
-        ``LIMIT_EXCEEDED`` or ``ENCODE_FAILED``, as of :class:`FragmentWriter`.
+        ``LIMIT_EXCEEDED`` (a frame that is too long, too many fragments) or
+        ``ENCODE_FAILED`` (a frame without bytes).
     """
     writer = FragmentWriter(syntax, fragment_bytes)
     pieces = [piece for frame in frames for piece in writer.pieces(frame)]

@@ -16,6 +16,7 @@ from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import PacsResult, edge, raised
 from pacs_sdk.encoding.byte_spool import ByteSpool
+from pacs_sdk.encoding.codecs.description import FrameDescription
 from pacs_sdk.encoding.encapsulated import (
     EncapsulatedFrames,
     extended_offset_table,
@@ -47,12 +48,16 @@ class EncodedFrames:
 
     syntax: TransferSyntax
     """How the frames are encoded."""
-    layout: PixelLayout
-    """What they are."""
+    _layout: PixelLayout
     _located: EncapsulatedFrames | NativePixels
 
+    @property
+    def description(self) -> FrameDescription:
+        """What each of them is, by the attributes."""
+        return self._layout.frame
+
     def __len__(self) -> int:
-        return self.layout.frames
+        return self._layout.frames
 
     def __iter__(self) -> Iterator[PacsResult[Buffer]]:
         return (self.frame(index) for index in range(len(self)))
@@ -69,10 +74,10 @@ class EncodedFrames:
             piece; or ``Failure`` with ``INVALID_ARGUMENT`` where there is no such frame,
             ``PIXEL_DATA_FAILED`` or ``TRUNCATED`` where the Pixel Data is damaged.
         """
-        (wanted,) = self.layout.chosen(index)
+        (wanted,) = self._layout.chosen(index)
         if isinstance(self._located, EncapsulatedFrames):
             return self._located.frame(wanted)
-        return _native_frame(self._located, self.layout, wanted)
+        return _native_frame(self._located, self._layout, wanted)
 
 
 def _native_frame(pixels: NativePixels, layout: PixelLayout, index: int) -> Buffer:

@@ -85,6 +85,7 @@ def test_codestreams_without_decoding(fragments: int, tmp_path: Path) -> None:
         frames = raised(encoded_frames(source))
         assert len(frames) == 3
         assert frames.syntax.uid == LOSSLESS
+        assert frames.description.shape == (19, 23)
         assert [bytes(raised(frame)) for frame in frames] == expected
         assert bytes(raised(frames.frame(-1))) == expected[-1]
         error = frames.frame(3).failure()

@@ -360,6 +360,20 @@ def test_large_results_go_through_a_file(monkeypatch: pytest.MonkeyPatch) -> Non
     assert found == expected
 
 
+def test_few_frames_are_in_memory() -> None:
+    """Frames are worked on in batches: what is next begins when the last was taken."""
+    begun: set[int] = set()
+
+    def work(index: int) -> int:
+        begun.add(index)
+        return index
+
+    results = transcode_job.in_batches(work, 7, frame_bytes=(128 << 20) // 3, threads=2)
+    assert next(results) == 0
+    assert begun == {0, 1, 2}
+    assert list(results) == [1, 2, 3, 4, 5, 6]
+
+
 def test_instances_that_are_written_and_read(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The result is a file like any other, padded to an even length."""
     folder = tmp_path_factory.mktemp("out")
