@@ -9,11 +9,13 @@ from pathlib import Path
 import attrs
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode
-from pacs_sdk.core.results import raised
+from pacs_sdk.core.results import Failure, Success, raised
 from pacs_sdk.encoding import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -137,6 +139,31 @@ def test_without_pixels() -> None:
     error = encoded_frames(path_of("rtplan.dcm")).failure()
     assert error.code is ErrorCode.PIXEL_DATA_FAILED
     assert "no Pixel Data" in error.message
+
+
+@given(st.data())
+def test_damage_gives_frames_or_an_error(data: st.DataObject) -> None:
+    """Bytes changed or cut off anywhere: frames and tables, or named failures."""
+    encoded = bytearray(image(struct.pack("<3I", 0, 0, 0)).encoded.view())
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(encoded) - 1))
+        encoded[place] = data.draw(st.sampled_from([0, 1, 8, 0xFE, 0xFF]))
+    if data.draw(st.booleans()):
+        del encoded[data.draw(st.integers(0, len(encoded))) :]
+    syntax = data.draw(st.sampled_from([LOSSLESS, EXPLICIT_VR_LITTLE_ENDIAN.uid]))
+    instance = Instance("1.2", "1.2.3", syntax, MemoryBytes(bytes(encoded)))
+    match encoded_frames(instance):
+        case Success(frames):
+            failures = [frame.failure() for frame in (frames.frame(0), frames.frame(-1))
+                        if isinstance(frame, Failure)]  # fmt: skip
+            assert all(error.message for error in failures)
+        case Failure(error):
+            assert error.message
+    match rebuild_offset_table(instance):
+        case Success(made):
+            assert made.size >= len(encoded) - 12
+        case Failure(error):
+            assert error.message
 
 
 # -- offset tables -----------------------------------------------------------------------
