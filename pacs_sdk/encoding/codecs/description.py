@@ -99,6 +99,11 @@ class EncodeOptions:
     """JPEG-LS near-lossless: how far a value may be off (NEAR); 0 loses nothing."""
     compression_ratio: float = attrs.field(default=10.0, validator=_within(1.0, 1000.0))
     """JPEG 2000 and HTJ2K that may lose: how many times smaller; 1 loses nothing."""
+    psnr: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_within(20.0, 120.0))
+    )
+    """JPEG 2000 that may lose, in place of ``compression_ratio``: the peak signal-to-noise
+    ratio in decibels; several frames are then encoded at once."""
     distance: float = attrs.field(default=1.0, validator=_within(0.0, 25.0))
     """JPEG XL that may lose: Butteraugli distance, 1 is hardly visible; 0 loses nothing."""
     effort: int = attrs.field(default=3, validator=_within(1, 9))
@@ -119,6 +124,12 @@ class Capability:
     """The values of Samples per Pixel that it takes."""
     signed: bool = True
     """Whether values may be signed."""
+    signed_colour: bool = False
+    """Whether those of several samples may."""
+    palette: bool = True
+    """Whether values may be indices of a palette."""
+    unused_bits: bool = False
+    """Whether what lies around Bits Stored in the cells, such as an overlay, is kept."""
     lossless: bool = True
     """Whether it can lose nothing."""
     lossy: bool = False
@@ -127,18 +138,30 @@ class Capability:
     """Whether the codec decodes it."""
     encodes: bool = True
     """Whether the codec encodes it."""
+    remark: str = ""
+    """What else is to be known of it, in a few words."""
 
     def refusal(self, description: FrameDescription) -> str:
         """Say why frames like these cannot be held; nothing if they can."""
         fewest, most = self.bits_stored
         if description.bits_allocated not in self.bits_allocated:
-            return f"Bits Allocated is {description.bits_allocated}, not {_either(self.bits_allocated)}"
+            allowed = _either(self.bits_allocated)
+            return f"Bits Allocated is {description.bits_allocated}, not {allowed}"
         if not fewest <= description.bits_stored <= most:
             return f"Bits Stored is {description.bits_stored}, not {fewest} to {most}"
         if description.samples not in self.samples:
             return f"Samples per Pixel is {description.samples}, not {_either(self.samples)}"
         if description.signed and not self.signed:
-            return "its values are signed, and this transfer syntax has none"
+            return "the values are signed"
+        if description.signed and description.samples > 1 and not self.signed_colour:
+            return "the values are colour and signed"
+        if description.photometric == "PALETTE COLOR" and not self.palette:
+            return "the values are indices of a palette, which lossy compression would mix up"
+        if description.high_bit != description.bits_stored - 1 and not self.unused_bits:
+            return (
+                f"High Bit is {description.high_bit} with {description.bits_stored} Bits Stored: "
+                "the values don't begin at the lowest bit"
+            )
         return ""
 
 
@@ -228,7 +251,8 @@ class Codec(Protocol):
         Args:
             frame: Stored values (rows, columns[, samples]) in the colour space and of the
                 dtype of the description that :meth:`stored_as` was given.
-            stored: What :meth:`stored_as` returned.
+            stored: What :meth:`stored_as` returned; unless its ``raw`` is true the frame
+                is RGB, and becomes what its ``photometric`` says.
             transfer_syntax_uid: One of :attr:`encodes`.
             options: How it is compressed; the same that :meth:`stored_as` was given.
 
