@@ -23,6 +23,7 @@ __all__ = [
     "CELL_SYNTAXES",
     "MAX_FRAME_BYTES",
     "StoredFrames",
+    "check_high_bit",
     "check_unused_bits",
     "native_bytes",
     "native_value_bytes",
@@ -40,10 +41,11 @@ Bits Stored too. The others compress numbers of so many bits."""
 
 _JPEG: Final = "1.2.840.10008.1.2.4."
 _KEEPS_COLOUR_SPACE: Final = CELL_SYNTAXES | {
-    _JPEG + end for end in ("57", "70", "80", "81", "90", "91", "201", "202", "203")
+    _JPEG + end for end in ("57", "70", "80", "81", "90", "91", "201", "202", "203", "110")
 }
 """Encapsulated syntaxes whose decoder can leave YBR_FULL as it is stored. In the JPEG processes
-with a DCT, and in JPEG XL made of them, its conversion is part of the decoding."""
+with a DCT, and in JPEG XL made of them, its conversion is part of the decoding; lossy JPEG XL
+converts by itself."""
 
 _SUBSAMPLED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422")
 _REORDERED_BYTES: Final = 1 << 24
@@ -170,6 +172,17 @@ def _subsampled(native: NativePixels, layout: PixelLayout) -> StoredFrames:
     return StoredFrames(layout.frames, stored, read)
 
 
+def check_high_bit(description: FrameDescription) -> None:
+    """Refuse cells whose numbers don't begin at the lowest bit.
+
+    Raises:
+        PacsException: ``OPERATION_NOT_SUPPORTED``.
+    """
+    high, bits = description.high_bit, description.bits_stored
+    if high != bits - 1:
+        raise _bits_would_be_lost(f"High Bit is {high} with {bits} Bits Stored")
+
+
 def check_unused_bits(values: np.ndarray, description: FrameDescription, index: int) -> None:
     """Refuse a frame whose cells hold more than their numbers.
 
@@ -180,11 +193,9 @@ def check_unused_bits(values: np.ndarray, description: FrameDescription, index: 
 
     Raises:
         PacsException: ``OPERATION_NOT_SUPPORTED`` where bits above Bits Stored are used, by
-            an overlay or otherwise, or the numbers don't begin at the lowest bit.
+            an overlay or otherwise.
     """
     bits = description.bits_stored
-    if description.high_bit != bits - 1:
-        raise _bits_would_be_lost(f"High Bit is {description.high_bit} with {bits} Bits Stored")
     if bits >= description.bits_allocated or not values.size:
         return
     lowest, highest = int(values.min()), int(values.max())

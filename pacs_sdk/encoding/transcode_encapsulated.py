@@ -23,6 +23,7 @@ from pacs_sdk.encoding.spliced import Surroundings, encoded_around
 from pacs_sdk.encoding.stored_frames import (
     CELL_SYNTAXES,
     StoredFrames,
+    check_high_bit,
     check_unused_bits,
     native_value_bytes,
     stored_frames,
@@ -87,6 +88,8 @@ def compressed(job: TranscodeJob) -> Instance:
             transfer_syntax=job.target.uid,
         )
     frames = stored_frames(job.source, job.codecs)
+    if job.target.uid not in CELL_SYNTAXES:
+        check_high_bit(frames.description)
     stored = encoder.stored_as(frames.description, job.target.uid, job.options)
     describe_pixels(job.dataset, job.source.pixel_layout().frame, stored)
     if job.source.syntax.uid in LOSSY_SOURCES:

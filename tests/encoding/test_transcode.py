@@ -267,7 +267,7 @@ def test_colour_spaces(name: str, kept: str) -> None:
     assert_same_pixels(before, after)
 
 
-@pytest.mark.parametrize("uid", [RLE, *(BASE + end for end in ("70", "80"))])
+@pytest.mark.parametrize("uid", [RLE, *(BASE + end for end in ("70", "80", "90", "201", "110"))])
 def test_ybr_full_stays(uid: str) -> None:
     """What a lossless decoder can leave in YBR_FULL is not converted, so nothing is rounded."""
     pixels = noise(8, 3, frames=2)

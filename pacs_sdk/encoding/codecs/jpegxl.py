@@ -20,7 +20,7 @@ from pacs_sdk.encoding.codecs.description import (
 )
 from pacs_sdk.encoding.codecs.jpeg import JpegCodec
 from pacs_sdk.encoding.codecs.jpegxl_size import jpegxl_size
-from pacs_sdk.encoding.codecs.stored import conform_bits, conform_shape
+from pacs_sdk.encoding.codecs.stored import conform_bits, conform_shape, ybr_to_rgb
 
 __all__ = ["JpegXlCodec"]
 
@@ -62,7 +62,8 @@ class JpegXlCodec(ImagecodecsCodec):
         rows, columns = jpegxl_size(data)
         check_codestream(Codestream(rows, columns, description.samples, 1), description)
         ybr = description.photometric.startswith("YBR")
-        if description.raw and ybr and _RECOMPRESSED_JPEG in data[:4096]:
+        recompressed = _RECOMPRESSED_JPEG in data[:4096]
+        if description.raw and ybr and recompressed:
             return JpegCodec().decode(
                 imagecodecs.jpegxl_decode_jpeg(data, numthreads=1), description
             )
@@ -70,7 +71,9 @@ class JpegXlCodec(ImagecodecsCodec):
         shaped = conform_shape(decoded, description)
         if shaped.dtype.kind != "u":
             raise pixel_failure(f"it decodes to {shaped.dtype}, not to whole numbers")
-        return conform_bits(shaped, description, description.bits_stored)
+        values = conform_bits(shaped, description, description.bits_stored)
+        # Of a JPEG libjxl undoes the colour transform; any other YBR is stored as it is.
+        return values if recompressed else ybr_to_rgb(values, description)
 
     def is_lossy(self, transfer_syntax_uid: str, options: EncodeOptions) -> bool:
         """Whether something may be lost: where a distance is allowed."""
