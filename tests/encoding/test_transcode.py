@@ -279,6 +279,18 @@ def test_ybr_full_stays(uid: str) -> None:
     assert bytes(back.encoded.view()) == bytes(before.encoded.view())
 
 
+@pytest.mark.parametrize("end", ["50", "57", "80", "81", "90", "91", "201", "203", "110", "112"])
+def test_many_threads(end: str) -> None:
+    """However many frames are encoded at once, they are the same, and in the same order."""
+    pixels = np.random.default_rng(7).integers(0, 256, (60, 48, 64), dtype=np.uint8)
+    before = image_of(native_dataset(pixels))
+    one, many = (
+        raised(transcode(before, BASE + end, threads=threads, new_sop_instance_uid="1.2.3.4"))
+        for threads in (1, 8)
+    )
+    assert bytes(many.encoded.view()) == bytes(one.encoded.view())
+
+
 # -- bits that are no pixels --------------------------------------------------------------
 
 

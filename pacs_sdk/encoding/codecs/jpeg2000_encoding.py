@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import threading
 from typing import Final
 
 import imagecodecs
@@ -16,6 +17,9 @@ __all__ = ["encode_htj2k", "encode_jpeg2000"]
 _SRGB: Final = 1
 _UNSPECIFIED: Final = 0
 """Colour spaces of pylibjpeg-openjpeg; only of sRGB it transforms the components."""
+
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""pylibjpeg-openjpeg encodes with one state for all threads: two at once end the process."""
 
 _LOWEST_RESOLUTION: Final = 64
 """Rows and columns that the lowest resolution of the RPCL syntax has at most (PS3.5 10.18.1)."""
@@ -52,13 +56,14 @@ def encode_jpeg2000(
     if lossy is not None and lossy.psnr is None:
         # OpenJPEG counts in Bits Stored, DICOM in what native pixels take.
         ratio = lossy.compression_ratio * stored.bits_stored / stored.bits_allocated
-        return encode_array(
-            values,
-            bits_stored=stored.bits_stored,
-            photometric_interpretation=_UNSPECIFIED if stored.raw else _SRGB,
-            use_mct=not stored.raw,
-            compression_ratios=[max(ratio, 1.0)],
-        )
+        with _ONE_AT_A_TIME:
+            return encode_array(
+                values,
+                bits_stored=stored.bits_stored,
+                photometric_interpretation=_UNSPECIFIED if stored.raw else _SRGB,
+                use_mct=not stored.raw,
+                compression_ratios=[max(ratio, 1.0)],
+            )
     made = imagecodecs.jpeg2k_encode(
         values,
         level=0 if lossy is None else lossy.psnr,  # type: ignore[arg-type]  # decibels: a float, too
