@@ -9,7 +9,7 @@ import imagecodecs
 import numpy as np
 from typing_extensions import Buffer
 
-from pacs_sdk.encoding.codecs.capable import ImagecodecsCodec, low_bits
+from pacs_sdk.encoding.codecs.capable import ImagecodecsCodec, within_bits
 from pacs_sdk.encoding.codecs.codestream import check_codestream, jpeg_codestream
 from pacs_sdk.encoding.codecs.description import (
     Capability,
@@ -84,7 +84,11 @@ class JpegLsCodec(ImagecodecsCodec):
         A frame with values so near to the ends of their range that an error could carry
         them over is encoded without loss, unless the codestream keeps them within.
         """
-        values = low_bits(frame, stored)
+        checked = within_bits(frame, stored)
+        # CharLS is told of 8 or 16 bits. Signed numbers fill them with their sign: others take
+        # what they decode for numbers of so many bits, or cut them to Bits Stored themselves.
+        cells = checked.astype(f"{checked.dtype.kind}1") if stored.bits_stored <= 8 else checked
+        values = cells.view(f"u{cells.itemsize}")
         near = options.max_error if self.is_lossy(transfer_syntax_uid, options) else 0
         if near and _could_leave_range(frame, stored, near):
             near = 0
