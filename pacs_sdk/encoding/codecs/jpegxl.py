@@ -61,19 +61,17 @@ class JpegXlCodec(ImagecodecsCodec):
         data = bytes(frame)
         rows, columns = jpegxl_size(data)
         check_codestream(Codestream(rows, columns, description.samples, 1), description)
-        ybr = description.photometric.startswith("YBR")
-        recompressed = _RECOMPRESSED_JPEG in data[:4096]
-        if description.raw and ybr and recompressed:
-            return JpegCodec().decode(
-                imagecodecs.jpegxl_decode_jpeg(data, numthreads=1), description
-            )
+        if _RECOMPRESSED_JPEG in data[:4096]:
+            # Decoded as the JPEG that it is, it gives the same values; and libjxl takes colour
+            # for YCbCr where only Photometric Interpretation says RGB.
+            jpeg = imagecodecs.jpegxl_decode_jpeg(data, numthreads=1)
+            return JpegCodec().decode(jpeg, description)
         decoded = imagecodecs.jpegxl_decode(data, keeporientation=True, numthreads=1)
         shaped = conform_shape(decoded, description)
         if shaped.dtype.kind != "u":
             raise pixel_failure(f"it decodes to {shaped.dtype}, not to whole numbers")
         values = conform_bits(shaped, description, description.bits_stored)
-        # Of a JPEG libjxl undoes the colour transform; any other YBR is stored as it is.
-        return values if recompressed else ybr_to_rgb(values, description)
+        return ybr_to_rgb(values, description)
 
     def is_lossy(self, transfer_syntax_uid: str, options: EncodeOptions) -> bool:
         """Whether something may be lost: where a distance is allowed."""
