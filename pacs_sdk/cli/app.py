@@ -14,6 +14,7 @@ from pacs_sdk.cli.echo import echo
 from pacs_sdk.cli.errors import in_words
 from pacs_sdk.cli.find import find
 from pacs_sdk.cli.get import get
+from pacs_sdk.cli.render import render
 from pacs_sdk.cli.serve import serve
 from pacs_sdk.cli.store import store
 from pacs_sdk.cli.transcode import transcode
@@ -44,6 +45,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     find,
     get,
     dump,
+    render,
     transcode,
     demo,
 )
