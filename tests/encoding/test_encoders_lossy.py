@@ -165,3 +165,42 @@ def test_a_ratio_out_of_reach() -> None:
     options = EncodeOptions(compression_ratio=1000)
     found = there_and_back(BASE + "203", frame, described(frame, 12), options)
     assert found.shape == frame.shape
+
+
+@pytest.mark.parametrize("end", ["91", "203"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 1), (31, 200), (200, 31, 3)])
+def test_small_frames_may_lose_something(end: str, shape: tuple[int, ...]) -> None:
+    """Frames with fewer rows or columns than a wavelet of five levels needs are encoded too."""
+    frame = np.random.default_rng(4).integers(0, 256, shape).astype("u1")
+    options = EncodeOptions(compression_ratio=2)
+    found = there_and_back(BASE + end, frame, described(frame), options)
+    assert found.shape == shape
+    if frame.size > 1000:  # of few pixels, most of a codestream is its header
+        data, _ = encoded(BASE + end, frame, described(frame), options)
+        assert 0.8 * frame.nbytes / 2 < len(data) <= frame.nbytes / 2
+
+
+@pytest.mark.parametrize(("bits", "stored_bits"), [(1, 2), (8, 8), (9, 10), (10, 10), (12, 12)])
+def test_lossy_htj2k_stays_within_bits_stored(bits: int, stored_bits: int) -> None:
+    """What a decoder makes has no more bits than Bits Stored, which may be one more than it was.
+
+    Precision is corrected from that of the cells by six bits at most, the guard bits there are.
+    """
+    frame = np.random.default_rng(5).integers(0, 1 << bits, (48, 64))
+    frame = frame.astype("u1" if bits <= 8 else "u2")
+    options = EncodeOptions(compression_ratio=8)
+    data, stored = encoded(BASE + "203", frame, described(frame, bits), options)
+    assert (stored.bits_stored, stored.high_bit) == (stored_bits, stored_bits - 1)
+    assert data[42] == stored_bits - 1  # Ssiz
+    assert encoder(BASE + "203").decode(data, stored).max() < 1 << stored_bits
+
+
+@pytest.mark.parametrize("options", [{"psnr": 60.0}, {"compression_ratio": 2}])
+@pytest.mark.parametrize("shape", [(3, 200), (64, 64)])
+def test_a_white_frame_stays_white(shape: tuple[int, int], options: dict[str, float]) -> None:
+    """A frame of one value, of which OpenJPEG misjudges the noise, is off by one at most."""
+    for value, dtype, bits in ((255, "u1", 8), (1000, "u2", 12), (4095, "u2", 12)):
+        frame = np.full(shape, value, dtype)
+        made = EncodeOptions(**options)  # type: ignore[arg-type]
+        found = there_and_back(BASE + "91", frame, described(frame, bits), made)
+        assert np.abs(found.astype(int) - frame).max() <= 1

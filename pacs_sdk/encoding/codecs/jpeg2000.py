@@ -17,7 +17,11 @@ from pacs_sdk.encoding.codecs.description import (
     FrameDescription,
     pixel_failure,
 )
-from pacs_sdk.encoding.codecs.jpeg2000_encoding import encode_htj2k, encode_jpeg2000
+from pacs_sdk.encoding.codecs.jpeg2000_encoding import (
+    encode_htj2k,
+    encode_jpeg2000,
+    htj2k_precision,
+)
 from pacs_sdk.encoding.codecs.stored import conform_bits, conform_shape, ybr_to_rgb
 
 __all__ = ["Jpeg2000Codec"]
@@ -80,9 +84,13 @@ class Jpeg2000Codec(ImagecodecsCodec):
         self, description: FrameDescription, transfer_syntax_uid: str, options: EncodeOptions
     ) -> FrameDescription:
         stored = attrs.evolve(description, planar=False)
+        lossy = self.is_lossy(transfer_syntax_uid, options)
+        if lossy and transfer_syntax_uid == _HT_LOSSY:
+            # A decoder keeps what it makes within the precision of the codestream only.
+            bits = htj2k_precision(stored)
+            stored = attrs.evolve(stored, bits_stored=bits, high_bit=bits - 1)
         if stored.photometric != "RGB":
             return stored
-        lossy = self.is_lossy(transfer_syntax_uid, options)
         return attrs.evolve(stored, photometric="YBR_ICT" if lossy else "YBR_RCT", raw=False)
 
     def encode(

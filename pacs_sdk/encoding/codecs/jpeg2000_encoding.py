@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
+from collections.abc import Callable
 from typing import Final
 
 import imagecodecs
@@ -12,7 +13,7 @@ from openjpeg.utils import encode_array
 
 from pacs_sdk.encoding.codecs.description import EncodeOptions, FrameDescription, encode_failure
 
-__all__ = ["encode_htj2k", "encode_jpeg2000"]
+__all__ = ["encode_htj2k", "encode_jpeg2000", "htj2k_precision"]
 
 _SRGB: Final = 1
 _UNSPECIFIED: Final = 0
@@ -29,10 +30,20 @@ _LEAST_LEVELS: Final = 5
 _FINEST_STEP, _COARSEST_STEP = -18, -1
 """Between these powers of two, as parts of the range of values, a quantization step is sought:
 a quarter of a number of 16 bits, and half of the range."""
+_FINEST_PSNR, _COARSEST_PSNR = 120.0, 10.0
+"""Between these decibels the noise of a frame is sought that OpenJPEG cannot bring to a size."""
+_MOSTLY_HEADER: Final = 256
+"""Bytes of a codestream that no loss would make much smaller."""
+_EVERY_BIT_PLANE: Final = 0.0
+"""In the place of decibels: of the irreversible wavelet nothing is left out."""
 _MOST_TRIES: Final = 9
-"""Halvings of that interval: the step is then known to 1/30 of a power of two."""
+"""Halvings of an interval: a step is then known to 1/30 of a power of two."""
 _NEAR_ENOUGH: Final = 0.95
 """A codestream of this part of the wanted size is taken, to spare more tries."""
+
+_LEAST_SIDE: Final = 32
+"""Rows and columns that pylibjpeg-openjpeg needs at least: it always asks for six resolutions,
+each half of the one before. imagecodecs asks for as many as there can be."""
 
 _SIZ, _QCD, _QCC, _SOT = 0xFF51, 0xFF5C, 0xFF5D, 0xFF90
 _FIRST_PRECISION: Final = 36
@@ -53,27 +64,59 @@ def encode_jpeg2000(
         stored: What it will be; unless it is ``raw`` the components are transformed.
         lossy: The ratio or noise that is wanted; ``None`` loses nothing.
     """
-    if lossy is not None and lossy.psnr is None:
-        # OpenJPEG counts in Bits Stored, DICOM in what native pixels take.
-        ratio = lossy.compression_ratio * stored.bits_stored / stored.bits_allocated
-        with _ONE_AT_A_TIME:
-            return encode_array(
-                values,
-                bits_stored=stored.bits_stored,
-                photometric_interpretation=_UNSPECIFIED if stored.raw else _SRGB,
-                use_mct=not stored.raw,
-                compression_ratios=[max(ratio, 1.0)],
-            )
+    if lossy is None:
+        return _jpeg2000(values, stored, None)
+    if lossy.psnr is not None:
+        # Of a frame of one value OpenJPEG misjudges the noise, by 100 decibels for some.
+        even = values.min() == values.max()
+        return _jpeg2000(values, stored, _EVERY_BIT_PLANE if even else lossy.psnr)
+    if min(stored.rows, stored.columns) < _LEAST_SIDE:
+        wanted = int(values.nbytes / lossy.compression_ratio)
+        whole = _jpeg2000(values, stored, _EVERY_BIT_PLANE)
+        if len(whole) <= max(wanted, _MOSTLY_HEADER):
+            return whole
+        return _of_size(
+            lambda psnr: _jpeg2000(values, stored, psnr), _FINEST_PSNR, _COARSEST_PSNR, wanted
+        )
+    # OpenJPEG counts in Bits Stored, DICOM in what native pixels take.
+    ratio = lossy.compression_ratio * stored.bits_stored / stored.bits_allocated
+    with _ONE_AT_A_TIME:
+        return encode_array(
+            values,
+            bits_stored=stored.bits_stored,
+            photometric_interpretation=_UNSPECIFIED if stored.raw else _SRGB,
+            use_mct=not stored.raw,
+            compression_ratios=[max(ratio, 1.0)],
+        )
+
+
+def _jpeg2000(values: np.ndarray, stored: FrameDescription, psnr: float | None) -> bytes:
     made = imagecodecs.jpeg2k_encode(
         values,
-        level=0 if lossy is None else lossy.psnr,  # type: ignore[arg-type]  # decibels: a float, too
-        reversible=lossy is None,
+        level=0 if psnr is None else psnr,  # type: ignore[arg-type]  # decibels: a float, too
+        reversible=psnr is None,
         codecformat="J2K",
         bitspersample=stored.bits_stored,
         mct=not stored.raw,
         numthreads=1,
     )
     return bytes(made)
+
+
+def _of_size(encode: Callable[[float], bytes], fine: float, coarse: float, wanted: int) -> bytes:
+    """Halve the interval between two settings until a codestream is about as large as wanted."""
+    best = encode(coarse)
+    for _ in range(_MOST_TRIES):
+        middle = (fine + coarse) / 2
+        made = encode(middle)
+        if len(made) > wanted:
+            fine = middle
+            continue
+        best = made
+        if len(made) >= wanted * _NEAR_ENOUGH:
+            break
+        coarse = middle
+    return best
 
 
 def encode_htj2k(values: np.ndarray, stored: FrameDescription, ratio: float) -> bytes:
@@ -89,17 +132,7 @@ def encode_htj2k(values: np.ndarray, stored: FrameDescription, ratio: float) -> 
         return _narrowed(_htj2k(frame, stored, None), stored, unused)
     wanted = int(values.nbytes / ratio)
     fine, coarse = float(_FINEST_STEP), float(_COARSEST_STEP - unused)
-    best = _htj2k(frame, stored, 2.0**coarse)
-    for _ in range(_MOST_TRIES):
-        middle = (fine + coarse) / 2
-        made = _htj2k(frame, stored, 2.0**middle)
-        if len(made) > wanted:
-            fine = middle
-            continue
-        best = made
-        if len(made) >= wanted * _NEAR_ENOUGH:
-            break
-        coarse = middle
+    best = _of_size(lambda step: _htj2k(frame, stored, 2.0**step), fine, coarse, wanted)
     return _narrowed(best, stored, unused)
 
 
@@ -116,6 +149,11 @@ def _htj2k(frame: np.ndarray, stored: FrameDescription, step: float | None) -> b
         tlm=True,
     )
     return bytes(made)
+
+
+def htj2k_precision(stored: FrameDescription) -> int:
+    """Say how many bits a value has in the codestream: Bits Stored, or one more."""
+    return stored.bits_allocated - _unused_bits(stored)
 
 
 def _unused_bits(stored: FrameDescription) -> int:

@@ -25,6 +25,11 @@ __all__ = ["JpegLsCodec"]
 _LOSSLESS: Final = "1.2.840.10008.1.2.4.80"
 _NEAR_LOSSLESS: Final = "1.2.840.10008.1.2.4.81"
 _END_OF_IMAGE: Final = b"\xff\xd9"
+_SOF_55: Final = b"\xff\xf7"
+_SPIFF: Final = b"\xff\xd8\xff\xe8\x00\x20SPIFF\x00"
+_SPIFF_END: Final = 46
+"""SOI, the segment whose length field says 32, and the entry that ends it, of 2 + 8 bytes
+(ISO/IEC 14495-1 C.2.1, ISO/IEC 10918-3 F)."""
 
 
 class JpegLsCodec(ImagecodecsCodec):
@@ -84,15 +89,23 @@ class JpegLsCodec(ImagecodecsCodec):
         A frame with values so near to the ends of their range that an error could carry
         them over is encoded without loss, unless the codestream keeps them within.
         """
-        checked = within_bits(frame, stored)
-        # CharLS is told of 8 or 16 bits. Signed numbers fill them with their sign: others take
-        # what they decode for numbers of so many bits, or cut them to Bits Stored themselves.
-        cells = checked.astype(f"{checked.dtype.kind}1") if stored.bits_stored <= 8 else checked
-        values = cells.view(f"u{cells.itemsize}")
+        values = within_bits(frame, stored)
         near = options.max_error if self.is_lossy(transfer_syntax_uid, options) else 0
         if near and _could_leave_range(frame, stored, near):
             near = 0
-        return bytes(imagecodecs.jpegls_encode(values, near))
+        # Signed cells go in whole, their sign in each bit above Bits Stored: CharLS calculates
+        # modulo 2 to the power of 8 or 16, so 0 stays next to -1, and an error leaves a decoder
+        # that doesn't extend the sign itself the right number. Narrowed to bytes, values of
+        # 8 bits in cells of 16 would be refused by decoders that expect the cell's precision.
+        cells = values.view(f"u{values.itemsize}")
+        return _without_spiff(bytes(imagecodecs.jpegls_encode(cells, near)))
+
+
+def _without_spiff(codestream: bytes) -> bytes:
+    """Take the SPIFF header out: it calls all colour RGB, which the attributes may deny."""
+    if codestream.startswith(_SPIFF) and codestream[_SPIFF_END : _SPIFF_END + 2] == _SOF_55:
+        return codestream[:2] + codestream[_SPIFF_END:]
+    return codestream
 
 
 def _could_leave_range(frame: np.ndarray, stored: FrameDescription, near: int) -> bool:
