@@ -17,6 +17,7 @@ from pacs_sdk.cli.get import get
 from pacs_sdk.cli.render import render
 from pacs_sdk.cli.serve import serve
 from pacs_sdk.cli.store import store
+from pacs_sdk.cli.transcode import transcode
 
 __all__ = ["COMMANDS", "app"]
 
@@ -45,6 +46,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     get,
     dump,
     render,
+    transcode,
     demo,
 )
 

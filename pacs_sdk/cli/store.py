@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import enum
-import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import attrs
 import typer
 
 from pacs_sdk.cli.errors import CommandFailed, describe
+from pacs_sdk.cli.files import Found, find_instances
 from pacs_sdk.cli.options import CalledAe, CallingAe, Host, Port, Timeout, peer, timeouts
 from pacs_sdk.cli.output import ProgressBar, bar, note_each, rate, seconds, size
 
@@ -30,27 +29,12 @@ __all__ = ["store"]
 _MAX_PARALLEL = 32
 """More associations than this do not make one sender faster; a server allows about 20."""
 
-_MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
-"""Media Storage Directory Storage: a DICOMDIR under any name (PS3.10 8.6)."""
-
 
 class Transcode(enum.StrEnum):
     """Whether an image may be re-encoded for a peer that refuses its transfer syntax."""
 
     AUTO = "auto"
     NEVER = "never"
-
-
-@attrs.define
-class _Found:
-    """What the paths hold."""
-
-    files: list[tuple[Path, Instance]] = attrs.field(factory=list)
-    """What is to be sent."""
-    broken: list[str] = attrs.field(factory=list)
-    """What should have been sent and cannot be read, each with the reason."""
-    ignored: list[str] = attrs.field(factory=list)
-    """Files in folders that are not for sending, each with the reason."""
 
 
 def store(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
@@ -85,7 +69,7 @@ def store(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     from pacs_sdk.services import StorageScu
 
     with bar("Reading") as progress:
-        found = _find(paths, progress)
+        found = find_instances(paths, progress)
     note_each(found.ignored)
     scu = StorageScu(
         ae_title=aet, timeouts=timeouts(timeout), transcode=transcode is Transcode.AUTO
@@ -98,59 +82,11 @@ def store(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     _report(found, outcomes, time.monotonic() - begin)
 
 
-# -- reading ---------------------------------------------------------------------------------
-
-
-def _find(paths: Sequence[Path], progress: ProgressBar) -> _Found:
-    """Open every file that is named, and every file of the folders that are named."""
-    from pacs_sdk.core.errors import ErrorCode
-    from pacs_sdk.core.results import Failure, Success
-    from pacs_sdk.encoding import read_file
-
-    found = _Found()
-    for path, is_named in _files(paths):
-        progress.advance()
-        if not is_named and path.name.upper() == "DICOMDIR":
-            found.ignored.append(f"{path}: skipped, a DICOMDIR")
-            continue
-        match read_file(path):
-            case Success(instance) if instance.sop_class_uid == _MEDIA_DIRECTORY:
-                (found.broken if is_named else found.ignored).append(
-                    f"{path}: skipped, a DICOMDIR; name the folder it is in"
-                )
-            case Success(instance):
-                found.files.append((path, instance))
-            case Failure(error) if error.code is ErrorCode.NOT_DICOM and not is_named:
-                found.ignored.append(f"{path}: skipped, not DICOM")
-            case Failure(error):
-                found.broken.append(_with_path(path, error))
-    return found
-
-
-def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
-    """Yield each file, and whether it was named itself; those of a folder in their order."""
-    for path in paths:
-        if not path.is_dir():
-            yield path, True
-            continue
-        for folder, folders, names in os.walk(path):
-            folders.sort()
-            for name in sorted(names):
-                file = Path(folder, name)
-                if file.is_file():  # a pipe would never end, a dangling link is nothing
-                    yield file, False
-
-
-def _with_path(path: Path, error: PacsError) -> str:
-    words = describe(error)
-    return words if str(path) in words else f"{path}: {words}"
-
-
 # -- sending ---------------------------------------------------------------------------------
 
 
 def _send(
-    scu: StorageScu, to: Peer, found: _Found, parallel: int, progress: ProgressBar
+    scu: StorageScu, to: Peer, found: Found, parallel: int, progress: ProgressBar
 ) -> list[StoreOutcome]:
     """Send everything over one or several associations; outcomes in the order of the files.
 
@@ -207,7 +143,7 @@ def _send_parallel(
 # -- reporting -------------------------------------------------------------------------------
 
 
-def _report(found: _Found, outcomes: Sequence[StoreOutcome], duration_s: float) -> None:
+def _report(found: Found, outcomes: Sequence[StoreOutcome], duration_s: float) -> None:
     stored = [outcome for outcome in outcomes if outcome.is_stored]
     total = len(outcomes) + len(found.broken)
     failures = [

@@ -17,6 +17,13 @@ from pacs_sdk.encoding.codecs import (
     FrameDescription,
     default_codecs,
 )
+from pacs_sdk.encoding.encapsulation import (
+    EncapsulatedValue,
+    OffsetTable,
+    OffsetTables,
+    encapsulate,
+)
+from pacs_sdk.encoding.encoded_frames import EncodedFrames, encoded_frames, rebuild_offset_table
 from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
 from pacs_sdk.encoding.instance import Instance, instance_from_dataset
 from pacs_sdk.encoding.part10 import (
@@ -31,6 +38,7 @@ from pacs_sdk.encoding.pixel_layout import FrameChoice
 from pacs_sdk.encoding.pixels import ImageSource, decode_frames
 from pacs_sdk.encoding.reader import decode_dataset
 from pacs_sdk.encoding.scanner import scan_header
+from pacs_sdk.encoding.transcode import transcode
 from pacs_sdk.encoding.transfer_syntax import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -58,13 +66,17 @@ __all__ = [
     "CodecRegistry",
     "CodecStatus",
     "ElementValue",
+    "EncapsulatedValue",
     "EncodeOptions",
+    "EncodedFrames",
     "Finding",
     "FrameChoice",
     "FrameDescription",
     "ImageSource",
     "Instance",
     "InstanceHeader",
+    "OffsetTable",
+    "OffsetTables",
     "TransferSyntax",
     "Undecodable",
     "ValidationMode",
@@ -75,8 +87,10 @@ __all__ = [
     "decode_frames",
     "decode_values",
     "default_codecs",
+    "encapsulate",
     "encode_dataset",
     "encode_values",
+    "encoded_frames",
     "instance_from_dataset",
     "part10_header",
     "read_bytes",
@@ -84,7 +98,9 @@ __all__ = [
     "read_file_header",
     "read_source",
     "read_stream",
+    "rebuild_offset_table",
     "scan_header",
+    "transcode",
     "transfer_syntax",
     "validate_dataset",
     "write_file",

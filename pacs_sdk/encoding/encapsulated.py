@@ -22,7 +22,13 @@ from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.encoding.elements import IMPLICIT_LITTLE, ITEM, SEQUENCE_END
 
-__all__ = ["MAX_FRAGMENTS", "EncapsulatedFrames", "extended_offset_table", "locate_frames"]
+__all__ = [
+    "MAX_FRAGMENTS",
+    "EncapsulatedFrames",
+    "extended_offset_table",
+    "locate_frames",
+    "value_extent",
+]
 
 MAX_FRAGMENTS: Final = 1 << 22
 """The most fragments that are listed, four million: a whole-slide image has some hundred
@@ -122,6 +128,7 @@ def locate_frames(
     *,
     extended: tuple[tuple[int, ...], tuple[int, ...]] = ((), ()),
     delimited: bool = False,
+    trust_tables: bool = True,
 ) -> EncapsulatedFrames:
     """Find out where each frame begins.
 
@@ -131,6 +138,8 @@ def locate_frames(
         frames: Number of Frames.
         extended: What :func:`extended_offset_table` gives.
         delimited: Whether the Sequence Delimitation Item must be there.
+        trust_tables: Believe the offset tables, where there are any; else the frames are
+            found by the fragments alone.
 
     Raises:
         PacsException: ``PIXEL_DATA_FAILED`` where tables or fragments don't fit the number
@@ -142,8 +151,8 @@ def locate_frames(
     if tag != ITEM:
         raise _failed(f"it begins with tag {tag:08X}, not with an item", 0)
     first = _HEADER_BYTES + length
-    offsets, lengths = extended
-    if not offsets and length >= 4 * frames:
+    offsets, lengths = extended if trust_tables else ((), ())
+    if trust_tables and not offsets and length >= 4 * frames:
         table = source.slice(_HEADER_BYTES, 4 * frames).view()
         offsets, lengths = struct.unpack(f"<{frames}I", table), ()
     if offsets:
@@ -151,6 +160,30 @@ def locate_frames(
         return EncapsulatedFrames(source, frames, first, starts, lengths, delimited)
     starts = _walked_starts(source, first, frames, delimited)
     return EncapsulatedFrames(source, frames, first, starts, (), delimited)
+
+
+def value_extent(source: ByteSource) -> tuple[int, int]:
+    """Find where the fragments of a value of undefined length begin and end.
+
+    Args:
+        source: The value, from the item of the Basic Offset Table on.
+
+    Returns:
+        The offset of the first fragment's item, and that after the last fragment, where the
+        Sequence Delimitation Item is.
+
+    Raises:
+        PacsException: ``PIXEL_DATA_FAILED``, ``LIMIT_EXCEEDED`` or ``TRUNCATED``, as of
+            :func:`locate_frames`.
+        OSError: The source cannot be read.
+    """
+    tag, length = _item(source, 0)
+    if tag != ITEM:
+        raise _failed(f"it begins with tag {tag:08X}, not with an item", 0)
+    first = end = _HEADER_BYTES + length
+    for start, size in _fragments(source, first, source.size, delimited=True):
+        end = start + size
+    return first, end
 
 
 def _checked_starts(offsets: tuple[int, ...], first: int, size: int) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import PacsResult, edge, raised
 from pacs_sdk.encoding.codecs.description import pixel_failure
-from pacs_sdk.encoding.codecs.registry import default_codecs
+from pacs_sdk.encoding.codecs.registry import CodecRegistry, default_codecs
 from pacs_sdk.encoding.encapsulated import extended_offset_table, locate_frames
 from pacs_sdk.encoding.header import InstanceHeader
 from pacs_sdk.encoding.native import NativePixels, native_frames
@@ -32,13 +32,20 @@ from pacs_sdk.encoding.pixel_layout import (
 )
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
-__all__ = ["MAX_DECODED_BYTES", "EncodedInstance", "frames_of_dataset", "frames_of_instance"]
+__all__ = [
+    "DECODER_ERRORS",
+    "MAX_DECODED_BYTES",
+    "EncodedInstance",
+    "frame_decoder",
+    "frames_of_dataset",
+    "frames_of_instance",
+]
 
 MAX_DECODED_BYTES: Final = 1 << 34
 """The largest array that is made, 16 GiB: beyond any single object in practice, and
 attributes of a few bytes could otherwise ask for exabytes."""
 
-_DECODER_ERRORS: Final[tuple[type[Exception], ...]] = (
+DECODER_ERRORS: Final[tuple[type[Exception], ...]] = (
     ArithmeticError,
     AttributeError,
     BytesLengthException,
@@ -58,7 +65,7 @@ _READ_ERRORS: Final[dict[type[Exception], ErrorCode]] = {
     OSError: ErrorCode.FILE_READ_FAILED,
 } | {
     decoders: ErrorCode.PIXEL_DATA_FAILED
-    for decoders in _DECODER_ERRORS
+    for decoders in DECODER_ERRORS
     if not issubclass(decoders, OSError)
 }
 
@@ -107,7 +114,7 @@ def frames_of_instance(instance: EncodedInstance, options: FrameOptions) -> np.n
     return _frames(_Image(syntax, layout, pixels, dataset), options)
 
 
-@edge(dict.fromkeys(_DECODER_ERRORS, ErrorCode.PIXEL_DATA_FAILED))
+@edge(dict.fromkeys(DECODER_ERRORS, ErrorCode.PIXEL_DATA_FAILED))
 def frames_of_dataset(
     dataset: DicomDataset, syntax: TransferSyntax, options: FrameOptions
 ) -> np.ndarray:
@@ -175,31 +182,60 @@ def _frames(image: _Image, options: FrameOptions) -> np.ndarray:
 
 def _through_codec(image: _Image, wanted: Sequence[int], options: FrameOptions) -> np.ndarray:
     """Decode with a codec of the registry, several frames at once."""
-    registry = default_codecs() if options.codecs is None else options.codecs
-    codec = registry.codec_for(image.syntax.uid)
-    if codec is None or image.pixels.keyword != "PixelData":
-        raise pixel_failure(f"its {image.syntax.name} pixels cannot be decoded: there is no codec")
-    pixels, layout = image.pixels, image.layout
-    # All frames are read through one view, a few of them each for itself.
-    source = MemoryBytes(pixels.value.view()) if options.frames is None else pixels.value
-    table = extended_offset_table(pixels.offsets, pixels.lengths, layout.frames)
-    located = locate_frames(source, layout.frames, extended=table, delimited=pixels.delimited)
-    out = _checked_out(options.out, (len(wanted), *layout.frame.shape), layout.frame.dtype)
+    pixels = image.pixels
+    if options.frames is None:
+        # All frames are read through one view, a few of them each for itself.
+        pixels = attrs.evolve(pixels, value=MemoryBytes(pixels.value.view()))
+    decode_one = frame_decoder(image.syntax, image.layout, pixels, options.codecs)
+    frame = image.layout.frame
+    out = _checked_out(options.out, (len(wanted), *frame.shape), frame.dtype)
 
     def decode(place: int) -> None:
-        frame = located.frame(wanted[place])
-        try:
-            found = codec.decode(frame, layout.frame)
-        except PacsException as exc:
-            raise _undecodable(image.syntax, exc.error.message, wanted[place]) from None
-        except _DECODER_ERRORS as exc:
-            raise _undecodable(image.syntax, str(exc), wanted[place]) from None
-        if found.shape != layout.frame.shape:
-            raise _undecodable(image.syntax, f"codec {codec.name} gave {found.shape}", place)
-        out[place] = found
+        out[place] = decode_one(wanted[place])
 
     decode_each(decode, len(wanted), options.threads)
     return out
+
+
+def frame_decoder(
+    syntax: TransferSyntax,
+    layout: PixelLayout,
+    pixels: PixelElements,
+    codecs: CodecRegistry | None = None,
+) -> Callable[[int], np.ndarray]:
+    """Make a function that decodes the compressed frame of a number, in any thread.
+
+    Args:
+        syntax: How the frames are compressed.
+        layout: What they are.
+        pixels: Where they are.
+        codecs: What decodes them; the default registry where it isn't given.
+
+    Raises:
+        PacsException: ``PIXEL_DATA_FAILED`` where there is no codec, or frames cannot be told
+            apart; the function raises it for a frame that cannot be decoded.
+        OSError: The source cannot be read.
+    """
+    registry = default_codecs() if codecs is None else codecs
+    codec = registry.codec_for(syntax.uid)
+    if codec is None or pixels.keyword != "PixelData":
+        raise pixel_failure(f"its {syntax.name} pixels cannot be decoded: there is no codec")
+    table = extended_offset_table(pixels.offsets, pixels.lengths, layout.frames)
+    located = locate_frames(pixels.value, layout.frames, extended=table, delimited=pixels.delimited)
+
+    def decode(index: int) -> np.ndarray:
+        frame = located.frame(index)
+        try:
+            found = codec.decode(frame, layout.frame)
+        except PacsException as exc:
+            raise _undecodable(syntax, exc.error.message, index) from None
+        except DECODER_ERRORS as exc:
+            raise _undecodable(syntax, str(exc), index) from None
+        if found.shape != layout.frame.shape:
+            raise _undecodable(syntax, f"codec {codec.name} gave {found.shape}", index)
+        return found
+
+    return decode
 
 
 def _undecodable(syntax: TransferSyntax, reason: str, index: int = 0) -> PacsException:
@@ -245,5 +281,5 @@ def _through_pydicom(image: _Image, raw: bool) -> np.ndarray:
             locate_frames(image.pixels.value, image.layout.frames)
         array, _ = decoder.as_array(image.dataset(), raw=raw)
         return array.reshape(image.layout.shape)
-    except _DECODER_ERRORS as exc:
+    except DECODER_ERRORS as exc:
         raise _undecodable(image.syntax, str(exc)) from None

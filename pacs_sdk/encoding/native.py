@@ -38,8 +38,7 @@ def native_frames(pixels: NativePixels, layout: PixelLayout, wanted: Sequence[in
     Args:
         pixels: Where they are.
         layout: What they are.
-        wanted: The frames to take; bytes of others are read only where frames share bytes,
-            or where all frames in their order are wanted.
+        wanted: The frames to take; of others at most the byte is read that they share.
 
     Raises:
         PacsException: ``PIXEL_DATA_FAILED`` where the attributes don't describe the bytes.
@@ -57,16 +56,13 @@ def native_frames(pixels: NativePixels, layout: PixelLayout, wanted: Sequence[in
             f"({layout.frames} frames, {frame.rows} rows, {frame.columns} columns, "
             f"{frame.samples} samples of {bits} bits)"
         )
-    frame_bytes = frame.values * bits // 8
     if wanted == range(layout.frames):
-        return _shaped(pixels, frame, pixels.source, layout.frames)
-    if frame.values * bits % 16:  # single bits, or a word with bytes of two frames
-        return _shaped(pixels, frame, pixels.source, layout.frames)[list(wanted)]
+        return _shaped(pixels, frame, 0, layout.frames)
     found = np.empty((len(wanted), *frame.shape), dtype=_stored_type(pixels, bits, frame.signed))
+    found = found.astype(found.dtype.newbyteorder("="), copy=False)
     for place, index in enumerate(wanted):
-        part = pixels.source.slice(index * frame_bytes, frame_bytes)
-        found[place] = _shaped(pixels, frame, part, 1)[0]
-    return found.astype(found.dtype.newbyteorder("="), copy=False)
+        found[place] = _shaped(pixels, frame, index, 1)[0]
+    return found
 
 
 def _stored_type(pixels: NativePixels, bits: int, signed: bool) -> np.dtype:
@@ -76,22 +72,24 @@ def _stored_type(pixels: NativePixels, bits: int, signed: bool) -> np.dtype:
     return np.dtype(f"{'<' if pixels.little else '>'}{kind}{bits // 8}")
 
 
-def _shaped(
-    pixels: NativePixels, frame: FrameDescription, source: ByteSource, count: int
-) -> np.ndarray:
-    """Make an array of ``count`` frames from the bytes that hold them and maybe more."""
+def _shaped(pixels: NativePixels, frame: FrameDescription, first: int, count: int) -> np.ndarray:
+    """Make an array of ``count`` frames from the words that hold them."""
     bits, values_needed = frame.bits_allocated, count * frame.values
-    data = source.view()
+    first_bit = first * frame.values * bits
+    begin = first_bit // 16 * 2
+    end = -(-(first_bit + values_needed * bits) // 16) * 2
+    data = pixels.source.slice(begin, end - begin).view()
     stored = _stored_type(pixels, bits, frame.signed)
     if pixels.swapped and bits <= 8:
         # Words of two bytes: in big endian the first pixel is in the second byte.
         even = len(data) // 2 * 2
         data = memoryview(np.frombuffer(data[:even], dtype="u2").byteswap().tobytes())
     if bits == 1:
-        packed = np.frombuffer(data, dtype="u1", count=(values_needed + 7) // 8)
-        values = np.unpackbits(packed, bitorder="little")[:values_needed]
+        skipped = first_bit - begin * 8
+        packed = np.frombuffer(data, dtype="u1", count=(skipped + values_needed + 7) // 8)
+        values = np.unpackbits(packed, bitorder="little")[skipped : skipped + values_needed]
     else:
-        values = np.frombuffer(data, dtype=stored, count=values_needed)
+        values = np.frombuffer(data, stored, values_needed, first_bit // 8 - begin)
         values = values.astype(stored.newbyteorder("="))
     if not frame.planar or frame.samples == 1:
         return values.reshape(count, *frame.shape)

@@ -45,6 +45,8 @@ class PixelElements:
     """Extended Offset Table Lengths."""
     delimited: bool = False
     """Whether the value has to end with a Sequence Delimitation Item."""
+    begin: int = 0
+    """Where the value begins in the data set."""
 
 
 def find_pixel_elements(encoded: ByteSource, offset: int, syntax: TransferSyntax) -> PixelElements:
@@ -83,6 +85,7 @@ def find_pixel_elements(encoded: ByteSource, offset: int, syntax: TransferSyntax
                 offsets=tables.get(_EXTENDED_OFFSETS, b""),
                 lengths=tables.get(_EXTENDED_LENGTHS, b""),
                 delimited=undefined,
+                begin=offset + start,
             )
         if undefined:
             break

@@ -20,7 +20,7 @@ from pacs_sdk.encoding.codecs.description import (
 )
 from pacs_sdk.encoding.codecs.jpeg import JpegCodec
 from pacs_sdk.encoding.codecs.jpegxl_size import jpegxl_size
-from pacs_sdk.encoding.codecs.stored import conform_bits, conform_shape
+from pacs_sdk.encoding.codecs.stored import conform_bits, conform_shape, ybr_to_rgb
 
 __all__ = ["JpegXlCodec"]
 
@@ -61,16 +61,17 @@ class JpegXlCodec(ImagecodecsCodec):
         data = bytes(frame)
         rows, columns = jpegxl_size(data)
         check_codestream(Codestream(rows, columns, description.samples, 1), description)
-        ybr = description.photometric.startswith("YBR")
-        if description.raw and ybr and _RECOMPRESSED_JPEG in data[:4096]:
-            return JpegCodec().decode(
-                imagecodecs.jpegxl_decode_jpeg(data, numthreads=1), description
-            )
+        if _RECOMPRESSED_JPEG in data[:4096]:
+            # Decoded as the JPEG that it is, it gives the same values; and libjxl takes colour
+            # for YCbCr where only Photometric Interpretation says RGB.
+            jpeg = imagecodecs.jpegxl_decode_jpeg(data, numthreads=1)
+            return JpegCodec().decode(jpeg, description)
         decoded = imagecodecs.jpegxl_decode(data, keeporientation=True, numthreads=1)
         shaped = conform_shape(decoded, description)
         if shaped.dtype.kind != "u":
             raise pixel_failure(f"it decodes to {shaped.dtype}, not to whole numbers")
-        return conform_bits(shaped, description, description.bits_stored)
+        values = conform_bits(shaped, description, description.bits_stored)
+        return ybr_to_rgb(values, description)
 
     def is_lossy(self, transfer_syntax_uid: str, options: EncodeOptions) -> bool:
         """Whether something may be lost: where a distance is allowed."""
