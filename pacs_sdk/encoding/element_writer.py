@@ -42,6 +42,7 @@ _PIXEL_DATA: Final = 0x7FE00010
 _BITS_ALLOCATED: Final = 0x00280100
 _NOT_DATA_SET: Final = (0x0000, 0x0002)
 """Command elements and file meta, which pydicom users sometimes keep in a data set."""
+_ALL_TAGS: Final = range(1 << 32)
 _LONGEST_SHORT: Final = 0xFFFE
 _LONGEST: Final = 0xFFFFFFFE
 _CHUNK_BYTES: Final = 1 << 20
@@ -125,8 +126,13 @@ class ElementWriter:
         self._long = struct.Struct(f"{order}HH2sHI").pack
         self._implicit = struct.Struct(f"{order}HHI").pack
 
-    def pieces(self, dataset: Dataset, scope: Scope) -> Iterator[Buffer]:
+    def pieces(self, dataset: Dataset, scope: Scope, tags: range = _ALL_TAGS) -> Iterator[Buffer]:
         """Yield the elements of a data set, in order, in pieces; group lengths are left out.
+
+        Args:
+            dataset: What to lay out.
+            scope: What holds for it.
+            tags: The tags that are wanted.
 
         Raises:
             PacsException: ``ENCODE_FAILED`` naming the element.
@@ -135,6 +141,8 @@ class ElementWriter:
             number = int(tag)
             group = number >> 16
             if group in _NOT_DATA_SET or (number & 0xFFFF == 0 and group > 6):
+                continue
+            if number not in tags:
                 continue
             element: _Element = dataset._dict[tag]
             if isinstance(element, RawDataElement):
@@ -220,7 +228,9 @@ class ElementWriter:
         if isinstance(value, BufferedIOBase):
             yield from self._buffered(element, vr, value)
             return
-        if element.tag == _PIXEL_DATA and self._syntax.encapsulated and value:
+        # Nested Pixel Data may be native in an encapsulated syntax (PS3.5 A.4).
+        at_top = element.tag == _PIXEL_DATA and self._syntax.encapsulated and len(scope.around) == 1
+        if value and (element.is_undefined_length or at_top):
             yield from self._fragments(element.tag, "OB", value)
             return
         field = self._field(VR(vr), value, scope)

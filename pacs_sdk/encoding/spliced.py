@@ -7,13 +7,10 @@ is written as any data set is.
 from __future__ import annotations
 
 import struct
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 import attrs
-from pydicom.dataelem import DataElement
-from pydicom.tag import BaseTag
 from typing_extensions import Buffer
 
 from pacs_sdk.core.byte_source import ByteSource
@@ -21,16 +18,16 @@ from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding.byte_spool import ByteSpool
-from pacs_sdk.encoding.elements import layout_of, read_header
+from pacs_sdk.encoding.deflated import deflated_pieces
 from pacs_sdk.encoding.pixel_source import PixelSource
 from pacs_sdk.encoding.reader import decode_dataset
-from pacs_sdk.encoding.scanner import scanned
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
-from pacs_sdk.encoding.writer import encode_dataset
+from pacs_sdk.encoding.writer import encoded_parts
 
 __all__ = ["Surroundings", "dataset_around", "encoded_around", "native_header", "spooled"]
 
-_PIXEL_DATA: Final = 0x7FE00010
+_BEFORE_PIXELS: Final = range(0x7FE00000)
+_AFTER_PIXELS: Final = range(0x7FE10000, 1 << 32)
 _ELEMENTS: Final = {"PixelData": 0x0010, "FloatPixelData": 0x0008, "DoubleFloatPixelData": 0x0009}
 
 _MAX_NATIVE_BYTES: Final = 0xFFFFFFFE
@@ -41,53 +38,31 @@ _MAX_NATIVE_BYTES: Final = 0xFFFFFFFE
 class Surroundings:
     """An encoded data set without its pixels."""
 
-    before: memoryview
+    before: bytes
     """The elements before group 7FE0."""
-    after: memoryview
-    """The elements after Pixel Data."""
+    after: bytes
+    """The elements after it."""
 
 
 def dataset_around(source: PixelSource) -> DicomDataset:
-    """Decode everything but group 7FE0; an empty Pixel Data marks its place.
+    """Decode everything but group 7FE0.
 
     Raises:
         PacsException: What decoding raises.
     """
     plain = attrs.evolve(source.syntax, deflated=False)
-    order = "<" if source.layout.little else ">"
-    if source.layout.explicit:
-        marker = struct.pack(f"{order}HH2sHI", 0x7FE0, 0x0010, b"OB", 0, 0)
-    else:
-        marker = struct.pack(f"{order}HHI", 0x7FE0, 0x0010, 0)
-    whole = b"".join(
-        (
-            source.encoded.slice(0, source.begin).view(),
-            marker,
-            source.encoded.slice(source.end).view(),
-        )
-    )
-    dataset = raised(decode_dataset(whole, plain))
-    # Its VR is settled here: the writer would ask attributes that may be missing.
-    dataset.pydicom[_PIXEL_DATA] = DataElement(BaseTag(_PIXEL_DATA), "OB", b"")
-    return dataset
+    before, after = source.encoded.slice(0, source.begin), source.encoded.slice(source.end)
+    return raised(decode_dataset(b"".join((before.view(), after.view())), plain))
 
 
 def encoded_around(dataset: DicomDataset, syntax: TransferSyntax) -> Surroundings:
-    """Encode what :func:`dataset_around` gave, in another transfer syntax, not yet deflated.
+    """Encode everything but group 7FE0, not yet deflated.
 
     Raises:
-        PacsException: ``ENCODE_FAILED``.
+        PacsException: ``ENCODE_FAILED`` or ``LIMIT_EXCEEDED``.
     """
-    plain = attrs.evolve(syntax, deflated=False)
-    encoded = raised(encode_dataset(dataset, plain))
-    place = scanned(encoded, plain, (_PIXEL_DATA,)).stop_offset
-    tag, _, length, start = read_header(encoded, place, layout_of(encoded, plain))
-    if (tag, length) != (_PIXEL_DATA, 0):
-        raise PacsException(
-            ErrorCode.ENCODE_FAILED, f"tag {tag:08X} is where Pixel Data should be", offset=place
-        )
-    view = memoryview(encoded)
-    return Surroundings(view[:place], view[start:])
+    before, after = encoded_parts(dataset.pydicom, syntax, _BEFORE_PIXELS, _AFTER_PIXELS)
+    return Surroundings(b"".join(before), b"".join(after))
 
 
 def native_header(syntax: TransferSyntax, keyword: str, vr: str, length: int) -> bytes:
@@ -123,18 +98,6 @@ def spooled(pieces: Iterable[Buffer], *, deflated: bool) -> ByteSource:
         PacsException: ``FILE_WRITE_FAILED`` where a temporary file cannot be written.
     """
     spool = ByteSpool()
-    for piece in _deflated(pieces) if deflated else pieces:
+    for piece in deflated_pieces(pieces) if deflated else pieces:
         spool.write(piece)
     return spool.finish()
-
-
-def _deflated(pieces: Iterable[Buffer]) -> Iterator[bytes]:
-    stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    length = 0
-    for piece in pieces:
-        made = stream.compress(piece)
-        length += len(made)
-        if made:
-            yield made
-    last = stream.flush()
-    yield last + b"\0" * ((length + len(last)) % 2)

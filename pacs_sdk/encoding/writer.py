@@ -23,7 +23,7 @@ from pacs_sdk.encoding.transfer_syntax import (
     known_transfer_syntax,
 )
 
-__all__ = ["encode_dataset", "encoded_pieces", "syntax_of"]
+__all__ = ["encode_dataset", "encoded_parts", "encoded_pieces", "syntax_of"]
 
 _PIXEL_DATA: Final = 0x7FE00010
 
@@ -58,6 +58,24 @@ def encoded_pieces(dataset: Dataset, syntax: TransferSyntax) -> Iterator[Buffer]
     _check_pixel_data(dataset, syntax)
     scope = Scope.of(dataset, None, _claims_little(dataset))
     return ElementWriter(syntax).pieces(dataset, scope)
+
+
+def encoded_parts(
+    dataset: Dataset, syntax: TransferSyntax, *parts: range
+) -> tuple[Iterator[Buffer], ...]:
+    """Encode parts of a data set, each piece by piece, not deflated.
+
+    Args:
+        dataset: What to encode.
+        syntax: How.
+        *parts: The tags of each part.
+
+    Raises:
+        PacsException: ``ENCODE_FAILED`` or ``LIMIT_EXCEEDED``.
+    """
+    scope = Scope.of(dataset, None, _claims_little(dataset))
+    writer = ElementWriter(syntax)
+    return tuple(writer.pieces(dataset, scope, tags) for tags in parts)
 
 
 def _check_pixel_data(dataset: Dataset, syntax: TransferSyntax) -> None:

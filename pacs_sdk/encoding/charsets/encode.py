@@ -45,15 +45,22 @@ def encode_text(text: str, sets: CharacterSets, vr: VR = VR.LO) -> bytes:
         except UnicodeEncodeError as exc:
             raise _not_declared(text[exc.start], sets, vr) from None
     start = initial(sets)
-    if start.g0 is IR_6 and text.isascii() and _STRANGE.search(text) is None:
+    if start.g0 is IR_6 and text.isascii() and _ESCAPE not in text:
         return text.encode("ascii")
-    delimiters = _CONTROLS + delimiters_of(vr)
+    delimiters = _PASSED + delimiters_of(vr)
     parts = re.split(f"([{re.escape(delimiters)}])", text)
     encoded = bytearray()
     for number, part in enumerate(parts):
         encoded += part.encode("ascii") if number % 2 else _encoded_part(part, sets, start, vr)
     return bytes(encoded)
 
+
+_ESCAPE: Final = "\x1b"
+"""What escape sequences begin with, so text may not have it."""
+
+_PASSED: Final = "".join(map(chr, (*range(0x1B), *range(0x1C, 0x20), 0x7F)))
+"""Control characters, all but ESC. Most may not be in text; but whether it is valid is for
+validation to say, and what others wrote has to be passed on."""
 
 _STRANGE: Final = re.compile(r"[\0-\x08\x0b\x0e-\x1f\x7f]")
 """ASCII that is neither a graphic character nor one of the controls that text may have."""
