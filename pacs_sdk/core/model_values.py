@@ -105,7 +105,10 @@ def concrete_element(dataset: Dataset, tag: DicomTag) -> tuple[VR, DataElement]:
     Raises:
         PacsException: ``ENCODE_FAILED`` where nothing decides it.
     """
-    element = dataset[int(tag)]
+    try:
+        element = dataset[int(tag)]
+    except AttributeError:  # what decides its VR is absent; pydicom has it ready all the same
+        element = dataset[int(tag)]
     if element.VR not in VR.__members__:
         little_endian = getattr(dataset, "original_encoding", (None, None))[1] is not False
         with contextlib.suppress(AttributeError):  # what decides it is absent

@@ -272,7 +272,8 @@ class _Reader:
             tag,
             name,
             length,
-            value if value or name in _TEXT_VRS else None,
+            # pydicom takes no value and a length for one that it has to fetch from a file.
+            value if value or length or name in _TEXT_VRS else None,
             start,
             not layout.explicit,
             layout.little,

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, TypeAlias
@@ -40,7 +41,11 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,64}(?:\.0*)?")
 """A whole number; some writers give IS a point."""
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[Ee][+-]?[0-9]{1,9})?")
 _LONGEST_DS: Final = 16
+_SMALLEST_NORMAL: Final = Decimal(sys.float_info.min)
+_LARGEST_NORMAL: Final = Decimal(sys.float_info.max)
 _DELIMITERS: Final = re.compile(r"([\\^=\r\n\t\f])")
+_ESCAPE: Final = "\x1b"
+"""In text of the extended repertoire it would begin an escape sequence."""
 _WRITES_ITS_ESCAPES: Final = frozenset(("iso2022_jp", "iso2022_jp_2"))
 """Python's encoders for these write the escape sequences themselves."""
 _PADDING: Final = " \0"
@@ -145,7 +150,8 @@ def _decoded_text(
     rule: VrRule, data: bytes, encodings: tuple[str, ...]
 ) -> tuple[ElementValue, ...]:
     extended = rule.repertoire is Repertoire.EXTENDED
-    text = decode_text(data, encodings if extended else DEFAULT_ENCODINGS)
+    # Escape sequences are for the extended repertoire only (PS3.5 6.1.2.2).
+    text = decode_text(data, encodings) if extended else str(data, "latin-1")
     parts = text.split("\\") if rule.multiple else [text]
     trimmed = [
         part.strip(_PADDING) if rule.leading_space_is_padding else part.rstrip(_PADDING)
@@ -183,9 +189,10 @@ def _encoded_text(
     if rule.multiple and any("\\" in text for text in texts):
         raise _unfit(rule, "cannot hold a backslash, which separates values")
     text = "\\".join(texts)
-    if text.isascii():
+    extended = rule.repertoire is Repertoire.EXTENDED
+    if text.isascii() and not (extended and _ESCAPE in text):
         return text.encode("ascii")
-    if rule.repertoire is not Repertoire.EXTENDED:
+    if not extended:
         raise PacsException(
             ErrorCode.ENCODE_FAILED,
             f"{rule.vr} has the default repertoire only (PS3.5 6.1.1)",
@@ -241,7 +248,15 @@ def _text_of(rule: VrRule, value: object) -> str:
 def _shortest_decimal(value: int | float | Decimal) -> str:
     """Write a number in at most 16 characters, exactly if that is enough."""
     exact = str(value)
-    return exact if len(exact) <= _LONGEST_DS else format_number_as_ds(Decimal(value))
+    if len(exact) <= _LONGEST_DS:
+        return exact
+    number = Decimal(value)
+    if _SMALLEST_NORMAL <= abs(number) <= _LARGEST_NORMAL:
+        return format_number_as_ds(number)
+    # Beyond what a float can be, which is what pydicom rounds with. An exponent has nine
+    # digits at most, so that some digits of the number fit.
+    scientific = (f"{number:.{digits}E}" for digits in range(_LONGEST_DS, -1, -1))
+    return next(text for text in scientific if len(text) <= _LONGEST_DS)
 
 
 # -- binary ----------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing_extensions import Buffer
 from pacs_sdk.encoding.codecs.codestream import (
     Codestream,
     check_codestream,
+    check_jpeg_complete,
     jpeg2k_codestream,
     jpeg_codestream,
 )
@@ -51,6 +52,7 @@ class JpegCodec(_ImagecodecsCodec):
         data = bytes(frame)
         found = jpeg_codestream(data)
         check_codestream(found, description)
+        check_jpeg_complete(found, data)
         stored_as, wanted = _jpeg_colour_spaces(found, description)
         decoded = imagecodecs.jpeg8_decode(data, colorspace=stored_as, outcolorspace=wanted)
         values = _without_sign(decoded, found, description)
