@@ -25,7 +25,7 @@ MAX_GROWTH_BYTES: Final = 200 << 20
 _MAX_RSS_UNIT: Final = 1 if sys.platform == "darwin" else 1024
 
 
-class Broken(Exception):  # noqa: N818  # said of the promise, not of an input
+class Broken(Exception):  # said of the promise, not of an input
     """The code under test did not keep its promise."""
 
 

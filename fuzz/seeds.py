@@ -134,9 +134,9 @@ def _deflated(pixels: np.ndarray) -> bytes:
 
 
 def _codestreams(name: str) -> Iterator[tuple[str, bytes]]:
-    images = {"grey": _GREY, "deep": _DEEP, "colour": _COLOUR}
+    images: dict[str, np.ndarray] = {"grey": _GREY, "deep": _DEEP, "colour": _COLOUR}
     for kind, image in images.items():
-        made: dict[str, bytes] = {}
+        made: dict[str, bytes | bytearray] = {}
         attributes = _attributes(image, photometric=int(image.ndim == 3))
         bits = 12 if kind == "deep" else 8
         match name:

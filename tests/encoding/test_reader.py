@@ -314,3 +314,22 @@ def test_announced_length_is_not_allocated() -> None:
     """A length of 4 GiB in a few bytes is an error that names the element, at once."""
     error = decode_dataset(b"\x09\x00\x01\x10" + b"OB\0\0" + b"\xfe\xff\xff\xff", EXPLICIT)
     assert error.failure().details == {"tag": "(0009,1001)", "offset": 0}
+
+
+def test_a_value_of_undefined_length_that_is_empty() -> None:
+    """OB of undefined length without a single item is no bytes; pydicom doesn't look for a file."""
+    header = b"\x41\x00\x01\x10OB\0\0\xff\xff\xff\xff"  # (0041,1001), undefined length
+    dataset = raised(decode_dataset(header + SEQUENCE_END, EXPLICIT))
+    assert dataset.get_bytes(0x00411001) == Success(b"")
+    assert [row[1] for row in dataset.rows()] == ["OB"]
+
+
+def test_an_ambiguous_vr_that_nothing_decides() -> None:
+    """Pixel Data without its VR and without Bits Allocated is unreadable, not a crash."""
+    data = b"\xe0\x7f\x10\x00\x02\0\0\0ab"  # implicit, among elements with a VR
+    before = b"\x08\x00\x60\x00CS\x02\x00CT"
+    dataset = raised(decode_dataset(before + data, EXPLICIT))
+    assert dataset.get_bytes("PixelData").failure().code is ErrorCode.VALUE_CONVERSION_FAILED
+    again = raised(decode_dataset(before + data, EXPLICIT))
+    assert next(again.rows())[3] == "CT"
+    assert isinstance(raised(decode_dataset(before + data, EXPLICIT)).to_json(), Success)
