@@ -31,6 +31,8 @@ NATIVE: Final = (
 )
 """The first byte of an input chooses among these, by its remainder."""
 
+_PIXEL_DATA_GROUP: Final = 0x7FE00000
+
 
 def reader(data: bytes) -> None:
     """Decode a data set, look at every value, encode it, and decode that."""
@@ -67,6 +69,8 @@ def scanner(data: bytes) -> None:
     dataset = value_of(decode_dataset(data[1 : 1 + header.stop_offset], syntax))
     if dataset is None:
         return
+    if max(dataset.pydicom.keys(), default=0) >= _PIXEL_DATA_GROUP:
+        return  # out of order: what follows pixels and is damaged the reader leaves out
     for tag, value in header.raw.items():
         element = dataset.pydicom.get_item(tag)
         if (getattr(element, "value", None) or b"") != value:

@@ -68,6 +68,10 @@ _NAMES: Final = {vr.encode(): str(vr) for vr in VR}
 _TEXT_VRS: Final = frozenset(str(vr) for vr in VR if vr.kind is VrKind.TEXT) - {"DS", "IS"}
 """VRs for which pydicom keeps a value of no bytes as ``b""``; for others as ``None``."""
 
+_MAY_BE_UNDEFINED: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN", "OB or OW"))
+"""VRs of values that may have an undefined length (PS3.5 7.1.1), sequences apart. Whatever else
+has one is no value of its VR, and text made of it could not be written again."""
+
 _SHORT_NAMES: Final = {vr: name for vr, name in _NAMES.items() if vr in SHORT_VRS}
 _CHANGES_CONTEXT: Final = frozenset((SPECIFIC_CHARACTER_SET, _PIXEL_REPRESENTATION))
 _NEEDS_THOUGHT: Final = _SEQUENCE_TAGS | _US_OR_SS_TAGS | _CHANGES_CONTEXT
@@ -262,7 +266,9 @@ class _Reader:
         else:
             after = end = start + length
         name: str | None = None
-        if vr is not None:
+        if length == UNDEFINED_LENGTH and _vr_of(tag, vr) not in _MAY_BE_UNDEFINED:
+            name = "OB"  # of UN pydicom would make the VR that the dictionary knows
+        elif vr is not None:
             # A VR that PS3.5 doesn't know says nothing about the value, as UN does.
             name = _NAMES.get(vr, "UN")
         elif tag in _US_OR_SS_TAGS:
@@ -340,6 +346,13 @@ class _Header(NamedTuple):
     vr: bytes | None
     length: int
     start: int
+
+
+def _vr_of(tag: BaseTag, vr: bytes | None) -> str:
+    """Return the VR that is written, or the dictionary's."""
+    if vr is not None:
+        return _NAMES.get(vr, "UN")
+    return str(DicomDictionary[tag][0]) if tag in DicomDictionary else "UN"
 
 
 def _changed_by(raw: RawDataElement, context: _Context) -> _Context:

@@ -18,6 +18,7 @@ from pacs_sdk.encoding import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     TransferSyntax,
     decode_dataset,
+    encode_dataset,
     reader,
 )
 from pacs_sdk.encoding.deflated import deflate
@@ -333,3 +334,14 @@ def test_an_ambiguous_vr_that_nothing_decides() -> None:
     again = raised(decode_dataset(before + data, EXPLICIT))
     assert next(again.rows())[3] == "CT"
     assert isinstance(raised(decode_dataset(before + data, EXPLICIT)).to_json(), Success)
+
+
+def test_an_undefined_length_that_the_vr_cannot_have() -> None:
+    """What has an undefined length and a VR that can't (PS3.5 7.1.1) stays bytes, as OB."""
+    uid = b"\x28\x00\x99\x11" + UNDEFINED  # (0028,1199) is UI by the dictionary
+    items = ITEM_BEGIN + implicit(0x00081150, b"1.2.840\0") + ITEM_END
+    data = uid + items + SEQUENCE_END
+    dataset = raised(decode_dataset(data, IMPLICIT))
+    assert dataset.pydicom[0x00281199].VR == "OB"
+    assert dataset.get_bytes(0x00281199) == Success(items)
+    assert raised(decode_dataset(raised(encode_dataset(dataset, IMPLICIT)), IMPLICIT)) == dataset
