@@ -22,7 +22,7 @@ from pacs_sdk.core.uids import (
     checked_uid,
     is_valid_uid,
 )
-from pacs_sdk.encoding.deflated import inflate
+from pacs_sdk.encoding.deflated import check_inflates
 from pacs_sdk.encoding.elements import (
     EXPLICIT_LITTLE,
     LONG_VRS,
@@ -247,8 +247,7 @@ def _not_dicom(head: Encoded) -> PacsException:
 def _check_complete(encoded: ByteSource, head: Encoded, syntax: TransferSyntax) -> None:
     """Raise ``TRUNCATED`` if the data set doesn't reach its end; only headers are looked at."""
     if syntax.deflated:
-        data = inflate(encoded.view())
-        is_complete(data, len(data), syntax)
+        check_inflates(encoded.view())  # the stream has an end of its own
     elif not is_complete(head, encoded.size, syntax):
         is_complete(encoded.view(), encoded.size, syntax)
 

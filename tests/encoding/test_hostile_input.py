@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,11 +18,13 @@ from pacs_sdk.core.errors import ErrorCode, PacsError
 from pacs_sdk.core.results import Failure, PacsResult, Success
 from pacs_sdk.core.vr import VR
 from pacs_sdk.encoding import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     decode_dataset,
     decode_frames,
     decode_values,
+    part10_header,
     read_bytes,
     scan_header,
 )
@@ -109,6 +112,19 @@ def test_nesting_ends(read: Callable[..., PacsResult[object]], vr: bytes) -> Non
     with bounded():
         result = read(data, EXPLICIT)
     assert result.failure().code is ErrorCode.LIMIT_EXCEEDED
+
+
+def test_deflate_bomb() -> None:
+    """What inflates a thousandfold is opened, its header refused; neither keeps it."""
+    stream = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    bomb = b"".join(stream.compress(bytes(MEGABYTE)) for _ in range(100)) + stream.flush()
+    assert len(bomb) < MEGABYTE // 8
+    deflated = DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+    file = part10_header("1.2.840.10008.5.1.4.1.1.7", "1.2.3", deflated.uid) + bomb
+    with bounded():
+        instance = read_bytes(file).unwrap()
+        error = instance.header().failure()
+    assert error.code is ErrorCode.LIMIT_EXCEEDED
 
 
 VALUES = {
