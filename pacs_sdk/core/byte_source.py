@@ -7,7 +7,10 @@ boundaries"). A :class:`ByteSource` gives them without saying where they are, so
 
 from __future__ import annotations
 
+import contextlib
 import mmap
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -16,7 +19,7 @@ from typing_extensions import Buffer
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 
-__all__ = ["ByteSource", "FileBytes", "MemoryBytes"]
+__all__ = ["ByteSource", "FileBytes", "MemoryBytes", "random_access"]
 
 
 class ByteSource(Protocol):
@@ -134,4 +137,31 @@ class FileBytes:
             ErrorCode.TRUNCATED,
             f"{self.path} has become shorter than the {self.offset + self.size} bytes it had",
             path=str(self.path),
+        )
+
+
+@contextlib.contextmanager
+def random_access(source: ByteSource) -> Iterator[Callable[[int, int], bytes | memoryview]]:
+    """Read many small parts of a source: a file is opened once and not mapped.
+
+    Each page of a mapping that is touched counts as memory of the process, and its
+    neighbours with it: a walk over the fragments of a large file would take all of it.
+
+    Args:
+        source: Where to read.
+
+    Yields:
+        A function of offset and length, which returns fewer bytes at the end.
+
+    Raises:
+        OSError: The file cannot be opened or read.
+    """
+    if not isinstance(source, FileBytes):
+        whole = source.view()
+        yield lambda offset, length: whole[offset : offset + length]
+        return
+    with source.path.open("rb", buffering=0) as file:
+        begin, size, number = source.offset, source.size, file.fileno()
+        yield lambda offset, length: os.pread(
+            number, max(min(length, size - offset), 0), begin + offset
         )

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from typing_extensions import Buffer
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 
-__all__ = ["MAX_INFLATED_BYTES", "check_inflates", "deflate", "inflate", "inflate_beginning"]
+__all__ = [
+    "MAX_INFLATED_BYTES",
+    "check_inflates",
+    "deflate",
+    "deflated_pieces",
+    "inflate",
+    "inflate_beginning",
+]
 
 MAX_INFLATED_BYTES: Final = 1 << 30
 """The largest data set that is inflated. Deflate shrinks zeros a thousandfold, so a small
@@ -103,6 +111,17 @@ def _cut_off() -> PacsException:
 
 def deflate(data: Buffer) -> bytes:
     """Deflate a data set, padded to an even number of bytes (PS3.5 A.5)."""
+    return b"".join(deflated_pieces((data,)))
+
+
+def deflated_pieces(pieces: Iterable[Buffer]) -> Iterator[bytes]:
+    """Deflate a data set piece by piece, padded to an even number of bytes (PS3.5 A.5)."""
     stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    deflated = stream.compress(data) + stream.flush()
-    return deflated + b"\0" * (len(deflated) % 2)
+    length = 0
+    for piece in pieces:
+        deflated = stream.compress(piece)
+        length += len(deflated)
+        if deflated:
+            yield deflated
+    last = stream.flush()
+    yield last + b"\0" * ((length + len(last)) % 2)

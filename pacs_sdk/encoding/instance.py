@@ -9,20 +9,21 @@ from typing import Final
 import attrs
 import numpy as np
 from pydicom.config import IGNORE
-from pydicom.dataelem import DataElement
-from pydicom.dataset import FileMetaDataset
-from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
 from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge, raised
+from pacs_sdk.core.tags import TagLike
 from pacs_sdk.core.uids import checked_uid
+from pacs_sdk.encoding.deflated import inflate
+from pacs_sdk.encoding.elements import plain_bytes
 from pacs_sdk.encoding.frames import frames_of_instance
 from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
+from pacs_sdk.encoding.lazy_dataset import LazyDataset, file_meta
 from pacs_sdk.encoding.pixel_layout import FrameOptions
-from pacs_sdk.encoding.reader import decode_dataset
+from pacs_sdk.encoding.reader import Selection, decoded
 from pacs_sdk.encoding.scanner import scanned
 from pacs_sdk.encoding.transfer_syntax import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -31,13 +32,13 @@ from pacs_sdk.encoding.transfer_syntax import (
 )
 from pacs_sdk.encoding.writer import encode_dataset
 
-__all__ = ["HEAD_BYTES", "Instance", "instance_from_dataset"]
+__all__ = ["HEAD_BYTES", "Instance", "instance_from_dataset", "sop_uids_of"]
 
 HEAD_BYTES: Final = 64 * 1024
 """How much of a data set is read for its header. Nearly every header ends before; where one
 doesn't, the whole is scanned, memory-mapped if it is large."""
 
-_META_TAGS: Final = (BaseTag(0x00020002), BaseTag(0x00020003), BaseTag(0x00020010))
+_META_TAGS: Final = (0x00020002, 0x00020003, 0x00020010)
 """Media Storage SOP Class UID, Media Storage SOP Instance UID, Transfer Syntax UID."""
 
 _READ_ERRORS: Final = {
@@ -100,23 +101,40 @@ class Instance:
         return scanned(encoded.view(), syntax, tags)
 
     @edge(_READ_ERRORS)
-    def dataset(self) -> DicomDataset:
-        """Decode the data set.
+    def dataset(
+        self, *, until: TagLike | None = None, tags: Collection[TagLike] | None = None
+    ) -> DicomDataset:
+        """Decode the data set, or a part of it.
 
         Its ``.pydicom`` has the file meta that pydicom wants for decoding pixels.
 
+        Args:
+            until: Stop before this tag, such as ``"PixelData"``: what follows is not read.
+            tags: Keep these top-level elements only, and Specific Character Set and Pixel
+                Representation, which others need.
+
         Returns:
-            ``Success``, or ``Failure`` with the codes of :meth:`header`.
+            ``Success``, or ``Failure`` with the codes of :meth:`header`, or ``INVALID_TAG``.
         """
-        decoded = raised(decode_dataset(self.encoded.view(), self.syntax))
+        dataset = self._decoded(Selection(until, tags))
         uids = (self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax_uid)
-        decoded.pydicom.file_meta = FileMetaDataset(
-            {
-                tag: DataElement(tag, "UI", uid, validation_mode=IGNORE)
-                for tag, uid in zip(_META_TAGS, uids, strict=True)
-            }
-        )
-        return decoded
+        dataset.file_meta = file_meta(dict(zip(_META_TAGS, uids, strict=True)))
+        return DicomDataset(dataset)
+
+    def _decoded(self, selection: Selection) -> LazyDataset:
+        encoded, syntax = self.encoded, self.syntax
+        if syntax.deflated:
+            return decoded(inflate(encoded.view()), syntax, selection)[0]
+        if selection.stops_before_pixels and encoded.size > HEAD_BYTES:
+            try:
+                dataset, stop = decoded(plain_bytes(encoded.head(HEAD_BYTES)), syntax, selection)
+            except PacsException as exc:
+                if exc.error.code is not ErrorCode.TRUNCATED:
+                    raise
+            else:
+                if stop < HEAD_BYTES:  # else an element ends just where the head does
+                    return dataset
+        return decoded(plain_bytes(encoded.view()), syntax, selection)[0]
 
     @edge()
     def frames(self) -> np.ndarray:
@@ -162,7 +180,18 @@ def instance_from_dataset(
         ``ENCODE_FAILED``.
     """
     typed = as_dataset(dataset)
-    sop_class_uid = checked_uid(str(typed.get("SOPClassUID", "")), "SOP Class UID")
-    sop_instance_uid = checked_uid(str(typed.get("SOPInstanceUID", "")), "SOP Instance UID")
+    sop_class_uid, sop_instance_uid = sop_uids_of(typed)
     encoded = raised(encode_dataset(typed, syntax))
     return Instance(sop_class_uid, sop_instance_uid, syntax.uid, MemoryBytes(encoded))
+
+
+def sop_uids_of(dataset: DicomDataset) -> tuple[str, str]:
+    """Return SOP Class UID and SOP Instance UID of a data set.
+
+    Raises:
+        PacsException: ``MISSING_REQUIRED_VALUE`` or ``INVALID_UID``.
+    """
+    return (
+        checked_uid(str(dataset.get("SOPClassUID", "")), "SOP Class UID"),
+        checked_uid(str(dataset.get("SOPInstanceUID", "")), "SOP Instance UID"),
+    )

@@ -3,37 +3,44 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
 import struct
 import uuid
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from typing_extensions import Buffer
 
-from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
+from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes, random_access
 from pacs_sdk.core.dataset import DatasetLike, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.results import edge, raised
+from pacs_sdk.core.results import edge
 from pacs_sdk.core.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
     checked_uid,
     is_valid_uid,
 )
-from pacs_sdk.encoding.deflated import check_inflates
+from pacs_sdk.encoding.deflated import check_inflates, deflated_pieces
 from pacs_sdk.encoding.elements import (
     EXPLICIT_LITTLE,
+    ITEM,
     LONG_VRS,
+    SEQUENCE_END,
     SHORT_VRS,
     UNDEFINED_LENGTH,
     Encoded,
+    bad_item,
     layout_of,
     plain_bytes,
     read_header,
+    truncated,
+    truncated_header,
 )
-from pacs_sdk.encoding.instance import HEAD_BYTES, Instance, instance_from_dataset
+from pacs_sdk.encoding.instance import HEAD_BYTES, Instance, sop_uids_of
 from pacs_sdk.encoding.scanner import PIXEL_DATA_GROUP, is_complete, scanned
 from pacs_sdk.encoding.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
@@ -42,13 +49,16 @@ from pacs_sdk.encoding.transfer_syntax import (
     TransferSyntax,
     known_transfer_syntax,
 )
-from pacs_sdk.encoding.writer import syntax_of
+from pacs_sdk.encoding.writer import encoded_pieces, syntax_of
 
 __all__ = ["part10_header", "read_bytes", "read_file", "read_source", "write_file"]
 
 _PREAMBLE_BYTES: Final = 128
 _PREFIX: Final = b"DICM"
 _META_GROUP: Final = 0x0002
+
+_COPY_BYTES: Final = 1 << 23
+"""How much of an instance is in memory while it is written to a file."""
 
 _GROUP_LENGTH: Final = 0x00020000
 _MEDIA_SOP_CLASS: Final = 0x00020002
@@ -249,7 +259,28 @@ def _check_complete(encoded: ByteSource, head: Encoded, syntax: TransferSyntax) 
     if syntax.deflated:
         check_inflates(encoded.view())  # the stream has an end of its own
     elif not is_complete(head, encoded.size, syntax):
-        is_complete(encoded.view(), encoded.size, syntax)
+        # Of a large file only the pages of the header are touched.
+        is_complete(
+            encoded.view(), encoded.size, syntax, lambda start: _fragments_end(encoded, start)
+        )
+
+
+def _fragments_end(encoded: ByteSource, pos: int) -> int:
+    """Walk the items of encapsulated Pixel Data (PS3.5 A.4), reading their headers only."""
+    with random_access(encoded) as read:
+        while True:
+            header = read(pos, 8)
+            if len(header) < 8:
+                raise truncated_header(encoded.size, pos)
+            group, element, length = EXPLICIT_LITTLE.unpack_implicit(header, 0)
+            tag = group << 16 | element
+            if tag == SEQUENCE_END:
+                return pos + 8
+            if tag != ITEM or length == UNDEFINED_LENGTH:
+                raise bad_item(tag, pos)
+            if length > encoded.size - pos - 8:
+                raise truncated(tag, pos, length, encoded.size - pos - 8)
+            pos += 8 + length
 
 
 def _pixels_are_compressed(encoded: ByteSource, syntax: TransferSyntax) -> bool:
@@ -345,35 +376,39 @@ def write_file(
         the instance gives.
     """
     if isinstance(source, Instance):
-        instance = source
+        uids = (source.sop_class_uid, source.sop_instance_uid, source.transfer_syntax_uid)
+        pieces = _pieces_of(source)
     else:
         dataset = as_dataset(source)
-        instance = raised(instance_from_dataset(dataset, syntax_of(dataset.pydicom)))
-    header = part10_header(
-        instance.sop_class_uid,
-        instance.sop_instance_uid,
-        instance.transfer_syntax_uid,
-        source_ae_title,
-    )
+        syntax = syntax_of(dataset.pydicom)
+        uids = (*sop_uids_of(dataset), syntax.uid)
+        pieces = encoded_pieces(dataset.pydicom, syntax)
+        if syntax.deflated:
+            pieces = deflated_pieces(pieces)
+    header = part10_header(*uids, source_ae_title)
     place = Path(path)
     if not place.parent.is_dir():
         raise PacsException(
             ErrorCode.FILE_WRITE_FAILED, f"there is no folder {place.parent}", path=str(place)
         )
-    _write_atomically(place, (header, _bytes_of(instance)))
+    _write_atomically(place, itertools.chain((header,), pieces))
     return place
 
 
-def _bytes_of(instance: Instance) -> memoryview:
-    try:
-        return instance.encoded.view()
-    except OSError as exc:
-        raise PacsException(
-            ErrorCode.FILE_READ_FAILED, f"the instance's data set could not be read: {exc}"
-        ) from None
+def _pieces_of(instance: Instance) -> Iterator[Buffer]:
+    """Yield an instance's bytes, a few at a time where they are in a file."""
+    encoded = instance.encoded
+    for offset in range(0, max(encoded.size, 1), _COPY_BYTES):
+        try:
+            piece = encoded.slice(offset, _COPY_BYTES).view()
+        except OSError as exc:
+            raise PacsException(
+                ErrorCode.FILE_READ_FAILED, f"the instance's data set could not be read: {exc}"
+            ) from None
+        yield piece
 
 
-def _write_atomically(place: Path, parts: tuple[Buffer, ...]) -> None:
+def _write_atomically(place: Path, parts: Iterable[Buffer]) -> None:
     temporary = place.with_name(f".{place.name[:64]}.{uuid.uuid4().hex}.part")
     try:
         with temporary.open("xb") as file:

@@ -18,6 +18,12 @@ from typing_extensions import Buffer
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
 from pacs_sdk.encoding.deflated import inflate_beginning
+from pacs_sdk.encoding.element_runs import (
+    SkipRun,
+    element_run_skipper,
+    private_run_skipper,
+    skip_nothing,
+)
 from pacs_sdk.encoding.elements import (
     DELIMITER_GROUP,
     SHORT_VRS,
@@ -32,7 +38,6 @@ from pacs_sdk.encoding.elements import (
     truncated_header,
 )
 from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
-from pacs_sdk.encoding.private_runs import SkipRun, private_run_skipper, skip_nothing
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
 __all__ = ["PIXEL_DATA_GROUP", "is_complete", "scan_header", "scanned"]
@@ -250,7 +255,12 @@ def _checked_stop(data: Encoded, plan: _Plan, at: int, pos: int) -> int:
     return size
 
 
-def is_complete(head: Buffer, size: int, syntax: TransferSyntax) -> bool:
+def is_complete(
+    head: Buffer,
+    size: int,
+    syntax: TransferSyntax,
+    skip_fragments: Callable[[int], int] | None = None,
+) -> bool:
     """Tell by the element headers alone whether a data set reaches its end.
 
     What follows Pixel Data is not looked at: padding and rubbish there are common and
@@ -260,6 +270,8 @@ def is_complete(head: Buffer, size: int, syntax: TransferSyntax) -> bool:
         head: The data set or its beginning, inflated.
         size: How many bytes the data set has.
         syntax: How it is encoded.
+        skip_fragments: Finds the end of encapsulated Pixel Data that begins at an offset;
+            the head is walked where it isn't given.
 
     Returns:
         True if it is complete, False if more than the head is needed to tell.
@@ -271,9 +283,9 @@ def is_complete(head: Buffer, size: int, syntax: TransferSyntax) -> bool:
     data = plain_bytes(head)
     known = len(data)
     layout = layout_of(data, syntax)
-    plan = _plan(frozenset(), layout)
+    skip = element_run_skipper(layout)
     longest_header = 12 if layout.explicit else _SHORTEST_HEADER
-    pos = 0
+    pos = skip(data, 0).end()  # type: ignore[union-attr]  # it matches, if only nothing
     while pos < size:
         if known < size and known - pos < longest_header:
             return False
@@ -282,6 +294,8 @@ def is_complete(head: Buffer, size: int, syntax: TransferSyntax) -> bool:
         tag, vr, length, start = read_header(data, pos, layout)
         if length != UNDEFINED_LENGTH:
             end = start + length
+        elif skip_fragments is not None and tag >> 16 == PIXEL_DATA_GROUP:
+            end = skip_fragments(start)
         else:
             try:
                 end = skip_undefined(data, start, vr, layout)
@@ -293,7 +307,5 @@ def is_complete(head: Buffer, size: int, syntax: TransferSyntax) -> bool:
             raise truncated(tag, pos, length, size - start)
         if tag >> 16 == PIXEL_DATA_GROUP:
             return True
-        pos = end
-        if tag >> 16 & 1:
-            pos = plan.skip_private(data, end).end()  # type: ignore[union-attr]  # it matches
+        pos = skip(data, end).end()  # type: ignore[union-attr]
     return True

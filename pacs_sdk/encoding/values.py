@@ -31,7 +31,7 @@ from pacs_sdk.core.tags import DicomTag, TagLike
 from pacs_sdk.core.vr import VR, Repertoire, VrKind, VrRule
 from pacs_sdk.encoding.charsets import DEFAULT_ENCODINGS, decode_text
 
-__all__ = ["ElementValue", "decode_values", "encode_values"]
+__all__ = ["ElementValue", "decode_values", "encode_values", "in_order"]
 
 ElementValue: TypeAlias = str | int | float | Decimal | bytes | DicomTag | None
 """One value of an element: text, a number, bytes, a tag, or nothing where a value of
@@ -85,7 +85,7 @@ def decode_values(
             vr=str(vr),
         )
     if rule.kind is VrKind.BYTES:
-        return (_in_order(rule, bytes(data), little_endian),)
+        return (in_order(rule, bytes(data), little_endian),)
     order = "<" if little_endian else ">"
     if rule.kind is VrKind.TAG:
         pairs = struct.iter_unpack(order + "HH", data)
@@ -283,10 +283,10 @@ def _encoded_bytes(rule: VrRule, value: object, little_endian: bool) -> bytes:
     data = bytes(value)
     if len(data) % rule.width:
         raise _unfit(rule, f"needs whole words of {rule.width} bytes, and {len(data)} are none")
-    return _in_order(rule, data, little_endian)
+    return in_order(rule, data, little_endian)
 
 
-def _in_order(rule: VrRule, data: bytes, little_endian: bool) -> bytes:
+def in_order(rule: VrRule, data: bytes, little_endian: bool) -> bytes:
     """Turn words from little endian to an order, or from that to little endian."""
     if little_endian or rule.swap_width < 2:
         return data

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import struct
-from typing import Final, TypeAlias
+from collections.abc import Iterator
+from typing import Final
 
-import numpy as np
-from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
-from pydicom.sequence import Sequence
-from pydicom.tag import BaseTag
+from typing_extensions import Buffer
 
 from pacs_sdk.core.dataset import DatasetLike, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
-from pacs_sdk.core.vr import VR, VrKind
 from pacs_sdk.encoding.deflated import deflate
+from pacs_sdk.encoding.element_writer import ElementWriter, Scope
 from pacs_sdk.encoding.elements import UNDEFINED_LENGTH
 from pacs_sdk.encoding.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
@@ -28,37 +23,18 @@ from pacs_sdk.encoding.transfer_syntax import (
     known_transfer_syntax,
 )
 
-__all__ = ["encode_dataset", "syntax_of"]
-
-_WRITE_ERRORS: Final = (
-    AttributeError,  # pydicom: an ambiguous VR that depends on an absent attribute
-    BytesLengthException,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    OverflowError,
-    TypeError,
-    ValueError,
-    struct.error,
-    RecursionError,
-)
-"""What pydicom's writer raises for values that don't fit their VR."""
+__all__ = ["encode_dataset", "encoded_pieces", "syntax_of"]
 
 _PIXEL_DATA: Final = 0x7FE00010
-_NOT_DATA_SET: Final = (0x0000, 0x0002)
-"""Command elements and file meta, which pydicom users sometimes keep in a data set."""
-
-_Element: TypeAlias = DataElement | RawDataElement
-
-_WORD_BYTES: Final = {
-    str(vr): vr.rule.width for vr in VR if vr.kind is VrKind.BYTES and vr.rule.width > 1
-}
-"""VRs whose values are words that depend on the byte order, and their width."""
 
 
 @edge()
 def encode_dataset(dataset: DatasetLike, syntax: TransferSyntax) -> bytes:
-    """Encode a data set; group 0002 is left out.
+    """Encode a data set; file meta and group lengths are left out.
+
+    Elements that are as they were read keep their bytes; lengths of sequences and items stay
+    defined or undefined as they were. Text is written in the Specific Character Set that the
+    data set has now.
 
     Args:
         dataset: What to encode. Pixel Data must already be compressed for an
@@ -66,30 +42,29 @@ def encode_dataset(dataset: DatasetLike, syntax: TransferSyntax) -> bytes:
         syntax: How to encode it.
 
     Returns:
-        ``Success`` with the bytes, an even number, or ``Failure`` with
-        ``ENCODE_FAILED``.
+        ``Success`` with the bytes, or ``Failure`` with ``ENCODE_FAILED`` naming the element,
+        or ``LIMIT_EXCEEDED`` for one longer than a length can say.
     """
-    source = as_dataset(dataset).pydicom
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR = not syntax.explicit_vr
-    buffer.is_little_endian = syntax.little_endian
-    try:
-        prepared = _prepared(source, syntax.little_endian, assumed_little=_claims_little(source))
-        _fit_pixel_data(prepared, syntax)
-        write_dataset(buffer, prepared)
-    except _WRITE_ERRORS as exc:
-        words = str(exc).partition("\n")[0]  # pydicom appends a whole traceback
-        raise PacsException(
-            ErrorCode.ENCODE_FAILED, f"the data set cannot be encoded: {words or repr(exc)}"
-        ) from None
-    encoded = buffer.getvalue()
+    encoded = b"".join(encoded_pieces(as_dataset(dataset).pydicom, syntax))
     return deflate(encoded) if syntax.deflated else encoded
 
 
-def _fit_pixel_data(dataset: Dataset, syntax: TransferSyntax) -> None:
+def encoded_pieces(dataset: Dataset, syntax: TransferSyntax) -> Iterator[Buffer]:
+    """Encode a data set piece by piece, not deflated; large values are not copied.
+
+    Raises:
+        PacsException: The failures of :func:`encode_dataset`.
+    """
+    _check_pixel_data(dataset, syntax)
+    scope = Scope.of(dataset, None, _claims_little(dataset))
+    return ElementWriter(syntax).pieces(dataset, scope)
+
+
+def _check_pixel_data(dataset: Dataset, syntax: TransferSyntax) -> None:
     """Refuse compressed pixels in a native syntax and native ones in a compressed syntax.
 
-    Fragments that were just assigned get the undefined length they need (PS3.5 A.4).
+    Fragments that were just assigned count as compressed: they get the undefined length
+    they need (PS3.5 A.4).
     """
     element = dataset.get_item(_PIXEL_DATA) if _PIXEL_DATA in dataset else None
     if element is None or not element.value:
@@ -98,11 +73,8 @@ def _fit_pixel_data(dataset: Dataset, syntax: TransferSyntax) -> None:
         compressed = element.length == UNDEFINED_LENGTH
     else:
         compressed = bool(element.is_undefined_length)
-        if syntax.encapsulated and not compressed and _are_fragments(element.value):
+        if syntax.encapsulated and _are_fragments(element.value):
             compressed = True
-            dataset[_PIXEL_DATA] = DataElement(
-                element.tag, "OB", element.value, is_undefined_length=True
-            )
     if compressed != syntax.encapsulated:
         state = "compressed" if compressed else "not compressed"
         raise PacsException(
@@ -117,69 +89,10 @@ def _are_fragments(value: object) -> bool:
     return isinstance(value, bytes) and value[:4] == b"\xfe\xff\x00\xe0"
 
 
-def _prepared(dataset: Dataset, little: bool, assumed_little: bool) -> Dataset:
-    """Copy a data set shallowly, its words in the wanted byte order.
-
-    The caller's data set stays as it is, although pydicom's writer resolves ambiguous
-    VRs in place. It also writes words (OW and its like) in the order they have, so they
-    are swapped here: from the order the data set was read in, or else the assumed one.
-    """
-    tags = [tag for tag in dataset.keys() if tag.group not in _NOT_DATA_SET]  # noqa: SIM118
-    elements: dict[BaseTag, _Element] = {  # not decoded, as by []
-        tag: dataset.get_item(tag) for tag in tags
-    }
-    copy = _like(dataset, elements)
-    read_little = copy.original_encoding[1]
-    was_little = assumed_little if read_little is None else read_little
-    if was_little == little:
-        return copy
-    return _like(copy, {tag: _swapped(copy, one, little) for tag, one in elements.items()})
-
-
 def _claims_little(dataset: Dataset) -> bool:
     """Whether words of a data set made in memory are little endian: if no meta says big."""
     meta = getattr(dataset, "file_meta", None)
     return meta is None or meta.get("TransferSyntaxUID") != EXPLICIT_VR_BIG_ENDIAN.uid
-
-
-def _like(dataset: Dataset, elements: dict[BaseTag, _Element]) -> Dataset:
-    """Make a data set of these elements with the encoding of another."""
-    made = Dataset(elements, parent_encoding=dataset._parent_encoding)
-    made.is_undefined_length_sequence_item = dataset.is_undefined_length_sequence_item
-    implicit, little = _original_encoding(dataset, elements)
-    made.set_original_encoding(implicit, little, dataset.original_character_set)
-    return made
-
-
-def _original_encoding(
-    dataset: Dataset, elements: dict[BaseTag, _Element]
-) -> tuple[bool | None, bool | None]:
-    """Tell how a data set was encoded: by what was read, or else by what pydicom says.
-
-    pydicom reads Implicit VR where a file says Explicit, and then repeats what it says.
-    """
-    for element in elements.values():
-        if isinstance(element, RawDataElement):
-            return element.is_implicit_VR, element.is_little_endian
-    return dataset.original_encoding
-
-
-def _swapped(dataset: Dataset, element: _Element, little: bool) -> _Element:
-    if element.VR is None:  # read as implicit VR: let pydicom look the VR up
-        element = dataset[element.tag]
-    if element.VR == "SQ":
-        decoded = dataset[element.tag]
-        items = Sequence([_prepared(item, little, not little) for item in decoded.value])
-        return DataElement(
-            decoded.tag, "SQ", items, is_undefined_length=bool(decoded.is_undefined_length)
-        )
-    width = _WORD_BYTES.get(str(element.VR))
-    if width is None or not element.value:
-        return element
-    words = np.frombuffer(element.value, dtype=f"u{width}").byteswap().tobytes()
-    if isinstance(element, RawDataElement):
-        return element._replace(value=words)
-    return DataElement(element.tag, element.VR, words)
 
 
 def syntax_of(dataset: Dataset) -> TransferSyntax:

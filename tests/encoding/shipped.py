@@ -57,8 +57,6 @@ REWRITTEN_OTHERWISE: Final = {
     "SC_rgb_jpeg.dcm": "writes a Sequence Delimitation Item into a sequence of known length",
     "UN_sequence.dcm": "has a sequence under VR UN, which we know to be SQ",
     "image_dfl.dcm": "has bytes after the end of its deflate stream",
-    "rtdose_rle.dcm": "has VR UN for elements whose VR the dictionary knows",
-    "rtdose_rle_1frame.dcm": "has VR UN for elements whose VR the dictionary knows",
 }
 """Files whose data set doesn't come back byte for byte when it is decoded and encoded."""
 

@@ -1,0 +1,238 @@
+"""pydicom's data set over raw elements that our own code turns into values and items.
+
+Nothing is converted before it is looked at, sequences included. What an element was before
+that is remembered, so that the writer can repeat untouched elements byte for byte.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag, Tag
+
+from pacs_sdk.encoding.charsets import DEFAULT_ENCODINGS, python_encodings
+from pacs_sdk.encoding.element_reader import ElementReader, Found
+from pacs_sdk.encoding.elements import (
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_BIG,
+    IMPLICIT_LITTLE,
+    ITEM,
+    SEQUENCE_END,
+    UNDEFINED_LENGTH,
+    Layout,
+    bad_item,
+)
+from pacs_sdk.encoding.header import SPECIFIC_CHARACTER_SET
+from pacs_sdk.encoding.raw_values import element_of, is_plain_conversion
+
+__all__ = ["Inherited", "LazyDataset", "build_dataset", "file_meta", "items_of"]
+
+_CHARSET: Final = BaseTag(SPECIFIC_CHARACTER_SET)
+_PIXEL_REPRESENTATION: Final = BaseTag(0x00280103)
+_BLANK: Final = vars(Dataset())
+"""The attributes of an empty data set of pydicom."""
+_BLANK_META: Final = vars(FileMetaDataset())
+_BLANK_CONTAINERS: Final = tuple(
+    name for name, value in _BLANK.items() if isinstance(value, dict | list)
+)
+
+
+@attrs.frozen
+class Inherited:
+    """What the items of a data set take over from it."""
+
+    encodings: tuple[str, ...] = DEFAULT_ENCODINGS
+    """Python's names for the Specific Character Set."""
+    signed_pixels: bool = False
+    """Whether ``US or SS`` means SS: Pixel Representation is 1 (PS3.3 C.7.6.3.1)."""
+    depth: int = 0
+    """How many sequences the data set lies in."""
+
+
+class LazyDataset(Dataset):
+    """A data set as it was read; it is used as any of pydicom's.
+
+    Elements are converted when they are asked for, by one thread at a time: readers in
+    several threads each need a data set of their own, or one whose elements were all
+    looked at before.
+    """
+
+    _inherited: Inherited
+    _as_read: dict[BaseTag, RawDataElement]
+
+    def __getitem__(self, key: Any) -> Any:  # pydicom's: an element, or a data set for a slice
+        """Return an element, converted; failures are those of pydicom.
+
+        Raises:
+            KeyError: There is no such element.
+        """
+        try:
+            element = self._dict[key]
+        except (KeyError, TypeError):
+            if isinstance(key, slice):
+                return super().__getitem__(key)
+            try:
+                key = Tag(key)
+            except Exception as exc:  # as pydicom does, whatever it raised
+                raise KeyError(f"'{key}'") from exc
+            element = self._dict[key]
+        if type(element) is not RawDataElement:
+            return element
+        return self._converted(element)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether another data set, of whatever class, has equal elements."""
+        if not isinstance(other, Dataset):
+            return NotImplemented
+        if other is self:
+            return True
+        return self.keys() == other.keys() and all(
+            self[tag] == other[tag] for tag in self.keys()
+        )  # iterating gives elements
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    @property
+    def encodings_read(self) -> tuple[str, ...]:
+        """Python's names for the Specific Character Set it was read with."""
+        return self._inherited.encodings
+
+    def raw_as_read(self, tag: BaseTag) -> RawDataElement | None:
+        """Return what an element was before it was converted; ``None`` for new ones."""
+        return self._as_read.get(tag)
+
+    def _converted(self, raw: RawDataElement) -> DataElement:
+        tag = raw.tag
+        if raw.VR == "SQ":
+            element: DataElement | None = self._sequence(raw)
+        elif not is_plain_conversion():
+            element = None
+        else:
+            encodings = DEFAULT_ENCODINGS if tag == _CHARSET else self._inherited.encodings
+            element = element_of(raw, encodings)
+        if element is None:
+            element = super().__getitem__(tag)
+        elif tag >> 16 & 1:
+            self[tag] = element  # pydicom notes who owns a private element
+        else:
+            self._dict[tag] = element
+        if raw.VR != "SQ":
+            self._as_read[tag] = raw
+        return element
+
+    def _sequence(self, raw: RawDataElement) -> DataElement:
+        inherited = attrs.evolve(self._inherited, depth=self._inherited.depth + 1)
+        items = items_of(raw, inherited)
+        sequence = Sequence()
+        sequence._list = items
+        undefined = raw.length == UNDEFINED_LENGTH
+        sequence.is_undefined_length = undefined
+        return DataElement(
+            raw.tag, "SQ", sequence, raw.value_tell, undefined, already_converted=True
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LazyDataset:
+        made = LazyDataset.__new__(LazyDataset)
+        memo[id(self)] = made
+        for name, value in vars(self).items():
+            if name in ("_inherited", "_as_read"):  # immutable, or of immutable values
+                vars(made)[name] = copy.copy(value)
+            else:
+                vars(made)[name] = copy.deepcopy(value, memo)
+        return made
+
+
+def build_dataset(found: Found, layout: Layout, inherited: Inherited) -> LazyDataset:
+    """Make a data set of raw elements.
+
+    Args:
+        found: The elements.
+        layout: How they were laid out.
+        inherited: What holds for it; its own Specific Character Set and Pixel Representation
+            are found here.
+    """
+    outer = inherited.encodings
+    charset = found.get(_CHARSET)
+    if charset is not None:
+        inherited = attrs.evolve(inherited, encodings=python_encodings(charset.value or b""))
+    representation = found.get(_PIXEL_REPRESENTATION)
+    if representation is not None:
+        signed = b"\1" in (representation.value or b"")
+        if signed != inherited.signed_pixels:
+            inherited = attrs.evolve(inherited, signed_pixels=signed)
+    dataset: LazyDataset = LazyDataset.__new__(LazyDataset)
+    fields = vars(dataset)
+    fields.update(_BLANK)
+    for name in _BLANK_CONTAINERS:
+        fields[name] = fields[name].copy()
+    fields["_dict"] = found
+    fields["_parent_encoding"] = list(outer)
+    fields["_read_implicit"] = not layout.explicit
+    fields["_read_little"] = layout.little
+    fields["_read_charset"] = list(inherited.encodings)
+    fields["_pixel_rep"] = int(inherited.signed_pixels)
+    fields["_inherited"] = inherited
+    fields["_as_read"] = {}
+    return dataset
+
+
+def file_meta(values: Mapping[int, str]) -> FileMetaDataset:
+    """Make File Meta Information of UIDs, which pydicom's constructor takes longer for."""
+    meta: FileMetaDataset = FileMetaDataset.__new__(FileMetaDataset)
+    fields = vars(meta)
+    fields.update(_BLANK_META)
+    for name in _BLANK_CONTAINERS:
+        fields[name] = fields[name].copy()
+    for number, uid in values.items():
+        value, tag = uid.encode("ascii", "replace"), BaseTag(number)
+        raw = RawDataElement(tag, "UI", len(value), value, 0, False, True)
+        fields["_dict"][tag] = raw
+    return meta
+
+
+def _items_layout(raw: RawDataElement) -> Layout:
+    """Return how the items of a raw sequence are laid out."""
+    if raw.is_little_endian:
+        return IMPLICIT_LITTLE if raw.is_implicit_VR else EXPLICIT_LITTLE
+    return IMPLICIT_BIG if raw.is_implicit_VR else EXPLICIT_BIG
+
+
+def items_of(raw: RawDataElement, inherited: Inherited) -> list[Dataset]:
+    """Build the items of a sequence, whose structure was checked when it was read.
+
+    Args:
+        raw: The sequence.
+        inherited: What holds for the items.
+
+    Raises:
+        PacsException: ``TRUNCATED``, ``DECODE_FAILED`` or ``LIMIT_EXCEEDED``, for one that
+            was not checked.
+    """
+    data, layout = raw.value or b"", _items_layout(raw)
+    items: list[Dataset] = []
+    pos, end = 0, len(data)
+    reader = ElementReader(data)
+    while end - pos >= 8:
+        group, element, length = layout.unpack_implicit(data, pos)
+        tag = group << 16 | element
+        if tag == SEQUENCE_END:
+            break
+        if tag != ITEM:
+            raise bad_item(tag, raw.value_tell + pos)
+        start = pos + 8
+        delimited = length == UNDEFINED_LENGTH
+        item_end = end if delimited else start + length
+        found: Found = {}
+        after = reader.read(found, start, item_end, layout, inherited.depth, delimited=delimited)
+        item = build_dataset(found, layout, inherited)
+        item.is_undefined_length_sequence_item = delimited
+        items.append(item)
+        pos = after if delimited else item_end
+    return items
