@@ -240,6 +240,8 @@ class ElementWriter:
         values = _values_of(value)
         if rule.kind is VrKind.TEXT:
             values = [_text_of(one) for one in values]
+            if rule.repertoire is Repertoire.DEFAULT and all(isinstance(v, str) for v in values):
+                return _plain_text(vr, values)
         return raised(encode_values(vr, values, self._little, scope.encodings))
 
     def _buffered(self, element: DataElement, vr: str, value: BufferedIOBase) -> Iterator[Buffer]:
@@ -336,6 +338,19 @@ def _text_of(value: Any) -> Any:
     if hasattr(value, "isoformat"):
         raise _unfit("a date or time without its DICOM text cannot be written")
     return value
+
+
+def _plain_text(vr: VR, values: Sequence[str]) -> bytes:
+    """Encode text that Specific Character Set says nothing of.
+
+    What others wrote into it beyond ISO-IR 6 was read as Latin-1 and is written so again, a
+    backslash within it too: whether it is valid is for validation to say.
+    """
+    try:
+        data = "\\".join(values).encode("latin-1")
+    except UnicodeEncodeError:
+        raise _unfit(f"{vr} has the default repertoire only (PS3.5 6.1.1)") from None
+    return data + vr.padding * (len(data) % 2)
 
 
 def _size(parts: Sequence[Buffer]) -> int:

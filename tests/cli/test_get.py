@@ -117,7 +117,7 @@ def hostile(**elements: str) -> Instance:
     dataset = INSTANCES[0].dataset().unwrap()
     for keyword, value in elements.items():
         dataset.pydicom[keyword].value = "1.2"  # pydicom would warn about the real value
-        dataset.pydicom[keyword]._value = value.encode()  # as text it would not be written
+        dataset.pydicom[keyword]._value = value
     return Instance(
         INSTANCES[0].sop_class_uid,
         INSTANCES[0].sop_instance_uid,

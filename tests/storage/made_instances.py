@@ -13,7 +13,6 @@ from pydicom.dataelem import DataElement
 
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.tags import DicomTag
-from pacs_sdk.core.vr import VR, Repertoire
 from pacs_sdk.encoding import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     Instance,
@@ -55,10 +54,6 @@ def made_instance(
             assert tag is not None
             vr = dictionary_VR(tag)
             dataset[tag] = DataElement(tag, vr, value, validation_mode=IGNORE)
-            if isinstance(value, str) and VR(vr).rule.repertoire is Repertoire.DEFAULT:
-                if not value.isascii() or "\\" in value:
-                    # As bytes, which are written as they are: such text would be refused.
-                    dataset[tag]._value = value.encode("latin-1")
     return instance_from_dataset(dataset, syntax).unwrap()
 
 

@@ -1,0 +1,193 @@
+"""Data sets whose values and items are made when they are looked at."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import struct
+from collections.abc import Iterator
+
+import pydicom
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+
+from pacs_sdk.core.errors import PacsException
+from pacs_sdk.core.results import raised
+from pacs_sdk.core.vr import VR
+from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, decode_dataset, encode_dataset
+from pacs_sdk.encoding.charsets import DEFAULT_ENCODINGS
+from pacs_sdk.encoding.lazy_dataset import Inherited, LazyDataset, items_of
+from pacs_sdk.encoding.raw_values import element_of
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, about odd values
+
+EXPLICIT = EXPLICIT_VR_LITTLE_ENDIAN
+
+
+def element(tag: int, vr: bytes, value: bytes) -> bytes:
+    """Lay out an element with a 16-bit length."""
+    return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr, len(value)) + value
+
+
+def sequence(tag: int, *items: bytes) -> bytes:
+    """Lay out a sequence of known length, its items too."""
+    content = b"".join(b"\xfe\xff\x00\xe0" + struct.pack("<I", len(item)) + item for item in items)
+    return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, b"SQ", 0, len(content)) + content
+
+
+CODE = element(0x00080100, b"SH", b"T-1 ")
+DATA = (
+    element(0x00080005, b"CS", b"ISO_IR 192")
+    + element(0x00080060, b"CS", b"CT")
+    + sequence(0x00082218, CODE, CODE)
+    + element(0x00100010, b"PN", "Bø^Åse".encode())
+    + element(0x00180050, b"DS", b"1.500 ")
+    + element(0x00200013, b"IS", b"007 ")
+    + element(0x00280030, b"DS", b"0.50\\0.5")
+)
+
+
+def decoded(data: bytes = DATA) -> Dataset:
+    """Decode into pydicom's data set."""
+    return raised(decode_dataset(data, EXPLICIT)).pydicom
+
+
+def raws_of(dataset: Dataset) -> Iterator[DataElement | RawDataElement]:
+    """Look at elements without converting them."""
+    return iter(dataset._dict.values())
+
+
+def test_nothing_is_made_before_it_is_asked_for() -> None:
+    """Sequences stay bytes too; asking for one element makes that one."""
+    dataset = decoded()
+    assert all(isinstance(one, RawDataElement) for one in raws_of(dataset))
+    assert [item.CodeValue for item in dataset.AnatomicRegionSequence] == ["T-1", "T-1"]
+    made = [one for one in raws_of(dataset) if isinstance(one, DataElement)]
+    assert [one.keyword for one in made] == ["AnatomicRegionSequence"]
+
+
+def test_values_know_the_text_they_had() -> None:
+    """Numbers in text keep their digits, as pydicom's do, and so are written as they were."""
+    dataset = decoded()
+    assert (str(dataset.SliceThickness), str(dataset.InstanceNumber)) == ("1.500", "007")
+    assert [str(one) for one in dataset.PixelSpacing] == ["0.50", "0.5"]
+    assert dataset.PatientName.family_name == "Bø"
+
+
+def test_looking_changes_no_byte() -> None:
+    """A data set whose every value was looked at is written as it was read."""
+    dataset = decoded()
+    for one in dataset.iterall():
+        assert one.value is not None
+    assert raised(encode_dataset(dataset, EXPLICIT)) == DATA
+
+
+def test_a_changed_value_is_written_anew() -> None:
+    """Set to another value, and set back to the old one in other digits."""
+    dataset = decoded()
+    dataset.SliceThickness = 2
+    assert b"DS\x04\x002.0 " in raised(encode_dataset(dataset, EXPLICIT))
+    dataset = decoded()
+    dataset.PixelSpacing[0] = 0.25  # in place
+    assert b"0.25\\0.5" in raised(encode_dataset(dataset, EXPLICIT))
+
+
+def test_another_character_set_rewrites_text() -> None:
+    """Text nobody looked at is written in the character set the data set has now."""
+    dataset = decoded()
+    dataset.SpecificCharacterSet = "ISO_IR 100"
+    encoded = raised(encode_dataset(dataset, EXPLICIT))
+    assert element(0x00100010, b"PN", "Bø^Åse".encode("latin-1")) in encoded
+    assert str(decoded(encoded).PatientName) == "Bø^Åse"
+
+
+def test_items_inherit_the_character_set() -> None:
+    """Text in items is decoded by the Specific Character Set of the data set around them."""
+    item = element(0x00080104, b"LO", "é ".encode())
+    charset = element(0x00080005, b"CS", b"ISO_IR 192")
+    dataset = decoded(charset + sequence(0x00082218, item))
+    assert dataset.AnatomicRegionSequence[0].CodeMeaning == "é"
+
+
+def test_copies_and_pickles_are_equal_and_independent() -> None:
+    """A deep copy and an unpickled data set write the same bytes and share nothing."""
+    for looked_at in (False, True):
+        dataset = decoded()
+        if looked_at:
+            assert len(list(dataset.iterall())) > len(dataset)
+        for other in (copy.deepcopy(dataset), pickle.loads(pickle.dumps(dataset))):  # noqa: S301  # our own bytes
+            assert other == dataset
+            assert raised(encode_dataset(other, EXPLICIT)) == DATA
+            other.AnatomicRegionSequence[0].CodeValue = "T-2"
+            assert dataset.AnatomicRegionSequence[0].CodeValue == "T-1"
+
+
+def test_equality_goes_by_elements() -> None:
+    """Pydicom's own data sets with equal elements are equal, from both sides."""
+    dataset, plain = decoded(), Dataset()
+    for one in dataset:
+        plain.add(copy.deepcopy(one))
+    assert dataset == plain
+    assert plain == dataset
+    plain.Modality = "MR"
+    assert dataset != plain
+    assert dataset != "a data set"
+
+
+def test_slices_and_unknown_keys_are_pydicoms() -> None:
+    """A slice is a data set; what is no tag or not there is a KeyError."""
+    dataset = decoded()
+    assert [one.keyword for one in dataset[0x00100000:0x00110000]] == ["PatientName"]
+    for key in ("Nonsense", 0x00100040, "Rows"):
+        with pytest.raises(KeyError):
+            dataset[key]
+
+
+def test_an_unchecked_sequence_is_checked_when_it_is_built() -> None:
+    """Where there should be an item and is none, a typed error says so."""
+    raw = RawDataElement(BaseTag(0x00082218), "SQ", 8, bytes(8), 100, False, True)
+    with pytest.raises(PacsException, match="expected an item of a sequence at byte 100"):
+        items_of(raw, Inherited())
+
+
+@pytest.mark.parametrize("setting", ["use_DS_decimal", "datetime_conversion"])
+def test_settings_of_pydicom_are_heeded(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks pydicom for other types gets them from our data sets too."""
+    dataset, usual = decoded(), decoded()
+    assert type(usual.SliceThickness).__name__ == "DSfloat"
+    if setting == "use_DS_decimal":
+        pydicom.config.DS_decimal(True)
+        try:
+            assert type(dataset.SliceThickness).__name__ == "DSdecimal"
+        finally:
+            pydicom.config.DS_decimal(False)
+    else:
+        monkeypatch.setattr(pydicom.config, setting, True)
+        date = decoded(element(0x00080020, b"DA", b"20250101"))
+        assert date.StudyDate.year == 2025
+
+
+CONVERTED = sorted(str(vr) for vr in VR if vr not in (VR.SQ, VR.UN))
+
+
+@given(st.sampled_from(CONVERTED), st.binary(max_size=24), st.booleans())
+def test_values_are_those_of_pydicom(vr: str, value: bytes, little: bool) -> None:
+    """Whatever the bytes: what we convert equals what pydicom converts, type included."""
+    raw = RawDataElement(BaseTag(0x00091001), vr, len(value), value or None, 0, False, little)
+    ours = element_of(raw, DEFAULT_ENCODINGS)
+    if ours is None:
+        return
+    theirs = convert_raw_data_element(raw, encoding=["iso8859"], ds=Dataset())
+    assert ours == theirs
+    assert type(ours.value) is type(theirs.value)
+    assert ours.VM == theirs.VM
+
+
+def test_a_lazy_data_set_is_what_reading_gives() -> None:
+    """Data sets and items are of our class, an instance of pydicom's."""
+    dataset = decoded()
+    assert type(dataset) is type(dataset.AnatomicRegionSequence[0]) is LazyDataset
