@@ -43,14 +43,26 @@ from pacs_sdk.encoding.elements import (
     truncated_header,
 )
 
-__all__ = ["MAX_ELEMENTS", "MAX_ITEMS", "ElementReader", "Found", "Header"]
+__all__ = [
+    "MAX_ELEMENTS",
+    "MAX_ITEMS",
+    "MAX_SEQUENCE_ELEMENTS",
+    "ElementReader",
+    "Found",
+    "Header",
+]
 
 MAX_ITEMS: Final = 1 << 20
 """Items in a data set. A segmentation of 12,000 frames has some 200,000; an item takes 8
 bytes in a message and a hundred times that in memory."""
 
-MAX_ELEMENTS: Final = 1 << 23
-"""Elements in a data set, those of its items included; for the same reason."""
+MAX_ELEMENTS: Final = 1 << 19
+"""Elements of a data set, those in its sequences apart. The dictionary has 5,000; half a million
+private ones are unknown. An element takes 8 bytes in a message, and 300 in memory."""
+
+MAX_SEQUENCE_ELEMENTS: Final = 1 << 23
+"""Elements in the items of one sequence, which are built when it is looked at: a whole-slide
+image of half a million frames has some millions."""
 
 _SEQUENCE_TAGS: Final = frozenset(tag for tag, row in DicomDictionary.items() if row[0] == "SQ")
 _NAMES: Final = {vr.encode(): str(vr) for vr in VR}
@@ -140,11 +152,11 @@ class ElementReader:
     Args:
         data: The encoded bytes.
         most_items: How many items there may be.
-        most_elements: How many elements, those of items included.
+        most_elements: How many elements; those of items are built, and counted, later.
     """
 
     def __init__(
-        self, data: Encoded, most_items: int = MAX_ITEMS, most_elements: int = MAX_ELEMENTS
+        self, data: Encoded, most_items: int = MAX_ITEMS, most_elements: int = MAX_SEQUENCE_ELEMENTS
     ) -> None:
         self._data = data
         self._items_left = most_items
@@ -213,8 +225,10 @@ class ElementReader:
         data, plain = self._data, _PLAIN[layout]
         unpack, names, tags, little = plain.unpack_explicit, plain.names, plain.tags, layout.little
         copied, partly, last = type(data) is not bytes, until != _NO_TAG, end - _SHORTEST_HEADER
-        raw, kind, begin = tuple.__new__, RawDataElement, len(found)
-        while pos <= last:
+        raw, kind, count = tuple.__new__, RawDataElement, 0
+        for count in range(self._elements_left + 2):  # noqa: B007  # read after the loop
+            if pos > last:
+                break
             key, code, length = unpack(data, pos)
             if code not in names:
                 break
@@ -231,7 +245,7 @@ class ElementReader:
             if not length and name not in _TEXT_VRS:
                 value = None
             found[tag] = raw(kind, (tag, name, length, value, start, False, little, True, False))
-        self._count_elements(len(found) - begin, pos)
+        self._count_elements(count, pos)
         return pos
 
     def _read_plain_implicit(
@@ -240,8 +254,10 @@ class ElementReader:
         """Read elements of implicit VR while they need no thought; as for explicit VR."""
         data, plain, sequences = self._data, _PLAIN[layout], _SEQUENCE_TAGS
         unpack, tags, little = plain.unpack_implicit, plain.tags, layout.little
-        raw, kind, begin, last = tuple.__new__, RawDataElement, len(found), end - _SHORTEST_HEADER
-        while pos <= last:
+        raw, kind, count, last = tuple.__new__, RawDataElement, 0, end - _SHORTEST_HEADER
+        for count in range(self._elements_left + 2):  # noqa: B007  # the same
+            if pos > last:
+                break
             key, length = unpack(data, pos)
             tag = tags[key]
             if (
@@ -257,7 +273,7 @@ class ElementReader:
                 raise truncated(tag, start - 8, length, end - start)
             value = bytes(data[start:pos]) if length else None
             found[tag] = raw(kind, (tag, None, length, value, start, True, little, True, False))
-        self._count_elements(len(found) - begin, pos)
+        self._count_elements(count, pos)
         return pos
 
     def _element(

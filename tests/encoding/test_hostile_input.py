@@ -114,6 +114,16 @@ def test_nesting_ends(read: Callable[..., PacsResult[object]], vr: bytes) -> Non
     assert result.failure().code is ErrorCode.LIMIT_EXCEEDED
 
 
+def test_elements_end_at_the_limit() -> None:
+    """Elements beyond the limit are not built before they are counted."""
+    tags = range(0x00410000, 0x00410000 + 600_000)
+    data = b"".join(struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, b"LO", 0) for tag in tags)
+    with bounded():
+        error = decode_dataset(data, EXPLICIT).failure()
+        repeated = decode_dataset(b"\x08\0\x60\0CS\0\0" * 600_000, EXPLICIT).failure()
+    assert {error.code, repeated.code} == {ErrorCode.LIMIT_EXCEEDED}
+
+
 def test_deflate_bomb() -> None:
     """What inflates a thousandfold is opened, its header refused; neither keeps it."""
     stream = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)

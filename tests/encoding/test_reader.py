@@ -290,7 +290,7 @@ def test_number_of_items_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_number_of_elements_is_limited(
     monkeypatch: pytest.MonkeyPatch, syntax: TransferSyntax
 ) -> None:
-    """More elements than the limit are refused, counted through all items."""
+    """More elements than the limit are refused."""
     monkeypatch.setattr(reader, "MAX_ELEMENTS", 100)
 
     def data(count: int) -> bytes:
