@@ -372,7 +372,10 @@ class ElementReader:
         data = self._data
         skip = element_run_skipper(layout)
         while True:
-            pos = skip(data, pos, end).end()  # type: ignore[union-attr]  # if only nothing
+            if layout.explicit:
+                pos = skip(data, pos, end).end()  # type: ignore[union-attr]  # if only nothing
+            else:
+                pos = self._skip_plain_implicit(pos, end, layout)
             if pos == end or (end - pos < _SHORTEST_HEADER and not any(data[pos:end])):
                 break
             header = Header(*read_header(data, pos, layout))
@@ -386,6 +389,23 @@ class ElementReader:
             _, pos = self._extent(header, pos, end, layout, depth)
         if delimited:
             raise truncated_header(len(data), pos)
+        return pos
+
+    def _skip_plain_implicit(self, pos: int, end: int, layout: Layout) -> int:
+        """Find the end of a run of elements that are no sequences by the dictionary.
+
+        A pattern of bytes can't tell a sequence here, whose items have to be checked.
+        """
+        data, plain, sequences = self._data, _PLAIN[layout], _SEQUENCE_TAGS
+        unpack, tags, last = plain.unpack_implicit, plain.tags, end - _SHORTEST_HEADER
+        while pos <= last:
+            key, length = unpack(data, pos)
+            tag = tags[key]
+            if tag in sequences or length == UNDEFINED_LENGTH or int(tag) >= _FIRST_DELIMITER:
+                break
+            if length > last - pos:
+                raise truncated(tag, pos, length, last - pos)
+            pos += 8 + length
         return pos
 
     # -- limits ----------------------------------------------------------------------

@@ -345,3 +345,13 @@ def test_an_undefined_length_that_the_vr_cannot_have() -> None:
     assert dataset.pydicom[0x00281199].VR == "OB"
     assert dataset.get_bytes(0x00281199) == Success(items)
     assert raised(decode_dataset(raised(encode_dataset(dataset, IMPLICIT)), IMPLICIT)) == dataset
+
+
+def test_damage_in_a_short_nested_sequence_of_implicit_vr() -> None:
+    """It is found when the data set is decoded, and not when the sequence is looked at."""
+    damaged = implicit(0x0040A730, b"no items")  # Content Sequence by the dictionary
+    inner = implicit(0x00080060, b"CT") + damaged
+    item = b"\xfe\xff\x00\xe0" + struct.pack("<I", len(inner)) + inner
+    error = decode_dataset(implicit(0x00081115, item), IMPLICIT).failure()
+    assert error.code is ErrorCode.DECODE_FAILED
+    assert "expected an item" in error.message
