@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fuzz.expectations import Broken, value_of
+from fuzz import expectations
+from fuzz.__main__ import main
+from fuzz.expectations import Broken, bounded, value_of
 from fuzz.targets import CORPUS, TARGETS
 from pacs_sdk.core.errors import ErrorCode, PacsError
 from pacs_sdk.core.results import Failure, Success
@@ -53,3 +55,28 @@ def test_what_keeps_the_promise() -> None:
     """A value is given back, an error with words is nothing."""
     assert value_of(Success(5)) == 5
     assert value_of(Failure(PacsError(ErrorCode.TRUNCATED, "it ends"))) is None
+
+
+@pytest.mark.parametrize("limit", ["MAX_CPU_S", "MAX_GROWTH_BYTES"])
+def test_an_input_that_takes_too_much(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    """CPU time and memory beyond their limits fail a target, too."""
+    bounded(lambda data: None)(b"")
+    monkeypatch.setattr(expectations, limit, -1)
+    with pytest.raises(Broken, match="0 bytes took"):
+        bounded(lambda data: None)(b"")
+
+
+def test_reproducing_an_input(capsys: pytest.CaptureFixture[str]) -> None:
+    """One input can be run again by itself, without atheris."""
+    seed = next(TARGETS["path"].folder.iterdir())
+    assert main(["path", "--reproduce", str(seed)]) == 0
+    assert "as promised" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["nothing"], ["--reproduce", __file__]])
+def test_wrong_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A target that isn't there, or an input without its target, is a usage error."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "target" in capsys.readouterr().err
