@@ -77,7 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("a value or a PacsError: as promised")
         return 0
     if importlib.util.find_spec("atheris") is None:
-        parser.error("atheris is not installed: pip install atheris (wheels are for Linux)")
+        parser.error(
+            "atheris is not installed: pip install atheris (wheels are for Linux on x86-64)"
+        )
     return _run_all(chosen, options.seconds, options.found.resolve(), options.jobs)
 
 
