@@ -51,3 +51,11 @@ def test_bad_usage_ends_with_status_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "tables"), [("byte_swap", 6), ("rendering", 3)])
+def test_benchmarks_run(capsys: pytest.CaptureFixture[str], name: str, tables: int) -> None:
+    """The other benchmarks print their tables, ours first."""
+    assert main([name, "--rounds", "2"]) == 0
+    assert capsys.readouterr().out.count(f"\n{name}: ") == tables

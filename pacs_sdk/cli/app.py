@@ -14,6 +14,7 @@ from pacs_sdk.cli.echo import echo
 from pacs_sdk.cli.errors import in_words
 from pacs_sdk.cli.find import find
 from pacs_sdk.cli.get import get
+from pacs_sdk.cli.render import render
 from pacs_sdk.cli.serve import serve
 from pacs_sdk.cli.store import store
 
@@ -36,7 +37,16 @@ def _help_of(command: Callable[..., None]) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (serve, echo, store, find, get, dump, demo)
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (
+    serve,
+    echo,
+    store,
+    find,
+    get,
+    dump,
+    render,
+    demo,
+)
 
 for command in COMMANDS:
     app.command(help=_help_of(command))(in_words(command))

@@ -19,7 +19,7 @@ from pydicom.tag import BaseTag
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.vr import VR, VrKind
-from pacs_sdk.encoding.element_runs import element_run_skipper
+from pacs_sdk.encoding.element_runs import element_run_skipper, skip_undefined
 from pacs_sdk.encoding.elements import (
     DELIMITER_GROUP,
     EXPLICIT_BIG,
@@ -38,7 +38,6 @@ from pacs_sdk.encoding.elements import (
     item_layout,
     nested_too_deeply,
     read_header,
-    skip_undefined,
     truncated,
     truncated_header,
 )

@@ -39,7 +39,6 @@ __all__ = [
     "nested_too_deeply",
     "plain_bytes",
     "read_header",
-    "skip_undefined",
     "truncated",
     "truncated_header",
 ]
@@ -195,63 +194,6 @@ def _unknown_vr_length(data: Encoded, pos: int, short: int, layout: Layout) -> t
         if long <= len(data) - pos - 12:
             return long, pos + 12
     return short, pos + 8
-
-
-def skip_undefined(
-    data: Encoded, pos: int, vr: bytes | None, layout: Layout, depth: int = 1
-) -> int:
-    """Find the end of a value of undefined length: a sequence, or fragments of pixel data.
-
-    Args:
-        data: The data set.
-        pos: Where the value begins, with its first item.
-        vr: The VR of the element, which decides the layout of its items.
-        layout: The layout of the element itself.
-        depth: How many values of undefined length this one lies in, itself counted.
-
-    Returns:
-        The offset after the Sequence Delimitation Item.
-
-    Raises:
-        PacsException: ``TRUNCATED``, ``DECODE_FAILED`` where no item is, or
-            ``LIMIT_EXCEEDED`` when nested too deeply.
-    """
-    if depth > MAX_NESTING:
-        raise nested_too_deeply(pos)
-    inner = item_layout(data, pos, vr, layout)
-    unpack = inner.unpack_implicit
-    size = len(data)
-    while True:
-        try:
-            group, element, length = unpack(data, pos)
-        except struct.error:
-            raise truncated_header(size, pos) from None
-        tag = group << 16 | element
-        if tag == SEQUENCE_END:
-            return pos + 8
-        if tag != ITEM:
-            raise bad_item(tag, pos)
-        if length == UNDEFINED_LENGTH:
-            pos = _skip_item(data, pos + 8, inner, depth)
-        else:
-            if length > size - pos - 8:
-                raise truncated(tag, pos, length, size - pos - 8)
-            pos += 8 + length
-
-
-def _skip_item(data: Encoded, pos: int, layout: Layout, depth: int) -> int:
-    """Find the end of an item of undefined length."""
-    size = len(data)
-    while True:
-        tag, vr, length, start = read_header(data, pos, layout)
-        if tag == ITEM_END:
-            return start
-        if length == UNDEFINED_LENGTH:
-            pos = skip_undefined(data, start, vr, layout, depth + 1)
-        else:
-            if length > size - start:
-                raise truncated(tag, pos, length, size - start)
-            pos = start + length
 
 
 # -- errors with words ---------------------------------------------------------------

@@ -20,9 +20,10 @@ from pacs_sdk.core.results import edge
 from pacs_sdk.encoding.deflated import inflate_beginning
 from pacs_sdk.encoding.element_runs import (
     SkipRun,
-    element_run_skipper,
+    nested_run_skipper,
     private_run_skipper,
     skip_nothing,
+    skip_undefined,
 )
 from pacs_sdk.encoding.elements import (
     DELIMITER_GROUP,
@@ -33,7 +34,6 @@ from pacs_sdk.encoding.elements import (
     layout_of,
     plain_bytes,
     read_header,
-    skip_undefined,
     truncated,
     truncated_header,
 )
@@ -283,7 +283,7 @@ def is_complete(
     data = plain_bytes(head)
     known = len(data)
     layout = layout_of(data, syntax)
-    skip = element_run_skipper(layout)
+    skip = nested_run_skipper(layout)
     longest_header = 12 if layout.explicit else _SHORTEST_HEADER
     pos = skip(data, 0).end()  # type: ignore[union-attr]  # it matches, if only nothing
     while pos < size:

@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, TypeAlias
 
-import numpy as np
 from pydicom.charset import ENCODINGS_TO_CODES
 from pydicom.valuerep import format_number_as_ds
 
@@ -29,6 +28,7 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
 from pacs_sdk.core.tags import DicomTag, TagLike
 from pacs_sdk.core.vr import VR, Repertoire, VrKind, VrRule
+from pacs_sdk.encoding.byte_order import swapped
 from pacs_sdk.encoding.charsets import DEFAULT_ENCODINGS, decode_text
 
 __all__ = ["ElementValue", "decode_values", "encode_values", "in_order"]
@@ -290,7 +290,7 @@ def in_order(rule: VrRule, data: bytes, little_endian: bool) -> bytes:
     """Turn words from little endian to an order, or from that to little endian."""
     if little_endian or rule.swap_width < 2:
         return data
-    return np.frombuffer(data, dtype=f"u{rule.swap_width}").byteswap().tobytes()
+    return swapped(data, rule.swap_width)
 
 
 def _unfit(rule: VrRule, what: str) -> PacsException:

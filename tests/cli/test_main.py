@@ -24,7 +24,7 @@ def test_help_names_every_command() -> None:
     """``pacs --help`` lists exactly the commands that exist."""
     text = succeeded(pacs("--help"))
     names = [command.__name__ for command in COMMANDS]
-    assert names == ["serve", "echo", "store", "find", "get", "dump", "demo"]
+    assert names == ["serve", "echo", "store", "find", "get", "dump", "render", "demo"]
     for name in names:
         assert f"│ {name}" in text
     for not_yet in ("move", "transcode", "reindex"):

@@ -404,3 +404,30 @@ def test_fragments_without_end() -> None:
         with pytest.raises(PacsException) as caught:
             is_complete(whole[:length], length, EXPLICIT)
         assert caught.value.error.code is ErrorCode.TRUNCATED
+
+
+@pytest.mark.parametrize("levels", range(1, 8))
+@pytest.mark.parametrize("syntax", [EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN], ids=str)
+def test_sequences_of_undefined_length_are_passed_at_any_depth(
+    syntax: TransferSyntax, levels: int
+) -> None:
+    """However deep they lie in one another, the scan goes on after the outermost; cut, it fails."""
+    order = "<" if syntax.little_endian else ">"
+
+    def header(tag: int, length: int) -> bytes:
+        return struct.pack(f"{order}HHI", tag >> 16, tag & 0xFFFF, length)
+
+    def text(tag: int, value: bytes) -> bytes:
+        return struct.pack(f"{order}HH2sH", tag >> 16, tag & 0xFFFF, b"LO", len(value)) + value
+
+    inner = text(0x00080104, b"meaning ")
+    for _ in range(levels):
+        item = header(0xFFFEE000, 0xFFFFFFFF) + inner + header(0xFFFEE00D, 0)
+        begin = struct.pack(f"{order}HH2sHI", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF)
+        inner = begin + item + item + header(0xFFFEE0DD, 0)
+    data = inner + text(0x00100020, b"P1")
+    found = raised(scan_header(data, syntax, (0x00100020,)))
+    assert found.text(0x00100020) == "P1"
+    assert is_complete(data, len(data), syntax)
+    for cut in range(len(inner) - 1, 8, -7):
+        assert scan_header(data[:cut], syntax, (0x00100020,)).failure().code is ErrorCode.TRUNCATED
