@@ -13,10 +13,11 @@ from pydicom.uid import UID
 from fuzz.expectations import Broken, value_of
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.results import edge
-from pacs_sdk.encoding import decode_frames
+from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, Instance, decode_frames
 from pacs_sdk.encoding.encapsulated import extended_offset_table, locate_frames
+from pacs_sdk.encoding.rendering import image_windows, modality_values, render_frame
 
-__all__ = ["ATTRIBUTES", "CODECS", "codec_target", "encapsulated"]
+__all__ = ["ATTRIBUTES", "CODECS", "codec_target", "encapsulated", "rendering"]
 
 _JPEG: Final = "1.2.840.10008.1.2.4."
 
@@ -101,3 +102,11 @@ def encapsulated(data: bytes) -> None:
     found = value_of(_frame_bytes(data[3:], max(data[0], 1), bool(data[2] & 1), data[1]))
     if found is not None and found > len(data):
         raise Broken(f"{len(data)} bytes give {found} bytes of frames")
+
+
+def rendering(data: bytes) -> None:
+    """Render the first frame of a data set in Explicit VR Little Endian."""
+    instance = Instance("1.2", "1.2.3", EXPLICIT_VR_LITTLE_ENDIAN.uid, MemoryBytes(data))
+    value_of(image_windows(instance))
+    value_of(modality_values(instance, 0))
+    value_of(render_frame(instance))

@@ -17,6 +17,7 @@ from typing import Final
 import imagecodecs
 import numpy as np
 import pydicom.data
+from pydicom.dataset import Dataset
 
 from fuzz.pixels import ATTRIBUTES
 from fuzz.targets import CORPUS
@@ -170,6 +171,46 @@ def _codestreams(name: str) -> Iterator[tuple[str, bytes]]:
             yield f"{kind}-{way}".rstrip("-"), attributes + bytes(data)
 
 
+def _images() -> Iterator[tuple[str, bytes]]:
+    image = _image("MONOCHROME2", _DEEP)
+    image.RescaleSlope, image.RescaleIntercept = "1.5", "-10"
+    image.WindowCenter, image.WindowWidth = ["100", "20"], ["300", "40"]
+    image.VOILUTFunction = "SIGMOID"
+    image.add_new(0x60000010, "US", 7)
+    image.add_new(0x60000011, "US", 9)
+    image.add_new(0x60000040, "CS", "G")
+    image.add_new(0x60000050, "SS", [1, 1])
+    image.add_new(0x60000100, "US", 1)
+    image.add_new(0x60000102, "US", 0)
+    image.add_new(0x60003000, "OW", bytes(range(8)))
+    yield "overlay", raised(encode_dataset(image, EXPLICIT_VR_LITTLE_ENDIAN))
+    image = _image("MONOCHROME1", _DEEP)
+    for keyword in ("ModalityLUTSequence", "VOILUTSequence", "PresentationLUTSequence"):
+        table = Dataset()
+        table.add_new("LUTDescriptor", "US", [4, 0, 16])
+        table.add_new("LUTData", "OW", struct.pack("<4H", 1, 2, 300, 4))
+        setattr(image, keyword, [table])
+    yield "tables", raised(encode_dataset(image, EXPLICIT_VR_LITTLE_ENDIAN))
+    image = _image("PALETTE COLOR", _GREY)
+    for colour in ("Red", "Green", "Blue"):
+        image.add_new(f"{colour}PaletteColorLookupTableDescriptor", "US", [6, 0, 16])
+        # PS3.3 C.7.9.2: two discrete entries, then a line of two, then an indirect segment.
+        segments = struct.pack("<11H", 0, 2, 5, 9, 1, 2, 7, 2, 1, 0, 0)
+        image.add_new(f"Segmented{colour}PaletteColorLookupTableData", "OW", segments)
+    yield "palette", raised(encode_dataset(image, EXPLICIT_VR_LITTLE_ENDIAN))
+
+
+def _image(photometric: str, pixels: np.ndarray) -> Dataset:
+    image = Dataset()
+    image.Rows, image.Columns = pixels.shape
+    image.SamplesPerPixel, image.PhotometricInterpretation = 1, photometric
+    image.BitsAllocated = pixels.dtype.itemsize * 8
+    image.BitsStored = 12 if image.BitsAllocated == 16 else 8
+    image.HighBit, image.PixelRepresentation = image.BitsStored - 1, 0
+    image.add_new("PixelData", "OW", pixels.tobytes() + bytes(pixels.nbytes % 2))
+    return image
+
+
 def _charsets() -> Iterator[tuple[str, bytes]]:
     # The names are from PS3.5 Annexes H to K.
     texts = {
@@ -247,6 +288,7 @@ def main() -> None:
         "reader": _data_sets(),
         "part10": _files(),
         "encapsulated": _encapsulated(),
+        "rendering": _images(),
         "charsets": _charsets(),
         "element_values": _values(),
         "json_model": _json(),

@@ -56,6 +56,7 @@ def _all() -> Iterator[Target]:
     yield Target("encapsulated", pixels.encapsulated)
     for codec in pixels.CODECS:
         yield Target(codec, pixels.codec_target(codec), "codestream.dict")
+    yield Target("rendering", pixels.rendering)
     yield Target("charsets", values.charsets, "text.dict")
     yield Target("element_values", values.element_values, "text.dict")
     yield Target("json_model", values.json_model, "json.dict")

@@ -298,6 +298,16 @@ class ElementReader:
         raw = _raw((key, name, length, kept, start, not inner.explicit, inner.little, True, False))
         return raw, after
 
+    def check_items(self, pos: int, end: int, layout: Layout, depth: int) -> None:
+        """Check the items of a value that wasn't known to be a sequence when it was read.
+
+        Raises:
+            PacsException: ``TRUNCATED``, ``DECODE_FAILED`` or ``LIMIT_EXCEEDED``.
+        """
+        if depth > MAX_NESTING:
+            raise nested_too_deeply(pos)
+        self._check_items(pos, end, False, layout, depth)
+
     # -- structure only --------------------------------------------------------------
 
     def _extent(
