@@ -35,8 +35,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, abo
 
 MEGABYTE = 1 << 20
 MOST_CPU_S = 4.0
-"""Twice what the slowest of these takes on a busy machine (131,072 items, each a data set of
-pydicom's); what is quadratic in the input takes minutes."""
+"""Three times what the slowest of these takes on a busy machine (100,000 items of JSON, each a
+data set of pydicom's); what is quadratic in the input takes minutes."""
 MOST_MEMORY = 200 << 20
 
 EXPLICIT = EXPLICIT_VR_LITTLE_ENDIAN
