@@ -1,19 +1,23 @@
-"""Reading the attributes that the index keeps: our scanner against pydicom."""
+"""Reading the attributes that the index keeps: our scanner against pydicom and dicomsdl."""
 
 from __future__ import annotations
 
+import tempfile
 from io import BytesIO
 from pathlib import Path
 
+import dicomsdl
 import pydicom
 import pydicom.data
 
 from benchmarks.harness import Comparison, Contestant
+from benchmarks.made_files import segmentation
 from pacs_sdk.encoding import INDEX_TAGS, read_bytes, read_file, scan_header
 
 __all__ = ["comparisons"]
 
 _REPEATS = 300
+_FRAMES = 12_000
 _TAGS = sorted(INDEX_TAGS)
 
 
@@ -26,9 +30,20 @@ def _ct_file() -> Path:
 
 
 def comparisons() -> tuple[Comparison, ...]:
-    """Compare the scan alone, and the whole way from a file to the values as text."""
+    """Compare the scan alone, the whole way from a file to the values as text, and a SEG."""
     path = _ct_file()
-    return _scan(path.read_bytes()), _file_to_text(path)
+    return (
+        _scan(path.read_bytes()),
+        _file_to_text(path),
+        _segmentation(undefined=True),
+        _segmentation(undefined=False),
+    )
+
+
+def _sdl_text(path: str) -> None:
+    dataset = dicomsdl.open(path)
+    for tag in _TAGS:
+        dataset.getDataElement(f"{tag:08x}").value()
 
 
 def _scan(part10: bytes) -> Comparison:
@@ -78,9 +93,47 @@ def _file_to_text(path: Path) -> Comparison:
                 if tag in dataset:
                     str(dataset[tag].value)
 
+    def with_dicomsdl() -> None:
+        for _ in range(_REPEATS):
+            _sdl_text(str(path))
+
     return Comparison(
         "read a CT file and give the index attributes as text",
         "files",
         _REPEATS,
-        (Contestant("pacs_sdk read_file", ours), Contestant("pydicom dcmread", with_pydicom)),
+        (
+            Contestant("pacs_sdk read_file", ours),
+            Contestant("pydicom dcmread", with_pydicom),
+            Contestant("dicomsdl open", with_dicomsdl),
+        ),
+    )
+
+
+def _segmentation(*, undefined: bool) -> Comparison:
+    file = tempfile.NamedTemporaryFile(suffix=".dcm")  # noqa: SIM115  # removed at the end of the run
+    file.write(segmentation(_FRAMES, undefined=undefined))
+    file.flush()
+
+    def ours() -> None:
+        header = read_file(file.name).unwrap().header().unwrap()
+        for tag in _TAGS:
+            header.text(tag)
+
+    def with_pydicom() -> None:
+        pydicom.dcmread(file.name, stop_before_pixels=True)
+
+    def with_pydicom_tags() -> None:
+        pydicom.dcmread(file.name, stop_before_pixels=True, specific_tags=[*_TAGS])
+
+    lengths = "undefined" if undefined else "known"
+    return Comparison(
+        f"the index attributes of a segmentation of {_FRAMES:,} frames, lengths {lengths}",
+        "files",
+        1,
+        (
+            Contestant("pacs_sdk read_file", ours),
+            Contestant("pydicom stop_before_pixels", with_pydicom),
+            Contestant("pydicom the same tags only", with_pydicom_tags),
+            Contestant("dicomsdl open", lambda: _sdl_text(file.name)),
+        ),
     )

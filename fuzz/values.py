@@ -8,9 +8,10 @@ from pydicom.dataset import Dataset
 
 from fuzz.expectations import Broken, value_of
 from pacs_sdk.core import DicomDataset, parse_path
+from pacs_sdk.core.results import edge
 from pacs_sdk.core.vr import VR
 from pacs_sdk.encoding import decode_values, encode_values
-from pacs_sdk.encoding.charsets import decode_text, python_encodings
+from pacs_sdk.encoding.charsets import character_sets, decode_text, encode_text
 
 __all__ = ["charsets", "element_values", "json_model", "path", "xml_model"]
 
@@ -18,14 +19,19 @@ _VRS: Final = tuple(VR)
 
 
 def charsets(data: bytes) -> None:
-    """Decode text; the first byte is the length of the Specific Character Set before it."""
+    """Decode text; what is encoded from that decodes to the same.
+
+    The first byte is the length of the Specific Character Set before the text.
+    """
     length = data[0] if data else 0
-    encodings = python_encodings(data[1 : 1 + length])
-    decode_text(data[1 + length :], encodings)
-    for vr in (VR.PN, VR.LO, VR.UT, VR.CS):
-        values = value_of(decode_values(vr, data[1 + length :], True, encodings))
-        if values:
-            value_of(encode_values(vr, values, True, encodings))
+    sets, field = character_sets(data[1 : 1 + length]), data[1 + length :]
+    for vr in (VR.PN, VR.LO, VR.UT):
+        text = decode_text(field, sets, vr)
+        encoded = value_of(edge()(encode_text)(text, sets, vr))
+        if encoded is not None and decode_text(encoded, sets, vr) != text:
+            raise Broken(f"{text!r} becomes {encoded!r}, which is other text")
+        value_of(edge()(decode_text)(field, sets, vr, strict=True))
+        value_of(decode_values(vr, field, True, sets))
 
 
 def element_values(data: bytes) -> None:

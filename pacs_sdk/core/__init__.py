@@ -24,6 +24,7 @@ from pacs_sdk.core.path import (
     PathStep,
     parse_path,
 )
+from pacs_sdk.core.person_name import NameGroup, PersonName, person_name
 from pacs_sdk.core.ports import (
     AuditEvent,
     AuditSink,
@@ -45,7 +46,7 @@ from pacs_sdk.core.private_block import PrivateBlock, PrivateTag
 from pacs_sdk.core.results import Failure, PacsResult, Result, Success, edge, raised
 from pacs_sdk.core.tags import DicomTag, TagLike, parse_tag
 from pacs_sdk.core.uids import is_valid_uid, new_uid, parse_uid
-from pacs_sdk.core.value_rules import FindingKind, ValueFault, validate_value
+from pacs_sdk.core.value_rules import FindingKind, ValueContext, ValueFault, validate_value
 from pacs_sdk.core.vr import VR, VR_RULES, LengthUnit, Repertoire, VrKind, VrRule
 
 __all__ = [
@@ -86,6 +87,7 @@ __all__ = [
     "MemoryBytes",
     "MergeConflict",
     "MetricSink",
+    "NameGroup",
     "NullAuditSink",
     "NullEventBus",
     "NullLogger",
@@ -97,6 +99,7 @@ __all__ = [
     "PacsResult",
     "PathLike",
     "PathStep",
+    "PersonName",
     "PrivateBlock",
     "PrivateTag",
     "Repertoire",
@@ -107,6 +110,7 @@ __all__ = [
     "SystemClock",
     "TagLike",
     "Tracer",
+    "ValueContext",
     "ValueFault",
     "VrKind",
     "VrRule",
@@ -117,6 +121,7 @@ __all__ = [
     "parse_path",
     "parse_tag",
     "parse_uid",
+    "person_name",
     "raised",
     "resolve_vr",
     "validate_value",

@@ -3,60 +3,60 @@
 from __future__ import annotations
 
 import copy
-import fnmatch
-import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Self, TypeAlias
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as PydicomSequence
 
-from pacs_sdk.core.dataset_diff import Difference, diff_datasets
-from pacs_sdk.core.dataset_json import json_model, json_text, read_json
+from pacs_sdk.core.automatic_vr import vr_for_value
+from pacs_sdk.core.dataset_diff import Difference, diff_datasets, same_datasets
+from pacs_sdk.core.dataset_forms import ModelForms
 from pacs_sdk.core.dataset_merge import ConflictPolicy, OnConflict, merge_datasets
-from pacs_sdk.core.dataset_xml import read_xml, xml_text
+from pacs_sdk.core.dataset_view import rows_of, table_of
 from pacs_sdk.core.element import (
     VALUE_ERRORS,
     DicomElement,
     make_element,
     make_picklable,
     plain_dataset,
+    read_element,
 )
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.model_values import BulkDataReader, BulkDataWriter
-from pacs_sdk.core.path import DatasetPath, PathLike
-from pacs_sdk.core.path_access import delete_at, only_place, places, set_at, walk
+from pacs_sdk.core.path import DatasetPath, PathLike, plain_tag
+from pacs_sdk.core.path_access import Place, delete_at, only_place, places, search, set_at
 from pacs_sdk.core.private_block import PrivateBlock, creator_of, open_block
 from pacs_sdk.core.results import edge
 from pacs_sdk.core.tags import DicomTag, TagLike
+from pacs_sdk.core.typed_values import TypedValues
 from pacs_sdk.core.vr import VR
 
 __all__ = ["DatasetLike", "DicomDataset", "as_dataset"]
 
-_MODEL_ERRORS = {OSError: ErrorCode.FILE_READ_FAILED}  # of the functions that callers give
 
-_SHOWN_CHARACTERS = 64
-"""How much of a value is shown in listings."""
-
-
-class DicomDataset:
+class DicomDataset(TypedValues, ModelForms):
     """Typed access to a ``pydicom.Dataset``, which is shared and not copied.
 
-    Elements are named by tag, number or keyword (:data:`TagLike`). The ``get_…`` and
+    Elements are named by tag, number, keyword or path (:data:`PathLike`). The ``get_…`` and
     ``set_…`` methods return a ``Result``; ``ds["PatientName"]``, ``ds.get(…)``, ``in``
     and iteration are their Pythonic twins.
+
+    Several threads may read one data set together, although values are decoded when they
+    are first looked at: all get equal ones. Whoever changes it has to keep the others away.
 
     Args:
         dataset: The data set to view; a new, empty one by default.
         **values: Elements to set at once, by keyword: ``DicomDataset(PatientID="7")``.
     """
 
-    __slots__ = ("_dataset",)
+    __slots__ = ("_around", "_dataset")
 
     def __init__(self, dataset: Dataset | None = None, **values: object) -> None:
+        if not isinstance(dataset, Dataset | None):
+            raise TypeError(f"expected a pydicom data set, got {type(dataset).__name__}")
         self._dataset = Dataset() if dataset is None else dataset
+        self._around: tuple[Dataset, ...] = ()
         for keyword, value in values.items():
             self[keyword] = value
 
@@ -65,73 +65,30 @@ class DicomDataset:
         """The data set behind this view; a change to one is a change to both."""
         return self._dataset
 
-    # -- Results -----------------------------------------------------------------
+    # -- items and values --------------------------------------------------------
 
     @edge(VALUE_ERRORS)
-    def get_string(self, tag: TagLike) -> str:
-        """Return the value as text, several values joined by a backslash (PS3.5 6.4).
-
-        Returns:
-            ``Success`` (an empty string for an element without value), or ``Failure``
-            with ``ELEMENT_NOT_FOUND``, ``INVALID_TAG`` or ``VALUE_CONVERSION_FAILED``.
-        """
-        return "\\".join(str(value) for value in _values_of(self._element(tag)))
-
-    @edge(VALUE_ERRORS)
-    def get_strings(self, tag: TagLike) -> tuple[str, ...]:
-        """Return each value as text; failures as :meth:`get_string`."""
-        return tuple(str(value) for value in _values_of(self._element(tag)))
-
-    @edge(VALUE_ERRORS)
-    def get_int(self, tag: TagLike) -> int:
-        """Return the only value as a whole number; failures as :meth:`get_string`."""
-        value = _only(self._element(tag))
-        number = int(value)
-        if number != float(value):
-            raise ValueError(f"{DicomTag.of(tag)!r} is {value}, not a whole number")
-        return number
-
-    @edge(VALUE_ERRORS)
-    def get_float(self, tag: TagLike) -> float:
-        """Return the only value as a number; failures as :meth:`get_string`."""
-        return float(_only(self._element(tag)))
-
-    @edge(VALUE_ERRORS)
-    def get_floats(self, tag: TagLike) -> tuple[float, ...]:
-        """Return each value as a number; failures as :meth:`get_string`."""
-        return tuple(float(value) for value in _values_of(self._element(tag)))
-
-    @edge(VALUE_ERRORS)
-    def get_bytes(self, tag: TagLike) -> bytes:
-        """Return the value of a binary element as it is encoded.
-
-        Returns:
-            ``Success``, or ``Failure`` with ``ELEMENT_NOT_FOUND``, ``INVALID_TAG``, or
-            ``VALUE_CONVERSION_FAILED`` where the VR is not a binary one.
-        """
-        value = self._element(tag).value
-        if value is None:
-            return b""
-        if not isinstance(value, bytes | bytearray):
-            raise TypeError(f"{DicomTag.of(tag)!r} does not hold bytes")
-        return bytes(value)
-
-    @edge(VALUE_ERRORS)
-    def get_items(self, tag: TagLike) -> tuple[DicomDataset, ...]:
+    def get_items(self, path: PathLike) -> tuple[DicomDataset, ...]:
         """Return the items of a sequence, as views; failures as :meth:`get_bytes`."""
-        value = self._element(tag).value
-        if not isinstance(value, PydicomSequence):
-            raise TypeError(f"{DicomTag.of(tag)!r} is not a sequence")
-        return tuple(DicomDataset(item) for item in value)
+        items = self._value(path)
+        if not isinstance(items, list):
+            raise TypeError(f"{DatasetPath.of(path)} is not a sequence")
+        return tuple(items)
 
     @edge(VALUE_ERRORS)
-    def set(self, tag: TagLike, value: object, vr: VR | str | None = None) -> Self:
-        """Set an element, its VR from the dictionary unless one is given.
+    def set(self, tag: PathLike, value: object, vr: VR | str | None = None) -> Self:
+        """Set an element, its VR as :func:`resolve_vr` has it unless one is given.
+
+        Where the data set leaves the VR open, the value decides: negative numbers are SS,
+        and in LUT Data bytes are OW and numbers US.
 
         Args:
-            tag: The element.
-            value: A value, a list of values, or for a sequence a list of data sets.
-            vr: Needed for private tags and where the dictionary leaves a choice.
+            tag: The element; of a path, all but the last step can be made, as by
+                :meth:`set_path`.
+            value: A value, a list or array of values, or for a sequence a list of data
+                sets. Dates and times of Python become text, and decimal numbers the 16
+                characters that a DS has.
+            vr: Needed for private tags that no dictionary knows.
 
         Returns:
             ``Success`` with this data set, or ``Failure`` with ``INVALID_TAG``,
@@ -161,7 +118,7 @@ class DicomDataset:
             absent), ``INVALID_ARGUMENT`` (a wildcard: use :meth:`find`), ``INVALID_TAG``
             or ``LIMIT_EXCEEDED`` (no path), or ``VALUE_CONVERSION_FAILED``.
         """
-        return _shown_as_ours(only_place(self._dataset, DatasetPath.of(path)).value)
+        return self._shown(only_place(self._dataset, DatasetPath.of(path)))
 
     @edge(VALUE_ERRORS)
     def find(self, path: PathLike) -> tuple[tuple[DatasetPath, Any], ...]:
@@ -172,7 +129,7 @@ class DicomDataset:
             with ``INVALID_TAG``, ``LIMIT_EXCEEDED`` or ``VALUE_CONVERSION_FAILED``.
         """
         found = places(self._dataset, DatasetPath.of(path))
-        return tuple((place.path, _shown_as_ours(place.value)) for place in found)
+        return tuple((place.path, self._shown(place)) for place in found)
 
     @edge(VALUE_ERRORS)
     def set_path(self, path: PathLike, value: object, vr: VR | str | None = None) -> Self:
@@ -186,7 +143,7 @@ class DicomDataset:
             would be skipped), ``INVALID_TAG``, ``INVALID_VR``, ``LIMIT_EXCEEDED`` or
             ``VALUE_CONVERSION_FAILED``.
         """
-        set_at(self._dataset, DatasetPath.of(path), value, vr)
+        self._set(path, value, vr)
         return self
 
     @edge(VALUE_ERRORS)
@@ -200,22 +157,19 @@ class DicomDataset:
         return delete_at(self._dataset, DatasetPath.of(path))
 
     @edge(VALUE_ERRORS)
-    def search(self, keyword: str) -> tuple[tuple[DatasetPath, DicomElement], ...]:
-        """Return the elements at every depth whose keyword fits, in any case.
+    def search(self, wanted: TagLike) -> tuple[tuple[DatasetPath, DicomElement], ...]:
+        """Return the elements at every depth that have a tag, or whose keyword fits.
 
         Args:
-            keyword: A keyword; ``*`` and ``?`` stand for any characters and for one.
+            wanted: A tag, or a keyword in any case, in which ``*`` and ``?`` stand for any
+                characters and for one.
 
         Returns:
-            ``Success`` with pairs of path and element, or ``Failure`` with
+            ``Success`` with pairs of path and element, or ``Failure`` with ``INVALID_TAG``,
             ``LIMIT_EXCEEDED`` (nested too deep) or ``VALUE_CONVERSION_FAILED``.
         """
-        wanted = keyword.casefold()
-        return tuple(
-            (path, self._view(holder, tag))
-            for path, holder, tag in walk(self._dataset)
-            if fnmatch.fnmatchcase(tag.keyword.casefold(), wanted)
-        )
+        found = search(self._dataset, wanted)
+        return tuple((path, self._view(holder, tag)) for path, holder, tag in found)
 
     @edge()
     def private_block(self, group: int, creator: str, *, create: bool = False) -> PrivateBlock:
@@ -267,69 +221,6 @@ class DicomDataset:
         plain = plain_dataset(other)
         return DicomDataset(merge_datasets(self._dataset, plain, on_conflict, DicomDataset))
 
-    # -- JSON and XML ------------------------------------------------------------
-
-    @edge(_MODEL_ERRORS)
-    def to_json(self, bulk_data: BulkDataWriter | None = None) -> str:
-        """Return the data set as DICOM JSON text, one object (PS3.18 Annex F).
-
-        Group lengths and file meta elements are left out; Specific Character Set says
-        ``ISO_IR 192``, which the text is in. DS and IS become numbers.
-
-        Args:
-            bulk_data: Is given each binary value; keeps it elsewhere and returns its URI,
-                or ``None`` to have it in line.
-
-        Returns:
-            ``Success``, or ``Failure`` with ``ENCODE_FAILED`` (naming the path) or
-            ``LIMIT_EXCEEDED`` (nested too deep).
-        """
-        return json_text(self._dataset, bulk_data)
-
-    @edge(_MODEL_ERRORS)
-    def to_json_model(self, bulk_data: BulkDataWriter | None = None) -> dict[str, Any]:
-        """Return what the text of :meth:`to_json` stands for, as dictionaries and lists."""
-        return json_model(self._dataset, bulk_data)
-
-    @staticmethod
-    @edge(_MODEL_ERRORS)
-    def from_json(
-        source: str | bytes | Mapping[str, Any], bulk_data: BulkDataReader | None = None
-    ) -> DicomDataset:
-        """Read a data set from DICOM JSON: text, or the object that it stands for.
-
-        Args:
-            source: One object, or an array of one.
-            bulk_data: Fetches a value that was left elsewhere.
-
-        Returns:
-            ``Success``, or ``Failure`` with ``DECODE_FAILED`` (naming the path),
-            ``MISSING_REQUIRED_VALUE`` (bulk data, and no function that fetches it) or
-            ``LIMIT_EXCEEDED``.
-        """
-        return DicomDataset(read_json(source, bulk_data))
-
-    @edge(_MODEL_ERRORS)
-    def to_xml(self, bulk_data: BulkDataWriter | None = None) -> str:
-        """Return the data set as Native DICOM Model XML (PS3.19 A.1).
-
-        What is left out, ``bulk_data`` and the failures are those of :meth:`to_json`; text
-        with a control character that XML has not, such as form feed, is ``ENCODE_FAILED``.
-        Of a person's name the delimiters that nothing follows are lost (PS3.5 6.2.1.1).
-        """
-        return xml_text(self._dataset, bulk_data)
-
-    @staticmethod
-    @edge(_MODEL_ERRORS)
-    def from_xml(source: str | bytes, bulk_data: BulkDataReader | None = None) -> DicomDataset:
-        """Read a data set from Native DICOM Model XML.
-
-        A document type declaration is refused, so that no entity is ever expanded. A
-        private element goes to the block of its ``privateCreator``. Failures as
-        :meth:`from_json`.
-        """
-        return DicomDataset(read_xml(source, bulk_data))
-
     def copy(self) -> DicomDataset:
         """Return a data set that shares nothing with this one, items included."""
         return copy.deepcopy(self)
@@ -340,45 +231,56 @@ class DicomDataset:
 
     # -- Pythonic twins ----------------------------------------------------------
 
-    def __getitem__(self, tag: TagLike) -> Any:
-        """Return the value; a ``KeyError`` where there is no such element."""
-        number = DicomTag.of(tag)
+    def __getitem__(self, path: PathLike) -> Any:
+        """Return the value; a ``KeyError`` where there is no such element.
+
+        What is no tag and no path is a :exc:`PacsException`, as everywhere here.
+        """
         try:
-            element = self._dataset[int(number)]
-        except KeyError:
-            raise KeyError(f"no element {number!r}") from None
-        return _shown_as_ours(element.value)
+            return self._value(path)
+        except PacsException as exc:
+            if exc.error.code is ErrorCode.ELEMENT_NOT_FOUND:
+                raise KeyError(exc.error.message) from None
+            raise
 
-    def __setitem__(self, tag: TagLike, value: object) -> None:
-        self._set(tag, value, None)
+    def __setitem__(self, path: PathLike, value: object) -> None:
+        self._set(path, value, None)
 
-    def __delitem__(self, tag: TagLike) -> None:
-        del self._dataset[int(DicomTag.of(tag))]
+    def __delitem__(self, path: PathLike) -> None:
+        if delete_at(self._dataset, DatasetPath.of(path)) == 0:
+            raise KeyError(f"the data set has no {DatasetPath.of(path)}")
 
-    def get(self, tag: TagLike, default: Any = None) -> Any:
+    def get(self, path: PathLike, default: Any = None) -> Any:
         """Return the value, or the default where the element is absent or empty."""
         try:
-            value = self[tag]
+            value = self[path]
         except KeyError:
             return default
         return default if value is None or value == "" else value
 
-    def __contains__(self, tag: TagLike) -> bool:
-        return int(DicomTag.of(tag)) in self._dataset
+    def __contains__(self, path: PathLike) -> bool:
+        tag = plain_tag(path)
+        if tag is not None:
+            return int(tag) in self._dataset
+        return next(places(self._dataset, DatasetPath.of(path)), None) is not None
 
     def __iter__(self) -> Iterator[DicomTag]:
         """Yield the tags in ascending order."""
-        return (DicomTag(int(tag)) for tag in sorted(self._dataset.keys()))
+        return (DicomTag(int(tag)) for tag in sorted(self._dataset.keys(), key=int))
 
     def __len__(self) -> int:
         return len(self._dataset)
 
     def __eq__(self, other: object) -> bool:
+        """Whether both say the same, however they were encoded: :meth:`diff` is empty.
+
+        File meta belongs to a file and not to the data set, and isn't compared.
+        """
         match other:
             case DicomDataset():
-                return bool(self._dataset == other._dataset)
+                return same_datasets(self._dataset, other._dataset)
             case Dataset():
-                return bool(self._dataset == other)
+                return same_datasets(self._dataset, other)
         return NotImplemented
 
     __hash__ = None  # type: ignore[assignment]  # mutable
@@ -390,54 +292,63 @@ class DicomDataset:
         return "\n".join("  ".join(row) for row in self.rows())
 
     def _repr_html_(self) -> str:
-        """Show the elements as a table in a notebook."""
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self.rows()
-        )
-        return (
-            f"<table><tr><th>Tag</th><th>VR</th><th>Keyword</th><th>Value</th></tr>{body}</table>"
-        )
+        """Show the elements as a table in a notebook, sequences folded."""
+        return table_of(self._dataset)
 
-    def rows(self, depth: int = 0) -> Iterator[tuple[str, str, str, str]]:
+    def rows(self) -> Iterator[tuple[str, str, str, str]]:
         """Yield one row of text an element: tag, VR, keyword, value.
 
-        Items of sequences follow their sequence, the tag indented by ``depth``; long
-        values are cut, binary ones give their length. A value that doesn't fit its VR is
-        named as unreadable.
+        Items of sequences follow their sequence, the tag indented; long values are cut,
+        binary ones give their length. A value that doesn't fit its VR is named as
+        unreadable.
         """
-        indent = "  " * depth
-        for tag in self:
-            name = tag.keyword or ("Private" if tag.is_private else "Unknown")
-            try:
-                element = self._dataset[int(tag)]
-            except tuple(VALUE_ERRORS) as exc:
-                vr = self._dataset.get_item(int(tag)).VR or tag.dictionary_vr
-                yield f"{indent}{tag}", vr, name, _cut(f"unreadable: {exc}")
-                continue
-            yield f"{indent}{tag}", str(element.VR), name, _summary(element)
-            if element.VR == VR.SQ:
-                for item in element.value:
-                    yield from DicomDataset(item).rows(depth + 1)
+        return rows_of(self._dataset)
 
     # -- inside ------------------------------------------------------------------
 
-    def _element(self, tag: TagLike) -> DataElement:
-        number = DicomTag.of(tag)
-        if int(number) not in self._dataset:
-            raise PacsException(
-                ErrorCode.ELEMENT_NOT_FOUND,
-                f"the data set has no element {number!r}",
-                tag=str(number),
-            )
-        return self._dataset[int(number)]
+    @classmethod
+    def _of(cls, dataset: Dataset) -> Self:
+        return cls(dataset)
 
-    def _set(self, tag: TagLike, value: object, vr: VR | str | None) -> None:
-        number = DicomTag.of(tag)
-        self._dataset[int(number)] = make_element(number, value, vr)
+    @classmethod
+    def _inside(cls, item: Dataset, around: tuple[Dataset, ...]) -> Self:
+        """View an item, knowing the data sets around it, the nearest first."""
+        view = cls(item)
+        view._around = around
+        return view
+
+    @property
+    def _chain(self) -> tuple[Dataset, ...]:
+        return (self._dataset, *self._around)
+
+    def _element(self, path: PathLike) -> DataElement:
+        tag = plain_tag(path)
+        if tag is not None:
+            return read_element(self._dataset, tag)
+        place = only_place(self._dataset, DatasetPath.of(path))
+        return read_element(place.holder, place.tag)
+
+    def _value(self, path: PathLike) -> Any:
+        tag = plain_tag(path)
+        if tag is None:
+            return self._shown(only_place(self._dataset, DatasetPath.of(path)))
+        return _views_of(read_element(self._dataset, tag).value, self._chain)
+
+    def _shown(self, place: Place) -> Any:
+        element = read_element(place.holder, place.tag)
+        value = element.value if place.item is None else place.value
+        return _views_of(value, (place.holder, *place.around, *self._around))
+
+    def _set(self, path: PathLike, value: object, vr: VR | str | None) -> None:
+        tag = plain_tag(path)
+        if tag is None:
+            set_at(self._dataset, DatasetPath.of(path), value, vr, self._around)
+            return
+        chosen = vr or vr_for_value(tag, value, self._chain)
+        self._dataset[int(tag)] = make_element(tag, value, chosen)
 
     def _view(self, holder: Dataset, tag: DicomTag) -> DicomElement:
-        return DicomElement.of(holder[int(tag)], creator_of(holder, tag), DicomDataset)
+        return DicomElement.of(read_element(holder, tag), creator_of(holder, tag), DicomDataset)
 
 
 DatasetLike: TypeAlias = DicomDataset | Dataset
@@ -453,36 +364,7 @@ def as_dataset(dataset: DatasetLike) -> DicomDataset:
     raise TypeError(f"expected a data set, got {type(dataset).__name__}")
 
 
-def _values_of(element: DataElement) -> tuple[Any, ...]:
-    value = element.value
-    if value is None or value == "":
-        return ()
-    if isinstance(value, bytes | bytearray | PydicomSequence):
-        raise TypeError(f"{DicomTag(int(element.tag))!r} holds {element.VR}, not text or numbers")
-    return tuple(value) if isinstance(value, MultiValue | list | tuple) else (value,)
-
-
-def _only(element: DataElement) -> Any:
-    values = _values_of(element)
-    if len(values) != 1:
-        raise ValueError(f"{DicomTag(int(element.tag))!r} has {len(values)} values, not one")
-    return values[0]
-
-
-def _shown_as_ours(value: Any) -> Any:
+def _views_of(value: Any, around: tuple[Dataset, ...]) -> Any:
     if isinstance(value, PydicomSequence):
-        return [DicomDataset(item) for item in value]
-    return DicomDataset(value) if isinstance(value, Dataset) else value
-
-
-def _summary(element: DataElement) -> str:
-    value = element.value
-    if element.VR == VR.SQ:
-        return f"{len(value)} item{'' if len(value) == 1 else 's'}"
-    if isinstance(value, bytes | bytearray):
-        return f"{len(value)} bytes"
-    return _cut("\\".join(str(one) for one in _values_of(element)))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+        return [DicomDataset._inside(item, around) for item in value]
+    return DicomDataset._inside(value, around) if isinstance(value, Dataset) else value

@@ -45,32 +45,39 @@ _Steps = tuple[PathStep, ...]
 # -- writing -------------------------------------------------------------------------
 
 
-def json_text(dataset: Dataset, bulk_data: BulkDataWriter | None) -> str:
-    """Return a data set as the text of one JSON object."""
-    model = json_model(dataset, bulk_data)
+def json_text(around: tuple[Dataset, ...], bulk_data: BulkDataWriter | None) -> str:
+    """Return a data set, the first of those around, as the text of one JSON object."""
+    model = json_model(around, bulk_data)
     return json.dumps(model, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def json_model(dataset: Dataset, bulk_data: BulkDataWriter | None) -> dict[str, Any]:
+def json_model(around: tuple[Dataset, ...], bulk_data: BulkDataWriter | None) -> dict[str, Any]:
     """Return a data set as the object that its JSON text stands for.
+
+    Args:
+        around: The data set, then those that it lies in, the nearest first.
+        bulk_data: Keeps binary values elsewhere.
 
     Raises:
         PacsException: ``ENCODE_FAILED``, naming the path, for a value that doesn't fit its
             VR; ``LIMIT_EXCEEDED`` for sequences nested too deep.
     """
-    return _object(dataset, (), bulk_data)
+    return _object(around, (), bulk_data)
 
 
-def _object(dataset: Dataset, before: _Steps, bulk: BulkDataWriter | None) -> dict[str, Any]:
+def _object(
+    around: tuple[Dataset, ...], before: _Steps, bulk: BulkDataWriter | None
+) -> dict[str, Any]:
     check_nesting(len(before))
+    dataset = around[0]
     model = {}
-    for number in sorted(dataset.keys()):
+    for number in sorted(dataset.keys(), key=int):
         tag = DicomTag(int(number))
         if left_out(tag):
             continue
         steps = (*before, PathStep(name_in(dataset, tag)))
         try:
-            model[f"{tag:08X}"] = _attribute(dataset, tag, steps, bulk)
+            model[f"{tag:08X}"] = _attribute(around, tag, steps, bulk)
         except tuple(VALUE_ERRORS) as exc:
             path = str(DatasetPath(steps))
             raise PacsException(ErrorCode.ENCODE_FAILED, f"{path}: {exc}", path=path) from exc
@@ -78,9 +85,9 @@ def _object(dataset: Dataset, before: _Steps, bulk: BulkDataWriter | None) -> di
 
 
 def _attribute(
-    dataset: Dataset, tag: DicomTag, steps: _Steps, bulk: BulkDataWriter | None
+    around: tuple[Dataset, ...], tag: DicomTag, steps: _Steps, bulk: BulkDataWriter | None
 ) -> dict[str, Any]:
-    vr, element = concrete_element(dataset, tag)
+    vr, element = concrete_element(around, tag)
     values = DicomElement.of(element).values
     attribute: dict[str, Any] = {"vr": str(vr)}
     if tag == _CHARACTER_SET and values:
@@ -90,12 +97,14 @@ def _attribute(
         return attribute  # F.2.5: an empty attribute has no value, in any of the three forms
     if vr is VR.SQ:
         attribute["Value"] = [
-            _object(item, (*steps[:-1], PathStep(steps[-1].element, index)), bulk)
+            _object((item, *around), (*steps[:-1], PathStep(steps[-1].element, index)), bulk)
             for index, item in enumerate(values)
         ]
     elif vr.kind is VrKind.BYTES:
-        data = binary_value(dataset, vr, element.value)
+        data = binary_value(around[0], vr, element.value)
         uri = None if bulk is None else bulk(BulkData(DatasetPath(steps), vr, data))
+        if uri is not None and not isinstance(uri, str):
+            raise TypeError("a function that keeps bulk data returns a URI or None")
         if uri is None:
             attribute["InlineBinary"] = base64.b64encode(data).decode("ascii")
         else:

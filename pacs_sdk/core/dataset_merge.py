@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import attrs
+from pydicom import config
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
@@ -99,7 +100,8 @@ def _put(result: Dataset, name: DicomTag | PrivateTag, vr: str, value: Any) -> N
     tag = name
     if isinstance(name, PrivateTag):
         tag = name.in_block(reserve_block(result, name.group, name.creator))
-    result[int(tag)] = DataElement(int(tag), vr, value)  # type: ignore[arg-type]  # a tag by now
+    number = int(tag)  # type: ignore[arg-type]  # a tag by now
+    result[number] = DataElement(number, vr, value, validation_mode=config.IGNORE)
 
 
 def _put_choice(

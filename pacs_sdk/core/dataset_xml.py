@@ -53,40 +53,50 @@ _Steps = tuple[PathStep, ...]
 # -- writing -------------------------------------------------------------------------
 
 
-def xml_text(dataset: Dataset, bulk_data: BulkDataWriter | None) -> str:
+def xml_text(around: tuple[Dataset, ...], bulk_data: BulkDataWriter | None) -> str:
     """Return a data set as the text of a NativeDicomModel.
+
+    Args:
+        around: The data set, then those that it lies in, the nearest first.
+        bulk_data: Keeps binary values elsewhere.
 
     Raises:
         PacsException: ``ENCODE_FAILED``, naming the path, for a value that doesn't fit its
             VR, or has a character that XML has not; ``LIMIT_EXCEEDED``.
     """
     root = Element("NativeDicomModel", {"xmlns": _NAMESPACE, "xml:space": "preserve"})
-    _write_dataset(root, dataset, (), bulk_data)
+    _write_dataset(root, around, (), bulk_data)
     # A parser turns a bare CR into LF (XML 2.11), and ElementTree doesn't escape it.
     body = tostring(root, encoding="unicode").replace("\r", "&#13;")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}'
 
 
 def _write_dataset(
-    parent: Element, dataset: Dataset, before: _Steps, bulk: BulkDataWriter | None
+    parent: Element, around: tuple[Dataset, ...], before: _Steps, bulk: BulkDataWriter | None
 ) -> None:
     check_nesting(len(before))
-    for number in sorted(dataset.keys()):
+    dataset = around[0]
+    for number in sorted(dataset.keys(), key=int):
         tag = DicomTag(int(number))
         if left_out(tag):
             continue
         steps = (*before, PathStep(name_in(dataset, tag)))
         try:
-            _write_attribute(parent, dataset, tag, steps, bulk)
+            _write_attribute(parent, around, tag, steps, bulk)
         except tuple(VALUE_ERRORS) as exc:
             path = str(DatasetPath(steps))
             raise PacsException(ErrorCode.ENCODE_FAILED, f"{path}: {exc}", path=path) from exc
 
 
 def _write_attribute(
-    parent: Element, dataset: Dataset, tag: DicomTag, steps: _Steps, bulk: BulkDataWriter | None
+    parent: Element,
+    around: tuple[Dataset, ...],
+    tag: DicomTag,
+    steps: _Steps,
+    bulk: BulkDataWriter | None,
 ) -> None:
-    vr, element = concrete_element(dataset, tag)
+    dataset = around[0]
+    vr, element = concrete_element(around, tag)
     values = DicomElement.of(element).values
     if tag == _CHARACTER_SET and values:
         # The text is Unicode, whatever it was decoded from, and whatever VR was damaged to.
@@ -105,7 +115,7 @@ def _write_attribute(
         numbered = {"number": str(index + 1)}
         if vr is VR.SQ:
             here = (*steps[:-1], PathStep(steps[-1].element, index))
-            _write_dataset(SubElement(attribute, "Item", numbered), value, here, bulk)
+            _write_dataset(SubElement(attribute, "Item", numbered), (value, *around), here, bulk)
         elif vr is VR.PN:
             _write_person(SubElement(attribute, "PersonName", numbered), str(value))
         else:
@@ -164,6 +174,8 @@ def read_xml(source: str | bytes, bulk_data: BulkDataReader | None) -> Dataset:
 
 
 def _parsed(source: str | bytes) -> Element:
+    if not isinstance(source, str | bytes | bytearray):
+        raise PacsException(ErrorCode.DECODE_FAILED, f"XML is text, not {type(source).__name__}")
     parser = expat.ParserCreate(namespace_separator="}")
     builder = TreeBuilder()
     depth = 0

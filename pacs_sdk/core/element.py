@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, Self, runtime_checkable
 
 import attrs
+from pydicom import config
 from pydicom.datadict import dictionary_description
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -14,6 +15,7 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.settable import settable_value
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.vr import VR
 
@@ -24,6 +26,7 @@ __all__ = [
     "make_element",
     "make_picklable",
     "plain_dataset",
+    "read_element",
 ]
 
 VALUE_ERRORS: Final = {
@@ -141,17 +144,41 @@ def make_picklable(dataset: Dataset) -> None:
                 make_picklable(item)
 
 
+def read_element(dataset: Dataset, tag: DicomTag) -> DataElement:
+    """Return an element of a data set, which decodes it.
+
+    Raises:
+        PacsException: ``ELEMENT_NOT_FOUND``; ``VALUE_CONVERSION_FAILED`` where nothing
+            decides an ambiguous VR. What else pydicom raises is in :data:`VALUE_ERRORS`.
+    """
+    if int(tag) not in dataset:
+        raise PacsException(
+            ErrorCode.ELEMENT_NOT_FOUND,
+            f"the data set has no element {tag} {tag.keyword}".rstrip(),
+            tag=str(tag),
+        )
+    try:
+        return dataset[int(tag)]
+    except AttributeError as exc:
+        raise PacsException(
+            ErrorCode.VALUE_CONVERSION_FAILED,
+            f"{tag!r} cannot be read: {str(exc).partition(chr(10))[0]}",
+            tag=str(tag),
+        ) from exc
+
+
 def make_element(tag: DicomTag, value: object, vr: VR | str | None = None) -> DataElement:
     """Make a pydicom element, its VR from the dictionary unless one is given.
 
     Args:
         tag: The element.
-        value: A value, a list of values, or for a sequence one data set or a list.
+        value: A value, a list of values, or for a sequence one data set or a list;
+            :func:`~pacs_sdk.core.settable.settable_value` says what values may be.
         vr: Needed for private tags and where the dictionary leaves a choice.
 
     Raises:
         PacsException: ``INVALID_VR``.
-        TypeError: The value of a sequence is no data set.
+        TypeError: The value is not of the kind that the VR has.
         ValueError: The value doesn't fit the VR.
     """
     chosen = str(vr or tag.dictionary_vr)
@@ -159,9 +186,17 @@ def make_element(tag: DicomTag, value: object, vr: VR | str | None = None) -> Da
         raise PacsException(
             ErrorCode.INVALID_VR, f"{tag!r} needs one VR, not {chosen!r}", tag=str(tag)
         )
-    if chosen == VR.SQ:
-        items = [value] if isinstance(value, Dataset | HoldsDataset) else value
-        if not isinstance(items, list | tuple | Sequence):
-            raise TypeError(f"{tag!r} is a sequence: give a list of data sets")
-        value = Sequence([plain_dataset(item) for item in items])
-    return DataElement(int(tag), chosen, value)
+    try:
+        kept = _items(value) if chosen == VR.SQ else settable_value(VR(chosen), value)
+        return DataElement(int(tag), chosen, kept, validation_mode=config.IGNORE)
+    except (TypeError, ValueError, OverflowError) as exc:
+        name = f"{tag} {tag.keyword}".rstrip()
+        hint = "" if chosen != VR.UN else "; nothing tells its VR, so give one"
+        raise ValueError(f"{name}: {exc}{hint}") from exc
+
+
+def _items(value: object) -> Sequence:
+    items = [value] if isinstance(value, Dataset | HoldsDataset) else value
+    if not isinstance(items, list | tuple | Sequence):
+        raise TypeError("a sequence is a list of data sets")
+    return Sequence([plain_dataset(item) for item in items])

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import math
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 import attrs
 import numpy as np
 from pydicom import config
 from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
-from pydicom.filewriter import correct_ambiguous_vr_element
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
-from pydicom.valuerep import format_number_as_ds
 
+from pacs_sdk.core.automatic_vr import form_of, vr_for_value, vr_in
+from pacs_sdk.core.element import read_element
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.path import DatasetPath
+from pacs_sdk.core.settable import decimal_text
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.vr import VR, VrKind
 
@@ -99,26 +98,29 @@ def left_out(tag: DicomTag) -> bool:
     return tag.element == 0 or tag.group in (0x0000, 0x0002)
 
 
-def concrete_element(dataset: Dataset, tag: DicomTag) -> tuple[VR, DataElement]:
+def concrete_element(around: tuple[Dataset, ...], tag: DicomTag) -> tuple[VR, DataElement]:
     """Return an element and its VR, decided by its data set where the dictionary leaves it open.
 
-    Raises:
-        PacsException: ``ENCODE_FAILED`` where nothing decides it.
+    Args:
+        around: The data set that it is in, then those around that, the nearest first.
+        tag: Which element.
     """
-    try:
-        element = dataset[int(tag)]
-    except AttributeError:  # what decides its VR is absent; pydicom has it ready all the same
-        element = dataset[int(tag)]
-    if element.VR not in VR.__members__:
-        little_endian = getattr(dataset, "original_encoding", (None, None))[1] is not False
-        with contextlib.suppress(AttributeError):  # what decides it is absent
-            decided = correct_ambiguous_vr_element(copy.copy(element), dataset, little_endian)
-            element = cast("DataElement", decided)  # one that isn't raw comes back so
-    if element.VR in VR.__members__:
-        return VR(element.VR), element
-    if isinstance(element.value, bytes):
-        return (VR.OW if "OW" in element.VR else VR.UN), element
-    raise PacsException(ErrorCode.ENCODE_FAILED, f"nothing decides the VR of {tag!r}, {element.VR}")
+    dataset = around[0]
+    element = dataset.get_item(int(tag))
+    named = str(element.VR or tag.dictionary_vr)
+    if named in VR.__members__:
+        read = read_element(dataset, tag)
+        return VR(read.VR), read
+    if isinstance(element, RawDataElement):
+        vr = vr_in(int(tag), around, form_of(around[-1]))
+        return vr, convert_raw_data_element(element._replace(VR=str(vr)))
+    vr = vr_for_value(tag, element.value, around)
+    if isinstance(element.value, bytes) and vr.kind is VrKind.NUMBER:
+        little_endian = dataset.original_encoding[1] is not False
+        length = len(element.value)
+        raw = RawDataElement(Tag(int(tag)), str(vr), length, element.value, 0, False, little_endian)
+        return vr, convert_raw_data_element(raw)
+    return vr, DataElement(int(tag), str(vr), element.value, validation_mode=config.IGNORE)
 
 
 def binary_value(dataset: Dataset, vr: VR, value: Any) -> bytes:
@@ -141,15 +143,20 @@ def number_value(vr: VR, value: Any) -> int | float | str:
         value: An int, a float, or its text.
 
     Returns:
-        An int, a float, or for DS and IS the text, which keeps what a float would lose.
+        An int, a float, or for DS and IS the text, which keeps what a float would lose;
+        text that is no number is kept as well, as a reader of bytes keeps it.
 
     Raises:
         ValueError: It is no number, or is outside the range of the VR.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"{vr} needs a number")  # data, not our mistake
-    if vr is VR.DS:
-        return _decimal_text(value)
+    if vr in (VR.DS, VR.IS) and isinstance(value, str):
+        return value  # kept as others wrote it, even where it is no number
+    if vr is VR.DS and not isinstance(value, str):
+        if not math.isfinite(value):
+            raise ValueError("a DS has no infinity and no NaN")
+        return decimal_text(value)
     if vr in _INTEGERS:
         number = int(value)
         if number not in _INTEGERS[vr] or (isinstance(value, float) and number != value):
@@ -159,15 +166,6 @@ def number_value(vr: VR, value: Any) -> int | float | str:
     if vr is VR.FL and math.isfinite(real) and abs(real) > _LARGEST_FL:
         raise ValueError(f"{real} is outside the range of FL")
     return real
-
-
-def _decimal_text(value: int | float | str) -> str:
-    if not math.isfinite(float(value)):
-        raise ValueError("a DS has no infinity and no NaN")
-    if isinstance(value, str):
-        return value
-    text = repr(value)
-    return text if len(text) <= 16 else format_number_as_ds(float(value))
 
 
 def model_element(tag: DicomTag, vr: VR, values: list[Any]) -> DataElement:
@@ -180,7 +178,13 @@ def model_element(tag: DicomTag, vr: VR, values: list[Any]) -> DataElement:
     if len(values) <= 1:
         empty = b"" if vr.kind is VrKind.BYTES else None if vr.kind is not VrKind.TEXT else ""
         value = values[0] if values else empty
-    return DataElement(int(tag), str(vr), value, validation_mode=config.IGNORE)
+    try:
+        return DataElement(int(tag), str(vr), value, validation_mode=config.IGNORE)
+    except (ValueError, OverflowError):
+        if vr not in (VR.DS, VR.IS):
+            raise
+        # Text that is no number: kept, as a reader of bytes keeps it.
+        return DataElement(int(tag), str(vr), value, already_converted=True)
 
 
 def bulk_element(

@@ -27,7 +27,15 @@ from pacs_sdk.core.private_block import PrivateTag
 from pacs_sdk.core.results import edge
 from pacs_sdk.core.tags import DicomTag, TagLike
 
-__all__ = ["MAX_ITEM_INDEX", "MAX_PATH_STEPS", "DatasetPath", "PathLike", "PathStep", "parse_path"]
+__all__ = [
+    "MAX_ITEM_INDEX",
+    "MAX_PATH_STEPS",
+    "DatasetPath",
+    "PathLike",
+    "PathStep",
+    "parse_path",
+    "plain_tag",
+]
 
 MAX_PATH_STEPS: Final = 64
 """Steps a path may have: as deep as sequences are read."""
@@ -100,7 +108,7 @@ def _checked_steps(_path: object, _field: object, steps: tuple[PathStep, ...]) -
             )
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class DatasetPath:
     """Where an element or an item lies in a data set; the module says how it is written."""
 
@@ -146,9 +154,25 @@ class DatasetPath:
     def __str__(self) -> str:
         return ".".join(str(step) for step in self.steps)
 
+    def __repr__(self) -> str:
+        return f"DatasetPath({str(self)!r})"
+
 
 PathLike: TypeAlias = TagLike | PrivateTag | DatasetPath
 """What may stand for a path: its text, a tag in any form, or a path."""
+
+
+def plain_tag(path: PathLike) -> DicomTag | None:
+    """Return the tag of an element of the data set itself, the usual case; ``None`` for a path.
+
+    Raises:
+        PacsException: ``INVALID_TAG`` for what is neither.
+    """
+    if isinstance(path, DatasetPath | PrivateTag):
+        return None
+    if isinstance(path, str) and any(sign in path for sign in '.["'):
+        return None
+    return DicomTag.of(path)
 
 
 def _steps_of(text: str) -> Iterator[PathStep]:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import copy
+import fnmatch
 from collections.abc import Iterator
 
 import attrs
+from pydicom import config
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from pacs_sdk.core.automatic_vr import private_vr, vr_for_value
 from pacs_sdk.core.element import make_element, plain_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.path import MAX_PATH_STEPS, DatasetPath, PathStep
 from pacs_sdk.core.private_block import PrivateTag, creator_of, reserve_block
-from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.core.tags import DicomTag, TagLike, parse_tag
 from pacs_sdk.core.vr import VR
 
-__all__ = ["Place", "delete_at", "name_in", "only_place", "places", "set_at", "walk"]
+__all__ = ["Place", "delete_at", "name_in", "only_place", "places", "search", "set_at", "walk"]
 
 
 @attrs.frozen
@@ -32,6 +35,8 @@ class Place:
     """The element's tag there."""
     item: int | None
     """Which item of it, or ``None`` for the element."""
+    around: tuple[Dataset, ...] = ()
+    """The data sets that the holder lies in, the nearest first."""
 
     @property
     def value(self) -> object:
@@ -60,18 +65,19 @@ def places(dataset: Dataset, path: DatasetPath) -> Iterator[Place]:
         PacsException: ``VALUE_CONVERSION_FAILED`` where the path names an item of an
             element that is no sequence.
     """
-    yield from _places(dataset, path.steps, ())
+    yield from _places((dataset,), path.steps, ())
 
 
 def _places(
-    holder: Dataset, steps: tuple[PathStep, ...], before: tuple[PathStep, ...]
+    holders: tuple[Dataset, ...], steps: tuple[PathStep, ...], before: tuple[PathStep, ...]
 ) -> Iterator[Place]:
     step, inner = steps[0], steps[1:]
+    holder, around = holders[0], holders[1:]
     tag = _tag_in(holder, step)
     if tag is None or int(tag) not in holder:
         return
     if step.item is None:
-        yield Place(DatasetPath((*before, step)), holder, tag, None)
+        yield Place(DatasetPath((*before, step)), holder, tag, None, around)
         return
     items = _items(holder, tag, (*before, step))
     for number in range(len(items)) if step.item == "*" else (step.item,):
@@ -79,9 +85,9 @@ def _places(
             continue
         here = (*before, attrs.evolve(step, item=number))
         if inner:
-            yield from _places(items[number], inner, here)
+            yield from _places((items[number], *holders), inner, here)
         else:
-            yield Place(DatasetPath(here), holder, tag, number)
+            yield Place(DatasetPath(here), holder, tag, number, around)
 
 
 def _tag_in(holder: Dataset, step: PathStep) -> DicomTag | None:
@@ -144,22 +150,39 @@ def delete_at(dataset: Dataset, path: DatasetPath) -> int:
     return len(found)
 
 
-def set_at(dataset: Dataset, path: DatasetPath, value: object, vr: VR | str | None) -> int:
+def set_at(
+    dataset: Dataset,
+    path: DatasetPath,
+    value: object,
+    vr: VR | str | None,
+    beyond: tuple[Dataset, ...] = (),
+) -> int:
     """Set what a path names, making items and blocks on the way; return how many were set.
 
     An item can be made if it is the next of its sequence. A wildcard stands for the items
     that are there. Nothing is changed where the value or the path can't be.
+
+    Args:
+        dataset: Where the path begins.
+        path: What to set.
+        value: Its value, or for an item a data set.
+        vr: Its VR, unless the data sets decide it.
+        beyond: The data sets that this one lies in, the nearest first.
     """
     last = path.last
-    scratch = _scratch(last, value, vr)
-    holders = list(_holders(dataset, path, make=False))
-    if not path.has_wildcard and not holders:
-        holders = list(_holders(dataset, path, make=True))
+    scratch = _scratch(last, value, vr, (*_around_new(dataset, path), *beyond))
+    found = list(_holders(dataset, path, make=False))
+    if not path.has_wildcard and not found:
+        found = list(_holders(dataset, path, make=True))
+    holders = [around[0] for around in found]
     if last.item is None:
-        for holder in holders:
-            tag = _tag_made_in(holder, last)
-            element = scratch if len(holders) == 1 else copy.deepcopy(scratch)
-            holder[int(tag)] = DataElement(int(tag), element.VR, element.value)
+        elements = [
+            _scratch(last, value, vr, (*around, *beyond)) for around in found
+        ]  # all, before one is set
+        for holder, element in zip(holders, elements, strict=True):
+            tag = int(_tag_made_in(holder, last))
+            kept = copy.deepcopy(element.value) if len(holders) > 1 else element.value
+            holder[tag] = DataElement(tag, element.VR, kept, validation_mode=config.IGNORE)
         return len(holders)
     if last.item != "*":
         for holder in holders:
@@ -167,11 +190,32 @@ def set_at(dataset: Dataset, path: DatasetPath, value: object, vr: VR | str | No
     return sum(_set_item(holder, path, copy.deepcopy(scratch)) for holder in holders)
 
 
-def _scratch(last: PathStep, value: object, vr: VR | str | None) -> DataElement:
-    tag = last.element.in_block(0x10) if isinstance(last.element, PrivateTag) else last.element
+def _scratch(
+    last: PathStep, value: object, vr: VR | str | None, around: tuple[Dataset, ...]
+) -> DataElement:
+    match last.element:
+        case PrivateTag() as named:
+            tag = named.in_block(0x10)
+            automatic = private_vr(int(tag), named.creator)
+        case tag:
+            automatic = vr_for_value(tag, value, around)
     if last.item is None:
-        return make_element(tag, value, vr)
+        return make_element(tag, value, vr or automatic)
     return make_element(tag, [plain_dataset(value)], VR.SQ)  # type: ignore[arg-type]  # it checks
+
+
+def _around_new(dataset: Dataset, path: DatasetPath) -> tuple[Dataset, ...]:
+    """Return the data sets that are there on the way to what is set, the nearest first."""
+    around: tuple[Dataset, ...] = (dataset,)
+    for step in path.steps[:-1]:
+        tag = _tag_in(around[0], step)
+        value = around[0][int(tag)].value if tag is not None and int(tag) in around[0] else None
+        if not isinstance(value, Sequence) or not isinstance(step.item, int):
+            break
+        if step.item >= len(value):
+            break
+        around = (value[step.item], *around)
+    return around
 
 
 def _tag_made_in(holder: Dataset, step: PathStep) -> DicomTag:
@@ -182,18 +226,21 @@ def _tag_made_in(holder: Dataset, step: PathStep) -> DicomTag:
             return tag
 
 
-def _holders(dataset: Dataset, path: DatasetPath, *, make: bool) -> Iterator[Dataset]:
+def _holders(dataset: Dataset, path: DatasetPath, *, make: bool) -> Iterator[tuple[Dataset, ...]]:
+    """Yield each data set that holds what a path names, with those around it."""
     outer = path.steps[:-1]
     if not outer:
-        yield dataset
+        yield (dataset,)
     elif not make:
         for place in places(dataset, DatasetPath(outer)):
-            yield place.holder[int(place.tag)].value[place.item]
+            item = place.holder[int(place.tag)].value[place.item]
+            yield (item, place.holder, *place.around)
     else:
         _check_makeable(dataset, path, outer if path.last.item is None else path.steps)
+        around: tuple[Dataset, ...] = (dataset,)
         for step in outer:
-            dataset = _item_made_in(dataset, step)
-        yield dataset
+            around = (_item_made_in(around[0], step), *around)
+        yield around
 
 
 def _check_makeable(dataset: Dataset, path: DatasetPath, outer: tuple[PathStep, ...]) -> None:
@@ -266,7 +313,7 @@ def _walk(
         raise PacsException(
             ErrorCode.LIMIT_EXCEEDED, f"sequences are nested deeper than {MAX_PATH_STEPS}"
         )
-    for number in sorted(holder.keys()):
+    for number in sorted(holder.keys(), key=int):
         tag = DicomTag(int(number))
         name = name_in(holder, tag)
         yield DatasetPath((*before, PathStep(name))), holder, tag
@@ -274,3 +321,21 @@ def _walk(
             value = holder[int(tag)].value
             for index, item in enumerate(value if isinstance(value, Sequence) else ()):
                 yield from _walk(item, (*before, PathStep(name, index)))
+
+
+def search(dataset: Dataset, wanted: TagLike) -> Iterator[tuple[DatasetPath, Dataset, DicomTag]]:
+    """Yield each element, as :func:`walk`, that has a tag or a keyword.
+
+    Args:
+        dataset: Where to search, at every depth.
+        wanted: A tag, or a keyword in any case with ``*`` and ``?`` as wild cards; one that
+            no dictionary has fits nothing.
+    """
+    pattern = wanted.casefold() if isinstance(wanted, str) else ""
+    number = None
+    if not any(sign in pattern for sign in "*?"):
+        # A repeating group shares its keyword: OverlayRows is that of each overlay.
+        number = parse_tag(wanted).value_or(None) if pattern else DicomTag.of(wanted)
+    for path, holder, tag in walk(dataset):
+        if tag == number or (pattern and fnmatch.fnmatchcase(tag.keyword.casefold(), pattern)):
+            yield path, holder, tag

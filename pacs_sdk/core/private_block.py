@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final, Self
 
 import attrs
+from pydicom import config
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
@@ -188,7 +189,9 @@ class PrivateBlock:
         wanted = attrs.evolve(self._owner, offset=offset)
         element = make_element(wanted.in_block(0x10), value, vr)
         tag = wanted.in_block(reserve_block(self._dataset, self.group, self.creator))
-        self._dataset[int(tag)] = DataElement(int(tag), element.VR, element.value)
+        self._dataset[int(tag)] = DataElement(
+            int(tag), element.VR, element.value, validation_mode=config.IGNORE
+        )
         return self
 
     @edge(VALUE_ERRORS)

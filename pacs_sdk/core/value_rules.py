@@ -5,7 +5,6 @@ Reasons never repeat the value: it may be patient data, and reasons end up in lo
 
 from __future__ import annotations
 
-import datetime as dt
 import enum
 import re
 import struct
@@ -16,9 +15,29 @@ import attrs
 
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.core.value_formats import FORMATS, RANGES
 from pacs_sdk.core.vr import VR, LengthUnit, Repertoire, VrKind, VrRule
 
-__all__ = ["FindingKind", "ValueFault", "validate_value", "values_in"]
+__all__ = ["FindingKind", "ValueContext", "ValueFault", "validate_value", "values_in"]
+
+_WILD_CARDS: Final = "*?"
+_WILD_CARD_VRS: Final = frozenset(
+    (VR.AE, VR.CS, VR.LO, VR.LT, VR.PN, VR.SH, VR.ST, VR.UC, VR.UR, VR.UT)
+)
+"""The VRs that wild card matching is for (PS3.4 C.2.2.2.4)."""
+
+_NO_VALUE: Final = '""'
+"""What a key has that matches attributes without value (PS3.4 C.2.2.2.7)."""
+
+
+class ValueContext(enum.StrEnum):
+    """What a value is for, which decides the rules it has to keep."""
+
+    DATA_SET = "data set"
+    """It is what an attribute says."""
+    QUERY = "query"
+    """It is a key to match: also ranges of DA, TM and DT, wild cards, lists of UIDs, and
+    ``""`` for attributes without value (PS3.4 C.2.2.2)."""
 
 
 class FindingKind(enum.StrEnum):
@@ -46,13 +65,16 @@ class ValueFault:
     """What is wrong, in words that don't repeat the value."""
 
 
-def validate_value(vr: VR | str, value: object) -> tuple[ValueFault, ...]:
+def validate_value(
+    vr: VR | str, value: object, context: ValueContext = ValueContext.DATA_SET
+) -> tuple[ValueFault, ...]:
     """Check the value of an element against its VR (PS3.5 Table 6.2-1).
 
     Args:
         vr: The VR.
         value: One value, a list of them, or text in which backslashes separate several
             where the VR has that; ``None`` and empty text are an element without value.
+        context: Whether it is the value of an attribute or a key of a query.
 
     Returns:
         What is wrong, nothing for a value that keeps to the rules. How many values the
@@ -69,7 +91,8 @@ def validate_value(vr: VR | str, value: object) -> tuple[ValueFault, ...]:
         faults.append(
             ValueFault(FindingKind.MULTIPLICITY, f"{chosen} has one value and not {len(values)}")
         )
-    check = _CHECKS[rule.kind]
+    is_key = context is ValueContext.QUERY and rule.kind is VrKind.TEXT
+    check = _check_key if is_key else _CHECKS[rule.kind]
     for one in values:
         faults += check(rule, one)
     return tuple(dict.fromkeys(faults))
@@ -98,19 +121,42 @@ def _check_text(rule: VrRule, value: object) -> list[ValueFault]:
     if value is None:
         return []
     text = str(value)
-    faults = _length_faults(rule, text)
+    faults = _length_faults(rule, text, rule.max_length)
     strange = _strange_characters(rule, text)
     if strange:
-        faults.append(ValueFault(FindingKind.REPERTOIRE, f"{rule.vr} may not have {strange}"))
-    check = _FORMATS.get(rule.vr)
-    reason = "" if check is None or strange or not text else check(text)
-    if reason:
-        faults.append(ValueFault(FindingKind.FORMAT, reason))
+        faults.append(strange)
+    elif text and rule.vr in FORMATS:
+        faults += _format_faults(FORMATS[rule.vr], text)
     return faults
 
 
-def _length_faults(rule: VrRule, text: str) -> list[ValueFault]:
-    longest = rule.max_length
+def _check_key(rule: VrRule, value: object) -> list[ValueFault]:
+    """Check text that a query gives for matching (PS3.4 C.2.2.2)."""
+    text = "" if value is None else str(value)
+    if text.rstrip(" ") == _NO_VALUE:
+        return []
+    if rule.vr in RANGES:
+        longest, check = RANGES[rule.vr]
+        too_long = _length_faults(attrs.evolve(rule, fixed_length=False), text, longest)
+        strange = _strange_characters(rule, text.replace("-", ""))
+        if too_long or strange:
+            return [*too_long, *((strange,) if strange else ())]
+        return _format_faults(check, text) if text else []
+    if rule.vr in _WILD_CARD_VRS and any(one in text for one in _WILD_CARDS):
+        # Of any length: what it stands for may be shorter (PS3.4 C.2.2.2).
+        strange = _strange_characters(rule, re.sub(r"[*?]", "", text))
+        if strange:
+            return [strange]
+        return _format_faults(FORMATS[VR.PN], text) if rule.vr is VR.PN else []
+    return _check_text(rule, text)
+
+
+def _format_faults(check: Callable[[str], str], text: str) -> list[ValueFault]:
+    reason = check(text)
+    return [ValueFault(FindingKind.FORMAT, reason)] if reason else []
+
+
+def _length_faults(rule: VrRule, text: str, longest: int | None) -> list[ValueFault]:
     if longest is None or not text:
         return []
     parts = text.split("=") if rule.vr is VR.PN else [text]
@@ -160,14 +206,16 @@ _FORBIDDEN: Final = {
 }
 
 
-def _strange_characters(rule: VrRule, text: str) -> str:
+def _strange_characters(rule: VrRule, text: str) -> ValueFault | None:
     """Name the code of the first character that is not allowed, and nothing more of it."""
     found = _FORBIDDEN[rule.vr].search(text)
     if found is None:
-        return ""
+        return None
     if found[0] == "\ufffd":
-        return "bytes that its character set does not have"
-    return f"the character U+{ord(found[0]):04X}"
+        what = "bytes that its character set does not have"
+    else:
+        what = f"the character U+{ord(found[0]):04X}"
+    return ValueFault(FindingKind.REPERTOIRE, f"{rule.vr} may not have {what}")
 
 
 def _check_number(rule: VrRule, value: object) -> list[ValueFault]:
@@ -220,116 +268,4 @@ _CHECKS: Final[dict[VrKind, Callable[[VrRule, object], list[ValueFault]]]] = {
     VrKind.BYTES: _check_bytes,
     VrKind.TAG: _check_tag,
     VrKind.SEQUENCE: _check_nothing,
-}
-
-
-# -- formats of text: each returns what is wrong, or nothing ---------------------------
-
-_AGE: Final = re.compile(r"[0-9]{3}[DWMY]")
-_DATE: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
-_CLOCK: Final = r"([01][0-9]|2[0-3])(?:([0-5][0-9])(?:([0-5][0-9]|60)(?:\.[0-9]{1,6})?)?)?"
-_TIME: Final = re.compile(rf"{_CLOCK} *")
-_DATE_TIME: Final = re.compile(
-    rf"([0-9]{{4}})(?:([0-9]{{2}})(?:([0-9]{{2}})(?:{_CLOCK})?)?)?([+-][0-9]{{4}})? *"
-)
-_DECIMAL: Final = re.compile(r" *[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[Ee][+-]?[0-9]+)? *")
-_INTEGER: Final = re.compile(r" *[+-]?[0-9]{1,64} *")
-_UID: Final = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))+")
-_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_IS_RANGE: Final = range(-(2**31), 2**31)
-
-
-def _title(text: str) -> str:
-    return "" if text.strip(" ") else "an AE title is more than spaces"
-
-
-def _age(text: str) -> str:
-    return "" if _AGE.fullmatch(text) else "an age is three digits and D, W, M or Y"
-
-
-def _date(text: str) -> str:
-    found = _DATE.fullmatch(text)
-    if found is None:
-        return "a date is eight digits, YYYYMMDD"
-    return "" if _is_day(int(found[1]), int(found[2]), int(found[3])) else "there is no such date"
-
-
-def _is_day(year: int, month: int, day: int) -> bool:
-    try:
-        dt.date(year, month, day)
-    except ValueError:
-        return False
-    return True
-
-
-def _time(text: str) -> str:
-    return "" if _TIME.fullmatch(text) else "a time is HHMMSS.FFFFFF, cut behind any part"
-
-
-def _date_time(text: str) -> str:
-    found = _DATE_TIME.fullmatch(text)
-    if found is None:
-        return "a date time is YYYYMMDDHHMMSS.FFFFFF&ZZXX, cut behind any part"
-    if not _is_day(int(found[1]), int(found[2] or 1), int(found[3] or 1)):
-        return "there is no such date"
-    offset = found[7]
-    if offset is not None and not _is_offset(offset):
-        return "an offset from UTC lies between -1200 and +1400, and is not -0000"
-    return ""
-
-
-def _is_offset(offset: str) -> bool:
-    """Whether it is an offset from UTC (PS3.5 Table 6.2-1, DT)."""
-    hours, minutes = int(offset[1:3]), int(offset[3:])
-    total = (hours * 60 + minutes) * (-1 if offset[0] == "-" else 1)
-    return minutes <= 59 and -12 * 60 <= total <= 14 * 60 and offset != "-0000"
-
-
-def _decimal(text: str) -> str:
-    return "" if _DECIMAL.fullmatch(text) else "a decimal string is a number, as -1.5 or 1.5E-3"
-
-
-def _integer(text: str) -> str:
-    if _INTEGER.fullmatch(text) is None:
-        return "an integer string is digits, with a sign or without"
-    return "" if int(text) in _IS_RANGE else "the number takes more than 32 bits"
-
-
-def _uid(text: str) -> str:
-    return (
-        ""
-        if _UID.fullmatch(text)
-        else "a UID is numbers without leading zeros, at least two, with dots between"
-    )
-
-
-def _uri(text: str) -> str:
-    if text.startswith(" "):
-        return "a URI has no leading spaces"
-    bare = text.rstrip(" ")
-    if " " in bare or _PERCENT.search(bare):
-        return "a URI writes spaces and percent signs as %20 and %25 (RFC 3986)"
-    return ""
-
-
-def _person_name(text: str) -> str:
-    groups = text.split("=")
-    if len(groups) > 3:
-        return "a person name has at most three component groups"
-    if any(group.count("^") > 4 for group in groups):
-        return "a component group has at most five components"
-    return ""
-
-
-_FORMATS: Final[dict[VR, Callable[[str], str]]] = {
-    VR.AE: _title,
-    VR.AS: _age,
-    VR.DA: _date,
-    VR.DS: _decimal,
-    VR.DT: _date_time,
-    VR.IS: _integer,
-    VR.PN: _person_name,
-    VR.TM: _time,
-    VR.UI: _uid,
-    VR.UR: _uri,
 }

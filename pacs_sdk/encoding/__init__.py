@@ -1,5 +1,12 @@
 """Bytes to data sets and back: transfer syntaxes, headers, files, pixels."""
 
+from pacs_sdk.encoding.charsets import (
+    CharacterSetPolicy,
+    CharacterSets,
+    Undecodable,
+    character_sets,
+    charset_for,
+)
 from pacs_sdk.encoding.codecs import (
     CODEC_ENTRY_POINTS,
     Codec,
@@ -41,6 +48,8 @@ __all__ = [
     "EXPLICIT_VR_LITTLE_ENDIAN",
     "IMPLICIT_VR_LITTLE_ENDIAN",
     "INDEX_TAGS",
+    "CharacterSetPolicy",
+    "CharacterSets",
     "Codec",
     "CodecRegistry",
     "CodecStatus",
@@ -52,8 +61,11 @@ __all__ = [
     "Instance",
     "InstanceHeader",
     "TransferSyntax",
+    "Undecodable",
     "ValidationMode",
     "all_transfer_syntaxes",
+    "character_sets",
+    "charset_for",
     "decode_dataset",
     "decode_frames",
     "decode_values",

@@ -19,16 +19,20 @@ from pydicom.tag import BaseTag
 from pydicom.valuerep import PersonName
 from typing_extensions import Buffer
 
-from pacs_sdk.core.automatic_vr import resolve_vr
+from pacs_sdk.core.automatic_vr import vr_in
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.vr import VR, Repertoire, VrKind
-from pacs_sdk.encoding.charsets import DEFAULT_ENCODINGS, decode_text, python_encodings
+from pacs_sdk.encoding.charsets import (
+    DEFAULT_CHARACTER_SETS,
+    CharacterSets,
+    character_sets,
+    decode_text,
+)
 from pacs_sdk.encoding.elements import LONG_VRS, SHORT_VRS, UNDEFINED_LENGTH
 from pacs_sdk.encoding.header import SPECIFIC_CHARACTER_SET
 from pacs_sdk.encoding.lazy_dataset import Inherited, LazyDataset, items_of
-from pacs_sdk.encoding.raw_values import element_of
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 from pacs_sdk.encoding.values import encode_values, in_order
 
@@ -55,9 +59,9 @@ class Scope:
 
     around: tuple[Dataset, ...]
     """The data set, and those it lies in, the nearest first."""
-    encodings: tuple[str, ...]
-    """Python's names for the Specific Character Set that text is written in."""
-    encodings_read: tuple[str, ...]
+    sets: CharacterSets
+    """The Specific Character Set that text is written in."""
+    sets_read: CharacterSets
     """That in which text was read that nobody has looked at."""
     words_little: bool
     """The byte order of words in the values of elements."""
@@ -71,19 +75,19 @@ class Scope:
             outer: The scope it lies in.
             words_little: The byte order of words where the data set doesn't know it.
         """
-        inherited = DEFAULT_ENCODINGS if outer is None else outer.encodings
-        encodings = _declared(dataset) or inherited
-        read = dataset.encodings_read if isinstance(dataset, LazyDataset) else encodings
+        inherited = DEFAULT_CHARACTER_SETS if outer is None else outer.sets
+        sets = _declared(dataset) or inherited
+        read = dataset.sets_read if isinstance(dataset, LazyDataset) else sets
         order = _order_read(dataset)
         return cls(
             (dataset, *(outer.around if outer else ())),
-            encodings,
+            sets,
             read,
             words_little if order is None else order,
         )
 
 
-def _declared(dataset: Dataset) -> tuple[str, ...]:
+def _declared(dataset: Dataset) -> CharacterSets:
     if SPECIFIC_CHARACTER_SET not in dataset:
         return ()
     value = dataset.get_item(SPECIFIC_CHARACTER_SET).value
@@ -92,7 +96,7 @@ def _declared(dataset: Dataset) -> tuple[str, ...]:
     if not isinstance(value, bytes):
         terms = [value] if isinstance(value, str) else value
         value = "\\".join(str(term) for term in terms).encode("ascii", "replace")
-    return python_encodings(value)
+    return character_sets(value)
 
 
 def _order_read(dataset: Dataset) -> bool | None:
@@ -137,7 +141,7 @@ class ElementWriter:
                 if element.value is None and element.length:  # pydicom left it in the file
                     element = dataset[tag]
             elif isinstance(dataset, LazyDataset):
-                element = _as_read(dataset, element) or element
+                element = dataset.as_read(element) or element
             try:
                 if isinstance(element, RawDataElement):
                     yield from self._raw(element, scope)
@@ -160,7 +164,7 @@ class ElementWriter:
             yield from self._fragments(raw.tag, vr or "OB", value)
             return
         if vr is not None and (
-            raw.is_little_endian != self._little or scope.encodings != scope.encodings_read
+            raw.is_little_endian != self._little or scope.sets != scope.sets_read
         ):
             vr, value = self._converted(raw, vr, value, scope)
         yield self._header(raw.tag, vr, len(value))
@@ -174,11 +178,12 @@ class ElementWriter:
             return vr, value
         rule = VR(vr).rule
         if rule.kind is VrKind.TEXT:
-            changed = scope.encodings != scope.encodings_read
-            if changed and rule.repertoire is Repertoire.EXTENDED and not value.isascii():
-                text = decode_text(value, scope.encodings_read).rstrip("\0 ")
+            changed = scope.sets != scope.sets_read
+            plain = value.isascii() and b"\x1b" not in value and b"~" not in value
+            if changed and rule.repertoire is Repertoire.EXTENDED and not plain:
+                text = decode_text(value, scope.sets_read, rule.vr).rstrip("\0 ")
                 texts = text.split("\\") if rule.multiple else [text]
-                return vr, raised(encode_values(VR(vr), texts, self._little, scope.encodings))
+                return vr, raised(encode_values(VR(vr), texts, self._little, scope.sets))
             return vr, value
         if raw.is_little_endian == self._little or vr == "UN":
             return vr, value
@@ -190,13 +195,13 @@ class ElementWriter:
         value = raw.value or b""
         undefined = raw.length == UNDEFINED_LENGTH
         same = (raw.is_implicit_VR, raw.is_little_endian) == (not self._explicit, self._little)
-        if same and scope.encodings == scope.encodings_read:
+        if same and scope.sets == scope.sets_read:
             yield self._header(raw.tag, "SQ", UNDEFINED_LENGTH if undefined else len(value))
             yield value
             if undefined:
                 yield self._implicit(*_SEQUENCE_END)
             return
-        inherited = Inherited(scope.encodings_read, depth=len(scope.around))
+        inherited = Inherited(scope.sets_read, depth=len(scope.around))
         yield from self._sequence(raw.tag, items_of(raw, inherited), undefined, scope)
 
     # -- from values -------------------------------------------------------------------
@@ -242,7 +247,7 @@ class ElementWriter:
             values = [_text_of(one) for one in values]
             if rule.repertoire is Repertoire.DEFAULT and all(isinstance(v, str) for v in values):
                 return _plain_text(vr, values)
-        return raised(encode_values(vr, values, self._little, scope.encodings))
+        return raised(encode_values(vr, values, self._little, scope.sets))
 
     def _buffered(self, element: DataElement, vr: str, value: BufferedIOBase) -> Iterator[Buffer]:
         """Yield a value that is read from somewhere, chunk by chunk."""
@@ -299,21 +304,7 @@ class ElementWriter:
         return self._long(group, element, code, 0, length)
 
     def _resolved(self, tag: BaseTag, scope: Scope) -> str:
-        around = scope.around
-        return str(raised(resolve_vr(int(tag), around[0], self._syntax, around[1:])))
-
-
-def _as_read(dataset: LazyDataset, element: DataElement) -> RawDataElement | None:
-    """Return what an element was when it was read, if it still has the value it had then."""
-    raw = dataset.raw_as_read(element.tag)
-    if raw is None or str(element.VR) == "SQ":
-        return None
-    if element.value is raw.value:
-        return raw
-    again = element_of(raw, dataset.encodings_read)
-    if again is None or again.VR != element.VR:
-        return None
-    return raw if bool(again.value == element.value) else None
+        return str(vr_in(int(tag), scope.around, self._syntax))
 
 
 def _values_of(value: Any) -> list[Any]:

@@ -11,7 +11,12 @@ import attrs
 
 from pacs_sdk.core.tags import DicomTag, TagLike
 from pacs_sdk.core.vr import VR, Repertoire, VrKind
-from pacs_sdk.encoding.charsets import DEFAULT_ENCODINGS, decode_text, python_encodings
+from pacs_sdk.encoding.charsets import (
+    DEFAULT_POLICY,
+    CharacterSetPolicy,
+    decode_text,
+    effective_character_sets,
+)
 
 __all__ = ["INDEX_TAGS", "SPECIFIC_CHARACTER_SET", "InstanceHeader"]
 
@@ -88,6 +93,8 @@ class InstanceHeader:
     stop_offset: int
     """Offset in the (inflated) data set of the first element header not scanned, such as
     that of Pixel Data; the data set's size if all was scanned."""
+    policy: CharacterSetPolicy = DEFAULT_POLICY
+    """How text is read, whatever Specific Character Set says."""
 
     def __contains__(self, tag: TagLike) -> bool:
         return int(DicomTag.of(tag)) in self.raw
@@ -102,6 +109,10 @@ class InstanceHeader:
         Returns:
             The whole value, several values joined by a backslash, decoded by Specific
             Character Set, padding removed; binary numbers in decimal.
+
+        Raises:
+            PacsException: ``DECODE_FAILED`` for undecodable text where the policy asks
+                for an error; by default nothing is raised. So for the other methods.
         """
         number = tag if type(tag) is int else int(DicomTag.of(tag))
         value = self.raw.get(number)
@@ -142,12 +153,19 @@ class InstanceHeader:
     # -- inside ------------------------------------------------------------------
 
     def _decoded(self, vr: VR, value: bytes) -> str:
-        if value.isascii() and b"\x1b" not in value:
-            text = value.decode("ascii")
-        elif vr in _CHARSET_VRS or vr is VR.UN:
-            declared = self.raw.get(SPECIFIC_CHARACTER_SET)
-            encodings = python_encodings(declared) if declared else DEFAULT_ENCODINGS
-            text = decode_text(value, encodings)
+        # ISO-IR 14 has an overline for the tilde, and where it is no delimiter a yen sign
+        # for the backslash. In all else ASCII is ASCII.
+        if value.isascii():
+            text = value.decode("ascii")  # finding a character in str is faster than in bytes
+            if "\x1b" not in text and "~" not in text:
+                if vr not in _SINGLE_TEXT:
+                    return text.strip(" \0")
+                if "\\" not in text:
+                    return text.rstrip(" \0")
+        if vr in _CHARSET_VRS or vr is VR.UN:
+            policy = self.policy
+            sets = effective_character_sets(self.raw.get(SPECIFIC_CHARACTER_SET), policy)
+            text = decode_text(value, sets, vr, strict=policy.strict)
         else:
             text = value.decode("latin-1")
         return text.rstrip(" \0") if vr in _SINGLE_TEXT else text.strip(" \0")

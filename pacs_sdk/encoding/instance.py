@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Collection
-from typing import Final
+from typing import TYPE_CHECKING, Final, Unpack
 
 import attrs
 import numpy as np
@@ -14,9 +14,11 @@ from pydicom.uid import UID
 from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
 from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import Logger
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.core.tags import TagLike
 from pacs_sdk.core.uids import checked_uid
+from pacs_sdk.encoding.charsets import DEFAULT_POLICY, CharacterSetPolicy
 from pacs_sdk.encoding.deflated import inflate
 from pacs_sdk.encoding.elements import plain_bytes
 from pacs_sdk.encoding.frames import frames_of_instance
@@ -30,7 +32,11 @@ from pacs_sdk.encoding.transfer_syntax import (
     TransferSyntax,
     known_transfer_syntax,
 )
+from pacs_sdk.encoding.validation import ValidationMode, check_dataset
 from pacs_sdk.encoding.writer import encode_dataset
+
+if TYPE_CHECKING:
+    from pacs_sdk.encoding.rendering import RenderedFrame, RenderSettings
 
 __all__ = ["HEAD_BYTES", "Instance", "instance_from_dataset", "sop_uids_of"]
 
@@ -75,11 +81,16 @@ class Instance:
         return self.encoded.size
 
     @edge(_READ_ERRORS)
-    def header(self, tags: Collection[int] = INDEX_TAGS) -> InstanceHeader:
+    def header(
+        self,
+        tags: Collection[int] = INDEX_TAGS,
+        policy: CharacterSetPolicy = DEFAULT_POLICY,
+    ) -> InstanceHeader:
         """Take some attributes out of the encoded data set, without decoding it.
 
         Args:
             tags: The attributes wanted.
+            policy: How the header reads text, whatever Specific Character Set says.
 
         Returns:
             ``Success`` with those that are there, or ``Failure`` with ``TRUNCATED``,
@@ -89,20 +100,26 @@ class Instance:
         syntax = self.syntax
         encoded = self.encoded
         if syntax.deflated or encoded.size <= HEAD_BYTES:
-            return scanned(encoded.view(), syntax, tags)
+            return scanned(encoded.view(), syntax, tags, policy)
         try:
-            header = scanned(encoded.head(HEAD_BYTES), syntax, tags)
+            header = scanned(encoded.head(HEAD_BYTES), syntax, tags, policy)
         except PacsException as exc:
             if exc.error.code is not ErrorCode.TRUNCATED:
                 raise
         else:
             if header.stop_offset < HEAD_BYTES:  # else an element ends just where the head does
                 return header
-        return scanned(encoded.view(), syntax, tags)
+        return scanned(encoded.view(), syntax, tags, policy)
 
     @edge(_READ_ERRORS)
     def dataset(
-        self, *, until: TagLike | None = None, tags: Collection[TagLike] | None = None
+        self,
+        *,
+        until: TagLike | None = None,
+        tags: Collection[TagLike] | None = None,
+        policy: CharacterSetPolicy = DEFAULT_POLICY,
+        validation: ValidationMode = ValidationMode.LENIENT,
+        logger: Logger | None = None,
     ) -> DicomDataset:
         """Decode the data set, or a part of it.
 
@@ -112,29 +129,38 @@ class Instance:
             until: Stop before this tag, such as ``"PixelData"``: what follows is not read.
             tags: Keep these top-level elements only, and Specific Character Set and Pixel
                 Representation, which others need.
+            policy: How text is decoded where Specific Character Set is absent or wrong.
+            validation: What becomes of values that break the rules of their VR: nothing,
+                unless it is asked for.
+            logger: Where ``ValidationMode.WARN`` writes them.
 
         Returns:
-            ``Success``, or ``Failure`` with the codes of :meth:`header`, or ``INVALID_TAG``.
+            ``Success``, or ``Failure`` with the codes of :meth:`header`, ``INVALID_TAG``, or
+            ``INVALID_VALUE`` from ``ValidationMode.STRICT``.
         """
-        dataset = self._decoded(Selection(until, tags))
+        dataset = self._decoded(Selection(until, tags), policy)
+        if validation is not ValidationMode.LENIENT:
+            check_dataset(dataset, validation, logger, policy=policy)
         uids = (self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax_uid)
         dataset.file_meta = file_meta(dict(zip(_META_TAGS, uids, strict=True)))
         return DicomDataset(dataset)
 
-    def _decoded(self, selection: Selection) -> LazyDataset:
+    def _decoded(self, selection: Selection, policy: CharacterSetPolicy) -> LazyDataset:
         encoded, syntax = self.encoded, self.syntax
         if syntax.deflated:
-            return decoded(inflate(encoded.view()), syntax, selection)[0]
+            return decoded(inflate(encoded.view()), syntax, selection, policy)[0]
         if selection.stops_before_pixels and encoded.size > HEAD_BYTES:
             try:
-                dataset, stop = decoded(plain_bytes(encoded.head(HEAD_BYTES)), syntax, selection)
+                dataset, stop = decoded(
+                    plain_bytes(encoded.head(HEAD_BYTES)), syntax, selection, policy
+                )
             except PacsException as exc:
                 if exc.error.code is not ErrorCode.TRUNCATED:
                     raise
             else:
                 if stop < HEAD_BYTES:  # else an element ends just where the head does
                     return dataset
-        return decoded(plain_bytes(encoded.view()), syntax, selection)[0]
+        return decoded(plain_bytes(encoded.view()), syntax, selection, policy)[0]
 
     @edge()
     def frames(self) -> np.ndarray:
@@ -145,6 +171,23 @@ class Instance:
             or ``Failure`` with ``PIXEL_DATA_FAILED`` or the codes of :meth:`header`.
         """
         return raised(frames_of_instance(self, FrameOptions()))
+
+    @edge()
+    def render(self, frame: int = 0, **settings: Unpack[RenderSettings]) -> RenderedFrame:
+        """Render a frame for display; see :func:`pacs_sdk.encoding.render_frame`.
+
+        Args:
+            frame: Which one, from 0.
+            **settings: The fields of :class:`pacs_sdk.encoding.RenderOptions`.
+
+        Returns:
+            ``Success``, which a notebook shows as a picture, or ``Failure`` with the codes of
+            :func:`pacs_sdk.encoding.render_frame`.
+        """
+        # Rendering stands above instances, which it takes as a source.
+        from pacs_sdk.encoding.rendering import render_frame
+
+        return raised(render_frame(self, frame, **settings))
 
     def __repr__(self) -> str:
         return f"<Instance {self.sop_instance_uid}: {'; '.join(self._facts().values())}>"
@@ -167,20 +210,29 @@ class Instance:
 
 @edge()
 def instance_from_dataset(
-    dataset: DatasetLike, syntax: TransferSyntax = EXPLICIT_VR_LITTLE_ENDIAN
+    dataset: DatasetLike,
+    syntax: TransferSyntax = EXPLICIT_VR_LITTLE_ENDIAN,
+    *,
+    validation: ValidationMode = ValidationMode.STRICT,
+    logger: Logger | None = None,
 ) -> Instance:
     """Encode a data set as an instance in memory.
 
     Args:
         dataset: It must have SOP Class UID and SOP Instance UID.
         syntax: How to encode it.
+        validation: What becomes of values that break the rules of their VR. Values that are
+            as they were read are not judged: what others wrote is passed on.
+        logger: Where ``ValidationMode.WARN`` writes them.
 
     Returns:
-        ``Success``, or ``Failure`` with ``MISSING_REQUIRED_VALUE``, ``INVALID_UID`` or
-        ``ENCODE_FAILED``.
+        ``Success``, or ``Failure`` with ``MISSING_REQUIRED_VALUE``, ``INVALID_UID``,
+        ``INVALID_VALUE`` or ``ENCODE_FAILED``.
     """
     typed = as_dataset(dataset)
     sop_class_uid, sop_instance_uid = sop_uids_of(typed)
+    if validation is not ValidationMode.LENIENT:
+        check_dataset(typed, validation, logger, changed_only=True)
     encoded = raised(encode_dataset(typed, syntax))
     return Instance(sop_class_uid, sop_instance_uid, syntax.uid, MemoryBytes(encoded))
 

@@ -12,14 +12,23 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
-from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
 from pacs_sdk.core.errors import PacsException
-from pacs_sdk.encoding.charsets import DEFAULT_ENCODINGS, python_encodings
+from pacs_sdk.core.vr import VR, Repertoire
+from pacs_sdk.encoding.charsets import (
+    DEFAULT_CHARACTER_SETS,
+    DEFAULT_POLICY,
+    CharacterSetPolicy,
+    CharacterSets,
+    decode_text,
+    effective_character_sets,
+    pydicom_encodings,
+)
 from pacs_sdk.encoding.element_reader import ElementReader, Found
 from pacs_sdk.encoding.elements import (
     EXPLICIT_BIG,
@@ -54,20 +63,21 @@ _BLANK_CONTAINERS: Final = tuple(
 class Inherited:
     """What the items of a data set take over from it."""
 
-    encodings: tuple[str, ...] = DEFAULT_ENCODINGS
-    """Python's names for the Specific Character Set."""
+    sets: CharacterSets = DEFAULT_CHARACTER_SETS
+    """The Specific Character Set."""
     signed_pixels: bool = False
     """Whether ``US or SS`` means SS: Pixel Representation is 1 (PS3.3 C.7.6.3.1)."""
     depth: int = 0
     """How many sequences the data set lies in."""
+    policy: CharacterSetPolicy = DEFAULT_POLICY
+    """How text is read, whatever Specific Character Set says."""
 
 
 class LazyDataset(Dataset):
     """A data set as it was read; it is used as any of pydicom's.
 
-    Elements are converted when they are asked for, by one thread at a time: readers in
-    several threads each need a data set of their own, or one whose elements were all
-    looked at before.
+    Elements are converted when they are asked for. Several threads may read together; two
+    that ask for the same sequence at once may get items that are equal and not the same.
     """
 
     _inherited: Inherited
@@ -106,13 +116,27 @@ class LazyDataset(Dataset):
     __hash__ = None  # type: ignore[assignment]  # mutable
 
     @property
-    def encodings_read(self) -> tuple[str, ...]:
-        """Python's names for the Specific Character Set it was read with."""
-        return self._inherited.encodings
+    def sets_read(self) -> CharacterSets:
+        """The Specific Character Set it was read with."""
+        return self._inherited.sets
 
-    def raw_as_read(self, tag: BaseTag) -> RawDataElement | None:
-        """Return what an element was before it was converted; ``None`` for new ones."""
-        return self._as_read.get(tag)
+    def as_read(self, element: DataElement) -> RawDataElement | None:
+        """Return what an element was when it was read, if it still has the value it had then.
+
+        Returns:
+            The raw element, or ``None`` for a new or changed one, and for a sequence.
+        """
+        raw = self._as_read.get(element.tag)
+        if raw is None:
+            return None
+        if element.value is raw.value:
+            return raw
+        again = element_of(raw, self.sets_read)
+        if again is None:
+            names = list(pydicom_encodings(self.sets_read))
+            again = convert_raw_data_element(raw, encoding=names, ds=self)
+        same = again.VR == element.VR and bool(again.value == element.value)
+        return raw if same else None
 
     def _converted(self, raw: RawDataElement) -> DataElement:
         tag = raw.tag
@@ -121,8 +145,11 @@ class LazyDataset(Dataset):
         elif not is_plain_conversion():
             element = None
         else:
-            encodings = DEFAULT_ENCODINGS if tag == _CHARSET else self._inherited.encodings
-            element = element_of(raw, encodings)
+            inherited = self._inherited
+            sets = DEFAULT_CHARACTER_SETS if tag == _CHARSET else inherited.sets
+            element = element_of(raw, sets)
+            if element is not None and inherited.policy.strict:
+                _check_text(raw, str(element.VR), sets)
         if element is None:
             element = self._by_pydicom(raw)
         elif tag >> 16 & 1:
@@ -183,6 +210,16 @@ class LazyDataset(Dataset):
         return made
 
 
+def _check_text(raw: RawDataElement, vr: str, sets: CharacterSets) -> None:
+    """Refuse bytes that are no characters, which were replaced when they were decoded.
+
+    Raises:
+        PacsException: ``DECODE_FAILED``.
+    """
+    if VR(vr).rule.repertoire is Repertoire.EXTENDED:
+        decode_text(raw.value or b"", sets, VR(vr), strict=True)
+
+
 def build_dataset(found: Found, layout: Layout, inherited: Inherited) -> LazyDataset:
     """Make a data set of raw elements.
 
@@ -192,10 +229,11 @@ def build_dataset(found: Found, layout: Layout, inherited: Inherited) -> LazyDat
         inherited: What holds for it; its own Specific Character Set and Pixel Representation
             are found here.
     """
-    outer = inherited.encodings
+    outer = inherited.sets
     charset = found.get(_CHARSET)
     if charset is not None:
-        inherited = attrs.evolve(inherited, encodings=python_encodings(charset.value or b""))
+        sets = effective_character_sets(charset.value or b"", inherited.policy)
+        inherited = attrs.evolve(inherited, sets=sets)
     representation = found.get(_PIXEL_REPRESENTATION)
     if representation is not None:
         signed = b"\1" in (representation.value or b"")
@@ -207,10 +245,10 @@ def build_dataset(found: Found, layout: Layout, inherited: Inherited) -> LazyDat
     for name in _BLANK_CONTAINERS:
         fields[name] = fields[name].copy()
     fields["_dict"] = found
-    fields["_parent_encoding"] = list(outer)
+    fields["_parent_encoding"] = list(pydicom_encodings(outer))
     fields["_read_implicit"] = not layout.explicit
     fields["_read_little"] = layout.little
-    fields["_read_charset"] = list(inherited.encodings)
+    fields["_read_charset"] = list(pydicom_encodings(inherited.sets))
     fields["_pixel_rep"] = int(inherited.signed_pixels)
     fields["_inherited"] = inherited
     fields["_as_read"] = {}

@@ -17,6 +17,7 @@ from typing_extensions import Buffer
 from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes, random_access
 from pacs_sdk.core.dataset import DatasetLike, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import Logger
 from pacs_sdk.core.results import edge
 from pacs_sdk.core.uids import (
     IMPLEMENTATION_CLASS_UID,
@@ -49,6 +50,7 @@ from pacs_sdk.encoding.transfer_syntax import (
     TransferSyntax,
     known_transfer_syntax,
 )
+from pacs_sdk.encoding.validation import ValidationMode, check_dataset
 from pacs_sdk.encoding.writer import encoded_pieces, syntax_of
 
 __all__ = ["part10_header", "read_bytes", "read_file", "read_source", "write_file"]
@@ -356,7 +358,12 @@ def _meta_element(number: int, vr: bytes, text: str, padding: bytes) -> bytes:
 
 @edge({OSError: ErrorCode.FILE_WRITE_FAILED})
 def write_file(
-    source: Instance | DatasetLike, path: str | os.PathLike[str], *, source_ae_title: str = ""
+    source: Instance | DatasetLike,
+    path: str | os.PathLike[str],
+    *,
+    source_ae_title: str = "",
+    validation: ValidationMode = ValidationMode.STRICT,
+    logger: Logger | None = None,
 ) -> Path:
     """Write a DICOM file; it appears complete or not at all.
 
@@ -369,11 +376,14 @@ def write_file(
             read, or as Explicit VR Little Endian.
         path: Where to; an existing file is replaced.
         source_ae_title: The AE it was received from, for the file meta.
+        validation: What becomes of values of a data set that break the rules of their VR.
+            Values that are as they were read are not judged: what others wrote is passed on.
+        logger: Where ``ValidationMode.WARN`` writes them.
 
     Returns:
         ``Success`` with the path, or ``Failure`` with ``FILE_WRITE_FAILED``,
-        ``ENCODE_FAILED``, ``MISSING_REQUIRED_VALUE``, ``INVALID_UID``, or what reading
-        the instance gives.
+        ``ENCODE_FAILED``, ``MISSING_REQUIRED_VALUE``, ``INVALID_UID``, ``INVALID_VALUE``, or
+        what reading the instance gives.
     """
     if isinstance(source, Instance):
         uids = (source.sop_class_uid, source.sop_instance_uid, source.transfer_syntax_uid)
@@ -382,6 +392,8 @@ def write_file(
         dataset = as_dataset(source)
         syntax = syntax_of(dataset.pydicom)
         uids = (*sop_uids_of(dataset), syntax.uid)
+        if validation is not ValidationMode.LENIENT:
+            check_dataset(dataset, validation, logger, changed_only=True)
         pieces = encoded_pieces(dataset.pydicom, syntax)
         if syntax.deflated:
             pieces = deflated_pieces(pieces)

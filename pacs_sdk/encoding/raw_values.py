@@ -22,12 +22,11 @@ from pydicom.valuerep import IS, DSfloat, PersonName
 
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.vr import VR, Repertoire, VrKind
-from pacs_sdk.encoding.charsets import decode_text
+from pacs_sdk.encoding.charsets import CharacterSets, decode_text, pydicom_encodings
 
 __all__ = ["element_of", "is_plain_conversion"]
 
-_Encodings: TypeAlias = tuple[str, ...]
-_Convert: TypeAlias = Callable[[bytes, bool, _Encodings], Any]
+_Convert: TypeAlias = Callable[[bytes, bool, CharacterSets], Any]
 
 _PADDING: Final = " \0"
 _ELEMENT_FIELDS: Final = vars(DataElement(BaseTag(0x00080060), "CS", ""))
@@ -42,24 +41,24 @@ def _several(type_constructor: Callable[[Any], Any], values: list[Any]) -> Multi
     return made
 
 
-def _code_string(value: bytes, _little: bool, _encodings: _Encodings) -> Any:
+def _code_string(value: bytes, _little: bool, _sets: CharacterSets) -> Any:
     text = value.decode("latin-1").rstrip(_PADDING)
     return text if "\\" not in text else _several(str, text.split("\\"))
 
 
-def _application_entity(value: bytes, _little: bool, _encodings: _Encodings) -> Any:
+def _application_entity(value: bytes, _little: bool, _sets: CharacterSets) -> Any:
     parts = [part.strip() for part in value.decode("latin-1").split("\\")]
     return parts[0] if len(parts) == 1 else _several(str, parts)
 
 
-def _uid(value: bytes, _little: bool, _encodings: _Encodings) -> Any:
+def _uid(value: bytes, _little: bool, _sets: CharacterSets) -> Any:
     text = value.decode("latin-1").rstrip(_PADDING)
     if "\\" not in text:
-        return str.__new__(UID, text)
-    return _several(UID, [str.__new__(UID, part) for part in text.split("\\")])
+        return str.__new__(UID, text.strip())
+    return _several(UID, [str.__new__(UID, part.strip()) for part in text.split("\\")])
 
 
-def _resource(value: bytes, _little: bool, _encodings: _Encodings) -> Any:
+def _resource(value: bytes, _little: bool, _sets: CharacterSets) -> Any:
     return value.decode("latin-1").rstrip()
 
 
@@ -73,7 +72,7 @@ def _decimal(text: str) -> Any:
     return number
 
 
-def _decimals(value: bytes, _little: bool, _encodings: _Encodings) -> Any:
+def _decimals(value: bytes, _little: bool, _sets: CharacterSets) -> Any:
     text = value.decode("ascii").strip().rstrip(_PADDING)
     if "\\" not in text:
         return _decimal(text)
@@ -87,50 +86,50 @@ def _integer(text: str) -> Any:
     return number
 
 
-def _integers(value: bytes, _little: bool, _encodings: _Encodings) -> Any:
+def _integers(value: bytes, _little: bool, _sets: CharacterSets) -> Any:
     text = value.decode("ascii").rstrip(_PADDING)
     if "\\" not in text:
         return _integer(text)
     return _several(IS, [_integer(part) for part in text.split("\\")])
 
 
-def _texts(value: bytes, _little: bool, encodings: _Encodings) -> Any:
-    text = decode_text(value, encodings)
+def _texts(value: bytes, _little: bool, sets: CharacterSets) -> Any:
+    text = decode_text(value, sets)
     if "\\" not in text:
         return text.rstrip("\0 ")
     return _several(str, [part.rstrip("\0 ") for part in text.split("\\")])
 
 
-def _text(value: bytes, _little: bool, encodings: _Encodings) -> Any:
-    return decode_text(value, encodings).rstrip("\0 ")
+def _text(value: bytes, _little: bool, sets: CharacterSets) -> Any:
+    return decode_text(value, sets, VR.LT).rstrip("\0 ")
 
 
-def _person_name(text: str, encoded: bytes, encodings: _Encodings) -> PersonName:
+def _person_name(text: str, encoded: bytes, sets: CharacterSets) -> PersonName:
     components = text.split("=")
     while components and not components[-1]:
         components.pop()
     name: PersonName = object.__new__(PersonName)
     name.original_string = encoded
     name._components = tuple(components)
-    name.encodings = encodings
+    name.encodings = pydicom_encodings(sets)
     name.validation_mode = config.settings.reading_validation_mode
     return name
 
 
-def _person_names(value: bytes, _little: bool, encodings: _Encodings) -> Any:
+def _person_names(value: bytes, _little: bool, sets: CharacterSets) -> Any:
     bare = value.rstrip(b"\0 ")
-    text = decode_text(bare, encodings)
+    text = decode_text(bare, sets, VR.PN)
     if "\\" not in text:
-        return _person_name(text, bare, encodings)
+        return _person_name(text, bare, sets)
     parts = text.split("\\")
     pieces = bare.split(b"\\")
     if len(pieces) != len(parts):  # a backslash byte is part of a character
-        pieces = [PersonName(part, encodings).encode() for part in parts]
-    names = [_person_name(*pair, encodings) for pair in zip(parts, pieces, strict=True)]
+        pieces = [PersonName(part, pydicom_encodings(sets)).encode() for part in parts]
+    names = [_person_name(*pair, sets) for pair in zip(parts, pieces, strict=True)]
     return _several(PersonName, names)
 
 
-def _bytes(value: bytes, _little: bool, _encodings: _Encodings) -> Any:
+def _bytes(value: bytes, _little: bool, _sets: CharacterSets) -> Any:
     return value
 
 
@@ -139,7 +138,7 @@ def _numbers(code: str) -> _Convert:
     width = struct.calcsize(f"<{code}")
     one_little, one_big = struct.Struct(f"<{code}").unpack, struct.Struct(f">{code}").unpack
 
-    def convert(value: bytes, little: bool, _encodings: _Encodings) -> Any:
+    def convert(value: bytes, little: bool, _sets: CharacterSets) -> Any:
         if len(value) == width:
             return (one_little if little else one_big)(value)[0]
         return list(struct.unpack(f"{'<' if little else '>'}{len(value) // width}{code}", value))
@@ -199,12 +198,12 @@ def is_plain_conversion() -> bool:
     )
 
 
-def element_of(raw: RawDataElement, encodings: _Encodings) -> DataElement | None:
+def element_of(raw: RawDataElement, sets: CharacterSets) -> DataElement | None:
     """Convert a raw element.
 
     Args:
         raw: The element; not a sequence.
-        encodings: Python's names for the Specific Character Set.
+        sets: The Specific Character Set.
 
     Returns:
         The element that pydicom would make of it, or ``None`` where that is left to pydicom:
@@ -223,7 +222,7 @@ def element_of(raw: RawDataElement, encodings: _Encodings) -> DataElement | None
         converted: Any = empty_value_for_VR(vr)
     else:
         try:
-            converted = convert(value, raw[6], encodings)
+            converted = convert(value, raw[6], sets)
         except (ValueError, struct.error):
             return None
     element: DataElement = object.__new__(DataElement)

@@ -11,6 +11,11 @@ from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
 from pacs_sdk.core.tags import DicomTag, TagLike
+from pacs_sdk.encoding.charsets import (
+    DEFAULT_POLICY,
+    CharacterSetPolicy,
+    effective_character_sets,
+)
 from pacs_sdk.encoding.deflated import inflate
 from pacs_sdk.encoding.element_reader import MAX_ELEMENTS, MAX_ITEMS, ElementReader, Found
 from pacs_sdk.encoding.elements import Encoded, layout_of, plain_bytes
@@ -63,6 +68,7 @@ def decode_dataset(
     *,
     until: TagLike | None = None,
     tags: Collection[TagLike] | None = None,
+    policy: CharacterSetPolicy = DEFAULT_POLICY,
 ) -> DicomDataset:
     """Decode a data set.
 
@@ -75,6 +81,7 @@ def decode_dataset(
         until: Stop before this tag; what follows is not looked at.
         tags: Keep these top-level elements only, and Specific Character Set and Pixel
             Representation, which others need; what follows the last is not looked at.
+        policy: How text is decoded where Specific Character Set is absent or wrong.
 
     Returns:
         ``Success``, or ``Failure`` with ``TRUNCATED``, ``DECODE_FAILED`` or
@@ -82,16 +89,22 @@ def decode_dataset(
         Pixel Data and is no element is left out.
     """
     encoded: Encoded = inflate(data) if syntax.deflated else plain_bytes(data)
-    return DicomDataset(decoded(encoded, syntax, Selection(until, tags))[0])
+    return DicomDataset(decoded(encoded, syntax, Selection(until, tags), policy)[0])
 
 
-def decoded(data: Encoded, syntax: TransferSyntax, selection: Selection) -> tuple[LazyDataset, int]:
+def decoded(
+    data: Encoded,
+    syntax: TransferSyntax,
+    selection: Selection,
+    policy: CharacterSetPolicy = DEFAULT_POLICY,
+) -> tuple[LazyDataset, int]:
     """Do what :func:`decode_dataset` does, for use inside this layer.
 
     Args:
         data: The data set, not deflated.
         syntax: How it is encoded.
         selection: What of it is wanted.
+        policy: How text is decoded.
 
     Returns:
         The data set, and the offset of the first element header that was not read.
@@ -112,6 +125,7 @@ def decoded(data: Encoded, syntax: TransferSyntax, selection: Selection) -> tupl
         has_pixels = any(tag >> 16 == PIXEL_DATA_GROUP for tag in found)
         if exc.error.code is ErrorCode.LIMIT_EXCEEDED or not has_pixels:
             raise
-    dataset = build_dataset(found, layout, Inherited())
+    inherited = Inherited(effective_character_sets(None, policy), policy=policy)
+    dataset = build_dataset(found, layout, inherited)
     selection.apply(found)
     return dataset, stop

@@ -17,6 +17,7 @@ from typing_extensions import Buffer
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
+from pacs_sdk.encoding.charsets import DEFAULT_POLICY, CharacterSetPolicy
 from pacs_sdk.encoding.deflated import inflate_beginning
 from pacs_sdk.encoding.element_runs import (
     SkipRun,
@@ -101,7 +102,10 @@ def _plan(tags: frozenset[int], layout: Layout) -> _Plan:
 
 @edge()
 def scan_header(
-    data: Buffer, syntax: TransferSyntax, tags: Collection[int] = INDEX_TAGS
+    data: Buffer,
+    syntax: TransferSyntax,
+    tags: Collection[int] = INDEX_TAGS,
+    policy: CharacterSetPolicy = DEFAULT_POLICY,
 ) -> InstanceHeader:
     """Take some top-level attributes out of an encoded data set.
 
@@ -111,40 +115,47 @@ def scan_header(
             beginning, it may not have.
         syntax: How it is encoded.
         tags: The attributes wanted; those of group 7FE0 and later are not looked for.
+        policy: How the header reads text, whatever Specific Character Set says.
 
     Returns:
         ``Success`` with those of them that are there, or ``Failure`` with ``TRUNCATED``,
         ``DECODE_FAILED`` or ``LIMIT_EXCEEDED`` naming tag and byte offset.
     """
-    return scanned(data, syntax, tags)
+    return scanned(data, syntax, tags, policy)
 
 
-def scanned(data: Buffer, syntax: TransferSyntax, tags: Collection[int]) -> InstanceHeader:
+def scanned(
+    data: Buffer,
+    syntax: TransferSyntax,
+    tags: Collection[int],
+    policy: CharacterSetPolicy = DEFAULT_POLICY,
+) -> InstanceHeader:
     """Do what :func:`scan_header` does, for use inside this layer.
 
     Raises:
         PacsException: The failures of :func:`scan_header`.
     """
     if syntax.deflated:
-        return _scanned_deflated(data, syntax, tags)
+        return _scanned_deflated(data, syntax, tags, policy)
     encoded = plain_bytes(data)
     layout = layout_of(encoded, syntax)
     plan = _plan(frozenset(tags), layout)
     scan = _scan_explicit if layout.explicit else _scan_implicit
     values, stop = scan(encoded, plan)
     raw = values if type(encoded) is bytes else {tag: bytes(part) for tag, part in values.items()}
-    return InstanceHeader(raw, layout.little, stop)  # type: ignore[arg-type]  # bytes by now
+    # What was wanted is bytes by now.
+    return InstanceHeader(raw, layout.little, stop, policy)  # type: ignore[arg-type]
 
 
 def _scanned_deflated(
-    data: Buffer, syntax: TransferSyntax, tags: Collection[int]
+    data: Buffer, syntax: TransferSyntax, tags: Collection[int], policy: CharacterSetPolicy
 ) -> InstanceHeader:
     """Scan what inflates to the header; the pixels behind it stay compressed."""
     inflated = attrs.evolve(syntax, deflated=False)
     for most in (_USUAL_HEADER_BYTES, _MAX_DEFLATED_HEADER_BYTES):
         beginning, whole = inflate_beginning(data, most)
         try:
-            header = scanned(beginning, inflated, tags)
+            header = scanned(beginning, inflated, tags, policy)
         except PacsException as exc:
             if whole or exc.error.code is not ErrorCode.TRUNCATED:
                 raise

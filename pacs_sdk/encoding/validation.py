@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import enum
-import functools
 from collections.abc import Iterator
 from typing import Final
 
 import attrs
 import pydicom
-from pydicom.datadict import dictionary_VM
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.sequence import Sequence as PydicomSequence
 
-from pacs_sdk.core.automatic_vr import UNREADABLE, resolve_vr
+from pacs_sdk.core.automatic_vr import UNREADABLE, vr_in
 from pacs_sdk.core.dataset import DatasetLike, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.path import DatasetPath, PathStep
+from pacs_sdk.core.path_access import name_in
 from pacs_sdk.core.ports import Logger, NullLogger
-from pacs_sdk.core.results import Failure, Success, edge
+from pacs_sdk.core.results import edge
 from pacs_sdk.core.tags import DicomTag
-from pacs_sdk.core.value_rules import FindingKind, ValueFault, validate_value, values_in
-from pacs_sdk.core.vr import VR, Repertoire, VrKind
-from pacs_sdk.encoding.charsets import DEFAULT_ENCODINGS, decode_text, python_encodings
+from pacs_sdk.core.value_rules import FindingKind, ValueContext, values_in
+from pacs_sdk.core.vr import VR
+from pacs_sdk.encoding.charsets import (
+    DEFAULT_CHARACTER_SETS,
+    DEFAULT_POLICY,
+    CharacterSetPolicy,
+    CharacterSets,
+    Undecodable,
+    effective_character_sets,
+)
+from pacs_sdk.encoding.element_faults import element_faults, is_plainly_right
 from pacs_sdk.encoding.elements import MAX_NESTING
 from pacs_sdk.encoding.header import SPECIFIC_CHARACTER_SET
+from pacs_sdk.encoding.lazy_dataset import LazyDataset
 from pacs_sdk.encoding.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
-from pacs_sdk.encoding.values import decode_values, encode_values
 
-__all__ = ["Finding", "ValidationMode", "validate_dataset"]
+__all__ = ["Finding", "ValidationMode", "check_dataset", "validate_dataset"]
 
 _LISTED_FINDINGS: Final = 20
 """How many findings a failure spells out; it counts them all."""
@@ -50,8 +58,8 @@ class Finding:
 
     tag: DicomTag
     """The element."""
-    path: str
-    """The way to it from the top: ``ReferencedSeriesSequence[0].SeriesInstanceUID``."""
+    path: DatasetPath
+    """The way to it from the top, which :meth:`DicomDataset.get_path` takes."""
     vr: VR
     """The VR whose rules were applied."""
     kind: FindingKind
@@ -68,6 +76,10 @@ def validate_dataset(
     dataset: DatasetLike,
     mode: ValidationMode = ValidationMode.STRICT,
     logger: Logger | None = None,
+    *,
+    context: ValueContext = ValueContext.DATA_SET,
+    changed_only: bool = False,
+    policy: CharacterSetPolicy = DEFAULT_POLICY,
 ) -> tuple[Finding, ...]:
     """Check all values of a data set, those of its sequences included.
 
@@ -80,21 +92,49 @@ def validate_dataset(
         dataset: What to check; it stays as it is.
         mode: What becomes of findings.
         logger: Where :attr:`ValidationMode.WARN` writes them.
+        context: :attr:`ValueContext.QUERY` for the identifier of a C-FIND, whose keys may
+            be ranges, have wild cards, and more (PS3.4 C.2.2.2).
+        changed_only: Leave out what is as it was read, which a writer repeats byte for
+            byte: others have to answer for that.
+        policy: How text that was read and not looked at since is decoded. Bytes that are
+            no characters of the character set are a finding, whatever it says of them.
 
     Returns:
         ``Success`` with the findings in the order of the data set, or ``Failure`` with
         ``INVALID_VALUE`` where there are any and the mode is strict, or with
         ``LIMIT_EXCEEDED`` for sequences nested too deeply.
     """
+    return check_dataset(
+        dataset, mode, logger, context=context, changed_only=changed_only, policy=policy
+    )
+
+
+def check_dataset(
+    dataset: DatasetLike,
+    mode: ValidationMode,
+    logger: Logger | None = None,
+    *,
+    context: ValueContext = ValueContext.DATA_SET,
+    changed_only: bool = False,
+    policy: CharacterSetPolicy = DEFAULT_POLICY,
+) -> tuple[Finding, ...]:
+    """Check a data set as :func:`validate_dataset` does, for callers inside a layer.
+
+    Raises:
+        PacsException: ``INVALID_VALUE`` or ``LIMIT_EXCEEDED``.
+    """
     top = as_dataset(dataset).pydicom
-    findings = tuple(_findings(top, _Place((top,))))
+    # Undecodable bytes are a finding here, not a failure.
+    lenient = attrs.evolve(policy, on_undecodable=Undecodable.REPLACE)
+    scope = _Scope(context, changed_only, lenient)
+    findings = tuple(_findings(_Place(top, None, 0, 0, DEFAULT_CHARACTER_SETS, 1), scope))
     if mode is ValidationMode.WARN:
         log = logger or NullLogger()
         for one in findings:
             log.warning(
                 "invalid value",
                 tag=str(one.tag),
-                path=one.path,
+                path=str(one.path),
                 vr=str(one.vr),
                 kind=str(one.kind),
                 reason=one.reason,
@@ -104,7 +144,7 @@ def validate_dataset(
             ErrorCode.INVALID_VALUE,
             f"{len(findings)} value(s) break the rules, the first is {findings[0]}",
             tag=str(findings[0].tag),
-            path=findings[0].path,
+            path=str(findings[0].path),
             findings=tuple(str(one) for one in findings[:_LISTED_FINDINGS]),
             finding_count=len(findings),
         )
@@ -112,182 +152,125 @@ def validate_dataset(
 
 
 @attrs.frozen
+class _Scope:
+    """What is checked, and by which rules."""
+
+    context: ValueContext
+    """What the values are for."""
+    changed_only: bool
+    """Whether what is as it was read is left out."""
+    policy: CharacterSetPolicy
+    """What is known better than the data set says."""
+
+
+@attrs.frozen
 class _Place:
-    """Where in a data set an element lies."""
+    """The data set or item that is being checked."""
 
-    around: tuple[pydicom.Dataset, ...]
-    """The data set or item, and those it lies in, the nearest first."""
-    prefix: str = ""
-    """The path of the item, with its dot."""
-    encodings: tuple[str, ...] = DEFAULT_ENCODINGS
-    """The Specific Character Set that an item inherits."""
+    dataset: pydicom.Dataset
+    """It."""
+    outer: _Place | None
+    """Where the sequence lies that it is an item of; ``None`` at the top."""
+    tag: int
+    """The tag of that sequence."""
+    index: int
+    """Which item it is."""
+    sets: CharacterSets
+    """The Specific Character Set that it is under."""
+    depth: int
+    """How many data sets it lies in, itself included."""
+
+    @property
+    def around(self) -> tuple[pydicom.Dataset, ...]:
+        """It, then the data sets that it lies in, the nearest first."""
+        outer = () if self.outer is None else self.outer.around
+        return (self.dataset, *outer)
+
+    @property
+    def steps(self) -> tuple[PathStep, ...]:
+        """The way to it; worked out where there is something to report."""
+        if self.outer is None:
+            return ()
+        name = name_in(self.outer.dataset, DicomTag(self.tag))
+        return (*self.outer.steps, PathStep(name, self.index))
 
 
-def _findings(dataset: pydicom.Dataset, place: _Place) -> Iterator[Finding]:
-    if len(place.around) > MAX_NESTING:
+def _findings(place: _Place, scope: _Scope) -> Iterator[Finding]:
+    dataset = place.dataset
+    if place.depth > MAX_NESTING:
         raise PacsException(
-            ErrorCode.LIMIT_EXCEEDED,
-            f"sequences lie more than {MAX_NESTING} deep in one another at {place.prefix}",
+            ErrorCode.LIMIT_EXCEEDED, f"sequences lie more than {MAX_NESTING} deep in one another"
         )
-    place = attrs.evolve(place, encodings=_encodings_of(dataset) or place.encodings)
-    for number in sorted(dataset.keys()):
-        tag = DicomTag(int(number))
+    place = attrs.evolve(place, sets=_character_sets_of(place, scope))
+    a_glance_suffices = scope.context is ValueContext.DATA_SET
+    for number in sorted(dataset.keys(), key=int):
         element = dataset.get_item(number)
+        tag = int(number)
         vr = _vr_of(tag, element, place)
         if vr is None:
             continue
-        path = place.prefix + (tag.keyword or f"{int(tag):08X}")
-        for fault in _faults(dataset, tag, vr, element, place):
-            yield Finding(tag, path, vr, fault.kind, fault.reason)
+        if vr is not VR.SQ and a_glance_suffices and is_plainly_right(tag, vr, element):
+            continue
+        if scope.changed_only and _is_as_read(dataset, element):
+            continue
+        yield from _element_findings(place, DicomTag(tag), vr, scope.context)
         if vr is VR.SQ:
             for index, item in enumerate(_items(dataset, tag)):
-                inner = attrs.evolve(
-                    place, around=(item, *place.around), prefix=f"{path}[{index}]."
-                )
-                yield from _findings(item, inner)
+                inner = _Place(item, place, tag, index, place.sets, place.depth + 1)
+                yield from _findings(inner, scope)
 
 
-def _encodings_of(dataset: pydicom.Dataset) -> tuple[str, ...]:
-    """Name the encodings a data set declares itself; none where it inherits them."""
-    if SPECIFIC_CHARACTER_SET not in dataset:
-        return ()
-    value = dataset.get_item(SPECIFIC_CHARACTER_SET).value
-    if not isinstance(value, bytes):
-        terms = values_in(VR.CS, value)
-        value = "\\".join(str(term) for term in terms).encode("ascii", errors="replace")
-    return python_encodings(value) if value else ()
+def _is_as_read(dataset: pydicom.Dataset, element: DataElement | RawDataElement) -> bool:
+    """Whether an element has the bytes that it was read with, or would be given them again."""
+    if isinstance(element, RawDataElement):
+        return True
+    return isinstance(dataset, LazyDataset) and dataset.as_read(element) is not None
 
 
-def _vr_of(tag: DicomTag, element: DataElement | RawDataElement, place: _Place) -> VR | None:
-    """Return the VR an element has, or would have; ``None`` where there is no telling."""
-    named = str(element.VR or "")
-    if named in VR.__members__:
-        return VR(named)
-    match resolve_vr(tag, place.around[0], EXPLICIT_VR_LITTLE_ENDIAN, place.around[1:]):
-        case Success(vr):
-            return VR(vr)
-    return None
+def _element_findings(
+    place: _Place, tag: DicomTag, vr: VR, context: ValueContext
+) -> Iterator[Finding]:
+    faults = element_faults(place.dataset, tag, vr, place.sets, context)
+    if faults:
+        path = DatasetPath((*place.steps, PathStep(name_in(place.dataset, tag))))
+        for fault in faults:
+            yield Finding(tag, path, vr, fault.kind, fault.reason)
 
 
-def _items(dataset: pydicom.Dataset, tag: DicomTag) -> tuple[pydicom.Dataset, ...]:
+def _character_sets_of(place: _Place, scope: _Scope) -> CharacterSets:
+    """Return what a data set declares itself, or what an item inherits."""
+    value = b""
+    if SPECIFIC_CHARACTER_SET in place.dataset:
+        found = place.dataset.get_item(SPECIFIC_CHARACTER_SET).value
+        if isinstance(found, bytes):
+            value = found
+        else:
+            terms = values_in(VR.CS, found)
+            value = "\\".join(str(term) for term in terms).encode("ascii", errors="replace")
+    if place.outer is not None and not value.strip(b" \0"):
+        return place.sets
+    return effective_character_sets(value, scope.policy)
+
+
+_BY_NAME: Final = {str(vr): vr for vr in VR}
+
+
+def _vr_of(tag: int, element: DataElement | RawDataElement, place: _Place) -> VR | None:
+    """Return the VR an element has, or would have; ``None`` for delimiters, without one."""
+    named = _BY_NAME.get(element.VR or "")
+    if named is not None:
+        return named
+    if tag >> 16 == _DELIMITER_GROUP:
+        return None
+    return vr_in(tag, place.around, EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+_DELIMITER_GROUP: Final = 0xFFFE
+
+
+def _items(dataset: pydicom.Dataset, tag: int) -> tuple[pydicom.Dataset, ...]:
     try:
-        value = dataset[int(tag)].value
+        value = dataset[tag].value
     except UNREADABLE:
         return ()
     return tuple(value) if isinstance(value, PydicomSequence) else ()
-
-
-# -- one element -----------------------------------------------------------------------
-
-
-def _faults(
-    dataset: pydicom.Dataset,
-    tag: DicomTag,
-    vr: VR,
-    element: DataElement | RawDataElement,
-    place: _Place,
-) -> list[ValueFault]:
-    if vr is VR.SQ:
-        return _faults_of_sequence(dataset, tag)
-    if not isinstance(element, RawDataElement):
-        return [
-            *validate_value(vr, element.value),
-            *_character_set_faults(vr, element.value, place.encodings),
-            *_multiplicity(tag, vr, element.value),
-        ]
-    data = element.value or b""
-    faults: list[ValueFault] = []
-    if len(data) % 2:
-        faults.append(
-            ValueFault(FindingKind.ODD_LENGTH, f"value field of {len(data)} bytes, an odd number")
-        )
-    if vr.kind is VrKind.TEXT:
-        value: object = _raw_text(vr, data, place.encodings)
-        if _is_undeclared(vr, data.isascii(), place.encodings):
-            return [*faults, _UNDECLARED, *_multiplicity(tag, vr, value)]
-    else:
-        match decode_values(vr, data, element.is_little_endian):
-            case Success(decoded):
-                value = decoded
-            case Failure(error):
-                return [*faults, ValueFault(FindingKind.LENGTH, error.message)]
-    return [*faults, *validate_value(vr, value), *_multiplicity(tag, vr, value)]
-
-
-def _faults_of_sequence(dataset: pydicom.Dataset, tag: DicomTag) -> list[ValueFault]:
-    try:
-        dataset[int(tag)].value  # noqa: B018  # decodes it
-    except UNREADABLE:
-        return [ValueFault(FindingKind.FORMAT, "the items of the sequence cannot be read")]
-    return []
-
-
-def _raw_text(vr: VR, data: bytes, encodings: tuple[str, ...]) -> str:
-    """Decode a text field; of its padding, the byte that makes it even is removed."""
-    bare = data.removesuffix(vr.padding) if len(data) % 2 == 0 else data
-    if vr.rule.repertoire is Repertoire.DEFAULT:
-        return bare.decode("latin-1")
-    return decode_text(bare, encodings)
-
-
-_UNDECLARED: Final = ValueFault(
-    FindingKind.REPERTOIRE, "characters beyond ISO-IR 6, and no Specific Character Set has them"
-)
-
-
-def _is_undeclared(vr: VR, is_ascii: bool, encodings: tuple[str, ...]) -> bool:
-    """Whether text needs a Specific Character Set and has none (PS3.5 6.1.2.2)."""
-    extended = vr.rule.repertoire is Repertoire.EXTENDED
-    return extended and not is_ascii and encodings == DEFAULT_ENCODINGS
-
-
-def _character_set_faults(
-    vr: VR, value: object, encodings: tuple[str, ...]
-) -> tuple[ValueFault, ...]:
-    """Tell whether text that is yet to be written can be, in the declared character set."""
-    if vr.rule.repertoire is not Repertoire.EXTENDED:
-        return ()
-    for text in (str(one) for one in values_in(vr, value)):
-        if _is_undeclared(vr, text.isascii(), encodings):
-            return (_UNDECLARED,)
-        match encode_values(vr, (text,), True, encodings):
-            case Failure(error) if error.code is ErrorCode.ENCODE_FAILED:
-                return (ValueFault(FindingKind.REPERTOIRE, error.message),)
-    return ()
-
-
-def _multiplicity(tag: DicomTag, vr: VR, value: object) -> list[ValueFault]:
-    """Compare the number of values with the dictionary's; none is type 2, and allowed."""
-    if tag.is_private or vr.kind in (VrKind.BYTES, VrKind.SEQUENCE):
-        return []
-    found = len(values_in(vr, value))
-    allowed = _multiplicity_of(int(tag))
-    if found == 0 or allowed is None or _fits(found, allowed):
-        return []
-    return [
-        ValueFault(
-            FindingKind.MULTIPLICITY, f"{found} value(s), where the dictionary has {allowed}"
-        )
-    ]
-
-
-@functools.lru_cache(maxsize=4096)
-def _multiplicity_of(tag: int) -> str | None:
-    try:
-        return str(dictionary_VM(tag))
-    except KeyError:
-        return None
-
-
-@functools.lru_cache(maxsize=4096)
-def _fits(found: int, allowed: str) -> bool:
-    """Whether a number of values is one that a multiplicity allows (PS3.5 6.4).
-
-    ``3``, ``1-8``, ``1-n``, or ``2-2n`` for pairs.
-    """
-    least, _, most = allowed.partition("-")
-    if not most:
-        return found == int(least)
-    if most.endswith("n"):
-        return found >= int(least) and found % int(most[:-1] or 1) == 0
-    return int(least) <= found <= int(most)

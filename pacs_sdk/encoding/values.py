@@ -16,20 +16,22 @@ from __future__ import annotations
 import math
 import re
 import struct
-import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, TypeAlias
 
-from pydicom.charset import ENCODINGS_TO_CODES
-from pydicom.valuerep import format_number_as_ds
-
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
+from pacs_sdk.core.settable import decimal_text
 from pacs_sdk.core.tags import DicomTag, TagLike
 from pacs_sdk.core.vr import VR, Repertoire, VrKind, VrRule
 from pacs_sdk.encoding.byte_order import swapped
-from pacs_sdk.encoding.charsets import DEFAULT_ENCODINGS, decode_text
+from pacs_sdk.encoding.charsets import (
+    DEFAULT_CHARACTER_SETS,
+    CharacterSets,
+    decode_text,
+    encode_text,
+)
 
 __all__ = ["ElementValue", "decode_values", "encode_values", "in_order"]
 
@@ -40,21 +42,13 @@ several is empty."""
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,64}(?:\.0*)?")
 """A whole number; some writers give IS a point."""
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[Ee][+-]?[0-9]{1,9})?")
-_LONGEST_DS: Final = 16
-_SMALLEST_NORMAL: Final = Decimal(sys.float_info.min)
-_LARGEST_NORMAL: Final = Decimal(sys.float_info.max)
-_DELIMITERS: Final = re.compile(r"([\\^=\r\n\t\f])")
-_ESCAPE: Final = "\x1b"
-"""In text of the extended repertoire it would begin an escape sequence."""
-_WRITES_ITS_ESCAPES: Final = frozenset(("iso2022_jp", "iso2022_jp_2"))
-"""Python's encoders for these write the escape sequences themselves."""
 _PADDING: Final = " \0"
 """NUL too: writers confuse the padding of UI with that of other text."""
 
 
 @edge()
 def decode_values(
-    vr: VR, data: bytes, little_endian: bool, encodings: tuple[str, ...] = DEFAULT_ENCODINGS
+    vr: VR, data: bytes, little_endian: bool, sets: CharacterSets = DEFAULT_CHARACTER_SETS
 ) -> tuple[ElementValue, ...]:
     """Decode a value field.
 
@@ -62,8 +56,8 @@ def decode_values(
         vr: Its VR.
         data: The bytes, whole.
         little_endian: The byte order of binary values (PS3.5 7.3).
-        encodings: Python's names for the Specific Character Set, from
-            ``python_encodings``; they matter for the VRs it applies to.
+        sets: The Specific Character Set, from ``character_sets``; it matters for the VRs
+            it applies to.
 
     Returns:
         ``Success`` with the values, none for an empty field, or ``Failure``:
@@ -75,7 +69,7 @@ def decode_values(
         return ()
     match rule.kind:
         case VrKind.TEXT:
-            return _decoded_text(rule, data, encodings)
+            return _decoded_text(rule, data, sets)
         case VrKind.SEQUENCE:
             raise _no_sequence()
     if len(data) % rule.width:
@@ -98,7 +92,7 @@ def encode_values(
     vr: VR,
     values: Sequence[ElementValue | TagLike],
     little_endian: bool,
-    encodings: tuple[str, ...] = DEFAULT_ENCODINGS,
+    sets: CharacterSets = DEFAULT_CHARACTER_SETS,
 ) -> bytes:
     """Encode the values of an element, padded to an even length.
 
@@ -107,7 +101,7 @@ def encode_values(
         values: The values. Numbers may stand for IS and DS text, where DS is rounded to
             the 16 characters it has; anything :data:`~pacs_sdk.core.TagLike` for AT.
         little_endian: The byte order of binary values (PS3.5 7.3).
-        encodings: Python's names for the Specific Character Set.
+        sets: The Specific Character Set, from ``character_sets``.
 
     Returns:
         ``Success`` with the value field, or ``Failure``: ``VALUE_CONVERSION_FAILED`` for
@@ -122,7 +116,7 @@ def encode_values(
         raise _unfit(rule, f"has one value and not {len(values)}")
     match rule.kind:
         case VrKind.TEXT:
-            field = _encoded_text(rule, values, encodings)
+            field = _encoded_text(rule, values, sets)
         case VrKind.BYTES:
             field = b"".join(_encoded_bytes(rule, one, little_endian) for one in values)
         case VrKind.TAG:
@@ -146,12 +140,10 @@ def encode_values(
 # -- text ------------------------------------------------------------------------------
 
 
-def _decoded_text(
-    rule: VrRule, data: bytes, encodings: tuple[str, ...]
-) -> tuple[ElementValue, ...]:
+def _decoded_text(rule: VrRule, data: bytes, sets: CharacterSets) -> tuple[ElementValue, ...]:
     extended = rule.repertoire is Repertoire.EXTENDED
     # Escape sequences are for the extended repertoire only (PS3.5 6.1.2.2).
-    text = decode_text(data, encodings) if extended else str(data, "latin-1")
+    text = decode_text(data, sets, rule.vr) if extended else str(data, "latin-1")
     parts = text.split("\\") if rule.multiple else [text]
     trimmed = [
         part.strip(_PADDING) if rule.leading_space_is_padding else part.rstrip(_PADDING)
@@ -183,52 +175,21 @@ def _decimal(text: str) -> Decimal | None:
 
 
 def _encoded_text(
-    rule: VrRule, values: Sequence[ElementValue | TagLike], encodings: tuple[str, ...]
+    rule: VrRule, values: Sequence[ElementValue | TagLike], sets: CharacterSets
 ) -> bytes:
     texts = [_text_of(rule, value) for value in values]
     if rule.multiple and any("\\" in text for text in texts):
         raise _unfit(rule, "cannot hold a backslash, which separates values")
     text = "\\".join(texts)
-    extended = rule.repertoire is Repertoire.EXTENDED
-    if text.isascii() and not (extended and _ESCAPE in text):
+    if rule.repertoire is Repertoire.EXTENDED:
+        return encode_text(text, sets, rule.vr)
+    if text.isascii():
         return text.encode("ascii")
-    if not extended:
-        raise PacsException(
-            ErrorCode.ENCODE_FAILED,
-            f"{rule.vr} has the default repertoire only (PS3.5 6.1.1)",
-            vr=str(rule.vr),
-        )
-    return b"\\".join(_with_character_set(rule, one, encodings) for one in texts)
-
-
-def _with_character_set(rule: VrRule, text: str, encodings: tuple[str, ...]) -> bytes:
-    """Encode one value, with code extensions where several encodings are declared.
-
-    A delimiter ends what an escape sequence chose (PS3.5 6.1.2.5.3), so each part
-    between delimiters is written in the first encoding that has all of it.
-    """
-    parts = _DELIMITERS.split(text)
-    encoded = [_with_any(part, encodings) for part in parts]
-    found = b"".join(part for part in encoded if part is not None)
-    if None in encoded or decode_text(found, encodings) != text:
-        raise PacsException(
-            ErrorCode.ENCODE_FAILED,
-            f"the character set ({', '.join(encodings)}) does not have all characters of a "
-            f"value of {rule.vr}; declare another in Specific Character Set",
-            vr=str(rule.vr),
-        )
-    return found
-
-
-def _with_any(text: str, encodings: tuple[str, ...]) -> bytes | None:
-    for number, encoding in enumerate(encodings):
-        try:
-            encoded = text.encode(encoding)
-        except UnicodeError:
-            continue
-        needs_escape = number and encoding not in _WRITES_ITS_ESCAPES
-        return ENCODINGS_TO_CODES.get(encoding, b"") + encoded if needs_escape else encoded
-    return None
+    raise PacsException(
+        ErrorCode.ENCODE_FAILED,
+        f"{rule.vr} has the default repertoire only (PS3.5 6.1.1)",
+        vr=str(rule.vr),
+    )
 
 
 def _text_of(rule: VrRule, value: object) -> str:
@@ -241,22 +202,8 @@ def _text_of(rule: VrRule, value: object) -> str:
     if rule.vr is VR.IS and math.isfinite(value) and value == int(value):
         return str(int(value))
     if rule.vr is VR.DS and math.isfinite(value):
-        return _shortest_decimal(value)
+        return decimal_text(value)
     raise _unfit(rule, "cannot hold this number")
-
-
-def _shortest_decimal(value: int | float | Decimal) -> str:
-    """Write a number in at most 16 characters, exactly if that is enough."""
-    exact = str(value)
-    if len(exact) <= _LONGEST_DS:
-        return exact
-    number = Decimal(value)
-    if _SMALLEST_NORMAL <= abs(number) <= _LARGEST_NORMAL:
-        return format_number_as_ds(number)
-    # Beyond what a float can be, which is what pydicom rounds with. An exponent has nine
-    # digits at most, so that some digits of the number fit.
-    scientific = (f"{number:.{digits}E}" for digits in range(_LONGEST_DS, -1, -1))
-    return next(text for text in scientific if len(text) <= _LONGEST_DS)
 
 
 # -- binary ----------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pacs_sdk.core import ErrorCode, MemoryBytes
 from pacs_sdk.encoding import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     Instance,
+    ValidationMode,
     instance_from_dataset,
     read_file,
 )
@@ -122,7 +123,13 @@ def hostile(**elements: str) -> Instance:
         INSTANCES[0].sop_class_uid,
         INSTANCES[0].sop_instance_uid,
         EXPLICIT_VR_LITTLE_ENDIAN.uid,
-        MemoryBytes(bytes(instance_from_dataset(dataset).unwrap().encoded.view())),
+        MemoryBytes(
+            bytes(
+                instance_from_dataset(dataset, validation=ValidationMode.LENIENT)
+                .unwrap()
+                .encoded.view()
+            )
+        ),
     )
 
 

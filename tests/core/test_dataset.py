@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import html
 import struct
 
@@ -183,7 +184,7 @@ def test_set_private_needs_a_vr() -> None:
 @pytest.mark.parametrize(
     ("tag", "value", "vr", "code"),
     [
-        ("SmallestImagePixelValue", 1, None, ErrorCode.INVALID_VR),  # US or SS
+        ("SmallestImagePixelValue", -70000, None, ErrorCode.VALUE_CONVERSION_FAILED),
         ("PatientID", "42", "XX", ErrorCode.INVALID_VR),
         ("NoKeyword", "42", None, ErrorCode.INVALID_TAG),
         ("ConceptCodeSequence", "42", None, ErrorCode.VALUE_CONVERSION_FAILED),
@@ -209,6 +210,107 @@ def test_set_sequences() -> None:
         assert len(dataset.get_items("ConceptCodeSequence").unwrap()) == count
 
 
+def test_set_decides_the_vr() -> None:
+    """Where the dictionary leaves a choice the data set decides, else the value."""
+    dataset = DicomDataset()
+    for representation, vr, value in ((1, "SS", -5), (0, "US", 5)):
+        dataset["PixelRepresentation"] = representation
+        dataset.set("SmallestImagePixelValue", value).unwrap()
+        assert vr == dataset.pydicom["SmallestImagePixelValue"].VR
+    assert code_of(dataset.set("PixelPaddingValue", -5)) is ErrorCode.VALUE_CONVERSION_FAILED
+    del dataset["PixelRepresentation"]
+    for number, vr in ((-5, "SS"), (5, "US")):
+        assert (
+            vr == dataset.set("PixelPaddingValue", number).unwrap().pydicom["PixelPaddingValue"].VR
+        )
+    for data, vr in (([1, 2], "US"), (b"\1\0\2\0", "OW")):
+        assert vr == dataset.set("LUTData", data).unwrap().pydicom["LUTData"].VR
+    for bits, vr in ((8, "OB"), (16, "OW")):
+        dataset["BitsAllocated"] = bits
+        assert vr == dataset.set("PixelData", bytes(4)).unwrap().pydicom["PixelData"].VR
+
+
+def test_set_in_items() -> None:
+    """An item has the Pixel Representation of the data set around it, however it is reached."""
+    dataset = DicomDataset(PixelRepresentation=1, ModalityLUTSequence=[DicomDataset()])
+    (item,) = dataset.get_items("ModalityLUTSequence").unwrap()
+    item["LUTDescriptor"] = [2, -1, 16]
+    assert item.pydicom["LUTDescriptor"].VR == "SS"
+    (item,) = dataset["ModalityLUTSequence"]
+    item["LUTDescriptor"] = [2, 1, 16]
+    assert item.pydicom["LUTDescriptor"].VR == "SS"
+    for path in ("ModalityLUTSequence[0]", "VOILUTSequence[0]", "VOILUTSequence[*]"):
+        dataset.set_path(f"{path}.LUTDescriptor", [2, -2, 16]).unwrap()
+        element = dataset.element(f"{path.replace('*', '0')}.LUTDescriptor").unwrap()
+        assert element.vr == "SS"
+    inner = dataset.get_path("VOILUTSequence[0]").unwrap()
+    inner.set("LUTDescriptor", [2, -3, 16]).unwrap()
+    assert inner.pydicom["LUTDescriptor"].VR == "SS"
+
+
+def test_set_private_of_a_known_creator() -> None:
+    """A private element has the VR of its creator's dictionary, set by tag or by path."""
+    dataset = DicomDataset()
+    dataset[0x00290010] = "SIEMENS CSA HEADER"
+    assert dataset.set(0x00291008, "IMAGE NUM 4").unwrap().pydicom[0x00291008].VR == "CS"
+    other = DicomDataset()
+    other.set_path('(0029,"SIEMENS CSA HEADER",08)', "IMAGE NUM 4").unwrap()
+    assert other == dataset
+
+
+# -- dates and times --------------------------------------------------------------------------
+
+
+def test_dates_and_times() -> None:
+    """DA, TM and DT come as Python's; parts that were left out are the first, or zero."""
+    dataset = DicomDataset(
+        StudyDate="20240229", StudyTime="0709", AcquisitionDateTime="20240229070901.5+0200"
+    )
+    assert dataset.get_date("StudyDate") == Success(dt.date(2024, 2, 29))
+    assert dataset.get_date("AcquisitionDateTime") == Success(dt.date(2024, 2, 29))
+    assert dataset.get_time("StudyTime") == Success(dt.time(7, 9))
+    zone = dt.timezone(dt.timedelta(hours=2))
+    expected = dt.datetime(2024, 2, 29, 7, 9, 1, 500000, zone)
+    assert dataset.get_datetime("AcquisitionDateTime") == Success(expected)
+    dataset["AcquisitionDateTime"] = "2024"
+    assert dataset.get_datetime("AcquisitionDateTime").unwrap().isoformat() == "2024-01-01T00:00:00"
+    dataset["StudyTime"] = "235960"  # a leap second
+    assert dataset.get_time("StudyTime") == Success(dt.time(23, 59, 59))
+    dataset["StudyTime"] = dt.time(7, 9, 1)
+    assert dataset.get_time("StudyTime") == Success(dt.time(7, 9, 1))
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "getter"),
+    [
+        ("StudyDate", "20240230", "get_date"),
+        ("StudyDate", "", "get_date"),
+        ("StudyDate", "20240101-", "get_date"),
+        ("StudyTime", "2500", "get_time"),
+        ("StudyTime", "noon", "get_time"),
+        ("AcquisitionDateTime", "20241301", "get_datetime"),
+        ("PatientID", "20240101", "get_date"),
+        ("PatientID", "0709", "get_time"),
+        ("StudyDate", "20240101", "get_datetime"),
+    ],
+)
+def test_no_date_or_time(keyword: str, value: str, getter: str) -> None:
+    """What is none, or of another VR, is a failure."""
+    dataset = DicomDataset(None, **{keyword: value})
+    assert code_of(getattr(dataset, getter)(keyword)) is ErrorCode.VALUE_CONVERSION_FAILED
+
+
+def test_whole_numbers() -> None:
+    """Several whole numbers; those beyond a float's 53 bits are exact."""
+    dataset = DicomDataset(AcquisitionMatrix=[0, 256, 256, 0])
+    assert dataset.get_ints("AcquisitionMatrix") == Success((0, 256, 256, 0))
+    dataset.set(0x00091001, 2**63 + 1, "UV").unwrap()
+    assert dataset.get_int(0x00091001) == Success(2**63 + 1)
+    assert code_of(DicomDataset(PixelSpacing=[0.5, 1]).get_ints("PixelSpacing")) is (
+        ErrorCode.VALUE_CONVERSION_FAILED
+    )
+
+
 # -- sharing, equality, conversion ----------------------------------------------------------------
 
 
@@ -232,6 +334,38 @@ def test_equality() -> None:
     assert one != "1"
     with pytest.raises(TypeError):
         hash(one)
+
+
+def test_equality_is_of_what_is_said() -> None:
+    """Group lengths and where a private block lies are no part of what a data set says."""
+    one, two = DicomDataset(PatientID="1"), DicomDataset(PatientID="1")
+    two.pydicom.add(DataElement(0x00100000, "UL", 12))
+    assert one == two
+    for dataset, block in ((one, 0x10), (two, 0x11)):
+        dataset.pydicom.add(DataElement(0x00090000 | block, "LO", "ACME"))
+        dataset.pydicom.add(DataElement(0x00090001 | block << 8, "LO", "fast"))
+    assert one == two
+    assert DicomDataset(ConceptCodeSequence=[one]) == DicomDataset(ConceptCodeSequence=[two])
+    two.pydicom.add(DataElement(0x00091101, "SH", "fast"))
+    assert one != two
+
+
+def test_equality_of_damaged_values() -> None:
+    """What can't be decoded is compared by its bytes, and no exception."""
+
+    def damaged(data: bytes) -> DicomDataset:
+        raw = RawDataElement(Tag(0x00091001), "UL", len(data), data, 0, False, True)
+        return DicomDataset(Dataset({raw.tag: raw}))
+
+    assert damaged(b"\1\2\3") == damaged(b"\1\2\3")
+    assert damaged(b"\1\2\3") != damaged(b"\1\2\4")
+    assert len(damaged(b"\1\2\3").diff(damaged(b"\1\2\4")).unwrap()) == 1
+
+
+def test_only_a_data_set_can_be_viewed() -> None:
+    """Anything else is a mistake, told at once."""
+    with pytest.raises(TypeError, match="dict"):
+        DicomDataset({"PatientID": "1"})  # type: ignore[arg-type]
 
 
 def test_as_dataset() -> None:

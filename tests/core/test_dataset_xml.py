@@ -183,7 +183,6 @@ def test_text_that_is_no_model(text: str | bytes) -> None:
         ("US", '<Value number="1">65536</Value>'),
         ("US", '<Value number="1"></Value>'),
         ("FD", '<Value number="1">x</Value>'),
-        ("DS", '<Value number="1">thin</Value>'),
         ("AT", '<Value number="1">PatientID</Value>'),
         ("OB", '<Value number="1">x</Value>'),
         ("OB", "<InlineBinary>?</InlineBinary>"),
@@ -304,3 +303,9 @@ def test_any_text(text: str | bytes) -> None:
     ):
         result = DicomDataset.from_xml(whole)
         assert result.map(len).value_or(0) == 0
+
+
+def test_xml_is_text() -> None:
+    """What is no text is refused, and no exception."""
+    error = DicomDataset.from_xml(None).failure()  # type: ignore[arg-type]
+    assert error.code is ErrorCode.DECODE_FAILED

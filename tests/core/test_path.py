@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from pacs_sdk.core.dataset import DicomDataset
-from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.path import (
     MAX_ITEM_INDEX,
     MAX_PATH_STEPS,
@@ -342,7 +342,11 @@ def test_set_everywhere(study: DicomDataset) -> None:
         ("PatientID[0].CodeValue", "1", ErrorCode.VALUE_CONVERSION_FAILED),
         ("PatientName[0].CodeValue", "1", ErrorCode.VALUE_CONVERSION_FAILED),
         ("ConceptCodeSequence[0].SliceThickness", "thin", ErrorCode.VALUE_CONVERSION_FAILED),
-        ("ConceptCodeSequence[0].SmallestImagePixelValue", 1, ErrorCode.INVALID_VR),
+        (
+            "ConceptCodeSequence[0].SmallestImagePixelValue",
+            -70000,
+            ErrorCode.VALUE_CONVERSION_FAILED,
+        ),
     ],
 )
 def test_set_that_fails_changes_nothing(
@@ -364,3 +368,49 @@ def test_delete(study: DicomDataset) -> None:
     assert study.get_path("ReferencedSeriesSequence[0].SeriesInstanceUID") == Success("1.2")
     assert study.delete_path("ReferencedSeriesSequence") == Success(1)
     assert list(study) == [0x00100020]
+
+
+def test_paths_in_brackets(study: DicomDataset) -> None:
+    """Wherever an element is named it may be by its path, nested or private."""
+    path = "ReferencedSeriesSequence[0].SeriesInstanceUID"
+    assert path in study
+    assert study[path] == study.get(path) == "1.1"
+    assert study.get_string(path) == Success("1.1")
+    assert study[DatasetPath.of(path)] == "1.1"
+    study[path] = "1.9"
+    assert study.get_path(path) == Success("1.9")
+    assert study.set(path, "1.8").unwrap()[path] == "1.8"
+    del study[path]
+    assert path not in study
+    assert study.get(path, "none") == "none"
+    with pytest.raises(KeyError, match="SeriesInstanceUID"):
+        study[path]
+    with pytest.raises(KeyError, match="SeriesInstanceUID"):
+        del study[path]
+    owned = '(0009,"ACME 1.1",02)'
+    study.set(owned, "fast", "LO").unwrap()
+    assert study[owned] == "fast"
+    assert len(study["ReferencedSeriesSequence[0].ReferencedSOPSequence"]) == len(
+        study.get_items("ReferencedSeriesSequence[0].ReferencedSOPSequence").unwrap()
+    )
+    with pytest.raises(PacsException, match="several"):
+        study["ReferencedSeriesSequence[*].SeriesInstanceUID"]
+
+
+def test_search_by_tag(study: DicomDataset) -> None:
+    """A tag in any form is found at every depth, and each overlay by its shared keyword."""
+    expected = study.search("SeriesInstanceUID").unwrap()
+    assert len(expected) == 2
+    for tag in (0x0020000E, (0x0020, 0x000E), "0020000e", "(0020,000E)"):
+        assert study.search(tag).unwrap() == expected
+    for group in (0x6000, 0x6002):
+        study.set(group << 16 | 0x10, 512).unwrap()
+    assert len(study.search("OverlayRows").unwrap()) == 2
+    assert len(study.search(0x60020010).unwrap()) == 1
+    assert code_of(study.search(-1)) is ErrorCode.INVALID_TAG
+
+
+def test_shown_as_its_text() -> None:
+    """A path shows itself as it is written."""
+    path = DatasetPath.of("referencedseriessequence[0].0020000e")
+    assert repr(path) == "DatasetPath('ReferencedSeriesSequence[0].SeriesInstanceUID')"

@@ -8,7 +8,7 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.valuerep import DSfloat, PersonName
 
-from pacs_sdk.core.value_rules import FindingKind, validate_value, values_in
+from pacs_sdk.core.value_rules import FindingKind, ValueContext, validate_value, values_in
 from pacs_sdk.core.vr import VR
 
 GOOD = [
@@ -204,3 +204,104 @@ def test_values_in() -> None:
     assert values_in(VR.US, [1, 2]) == (1, 2)
     assert values_in(VR.OB, b"12") == (b"12",)
     assert values_in(VR.OB, b"") == ()
+
+
+GOOD_KEYS = [
+    # wild cards, for AE, CS, LO, LT, PN, SH, ST, UC, UR and UT (PS3.4 C.2.2.2.4)
+    ("AE", "ARCH*"),
+    ("CS", "C?"),
+    ("CS", "*"),
+    ("LO", "*lung*"),
+    ("LO", "*" + "x" * 64),  # longer than the VR allows (C.2.2.2)
+    ("LT", "*"),
+    ("PN", "Adams^J*=*"),
+    ("SH", "?" * 17),
+    ("ST", "a*"),
+    ("UC", "a?"),
+    ("UR", "https://*"),
+    ("UT", "*"),
+    # ranges of DA, TM and DT (C.2.2.2.5)
+    ("DA", "20240101"),
+    ("DA", "20240101-20241231"),
+    ("DA", "20240101-"),
+    ("DA", "-20241231"),
+    ("TM", "0800-1200"),
+    ("TM", "-235959.999999"),
+    ("TM", "080000.000000-120000.000000"),
+    ("DT", "2024-"),
+    ("DT", "2023-2024"),
+    ("DT", "2024-1200"),  # the year 2024 in the zone -1200
+    ("DT", "2024-1200-"),
+    ("DT", "-20240101120000.000000-0500"),
+    ("DT", "20240101120000.000000-0500-20240102120000.000000+0100"),
+    # lists of UIDs (C.2.2.2.2), and universal matching (C.2.2.2.3)
+    ("UI", "1.2.3\\1.2.4"),
+    ("UI", ["1.2.3", "1.2.4"]),
+    ("UI", None),
+    ("DA", ""),
+    ("AS", "045Y"),
+    ("IS", "7"),
+    ("DS", "1.5"),
+    ("AT", 0x00100010),
+    ("US", 5),
+    ("SQ", Sequence([])),
+    # attributes without value (C.2.2.2.7)
+    ("DA", '""'),
+    ("CS", '""'),
+    ("UI", '""'),
+    ("PN", '"" '),
+]
+
+BAD_KEYS = [
+    ("UI", "1.2.*", "repertoire"),
+    ("DA", "2024*", "repertoire"),
+    ("DA", "*", "repertoire"),
+    ("DA", "-", "format"),
+    ("DA", "20240101-20240230", "format"),
+    ("DA", "20240101-20240102-", "format"),
+    ("DA", "20240101 - 20240102", "length"),
+    ("DA", "2024-2025", "format"),
+    ("DA", "2024", "format"),
+    ("TM", "2500-", "format"),
+    ("TM", "08:00-", "repertoire"),
+    ("DT", "20241301-", "format"),
+    ("DT", "2024-2025-2026", "format"),
+    ("DT", "-" * 55, "length"),
+    ("AS", "04?Y", "repertoire"),
+    ("IS", "1*", "repertoire"),
+    ("DS", "1-2", "format"),
+    ("CS", "lower*", "repertoire"),
+    ("LO", "line\n*", "repertoire"),
+    ("LO", "x" * 65, "length"),
+    ("CS", '"', "repertoire"),
+    ("PN", "*=*=*=*", "format"),
+    ("US", "*", "format"),
+]
+
+
+@pytest.mark.parametrize(("vr", "value"), GOOD_KEYS)
+def test_good_key(vr: str, value: object) -> None:
+    """A key of a query may be what PS3.4 C.2.2.2 gives it for matching."""
+    assert validate_value(vr, value, ValueContext.QUERY) == ()
+
+
+@pytest.mark.parametrize(("vr", "value", "kind"), BAD_KEYS)
+def test_bad_key(vr: str, value: object, kind: str) -> None:
+    """A key keeps to the rules of its VR but for what matching needs."""
+    kinds = [fault.kind for fault in validate_value(vr, value, ValueContext.QUERY)]
+    assert FindingKind(kind) in kinds
+
+
+@pytest.mark.parametrize(("vr", "value"), [one for one in GOOD if one[0] != "DT"])
+def test_values_are_keys(vr: str, value: object) -> None:
+    """What an attribute may say can be asked for."""
+    assert validate_value(vr, value, ValueContext.QUERY) == ()
+
+
+@pytest.mark.parametrize(
+    ("vr", "value"),
+    [("DA", "20240101-"), ("TM", "-12"), ("CS", "C*"), ("DA", '""'), ("LO", "*" * 65)],
+)
+def test_keys_are_no_values(vr: str, value: object) -> None:
+    """What matching allows is a fault in a data set that says something."""
+    assert validate_value(vr, value)

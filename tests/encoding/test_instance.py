@@ -7,21 +7,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from pacs_sdk.core.byte_source import FileBytes, MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.results import raised
+from pacs_sdk.core.results import Success, raised
 from pacs_sdk.encoding import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     Instance,
     TransferSyntax,
+    ValidationMode,
     encode_dataset,
     instance_from_dataset,
     read_file,
+    write_file,
 )
 from pacs_sdk.encoding.instance import HEAD_BYTES
+from pacs_sdk.testing import RecordingLogger
 from tests.encoding.dataset_vectors import VECTORS, Vector
 from tests.encoding.shipped import path_of
 
@@ -234,3 +239,58 @@ def test_from_data_set_without_uids(
     dataset = Dataset()
     dataset.SOPClassUID, dataset.SOPInstanceUID = sop_class, sop_instance
     assert instance_from_dataset(dataset).failure().code is code
+
+
+# -- validation ---------------------------------------------------------------------------
+
+
+def careless() -> Dataset:
+    """Make a data set with a Modality that no CS can be."""
+    dataset = Dataset()
+    dataset.SOPClassUID = CT_IMAGE
+    dataset.SOPInstanceUID = "1.2.3"
+    dataset.add(DataElement(0x00080060, "CS", "ct scan, of the head", validation_mode=IGNORE))
+    return dataset
+
+
+def test_writing_is_strict(tmp_path: Path) -> None:
+    """A value that breaks the rules of its VR is refused by name, in memory and to a file."""
+    for result in (
+        instance_from_dataset(careless()),
+        write_file(careless(), tmp_path / "x.dcm"),
+    ):
+        error = result.failure()
+        assert error.code is ErrorCode.INVALID_VALUE
+        assert "Modality" in error.message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_writing_may_warn_or_be_lenient(tmp_path: Path) -> None:
+    """Told to warn, findings are logged and the value is written; lenient, it just is."""
+    logger = RecordingLogger()
+    path = raised(
+        write_file(careless(), tmp_path / "x.dcm", validation=ValidationMode.WARN, logger=logger)
+    )
+    assert {entry.event for entry in logger.entries} == {"invalid value"}
+    assert raised(raised(read_file(path)).dataset())["Modality"] == "ct scan, of the head"
+    assert isinstance(instance_from_dataset(careless(), validation=ValidationMode.LENIENT), Success)
+
+
+def test_what_others_wrote_is_passed_on(tmp_path: Path) -> None:
+    """What is wrong in a file that was read doesn't stop a change of something else."""
+    path = raised(write_file(careless(), tmp_path / "x.dcm", validation=ValidationMode.LENIENT))
+    dataset = raised(raised(read_file(path)).dataset())
+    assert dataset["Modality"]  # it was looked at, and stays what it was
+    dataset["PatientID"] = "P1"
+    again = raised(instance_from_dataset(dataset))
+    assert raised(again.dataset())["PatientID"] == "P1"
+    dataset["Modality"] = "not a modality, either"
+    assert instance_from_dataset(dataset).failure().code is ErrorCode.INVALID_VALUE
+
+
+def test_reading_is_lenient_unless_told_otherwise() -> None:
+    """Strict, a value that breaks the rules is a failure; by default nobody minds."""
+    instance = raised(instance_from_dataset(careless(), validation=ValidationMode.LENIENT))
+    assert isinstance(instance.dataset(), Success)
+    error = instance.dataset(validation=ValidationMode.STRICT).failure()
+    assert error.code is ErrorCode.INVALID_VALUE

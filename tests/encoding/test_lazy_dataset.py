@@ -19,7 +19,7 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import Failure, raised
 from pacs_sdk.core.vr import VR
 from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, decode_dataset, encode_dataset
-from pacs_sdk.encoding.charsets import DEFAULT_ENCODINGS
+from pacs_sdk.encoding.charsets import DEFAULT_CHARACTER_SETS
 from pacs_sdk.encoding.lazy_dataset import Inherited, LazyDataset, items_of
 from pacs_sdk.encoding.raw_values import element_of
 
@@ -178,7 +178,7 @@ CONVERTED = sorted(str(vr) for vr in VR if vr not in (VR.SQ, VR.UN))
 def test_values_are_those_of_pydicom(vr: str, value: bytes, little: bool) -> None:
     """Whatever the bytes: what we convert equals what pydicom converts, type included."""
     raw = RawDataElement(BaseTag(0x00091001), vr, len(value), value or None, 0, False, little)
-    ours = element_of(raw, DEFAULT_ENCODINGS)
+    ours = element_of(raw, DEFAULT_CHARACTER_SETS)
     if ours is None:
         return
     theirs = convert_raw_data_element(raw, encoding=["iso8859"], ds=Dataset())

@@ -14,8 +14,9 @@ from pydicom.tag import Tag
 
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.path import DatasetPath
 from pacs_sdk.core.tags import DicomTag
-from pacs_sdk.core.value_rules import FindingKind
+from pacs_sdk.core.value_rules import FindingKind, ValueContext
 from pacs_sdk.core.vr import VR
 from pacs_sdk.encoding.elements import MAX_NESTING
 from pacs_sdk.encoding.part10 import read_file
@@ -124,7 +125,7 @@ def test_finding() -> None:
     [finding] = found(made(("AccessionNumber", "SH", "x" * 17)))
     assert finding == Finding(
         DicomTag(0x00080050),
-        "AccessionNumber",
+        DatasetPath.of("AccessionNumber"),
         VR.SH,
         FindingKind.LENGTH,
         "value of 17 characters, at most 16",
@@ -138,7 +139,7 @@ def test_paths_into_sequences() -> None:
     middle = made(("ReferencedSOPSequence", "SQ", Sequence([inner])))
     top = made(("ReferencedSeriesSequence", "SQ", Sequence([Dataset(), middle])))
     [finding] = found(top)
-    assert finding.path == "ReferencedSeriesSequence[1].ReferencedSOPSequence[0].00091001"
+    assert str(finding.path) == "ReferencedSeriesSequence[1].ReferencedSOPSequence[0].(0009,1001)"
     assert finding.tag == 0x00091001
 
 
@@ -243,7 +244,7 @@ def test_damaged_sequence() -> None:
     dataset[tag] = RawDataElement(tag, "SQ", len(items), items, 0, False, True)
     [finding] = found(dataset)
     assert finding.kind is FindingKind.FORMAT
-    assert finding.path == "ReferencedSeriesSequence"
+    assert str(finding.path) == "ReferencedSeriesSequence"
 
 
 def test_each_multiplicity_of_the_dictionary() -> None:
@@ -272,7 +273,7 @@ def test_character_set_of_an_item() -> None:
     sequence = b"\x08\x00\x15\x11SQ\0\0" + len(item).to_bytes(4, "little") + item
     assert found(read(element(0x0008, 0x0005, b"CS", b"ISO_IR 192"), sequence)) == ()
     [finding] = found(read(sequence))
-    assert finding.path == "ReferencedSeriesSequence[0].AccessionNumber"
+    assert str(finding.path) == "ReferencedSeriesSequence[0].AccessionNumber"
 
 
 def test_implicit_and_big_endian() -> None:
@@ -280,7 +281,7 @@ def test_implicit_and_big_endian() -> None:
     # (0008,0060) of 6 bytes; (0028,0106) of 2 bytes, US or SS
     implicit = b"\x08\0\x60\0\6\0\0\0lower " + b"\x28\0\x06\1\2\0\0\0\1\0"
     [finding] = found(read(implicit, syntax=IMPLICIT_VR_LITTLE_ENDIAN))
-    assert (finding.path, finding.vr) == ("Modality", VR.CS)
+    assert (str(finding.path), finding.vr) == ("Modality", VR.CS)
     big = b"\0\x28\0\x10US\0\2\2\0"  # Rows is 512
     assert found(read(big, syntax=EXPLICIT_VR_BIG_ENDIAN)) == ()
 
@@ -302,6 +303,90 @@ def test_nesting_is_bounded() -> None:
     assert error.code is ErrorCode.LIMIT_EXCEEDED
 
 
+def test_paths_lead_to_what_they_name() -> None:
+    """The path of a finding, as it is and as text, finds the element again."""
+    inner = made((0x00090010, "LO", "ACME"), (0x00091001, "CS", "lower"))
+    inner.add(DataElement(0x60023000, "OW", b"\1", validation_mode=pydicom.config.IGNORE))
+    top = DicomDataset(made(("ReferencedSeriesSequence", "SQ", Sequence([Dataset(), inner]))))
+    findings = found(top)
+    assert [str(one.path) for one in findings] == [
+        'ReferencedSeriesSequence[1].(0009,"ACME",01)',
+        "ReferencedSeriesSequence[1].(6002,3000)",
+    ]
+    for finding in findings:
+        for path in (finding.path, str(finding.path)):
+            assert top.element(path).unwrap().tag == finding.tag
+
+
+def keys_found(dataset: Dataset | DicomDataset) -> tuple[Finding, ...]:
+    """Return the findings in the identifier of a query."""
+    return validate_dataset(dataset, ValidationMode.LENIENT, context=ValueContext.QUERY).unwrap()
+
+
+def test_an_identifier() -> None:
+    """The identifier of a C-FIND may match by range, wild card, list and sequence."""
+    item = DicomDataset(ScheduledProcedureStepStartDate="20240101-", Modality="C*")
+    identifier = made(
+        ("SpecificCharacterSet", "CS", "ISO_IR 192"),
+        ("StudyDate", "DA", "20240101-20241231"),
+        ("StudyTime", "TM", "-1200"),
+        ("QueryRetrieveLevel", "CS", "STUDY"),
+        ("PatientName", "PN", "Müll*"),
+        ("StudyInstanceUID", "UI", ["1.2.3", "1.2.4"]),
+        ("ModalitiesInStudy", "CS", ["CT", "PT"]),
+        ("ImageType", "CS", "DERIVED"),  # one of the two or more it has
+        ("PatientID", "LO", None),
+        ("ScheduledProcedureStepSequence", "SQ", Sequence([item.pydicom])),
+    )
+    assert keys_found(identifier) == ()
+    assert {str(one.path) for one in found(identifier)} == {
+        "StudyDate",
+        "StudyTime",
+        "StudyInstanceUID",
+        "ImageType",
+        "ScheduledProcedureStepSequence[0].ScheduledProcedureStepStartDate",
+        "ScheduledProcedureStepSequence[0].Modality",
+    }
+
+
+@pytest.mark.parametrize(
+    ("keyword", "vr", "value"),
+    [
+        ("SpecificCharacterSet", "CS", None),  # has a value where it is present
+        ("PatientID", "LO", ["7", "8"]),  # has one value, so that there are none to match
+        ("StudyDate", "DA", ["20240101", "20240102"]),
+        ("StudyInstanceUID", "UI", "1.2.*"),
+        ("PatientAge", "AS", "04?Y"),
+    ],
+)
+def test_a_bad_identifier(keyword: str, vr: str, value: object) -> None:
+    """What no kind of matching has is a finding."""
+    [finding] = keys_found(made((keyword, vr, value)))
+    assert str(finding.path) == keyword
+
+
+def test_what_was_read_may_be_left_out() -> None:
+    """Only what was changed since it was read is ours to answer for, looked at or not."""
+    item = element(0x0008, 0x0060, b"CS", b"lower ") + element(0x0010, 0x0020, b"LO", b"7 ")
+    items = b"\xfe\xff\x00\xe0" + len(item).to_bytes(4, "little") + item
+    sequence = b"\x08\x00\x15\x11SQ\0\0" + len(items).to_bytes(4, "little") + items
+    dataset = read(element(0x0008, 0x0060, b"CS", b"lower "), sequence)
+
+    def changed() -> list[str]:
+        found = validate_dataset(dataset, ValidationMode.LENIENT, changed_only=True).unwrap()
+        return [str(one.path) for one in found]
+
+    assert changed() == []
+    assert len(found(dataset)) == 2
+    str(dataset)  # looks at every value
+    assert changed() == []
+    dataset["ReferencedSeriesSequence[0].PatientID"] = "x" * 65
+    assert changed() == ["ReferencedSeriesSequence[0].PatientID"]
+    dataset["Modality"] = "changed"
+    assert changed() == ["Modality", "ReferencedSeriesSequence[0].PatientID"]
+    assert len(found(dataset)) == 3
+
+
 EXPECTED = {
     "badVR.dcm": {"NumberOfFrames"},  # not a number
     "ExplVR_BigEnd.dcm": {"StudyDate", "StudyTime"},  # ACR-NEMA's 1997.01.01 and 12:00:00
@@ -315,7 +400,7 @@ def test_shipped_files(name: str) -> None:
     dataset = read_file(ROOT / name).unwrap().dataset().unwrap()
     findings = found(dataset)
     others = [one for one in findings if one.vr is not VR.UI]
-    assert {one.path for one in others} == EXPECTED.get(name, set())
+    assert {str(one.path) for one in others} == EXPECTED.get(name, set())
     assert all(one.kind is FindingKind.FORMAT for one in findings if one.vr is VR.UI)
 
 
@@ -328,5 +413,5 @@ def test_any_bytes(fields: list[tuple[VR, bytes]]) -> None:
         if not vr.has_long_length
     ]
     for finding in found(read(*parts)):
-        assert finding.path.startswith("000910")
+        assert str(finding.path).startswith("(0009,10")
         assert finding.reason

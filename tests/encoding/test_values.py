@@ -14,7 +14,7 @@ from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import Failure, Success, raised
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.vr import VR, VrKind
-from pacs_sdk.encoding.charsets import python_encodings
+from pacs_sdk.encoding.charsets import character_sets
 from pacs_sdk.encoding.values import ElementValue, decode_values, encode_values
 
 BINARY = [
@@ -136,20 +136,20 @@ CHARACTER_SETS = [
 @pytest.mark.parametrize(("declared", "vr", "text", "field"), CHARACTER_SETS)
 def test_character_sets(declared: bytes, vr: VR, text: str, field: bytes) -> None:
     """Text goes by Specific Character Set, with its escape sequences."""
-    encodings = python_encodings(declared)
+    sets = character_sets(declared)
     padded = field + b" " * (len(field) % 2)
-    assert encode_values(vr, [text], True, encodings).unwrap() == padded
-    assert decode_values(vr, padded, True, encodings).unwrap() == (text,)
+    assert encode_values(vr, [text], True, sets).unwrap() == padded
+    assert decode_values(vr, padded, True, sets).unwrap() == (text,)
 
 
 def test_a_backslash_byte_within_a_character() -> None:
     """In GB18030 the second byte of a character may be 5CH, which separates nothing."""
-    encodings = python_encodings(b"GB18030")
+    sets = character_sets(b"GB18030")
     field = b"\x81\x5ca\\b "  # one character of two bytes, a letter, the delimiter, a letter
     text = field[:2].decode("gb18030")
     assert len(text) == 1
-    assert decode_values(VR.LO, field, True, encodings).unwrap() == (text + "a", "b")
-    assert encode_values(VR.LO, [text + "a", "b"], True, encodings).unwrap() == field
+    assert decode_values(VR.LO, field, True, sets).unwrap() == (text + "a", "b")
+    assert encode_values(VR.LO, [text + "a", "b"], True, sets).unwrap() == field
 
 
 @pytest.mark.parametrize(
@@ -261,17 +261,17 @@ _TEXTS = sorted(vr for vr in VR if vr.rule.repertoire.value == "extended" and vr
 )
 def test_text_round_trips(texts: list[str], vr: VR, declared: bytes) -> None:
     """Any text comes back in the character sets that have all of Unicode."""
-    encodings = python_encodings(declared)
-    field = encode_values(vr, texts, True, encodings).unwrap()
+    sets = character_sets(declared)
+    field = encode_values(vr, texts, True, sets).unwrap()
     assert len(field) % 2 == 0
     expected = () if texts == [""] else tuple(texts)
-    assert decode_values(vr, field, True, encodings).unwrap() == expected
+    assert decode_values(vr, field, True, sets).unwrap() == expected
 
 
 @given(st.sampled_from(VR), st.binary(max_size=64), st.booleans())
 def test_any_bytes(vr: VR, data: bytes, little_endian: bool) -> None:
     """Whatever a field holds, decoding gives values or a documented failure."""
-    result = decode_values(vr, data, little_endian, python_encodings(b"\\ISO 2022 IR 87"))
+    result = decode_values(vr, data, little_endian, character_sets(b"\\ISO 2022 IR 87"))
     allowed = {ErrorCode.VALUE_CONVERSION_FAILED, ErrorCode.INVALID_VR}
     match result:
         case Success(values):

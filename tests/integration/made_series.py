@@ -9,7 +9,13 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from pacs_sdk.encoding import Instance, TransferSyntax, instance_from_dataset, write_file
+from pacs_sdk.encoding import (
+    Instance,
+    TransferSyntax,
+    ValidationMode,
+    instance_from_dataset,
+    write_file,
+)
 from pacs_sdk.encoding.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 
 __all__ = ["ROWS_COLUMNS", "in_files", "in_memory", "made_slice", "made_slices"]
@@ -71,7 +77,10 @@ def in_memory(
     datasets: Sequence[pydicom.Dataset], syntax: TransferSyntax = EXPLICIT_VR_LITTLE_ENDIAN
 ) -> list[Instance]:
     """Encode data sets as instances."""
-    return [instance_from_dataset(dataset, syntax).unwrap() for dataset in datasets]
+    lenient = ValidationMode.LENIENT  # some series are wrong on purpose
+    return [
+        instance_from_dataset(dataset, syntax, validation=lenient).unwrap() for dataset in datasets
+    ]
 
 
 def in_files(instances: Sequence[Instance], folder: Path) -> list[Path]:

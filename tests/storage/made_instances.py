@@ -17,6 +17,7 @@ from pacs_sdk.encoding import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     Instance,
     TransferSyntax,
+    ValidationMode,
     instance_from_dataset,
 )
 
@@ -54,7 +55,7 @@ def made_instance(
             assert tag is not None
             vr = dictionary_VR(tag)
             dataset[tag] = DataElement(tag, vr, value, validation_mode=IGNORE)
-    return instance_from_dataset(dataset, syntax).unwrap()
+    return instance_from_dataset(dataset, syntax, validation=ValidationMode.LENIENT).unwrap()
 
 
 def encoded_instance(values: Mapping[str, bytes]) -> Instance:
