@@ -166,14 +166,17 @@ class LazyDataset(Dataset):
         Raises:
             ValueError: It is none, or nested too deeply; for other values what pydicom raises.
         """
-        tag = raw.tag
+        element: DataElement | None = None
         try:
-            element: DataElement = super().__getitem__(tag)
+            element = super().__getitem__(raw.tag)
             if element.VR == "SQ":
-                element = self._sequence(self._checked_sequence(raw))
+                element = None
+                element = self._dict[raw.tag] = self._sequence(self._checked_sequence(raw))
         except (*_NO_SEQUENCE, PacsException) as exc:
-            self._dict[tag] = raw
             raise ValueError(f"the value is no sequence: {exc}") from exc
+        finally:
+            if element is None:  # pydicom keeps what it had made when it failed
+                self._dict[raw.tag] = raw
         return element
 
     def _checked_sequence(self, raw: RawDataElement) -> RawDataElement:

@@ -16,9 +16,15 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.results import Failure, raised
+from pacs_sdk.core.results import Failure, Success, raised
 from pacs_sdk.core.vr import VR
-from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, decode_dataset, encode_dataset
+from pacs_sdk.encoding import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    ValidationMode,
+    decode_dataset,
+    encode_dataset,
+    validate_dataset,
+)
 from pacs_sdk.encoding.charsets import DEFAULT_CHARACTER_SETS
 from pacs_sdk.encoding.lazy_dataset import Inherited, LazyDataset, items_of
 from pacs_sdk.encoding.raw_values import element_of
@@ -229,5 +235,19 @@ def test_a_sequence_of_unknown_vr() -> None:
     item = b"\xfe\xff\x00\xe0" + struct.pack("<I", len(table)) + table
     data = b"\x28\x00\x10\x30UN\0\0" + struct.pack("<I", len(item)) + item
     dataset = raised(decode_dataset(data, EXPLICIT))
-    (found,) = raised(dataset.get_items("VOILUTSequence"))
-    assert list(found["LUTDescriptor"]) == [4, 0, 16]
+    for _ in range(2):
+        (found,) = raised(dataset.get_items("VOILUTSequence"))
+        assert list(found["LUTDescriptor"]) == [4, 0, 16]
+        assert isinstance(found.pydicom, LazyDataset)
+
+
+def test_a_sequence_of_unknown_vr_with_an_element_that_cannot_be_read() -> None:
+    """No half sequence of pydicom's stays behind: each access gives the same."""
+    rows = b"\x28\x00\x03\x01QQ\2\0ab"  # Pixel Representation, of a VR that nobody knows
+    item = b"\xfe\xff\x00\xe0" + struct.pack("<I", len(rows)) + rows
+    data = b"\x28\x00\x10\x30UN\0\0" + struct.pack("<I", len(item)) + item
+    dataset = raised(decode_dataset(data, EXPLICIT))
+    for _ in range(2):
+        for found in dataset.get_items("VOILUTSequence").value_or(()):
+            assert isinstance(found.pydicom, LazyDataset)
+    assert isinstance(validate_dataset(dataset, ValidationMode.LENIENT), Success)
