@@ -13,6 +13,7 @@ import api_pages  # after the line that makes them importable
 import cli_page
 import generated_tables
 import state_diagram
+import transfer_syntax_table
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -39,6 +40,7 @@ myst_substitutions = {
     "settings_table": generated_tables.settings_table(),
     "state_diagram": state_diagram.state_diagram(),
     "state_table": generated_tables.state_table(),
+    "transfer_syntax_table": transfer_syntax_table.transfer_syntax_table(),
 }
 
 nb_execution_mode = "force"

@@ -9,21 +9,18 @@ from pacs_sdk.encoding.charsets import (
 )
 from pacs_sdk.encoding.codecs import (
     CODEC_ENTRY_POINTS,
+    Capability,
     Codec,
     CodecRegistry,
     CodecStatus,
+    EncodeOptions,
     FrameDescription,
     default_codecs,
 )
 from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
 from pacs_sdk.encoding.instance import Instance, instance_from_dataset
-from pacs_sdk.encoding.part10 import (
-    part10_header,
-    read_bytes,
-    read_file,
-    read_source,
-    write_file,
-)
+from pacs_sdk.encoding.part10 import read_bytes, read_file, read_file_header, read_source
+from pacs_sdk.encoding.part10_writer import part10_header, write_file
 from pacs_sdk.encoding.pixel_layout import FrameChoice
 from pacs_sdk.encoding.pixels import ImageSource, decode_frames
 from pacs_sdk.encoding.reader import decode_dataset
@@ -48,12 +45,14 @@ __all__ = [
     "EXPLICIT_VR_LITTLE_ENDIAN",
     "IMPLICIT_VR_LITTLE_ENDIAN",
     "INDEX_TAGS",
+    "Capability",
     "CharacterSetPolicy",
     "CharacterSets",
     "Codec",
     "CodecRegistry",
     "CodecStatus",
     "ElementValue",
+    "EncodeOptions",
     "Finding",
     "FrameChoice",
     "FrameDescription",
@@ -76,6 +75,7 @@ __all__ = [
     "part10_header",
     "read_bytes",
     "read_file",
+    "read_file_header",
     "read_source",
     "scan_header",
     "transfer_syntax",

@@ -82,6 +82,13 @@ def _vr_of(tag: int) -> VR:
     return VR(DicomTag(tag).dictionary_vr[:2])
 
 
+@functools.lru_cache(maxsize=4096)
+def _is_stripped_text(tag: int) -> bool:
+    """Whether a value is text whose padding goes on both sides, as most index attributes."""
+    vr = _vr_of(tag)
+    return vr.kind is VrKind.TEXT and vr not in _SINGLE_TEXT
+
+
 @attrs.frozen
 class InstanceHeader:
     """Some attributes of an instance, undecoded; methods decode the one asked for."""
@@ -118,6 +125,11 @@ class InstanceHeader:
         value = self.raw.get(number)
         if not value:
             return default
+        if _is_stripped_text(number) and value.isascii():
+            # ISO-IR 14 has an overline for the tilde. In all else ASCII is ASCII.
+            text = value.decode("ascii")  # finding a character in str is faster than in bytes
+            if "\x1b" not in text and "~" not in text:
+                return text.strip(" \0") or default
         vr = _vr_of(number)
         if vr.kind is not VrKind.TEXT and vr is not VR.UN:
             return "\\".join(self._binary_texts(number, value)) or default
@@ -153,15 +165,6 @@ class InstanceHeader:
     # -- inside ------------------------------------------------------------------
 
     def _decoded(self, vr: VR, value: bytes) -> str:
-        # ISO-IR 14 has an overline for the tilde, and where it is no delimiter a yen sign
-        # for the backslash. In all else ASCII is ASCII.
-        if value.isascii():
-            text = value.decode("ascii")  # finding a character in str is faster than in bytes
-            if "\x1b" not in text and "~" not in text:
-                if vr not in _SINGLE_TEXT:
-                    return text.strip(" \0")
-                if "\\" not in text:
-                    return text.rstrip(" \0")
         if vr in _CHARSET_VRS or vr is VR.UN:
             policy = self.policy
             sets = effective_character_sets(self.raw.get(SPECIFIC_CHARACTER_SET), policy)

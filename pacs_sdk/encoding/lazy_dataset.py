@@ -152,9 +152,9 @@ class LazyDataset(Dataset):
                 _check_text(raw, str(element.VR), sets)
         if element is None:
             element = self._by_pydicom(raw)
-        elif tag >> 16 & 1:
-            self[tag] = element  # pydicom notes who owns a private element
         else:
+            if tag >> 16 & 1:
+                self._note_owner(element)
             self._dict[tag] = element
         if raw.VR != "SQ":
             self._as_read[tag] = raw
@@ -190,6 +190,14 @@ class LazyDataset(Dataset):
             is_implicit_VR=not layout.explicit,
             is_little_endian=layout.little,
         )
+
+    def _note_owner(self, element: DataElement) -> None:
+        """Name the private creator, as pydicom does when an element is set (PS3.5 7.8.1)."""
+        tag = int(element.tag)
+        block = tag >> 8 & 0xFF
+        creator = BaseTag(tag & 0xFFFF0000 | block)
+        if block and creator in self._dict:
+            element.private_creator = self[creator].value
 
     def _sequence(self, raw: RawDataElement) -> DataElement:
         inherited = attrs.evolve(self._inherited, depth=self._inherited.depth + 1)

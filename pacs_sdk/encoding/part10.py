@@ -1,31 +1,25 @@
-"""Files: preamble, File Meta Information, data set (PS3.10 Chapter 7)."""
+"""Reading files: preamble, File Meta Information, data set (PS3.10 Chapter 7)."""
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import os
 import stat
 import struct
-import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 from typing_extensions import Buffer
 
 from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes, random_access
-from pacs_sdk.core.dataset import DatasetLike, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.ports import Logger
-from pacs_sdk.core.results import edge
+from pacs_sdk.core.results import edge, raised
 from pacs_sdk.core.uids import (
-    IMPLEMENTATION_CLASS_UID,
-    IMPLEMENTATION_VERSION_NAME,
     checked_uid,
     is_valid_uid,
 )
-from pacs_sdk.encoding.deflated import check_inflates, deflated_pieces
+from pacs_sdk.encoding.charsets import DEFAULT_POLICY, CharacterSetPolicy
+from pacs_sdk.encoding.deflated import check_inflates
 from pacs_sdk.encoding.elements import (
     EXPLICIT_LITTLE,
     ITEM,
@@ -41,7 +35,8 @@ from pacs_sdk.encoding.elements import (
     truncated,
     truncated_header,
 )
-from pacs_sdk.encoding.instance import HEAD_BYTES, Instance, sop_uids_of
+from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
+from pacs_sdk.encoding.instance import HEAD_BYTES, Instance
 from pacs_sdk.encoding.scanner import PIXEL_DATA_GROUP, is_complete, scanned
 from pacs_sdk.encoding.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
@@ -50,17 +45,12 @@ from pacs_sdk.encoding.transfer_syntax import (
     TransferSyntax,
     known_transfer_syntax,
 )
-from pacs_sdk.encoding.validation import ValidationMode, check_dataset
-from pacs_sdk.encoding.writer import encoded_pieces, syntax_of
 
-__all__ = ["part10_header", "read_bytes", "read_file", "read_source", "write_file"]
+__all__ = ["read_bytes", "read_file", "read_file_header", "read_source"]
 
 _PREAMBLE_BYTES: Final = 128
 _PREFIX: Final = b"DICM"
 _META_GROUP: Final = 0x0002
-
-_COPY_BYTES: Final = 1 << 23
-"""How much of an instance is in memory while it is written to a file."""
 
 _GROUP_LENGTH: Final = 0x00020000
 _MEDIA_SOP_CLASS: Final = 0x00020002
@@ -69,10 +59,8 @@ _TRANSFER_SYNTAX: Final = 0x00020010
 _SOP_CLASS: Final = 0x00080016
 _SOP_INSTANCE: Final = 0x00080018
 
-_OB_VERSION: Final = struct.pack("<HH2sHI2s", _META_GROUP, 0x0001, b"OB", 0, 2, b"\0\1")
-"""File Meta Information Version: the second bit of two bytes is version 1."""
-
-# -- reading -------------------------------------------------------------------------
+_BINARY: Final = getattr(os, "O_BINARY", 0)
+"""Windows opens files as text otherwise."""
 
 
 @edge({FileNotFoundError: ErrorCode.FILE_NOT_FOUND, OSError: ErrorCode.FILE_READ_FAILED})
@@ -104,6 +92,60 @@ def read_file(path: str | os.PathLike[str]) -> Instance:
             ErrorCode.FILE_READ_FAILED, f"{place} is {kind}, not a file", path=str(place)
         )
     return _opened(FileBytes(place, 0, status.st_size), str(place))
+
+
+@edge({FileNotFoundError: ErrorCode.FILE_NOT_FOUND, OSError: ErrorCode.FILE_READ_FAILED})
+def read_file_header(
+    path: str | os.PathLike[str],
+    tags: Collection[int] = INDEX_TAGS,
+    policy: CharacterSetPolicy = DEFAULT_POLICY,
+) -> InstanceHeader:
+    """Take some attributes out of a DICOM file, the quickest way there is.
+
+    Nothing after the last of them is looked at: whether the file goes on to its end is for
+    :func:`read_file` to say.
+
+    Args:
+        path: As for :func:`read_file`.
+        tags: The attributes wanted.
+        policy: How text is decoded where Specific Character Set is absent or wrong.
+
+    Returns:
+        ``Success`` with those that are there, or ``Failure`` with the codes of
+        :func:`read_file`.
+    """
+    try:
+        number = os.open(path, os.O_RDONLY | _BINARY)
+    except ValueError:  # a NUL in the name
+        raise PacsException(ErrorCode.FILE_NOT_FOUND, f"there is no file {path}") from None
+    try:
+        status = os.fstat(number)
+        head = os.read(number, HEAD_BYTES) if stat.S_ISREG(status.st_mode) else b""
+    finally:
+        os.close(number)
+    header = _header_in(head, status.st_size, tags, policy)
+    if header is None:  # it takes more than the head, or there is something to complain of
+        return raised(raised(read_file(path)).header(tags, policy))
+    return header
+
+
+def _header_in(
+    head: bytes, size: int, tags: Collection[int], policy: CharacterSetPolicy
+) -> InstanceHeader | None:
+    """Scan the beginning of a file; ``None`` where that does not suffice."""
+    try:
+        begin = _meta_begin(head)
+        if begin is None:
+            return None
+        meta, start = _read_meta(head, begin, size)
+        syntax = known_transfer_syntax(_uid_text(meta.get(_TRANSFER_SYNTAX)))
+        if syntax.deflated or start == size:
+            return None
+        header = scanned(head[start:], syntax, tags, policy)
+    except PacsException:
+        return None
+    # At the very end of the head, an element may end by chance.
+    return header if start + header.stop_offset < len(head) or len(head) == size else None
 
 
 @edge()
@@ -313,123 +355,3 @@ def _identifiers(
 
 def _uid_text(value: bytes | None) -> str:
     return (value or b"").decode("latin-1").strip(" \0")
-
-
-# -- writing -------------------------------------------------------------------------
-
-
-def part10_header(
-    sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source_ae_title: str = ""
-) -> bytes:
-    """Make what stands before a data set in a file (PS3.10 7.1).
-
-    Args:
-        sop_class_uid: Media Storage SOP Class UID.
-        sop_instance_uid: Media Storage SOP Instance UID.
-        transfer_syntax_uid: How the data set is encoded.
-        source_ae_title: The AE that sent it, if one did; cut to 16 characters.
-
-    Returns:
-        128 zero bytes, ``DICM``, and the File Meta Information.
-
-    Raises:
-        PacsException: ``INVALID_UID`` or ``MISSING_REQUIRED_VALUE``.
-    """
-    uids = (
-        (0x0002, checked_uid(sop_class_uid, "SOP Class UID")),
-        (0x0003, checked_uid(sop_instance_uid, "SOP Instance UID")),
-        (0x0010, checked_uid(transfer_syntax_uid, "transfer syntax UID")),
-        (0x0012, IMPLEMENTATION_CLASS_UID),
-    )
-    elements = [_OB_VERSION, *(_meta_element(number, b"UI", text, b"\0") for number, text in uids)]
-    elements.append(_meta_element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, b" "))
-    if source_ae_title.strip():
-        elements.append(_meta_element(0x0016, b"AE", source_ae_title.strip()[:16], b" "))
-    meta = b"".join(elements)
-    group_length = struct.pack("<HH2sHI", _META_GROUP, 0x0000, b"UL", 4, len(meta))
-    return bytes(_PREAMBLE_BYTES) + _PREFIX + group_length + meta
-
-
-def _meta_element(number: int, vr: bytes, text: str, padding: bytes) -> bytes:
-    value = text.encode("ascii", errors="replace")
-    value += padding * (len(value) % 2)
-    return struct.pack("<HH2sH", _META_GROUP, number, vr, len(value)) + value
-
-
-@edge({OSError: ErrorCode.FILE_WRITE_FAILED})
-def write_file(
-    source: Instance | DatasetLike,
-    path: str | os.PathLike[str],
-    *,
-    source_ae_title: str = "",
-    validation: ValidationMode = ValidationMode.STRICT,
-    logger: Logger | None = None,
-) -> Path:
-    """Write a DICOM file; it appears complete or not at all.
-
-    The bytes go to a temporary file beside it, which is synced to the disk and then
-    takes its place.
-
-    Args:
-        source: An instance, whose data set is written byte for byte as it is; or a data
-            set, which is encoded in the transfer syntax of its file meta, or as it was
-            read, or as Explicit VR Little Endian.
-        path: Where to; an existing file is replaced.
-        source_ae_title: The AE it was received from, for the file meta.
-        validation: What becomes of values of a data set that break the rules of their VR.
-            Values that are as they were read are not judged: what others wrote is passed on.
-        logger: Where ``ValidationMode.WARN`` writes them.
-
-    Returns:
-        ``Success`` with the path, or ``Failure`` with ``FILE_WRITE_FAILED``,
-        ``ENCODE_FAILED``, ``MISSING_REQUIRED_VALUE``, ``INVALID_UID``, ``INVALID_VALUE``, or
-        what reading the instance gives.
-    """
-    if isinstance(source, Instance):
-        uids = (source.sop_class_uid, source.sop_instance_uid, source.transfer_syntax_uid)
-        pieces = _pieces_of(source)
-    else:
-        dataset = as_dataset(source)
-        syntax = syntax_of(dataset.pydicom)
-        uids = (*sop_uids_of(dataset), syntax.uid)
-        if validation is not ValidationMode.LENIENT:
-            check_dataset(dataset, validation, logger, changed_only=True)
-        pieces = encoded_pieces(dataset.pydicom, syntax)
-        if syntax.deflated:
-            pieces = deflated_pieces(pieces)
-    header = part10_header(*uids, source_ae_title)
-    place = Path(path)
-    if not place.parent.is_dir():
-        raise PacsException(
-            ErrorCode.FILE_WRITE_FAILED, f"there is no folder {place.parent}", path=str(place)
-        )
-    _write_atomically(place, itertools.chain((header,), pieces))
-    return place
-
-
-def _pieces_of(instance: Instance) -> Iterator[Buffer]:
-    """Yield an instance's bytes, a few at a time where they are in a file."""
-    encoded = instance.encoded
-    for offset in range(0, max(encoded.size, 1), _COPY_BYTES):
-        try:
-            piece = encoded.slice(offset, _COPY_BYTES).view()
-        except OSError as exc:
-            raise PacsException(
-                ErrorCode.FILE_READ_FAILED, f"the instance's data set could not be read: {exc}"
-            ) from None
-        yield piece
-
-
-def _write_atomically(place: Path, parts: Iterable[Buffer]) -> None:
-    temporary = place.with_name(f".{place.name[:64]}.{uuid.uuid4().hex}.part")
-    try:
-        with temporary.open("xb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(place)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise

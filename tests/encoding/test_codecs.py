@@ -15,6 +15,7 @@ from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import (
     CODEC_ENTRY_POINTS,
+    Codec,
     CodecRegistry,
     FrameDescription,
     decode_frames,
@@ -260,7 +261,7 @@ def test_jpeg_ls_that_is_cut_off() -> None:
 
 
 @attrs.frozen
-class Constant:
+class Constant(Codec):
     """A codec that answers with one number."""
 
     name: str

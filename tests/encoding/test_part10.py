@@ -11,11 +11,15 @@ from pacs_sdk.core.byte_source import FileBytes, MemoryBytes
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    part10_header,
     read_bytes,
     read_file,
+    read_file_header,
     read_source,
 )
 from pacs_sdk.encoding.deflated import inflate
+from pacs_sdk.encoding.instance import HEAD_BYTES
 from tests.encoding.dataset_vectors import VECTORS, Vector
 from tests.encoding.part10_files import (
     CT_IMAGE,
@@ -133,3 +137,51 @@ def test_deflated_data_that_looks_like_meta() -> None:
     group_length = meta_element(0x0000, b"UL", struct.pack("<I", len(meta)))
     instance = raised(read_bytes(with_meta(group_length, meta, data=stream)))
     assert raised(instance.header()).text("PatientName") == "Doe^Jon"
+
+
+# -- the header of a file alone -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.syntax.name)
+def test_header_of_a_file(vector: Vector, tmp_path: Path) -> None:
+    """The attributes of a file are those of the instance in it, whatever the syntax."""
+    path = tmp_path / "one.dcm"
+    path.write_bytes(file_of(vector))
+    header = raised(read_file_header(path))
+    assert header.text("PatientName") == "Doe^Jon"
+    assert header.raw == raised(raised(read_file(path)).header()).raw
+
+
+def test_header_of_a_file_that_is_cut(tmp_path: Path) -> None:
+    """What comes after the last wanted attribute may be missing; what comes before may not."""
+    vector = VECTORS[1]
+    path = tmp_path / "one.dcm"
+    path.write_bytes(file_of(vector)[:-2])
+    assert raised(read_file_header(path)).text("Modality") == "CT"
+    path.write_bytes(file_of(vector)[: -len(vector.data) + 9])
+    assert read_file_header(path).failure().code is ErrorCode.TRUNCATED
+
+
+def test_header_longer_than_the_head(tmp_path: Path) -> None:
+    """A header that takes more than is read at once is read whole."""
+    filler = b"\x09\x00\x01\x10OB\0\0" + struct.pack("<I", HEAD_BYTES) + bytes(HEAD_BYTES)
+    name = b"\x10\x00\x20\x00LO\x04\x00P-1 "
+    path = tmp_path / "one.dcm"
+    path.write_bytes(part10_header("1.2", "1.2.3", EXPLICIT_VR_LITTLE_ENDIAN.uid) + filler + name)
+    assert raised(read_file_header(path)).text("PatientID") == "P-1"
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(None, ErrorCode.FILE_NOT_FOUND), (b"no DICOM at all", ErrorCode.NOT_DICOM)],
+)
+def test_header_of_no_dicom_file(tmp_path: Path, content: bytes | None, code: ErrorCode) -> None:
+    """Failures are those of ``read_file``, and name the file."""
+    path = tmp_path / "one.dcm"
+    if content is not None:
+        path.write_bytes(content)
+    error = read_file_header(path).failure()
+    assert error.code is code
+    assert error == read_file(path).failure() or content is None
+    assert read_file_header(tmp_path).failure().code is ErrorCode.FILE_READ_FAILED
+    assert read_file_header("a\0b").failure().code is ErrorCode.FILE_NOT_FOUND

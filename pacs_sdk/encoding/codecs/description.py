@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import attrs
 import numpy as np
@@ -10,7 +11,14 @@ from typing_extensions import Buffer
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 
-__all__ = ["Codec", "FrameDescription", "pixel_failure"]
+__all__ = [
+    "Capability",
+    "Codec",
+    "EncodeOptions",
+    "FrameDescription",
+    "encode_failure",
+    "pixel_failure",
+]
 
 
 @attrs.frozen
@@ -63,11 +71,111 @@ class FrameDescription:
         return np.dtype(f"{'i' if self.signed else 'u'}{self.bits_allocated // 8}")
 
 
+def _within(least: float, most: float) -> Callable[[object, attrs.Attribute[Any], Any], None]:
+    """Make a validator of numbers in a range, whole ones where its ends are."""
+    kinds = (int, np.integer) if isinstance(least, int) else (int, float, np.number)
+
+    def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if not isinstance(value, kinds) or not least <= value <= most:
+            raise PacsException(
+                ErrorCode.INVALID_ARGUMENT,
+                f"{attribute.name} is {value!r}, it has to be a number from {least} to {most}",
+            )
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class EncodeOptions:
+    """How frames are compressed; each transfer syntax looks at what concerns it.
+
+    Raises:
+        PacsException: ``INVALID_ARGUMENT`` where a value is out of its range.
+    """
+
+    quality: int = attrs.field(default=90, validator=_within(1, 100))
+    """JPEG Baseline and Extended: 1 to 100 on the scale of the Independent JPEG Group."""
+    max_error: int = attrs.field(default=2, validator=_within(0, 255))
+    """JPEG-LS near-lossless: how far a value may be off (NEAR); 0 loses nothing."""
+    compression_ratio: float = attrs.field(default=10.0, validator=_within(1.0, 1000.0))
+    """JPEG 2000 and HTJ2K that may lose: how many times smaller; 1 loses nothing."""
+    psnr: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_within(20.0, 120.0))
+    )
+    """JPEG 2000 that may lose, in place of ``compression_ratio``: the peak signal-to-noise
+    ratio in decibels; several frames are then encoded at once."""
+    distance: float = attrs.field(default=1.0, validator=_within(0.0, 25.0))
+    """JPEG XL that may lose: Butteraugli distance, 1 is hardly visible; 0 loses nothing."""
+    effort: int = attrs.field(default=3, validator=_within(1, 9))
+    """JPEG XL and Deflated Image Frame: 1 is fastest, 9 smallest."""
+
+
+@attrs.frozen(kw_only=True)
+class Capability:
+    """What a codec does with one transfer syntax."""
+
+    transfer_syntax_uid: str
+    """The UID of the transfer syntax."""
+    bits_allocated: tuple[int, ...]
+    """The values of Bits Allocated that it takes."""
+    bits_stored: tuple[int, int]
+    """The fewest and the most bits of a value."""
+    samples: tuple[int, ...] = (1, 3)
+    """The values of Samples per Pixel that it takes."""
+    signed: bool = True
+    """Whether values may be signed."""
+    signed_colour: bool = False
+    """Whether those of several samples may."""
+    palette: bool = True
+    """Whether values may be indices of a palette."""
+    unused_bits: bool = False
+    """Whether what lies around Bits Stored in the cells, such as an overlay, is kept."""
+    lossless: bool = True
+    """Whether it can lose nothing."""
+    lossy: bool = False
+    """Whether it can lose something."""
+    decodes: bool = True
+    """Whether the codec decodes it."""
+    encodes: bool = True
+    """Whether the codec encodes it."""
+    remark: str = ""
+    """What else is to be known of it, in a few words."""
+
+    def refusal(self, description: FrameDescription) -> str:
+        """Say why frames like these cannot be held; nothing if they can."""
+        fewest, most = self.bits_stored
+        if description.bits_allocated not in self.bits_allocated:
+            allowed = _either(self.bits_allocated)
+            return f"Bits Allocated is {description.bits_allocated}, not {allowed}"
+        if not fewest <= description.bits_stored <= most:
+            return f"Bits Stored is {description.bits_stored}, not {fewest} to {most}"
+        if description.samples not in self.samples:
+            return f"Samples per Pixel is {description.samples}, not {_either(self.samples)}"
+        if description.signed and not self.signed:
+            return "the values are signed"
+        if description.signed and description.samples > 1 and not self.signed_colour:
+            return "the values are colour and signed"
+        if description.photometric == "PALETTE COLOR" and not self.palette:
+            return "the values are indices of a palette, which lossy compression would mix up"
+        if description.high_bit != description.bits_stored - 1 and not self.unused_bits:
+            return (
+                f"High Bit is {description.high_bit} with {description.bits_stored} Bits Stored: "
+                "the values don't begin at the lowest bit"
+            )
+        return ""
+
+
+def _either(numbers: tuple[int, ...]) -> str:
+    *others, last = map(str, numbers)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 class Codec(Protocol):
-    """A decoder of one frame, registered by transfer syntax.
+    """Decodes and encodes single frames, registered by transfer syntax.
 
     A package offers one through an entry point in the group ``pacs_sdk.codecs``, whose
-    object is a codec or is called without arguments to make one.
+    object is a codec or is called without arguments to make one. A codec that only decodes
+    derives from this class, and need not have :attr:`encodes` and what belongs to it.
     """
 
     @property
@@ -77,6 +185,16 @@ class Codec(Protocol):
     @property
     def transfer_syntaxes(self) -> frozenset[str]:
         """The UIDs of the transfer syntaxes it decodes."""
+
+    @property
+    def encodes(self) -> frozenset[str]:
+        """The UIDs of the transfer syntaxes it encodes; none where it only decodes."""
+        return frozenset()
+
+    @property
+    def capabilities(self) -> tuple[Capability, ...]:
+        """What it does with each transfer syntax; none where it doesn't say."""
+        return ()
 
     def unavailable(self) -> str:
         """Say why it cannot be used here; nothing if it can."""
@@ -100,7 +218,60 @@ class Codec(Protocol):
                 also ValueError, TypeError, ArithmeticError, LookupError, MemoryError.
         """
 
+    def stored_as(
+        self, description: FrameDescription, transfer_syntax_uid: str, options: EncodeOptions
+    ) -> FrameDescription:
+        """Say what the attributes will be once frames are encoded (PS3.5 8.2).
+
+        Args:
+            description: What the frames are now.
+            transfer_syntax_uid: One of :attr:`encodes`.
+            options: How they will be compressed.
+
+        Raises:
+            PacsException: ``ENCODE_FAILED`` where such frames cannot be held.
+        """
+        raise encode_failure(f"the codec {self.name} doesn't encode")
+
+    def is_lossy(self, transfer_syntax_uid: str, options: EncodeOptions) -> bool:
+        """Whether :meth:`encode` with these options may lose something."""
+        return False
+
+    def encode(
+        self,
+        frame: np.ndarray,
+        stored: FrameDescription,
+        transfer_syntax_uid: str,
+        options: EncodeOptions,
+    ) -> bytes:
+        """Encode one frame.
+
+        Several threads may call this at once.
+
+        Args:
+            frame: Stored values (rows, columns[, samples]) in the colour space and of the
+                dtype of the description that :meth:`stored_as` was given.
+            stored: What :meth:`stored_as` returned; unless its ``raw`` is true the frame
+                is RGB, and becomes what its ``photometric`` says.
+            transfer_syntax_uid: One of :attr:`encodes`.
+            options: How it is compressed; the same that :meth:`stored_as` was given.
+
+        Returns:
+            The frame, not padded to an even length.
+
+        Raises:
+            PacsException: ``ENCODE_FAILED``.
+            RuntimeError: What a library behind it raises for what it cannot encode; also
+                ValueError, TypeError, ArithmeticError, LookupError, MemoryError.
+        """
+        raise encode_failure(f"the codec {self.name} doesn't encode")
+
 
 def pixel_failure(reason: str) -> PacsException:
     """Make the error for pixels that cannot be decoded."""
     return PacsException(ErrorCode.PIXEL_DATA_FAILED, reason)
+
+
+def encode_failure(reason: str) -> PacsException:
+    """Make the error for pixels that cannot be encoded."""
+    return PacsException(ErrorCode.ENCODE_FAILED, reason)

@@ -1,4 +1,4 @@
-"""Which codec decodes which transfer syntax."""
+"""Which codec decodes and encodes which transfer syntax."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, Self
 
 import attrs
 
-from pacs_sdk.encoding.codecs.description import Codec
+from pacs_sdk.encoding.codecs.description import Capability, Codec
 from pacs_sdk.encoding.codecs.standard import standard_codecs
 
 __all__ = ["CODEC_ENTRY_POINTS", "CodecRegistry", "CodecStatus", "default_codecs"]
@@ -26,6 +26,8 @@ class CodecStatus:
     """Its name, or that of the entry point that could not be loaded."""
     transfer_syntaxes: tuple[str, ...]
     """UIDs of the transfer syntaxes it decodes, sorted; none where it could not be loaded."""
+    encodes: tuple[str, ...] = ()
+    """UIDs of the transfer syntaxes it encodes, sorted."""
     reason: str = ""
     """Why it cannot be used; empty where it can."""
 
@@ -40,7 +42,7 @@ class CodecRegistry:
     """Codecs in order of preference; a value, so each caller may have an order of its own."""
 
     codecs: tuple[Codec, ...]
-    """The codecs; of several for a transfer syntax the first usable one decodes."""
+    """The codecs; of several for a transfer syntax the first usable one is taken."""
     not_loaded: tuple[CodecStatus, ...] = ()
     """Entry points whose codec could not be loaded."""
 
@@ -54,7 +56,7 @@ class CodecRegistry:
                 codecs.append(loaded() if callable(loaded) else loaded)
             except (ImportError, AttributeError, TypeError, ValueError, OSError) as exc:
                 reason = f"{entry.value} cannot be loaded: {exc}"
-                not_loaded.append(CodecStatus(entry.name, (), reason))
+                not_loaded.append(CodecStatus(entry.name, (), reason=reason))
         return cls(tuple(codecs), tuple(not_loaded))
 
     def preferring(self, names: Sequence[str]) -> Self:
@@ -74,13 +76,41 @@ class CodecRegistry:
                 return codec
         return None
 
+    def encoder_for(self, transfer_syntax_uid: str) -> Codec | None:
+        """Return the codec that encodes a transfer syntax, or ``None`` where none can."""
+        for codec in self.codecs:
+            if transfer_syntax_uid in _encodes(codec) and not codec.unavailable():
+                return codec
+        return None
+
     def available(self) -> tuple[CodecStatus, ...]:
-        """Say of each codec, in order of preference, what it decodes or why it cannot."""
+        """Say of each codec, in order of preference, what it does or why it cannot."""
         found = (
-            CodecStatus(codec.name, tuple(sorted(codec.transfer_syntaxes)), codec.unavailable())
+            CodecStatus(
+                codec.name,
+                tuple(sorted(codec.transfer_syntaxes)),
+                tuple(sorted(_encodes(codec))),
+                codec.unavailable(),
+            )
             for codec in self.codecs
         )
         return (*found, *self.not_loaded)
+
+    def capabilities(self, transfer_syntax_uid: str) -> tuple[tuple[str, Capability], ...]:
+        """Say what usable codecs do with a transfer syntax: their names, preferred ones first."""
+        return tuple(
+            (codec.name, capability)
+            for codec in self.codecs
+            if not codec.unavailable()
+            for capability in getattr(codec, "capabilities", ())
+            if capability.transfer_syntax_uid == transfer_syntax_uid
+        )
+
+
+def _encodes(codec: Codec) -> frozenset[str]:
+    """What a codec encodes; one that was written for decoding alone may not say so."""
+    found: frozenset[str] = getattr(codec, "encodes", frozenset())
+    return found
 
 
 @functools.cache

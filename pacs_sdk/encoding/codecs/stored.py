@@ -9,7 +9,7 @@ from pydicom.pixels.processing import convert_color_space
 
 from pacs_sdk.encoding.codecs.description import FrameDescription, pixel_failure
 
-__all__ = ["conform_bits", "conform_shape", "ybr_to_rgb"]
+__all__ = ["conform_bits", "conform_shape", "finished_cells", "without_sign", "ybr_to_rgb"]
 
 _FULL: Final = ("YBR_FULL", "YBR_FULL_422")
 _PARTIAL: Final = ("YBR_PARTIAL_422", "YBR_PARTIAL_420")
@@ -60,6 +60,23 @@ def conform_bits(values: np.ndarray, description: FrameDescription, bits: int) -
         return masked
     extended: np.ndarray = (converted << extra) >> extra
     return extended
+
+
+def without_sign(decoded: np.ndarray, precision: int, description: FrameDescription) -> np.ndarray:
+    """Conform what was compressed without a sign: JPEG, JPEG-LS (PS3.5 8.2.1, 8.2.3)."""
+    shaped = conform_shape(decoded, description)
+    # Unsigned values above Bits Stored are overshoot of lossy compression: cutting bits off
+    # would turn white into black.
+    bits = min(precision, description.bits_stored) if description.signed else precision
+    return conform_bits(shaped, description, bits)
+
+
+def finished_cells(planes: np.ndarray, description: FrameDescription) -> np.ndarray:
+    """Make a frame of cells that were compressed as they lie (samples, rows, columns)."""
+    values = planes[0] if description.samples == 1 else np.moveaxis(planes, 0, -1)
+    if description.high_bit == description.bits_stored - 1:
+        values = conform_bits(values, description, description.bits_stored)
+    return ybr_to_rgb(values, description)
 
 
 def _exceeds(values: np.ndarray, bits: int) -> bool:

@@ -15,10 +15,18 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from pydicom.sequence import Sequence
+from typing_extensions import Buffer
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
-from pacs_sdk.encoding import CodecRegistry, decode_frames, instance_from_dataset, read_file
+from pacs_sdk.encoding import (
+    Codec,
+    CodecRegistry,
+    FrameDescription,
+    decode_frames,
+    instance_from_dataset,
+    read_file,
+)
 from pacs_sdk.encoding.rendering import (
     RenderedFrame,
     RenderOptions,
@@ -148,16 +156,15 @@ def test_every_kind_of_source() -> None:
 def test_only_the_frame_that_is_wanted_is_decoded() -> None:
     """Of thirty compressed frames one goes through the codec."""
 
-    @attrs.define
-    class Counting:
-        name: str = "counting"
-        transfer_syntaxes: frozenset[str] = frozenset(("1.2.840.10008.1.2.4.50",))
-        decoded: int = 0
+    class Counting(Codec):
+        name = "counting"
+        transfer_syntaxes = frozenset(("1.2.840.10008.1.2.4.50",))
+        decoded = 0
 
         def unavailable(self) -> str:
             return ""
 
-        def decode(self, frame: object, description: object) -> np.ndarray:
+        def decode(self, frame: Buffer, description: FrameDescription) -> np.ndarray:
             self.decoded += 1
             return np.full((240, 320, 3), self.decoded, np.uint8)
 

@@ -1,4 +1,4 @@
-"""RLE (PS3.5 Annex G) and deflated frames (PS3.5 A.4.14): cells as they are, compressed."""
+"""RLE Lossless (PS3.5 8.2.2, Annex G): each byte of the cells in a segment of its own."""
 
 from __future__ import annotations
 
@@ -9,27 +9,39 @@ import imagecodecs
 import numpy as np
 from typing_extensions import Buffer
 
-from pacs_sdk.encoding.codecs.description import FrameDescription, pixel_failure
-from pacs_sdk.encoding.codecs.stored import conform_bits, ybr_to_rgb
-from pacs_sdk.encoding.deflated import inflate
+from pacs_sdk.encoding.codecs.capable import CapableCodec, within_cells
+from pacs_sdk.encoding.codecs.description import (
+    Capability,
+    EncodeOptions,
+    FrameDescription,
+    encode_failure,
+    pixel_failure,
+)
+from pacs_sdk.encoding.codecs.stored import finished_cells
 
-__all__ = ["DeflatedFrameCodec", "RleCodec"]
+__all__ = ["RleCodec"]
 
+_RLE: Final = "1.2.840.10008.1.2.5"
 _RLE_HEADER: Final = struct.Struct("<16I")
 _MOST_SEGMENTS: Final = 15
 _MOST_PIXELS_A_BYTE: Final = 64
 """A run of 128 takes two bytes (PS3.5 G.3.1)."""
+_MOST_BYTES: Final = (1 << 32) - 1
+"""Offsets in the header have 32 bits (PS3.5 G.5), and so has the length of a fragment."""
 
 
-class RleCodec:
+class RleCodec(CapableCodec):
     """RLE Lossless: each byte of the cells is a PackBits segment of its own."""
 
     name = "rle"
-    transfer_syntaxes: frozenset[str] = frozenset(("1.2.840.10008.1.2.5",))
-
-    def unavailable(self) -> str:
-        """Say why it cannot be used here; nothing if it can."""
-        return ""
+    capabilities = (
+        Capability(
+            transfer_syntax_uid=_RLE,
+            bits_allocated=(8, 16),
+            bits_stored=(1, 16),
+            unused_bits=True,
+        ),
+    )
 
     def decode(self, frame: Buffer, description: FrameDescription) -> np.ndarray:
         """Decode one frame; see :class:`pacs_sdk.encoding.Codec`."""
@@ -45,11 +57,49 @@ class RleCodec:
             # The most significant byte comes first (PS3.5 G.2).
             planes[sample, :, width - 1 - byte] = _unpacked(segment, pixels)
         values = planes.view(f"<{description.dtype.str[1:]}")[..., 0].astype(description.dtype)
-        return _finished(values.reshape(description.samples, *_plane(description)), description)
+        return finished_cells(
+            values.reshape(description.samples, description.rows, description.columns), description
+        )
+
+    def _stored_as(
+        self, description: FrameDescription, transfer_syntax_uid: str, options: EncodeOptions
+    ) -> FrameDescription:
+        if description.photometric == "YBR_FULL" and description.bits_allocated != 8:
+            raise encode_failure("RLE Lossless holds YBR_FULL of 8 bits only (PS3.5 8.2.2)")
+        return description
+
+    def encode(
+        self,
+        frame: np.ndarray,
+        stored: FrameDescription,
+        transfer_syntax_uid: str,
+        options: EncodeOptions,
+    ) -> bytes:
+        """Encode one frame; see :class:`pacs_sdk.encoding.Codec`."""
+        cells = within_cells(frame, stored)
+        width = cells.dtype.itemsize
+        little = np.ascontiguousarray(cells, dtype=cells.dtype.newbyteorder("<"))
+        in_bytes = little.view(np.uint8).reshape(stored.rows, stored.columns, stored.samples, width)
+        planes = np.empty((stored.samples, width, stored.rows, stored.columns), dtype=np.uint8)
+        # The most significant byte comes first (PS3.5 G.2). Compression reads along rows.
+        planes[...] = in_bytes[..., ::-1].transpose(2, 3, 0, 1)
+        segments = [_packed(plane) for sample in planes for plane in sample]
+        offsets = [0] * _MOST_SEGMENTS
+        position = _RLE_HEADER.size
+        for number, segment in enumerate(segments):
+            offsets[number] = position
+            position += len(segment)
+        if position > _MOST_BYTES:
+            raise encode_failure(
+                f"the RLE frame would take {position} bytes, its header has 32 bits"
+            )
+        return b"".join((_RLE_HEADER.pack(len(segments), *offsets), *segments))
 
 
-def _plane(description: FrameDescription) -> tuple[int, int]:
-    return description.rows, description.columns
+def _packed(plane: np.ndarray) -> bytes:
+    """Compress the bytes of a plane (rows, columns), each row for itself (PS3.5 G.3.1)."""
+    packed = bytes(imagecodecs.packbits_encode(plane, axis=-1))
+    return packed + b"\0" * (len(packed) % 2)
 
 
 def _segments(data: memoryview, expected: int) -> list[memoryview]:
@@ -96,42 +146,3 @@ def _unpacked_slowly(segment: memoryview, pixels: int, reason: str) -> np.ndarra
     if len(out) < pixels:
         raise pixel_failure(f"an RLE segment ends after {len(out)} of {pixels} pixels: {reason}")
     return np.frombuffer(bytes(out[:pixels]), dtype=np.uint8)
-
-
-def _finished(planes: np.ndarray, description: FrameDescription) -> np.ndarray:
-    values = planes[0] if description.samples == 1 else np.moveaxis(planes, 0, -1)
-    if description.high_bit == description.bits_stored - 1:
-        values = conform_bits(values, description, description.bits_stored)
-    return ybr_to_rgb(values, description)
-
-
-class DeflatedFrameCodec:
-    """Deflated Image Frame Compression: a deflate stream of the native frame."""
-
-    name = "deflate"
-    transfer_syntaxes: frozenset[str] = frozenset(("1.2.840.10008.1.2.8.1",))
-
-    def unavailable(self) -> str:
-        """Say why it cannot be used here; nothing if it can."""
-        return ""
-
-    def decode(self, frame: Buffer, description: FrameDescription) -> np.ndarray:
-        """Decode one frame; see :class:`pacs_sdk.encoding.Codec`."""
-        dtype = description.dtype
-        needed = (description.values * description.bits_allocated + 7) // 8
-        # A byte of padding may be inside the stream: an odd frame made even.
-        data = inflate(frame, needed + 2)
-        if len(data) < needed:
-            raise pixel_failure(f"the frame inflates to {len(data)} bytes, {needed} are needed")
-        if description.bits_allocated == 1:
-            bits = np.frombuffer(data, dtype=np.uint8, count=needed)
-            values = np.unpackbits(bits, bitorder="little")[: description.values]
-        else:
-            stored = dtype.newbyteorder("<")
-            values = np.frombuffer(data, dtype=stored, count=description.values).astype(dtype)
-        if description.samples == 1 or not description.planar:
-            shaped = values.reshape(description.shape)
-            planes = shaped[None] if description.samples == 1 else np.moveaxis(shaped, -1, 0)
-        else:
-            planes = values.reshape(description.samples, *_plane(description))
-        return _finished(planes, description)

@@ -1,0 +1,83 @@
+"""Deflated Image Frame Compression (PS3.5 A.4.14): the native frame, deflated."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+import numpy as np
+from typing_extensions import Buffer
+
+from pacs_sdk.encoding.codecs.capable import CapableCodec, within_cells
+from pacs_sdk.encoding.codecs.description import (
+    Capability,
+    EncodeOptions,
+    FrameDescription,
+    pixel_failure,
+)
+from pacs_sdk.encoding.codecs.stored import finished_cells
+from pacs_sdk.encoding.deflated import inflate
+
+__all__ = ["DeflatedFrameCodec"]
+
+_DEFLATED: Final = "1.2.840.10008.1.2.8.1"
+_RAW_DEFLATE: Final = -15
+"""Without the header of zlib (RFC 1951), with the largest window."""
+
+
+class DeflatedFrameCodec(CapableCodec):
+    """Deflated Image Frame Compression: a deflate stream of the native frame."""
+
+    name = "deflate"
+    capabilities = (
+        Capability(
+            transfer_syntax_uid=_DEFLATED,
+            bits_allocated=(1, 8, 16, 32, 64),
+            bits_stored=(1, 64),
+            signed_colour=True,
+            unused_bits=True,
+        ),
+    )
+
+    def decode(self, frame: Buffer, description: FrameDescription) -> np.ndarray:
+        """Decode one frame; see :class:`pacs_sdk.encoding.Codec`."""
+        dtype = description.dtype
+        needed = (description.values * description.bits_allocated + 7) // 8
+        # A byte of padding may be inside the stream: an odd frame made even.
+        data = inflate(frame, needed + 2)
+        if len(data) < needed:
+            raise pixel_failure(f"the frame inflates to {len(data)} bytes, {needed} are needed")
+        if description.bits_allocated == 1:
+            bits = np.frombuffer(data, dtype=np.uint8, count=needed)
+            values = np.unpackbits(bits, bitorder="little")[: description.values]
+        else:
+            stored = dtype.newbyteorder("<")
+            values = np.frombuffer(data, dtype=stored, count=description.values).astype(dtype)
+        if description.samples == 1 or not description.planar:
+            shaped = values.reshape(description.shape)
+            planes = shaped[None] if description.samples == 1 else np.moveaxis(shaped, -1, 0)
+        else:
+            planes = values.reshape(description.samples, description.rows, description.columns)
+        return finished_cells(planes, description)
+
+    def _stored_as(
+        self, description: FrameDescription, transfer_syntax_uid: str, options: EncodeOptions
+    ) -> FrameDescription:
+        return description
+
+    def encode(
+        self,
+        frame: np.ndarray,
+        stored: FrameDescription,
+        transfer_syntax_uid: str,
+        options: EncodeOptions,
+    ) -> bytes:
+        """Encode one frame; see :class:`pacs_sdk.encoding.Codec`."""
+        cells = within_cells(frame, stored)
+        if stored.bits_allocated == 1:
+            cells = np.packbits(cells, bitorder="little")
+        elif stored.samples > 1 and stored.planar:
+            cells = np.moveaxis(cells, -1, 0)
+        little = np.ascontiguousarray(cells, dtype=cells.dtype.newbyteorder("<"))
+        stream = zlib.compressobj(options.effort, wbits=_RAW_DEFLATE)
+        return stream.compress(little.data.cast("B")) + stream.flush()
