@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, Self
@@ -19,7 +20,14 @@ from typing_extensions import Buffer
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 
-__all__ = ["ByteSource", "FileBytes", "MemoryBytes", "random_access"]
+__all__ = [
+    "BinaryStream",
+    "ByteSource",
+    "FileBytes",
+    "MemoryBytes",
+    "StreamBytes",
+    "random_access",
+]
 
 
 class ByteSource(Protocol):
@@ -37,6 +45,22 @@ class ByteSource(Protocol):
 
     def slice(self, offset: int, length: int | None = None) -> ByteSource:
         """Return a part as a source of its own, sharing the bytes."""
+
+
+class BinaryStream(Protocol):
+    """What bytes can be read from: an open file, a response, a member of an archive."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """Return at most ``size`` bytes, none at the end."""
+
+    def seekable(self) -> bool:
+        """Whether :meth:`seek` and :meth:`tell` work."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move the position; return it."""
+
+    def tell(self) -> int:
+        """Return the position."""
 
 
 def _read_only(buffer: Buffer) -> memoryview:
@@ -156,6 +180,9 @@ def random_access(source: ByteSource) -> Iterator[Callable[[int, int], bytes | m
     Raises:
         OSError: The file cannot be opened or read.
     """
+    if isinstance(source, StreamBytes):
+        yield lambda offset, length: source.slice(offset, length).view()
+        return
     if not isinstance(source, FileBytes):
         whole = source.view()
         yield lambda offset, length: whole[offset : offset + length]
@@ -165,3 +192,64 @@ def random_access(source: ByteSource) -> Iterator[Callable[[int, int], bytes | m
         yield lambda offset, length: os.pread(
             number, max(min(length, size - offset), 0), begin + offset
         )
+
+
+@attrs.frozen(eq=False)
+class StreamBytes:
+    """A part of a stream that can be sought, and that nobody else moves while it is in use.
+
+    Several threads may read: each seek and the read after it are one step.
+    """
+
+    stream: BinaryStream
+    """The stream; who opened it closes it, after all parts of it were used."""
+    offset: int
+    """Where the part begins."""
+    size: int
+    """How many bytes it has."""
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, repr=False)
+
+    @classmethod
+    def of(cls, stream: BinaryStream) -> Self:
+        """Describe what a stream has from its position on.
+
+        Raises:
+            OSError: It cannot be sought.
+        """
+        begin = stream.tell()
+        end = stream.seek(0, os.SEEK_END)
+        stream.seek(begin)
+        return cls(stream, begin, max(end - begin, 0))
+
+    def head(self, limit: int) -> memoryview:
+        """Read the first ``limit`` bytes."""
+        return self._read(min(limit, self.size))
+
+    def view(self) -> memoryview:
+        """Read all bytes.
+
+        Raises:
+            PacsException: ``TRUNCATED`` when the stream has become shorter.
+            OSError: The stream cannot be read.
+        """
+        return self._read(self.size)
+
+    def slice(self, offset: int, length: int | None = None) -> Self:
+        """Return a part of this part; nothing is read."""
+        offset = min(offset, self.size)
+        room = self.size - offset
+        size = room if length is None else min(length, room)
+        return attrs.evolve(self, offset=self.offset + offset, size=size, lock=self._lock)
+
+    def _read(self, count: int) -> memoryview:
+        with self._lock:
+            self.stream.seek(self.offset)
+            data = self.stream.read(count) or b""
+            while len(data) < count and (more := self.stream.read(count - len(data))):
+                data += more
+        if len(data) < count:
+            raise PacsException(
+                ErrorCode.TRUNCATED,
+                f"the stream has become shorter than the {self.offset + self.size} bytes it had",
+            )
+        return memoryview(data)

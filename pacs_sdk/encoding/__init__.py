@@ -19,7 +19,13 @@ from pacs_sdk.encoding.codecs import (
 )
 from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
 from pacs_sdk.encoding.instance import Instance, instance_from_dataset
-from pacs_sdk.encoding.part10 import read_bytes, read_file, read_file_header, read_source
+from pacs_sdk.encoding.part10 import (
+    read_bytes,
+    read_file,
+    read_file_header,
+    read_source,
+    read_stream,
+)
 from pacs_sdk.encoding.part10_writer import part10_header, write_file
 from pacs_sdk.encoding.pixel_layout import FrameChoice
 from pacs_sdk.encoding.pixels import ImageSource, decode_frames
@@ -77,6 +83,7 @@ __all__ = [
     "read_file",
     "read_file_header",
     "read_source",
+    "read_stream",
     "scan_header",
     "transfer_syntax",
     "validate_dataset",

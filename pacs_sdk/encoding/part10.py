@@ -11,13 +11,21 @@ from typing import Final
 
 from typing_extensions import Buffer
 
-from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes, random_access
+from pacs_sdk.core.byte_source import (
+    BinaryStream,
+    ByteSource,
+    FileBytes,
+    MemoryBytes,
+    StreamBytes,
+    random_access,
+)
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.core.uids import (
     checked_uid,
     is_valid_uid,
 )
+from pacs_sdk.encoding.byte_spool import ByteSpool
 from pacs_sdk.encoding.charsets import DEFAULT_POLICY, CharacterSetPolicy
 from pacs_sdk.encoding.deflated import check_inflates
 from pacs_sdk.encoding.elements import (
@@ -46,7 +54,20 @@ from pacs_sdk.encoding.transfer_syntax import (
     known_transfer_syntax,
 )
 
-__all__ = ["read_bytes", "read_file", "read_file_header", "read_source"]
+__all__ = [
+    "MAX_STREAM_BYTES",
+    "read_bytes",
+    "read_file",
+    "read_file_header",
+    "read_source",
+    "read_stream",
+]
+
+MAX_STREAM_BYTES: Final = 1 << 36
+"""The most that is taken from a stream without an end in sight, 64 GiB: the largest
+whole-slide images stay below, and an endless stream would fill the disk."""
+
+_STREAM_PIECE_BYTES: Final = 1 << 20
 
 _PREAMBLE_BYTES: Final = 128
 _PREFIX: Final = b"DICM"
@@ -170,6 +191,36 @@ def read_source(source: ByteSource, name: str) -> Instance:
         As :func:`read_file`.
     """
     return _opened(source, name)
+
+
+@edge({OSError: ErrorCode.FILE_READ_FAILED})
+def read_stream(
+    stream: BinaryStream, name: str = "the stream", *, limit: int = MAX_STREAM_BYTES
+) -> Instance:
+    """Open a DICOM file that comes from a stream, from the stream's position on.
+
+    Args:
+        stream: What to read. Of one that can be sought, bytes are read when they are asked
+            for, so it has to stay open as long as the instance is used. Any other is read to
+            its end, a large one into a temporary file.
+        name: What to call it in messages.
+        limit: The most bytes that are taken from a stream that cannot be sought.
+
+    Returns:
+        As :func:`read_file`; ``LIMIT_EXCEEDED`` too for a stream beyond the limit, and
+        ``FILE_WRITE_FAILED`` where the temporary file cannot be written.
+    """
+    if stream.seekable():
+        return _opened(StreamBytes.of(stream), name)
+    spool, taken = ByteSpool(), 0
+    while piece := stream.read(_STREAM_PIECE_BYTES):
+        taken += len(piece)
+        if taken > limit:
+            raise PacsException(
+                ErrorCode.LIMIT_EXCEEDED, f"{name} has more than {limit} bytes", limit=limit
+            )
+        spool.write(piece)
+    return _opened(spool.finish(), name)
 
 
 def _opened(source: ByteSource, name: str) -> Instance:

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from pacs_sdk.core import byte_source
-from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
+from pacs_sdk.core.byte_source import (
+    ByteSource,
+    FileBytes,
+    MemoryBytes,
+    StreamBytes,
+    random_access,
+)
 from pacs_sdk.core.errors import ErrorCode, PacsException
 
 DATA = bytes(range(256)) * 40
@@ -135,3 +141,48 @@ def test_empty_file(tmp_path: Path) -> None:
     path.write_bytes(b"")
     assert bytes(FileBytes.of(path).view()) == b""
     assert bytes(FileBytes.of(path).slice(5).view()) == b""
+
+
+# -- streams -------------------------------------------------------------------------------
+
+
+def test_stream_from_its_position_on() -> None:
+    """The part is what follows the position the stream had; parts of it share the stream."""
+    stream = io.BytesIO(b"before" + DATA)
+    stream.seek(6)
+    source = StreamBytes.of(stream)
+    assert source.size == len(DATA)
+    assert bytes(source.view()) == DATA
+    assert bytes(source.head(5)) == DATA[:5]
+    part = source.slice(3, 9)
+    assert bytes(part.view()) == DATA[3:12]
+    assert bytes(part.slice(2).view()) == DATA[5:12]
+    assert bytes(source.slice(len(DATA) + 5).view()) == b""
+    with random_access(source) as read:
+        assert bytes(read(3, 9)) == DATA[3:12]
+
+
+def test_stream_that_becomes_shorter() -> None:
+    """Bytes that are gone are a failure, not zeros."""
+    stream = io.BytesIO(DATA)
+    source = StreamBytes.of(stream)
+    stream.truncate(10)
+    with pytest.raises(PacsException, match="shorter") as caught:
+        source.view()
+    assert caught.value.error.code is ErrorCode.TRUNCATED
+
+
+def test_random_access_ends_where_the_source_does(tmp_path: Path) -> None:
+    """Beyond the end there are fewer bytes, or none, whatever the source is."""
+    path = tmp_path / "data"
+    path.write_bytes(b"before" + DATA + b"after")
+    sources = (
+        FileBytes(path, 6, len(DATA)),
+        MemoryBytes(DATA),
+        StreamBytes(io.BytesIO(b"before" + DATA + b"after"), 6, len(DATA)),
+    )
+    for source in sources:
+        with random_access(source) as read:
+            assert bytes(read(0, 4)) == DATA[:4]
+            assert bytes(read(len(DATA) - 3, 100)) == DATA[-3:]
+            assert bytes(read(len(DATA) + 1, 5)) == b""

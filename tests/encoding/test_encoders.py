@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import struct
+import sys
+import threading
+import time
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -118,6 +121,44 @@ def test_threads_make_the_same(uid: str, lossless: bool) -> None:
     for (data, values), (same_data, same_values) in zip(one_by_one, at_once, strict=True):
         assert data == same_data
         assert np.array_equal(values, same_values)
+
+
+def ran_meanwhile(work: Callable[[], object]) -> bool:
+    """Tell whether this thread ran in the middle of what another one did."""
+    span = [0.0, 0.0]
+
+    def timed() -> None:
+        span[0] = time.perf_counter()
+        work()
+        span[1] = time.perf_counter()
+
+    worker = threading.Thread(target=timed)
+    moments = [0.0]
+    worker.start()
+    while worker.is_alive():
+        moments.append(time.perf_counter())
+    begin, end = span
+    quarter = (end - begin) / 4
+    return any(begin + quarter < moment < end - quarter for moment in moments)
+
+
+@pytest.mark.parametrize("uid", [*LOSSLESS, BASE + "51"])
+def test_other_threads_run_meanwhile(uid: str) -> None:
+    """Encoders let go of the interpreter's lock, so that frames can be encoded at once."""
+    frame = np.tile(noise(12, rows=128)[0], (4, 22))
+    options = attrs.evolve(NOTHING_LOST, psnr=60.0 if uid == BASE + "91" else None)
+    stored = encoder(uid).stored_as(described(frame, 12), uid, options)
+
+    def encode() -> bytes:
+        return encoder(uid).encode(frame, stored, uid, options)
+
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        # On a busy machine this thread may have to wait for a processor now and then.
+        assert any(ran_meanwhile(encode) for _ in range(30))
+    finally:
+        sys.setswitchinterval(usual)
 
 
 # -- what is written, field by field ----------------------------------------------------------

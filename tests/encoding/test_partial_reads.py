@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 import struct
 from pathlib import Path
@@ -21,6 +22,7 @@ from pacs_sdk.encoding import (
     part10_header,
     read_bytes,
     read_file,
+    read_stream,
 )
 from tests.encoding.dataset_vectors import VECTORS, Vector
 
@@ -141,3 +143,67 @@ def test_sources_are_alike(vector: Vector, tmp_path: Path) -> None:
         assert isinstance(instances[0].encoded, FileBytes)
         datasets = [raised(instance.dataset()) for instance in instances]
     assert all(dataset == datasets[0] for dataset in datasets[1:])
+
+
+class Pipe(io.RawIOBase):
+    """A stream that cannot be sought and gives a few bytes at a time."""
+
+    def __init__(self, data: bytes) -> None:
+        self._rest = data
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Give at most a thousand bytes."""
+        part, self._rest = self._rest[: min(size, 1000)], self._rest[min(size, 1000) :]
+        return part
+
+
+@vectors
+def test_streams_are_sources_too(vector: Vector) -> None:
+    """A stream is read from its position on, whether it can be sought or not."""
+    data = whole_file(vector.syntax, vector.data)
+    seekable = io.BytesIO(b"before" + data)
+    seekable.seek(6)
+    expected = raised(raised(read_bytes(data)).dataset())
+    for stream in (seekable, Pipe(data)):
+        instance = raised(read_stream(stream))
+        assert raised(instance.dataset()) == expected
+
+
+def test_of_a_stream_that_can_be_sought_only_the_head_is_read() -> None:
+    """The pixels of a file in an archive or an object store stay where they are."""
+    reads: list[int] = []
+
+    class Counted(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(size)
+            reads.append(len(data))
+            return data
+
+    pixels = b"\xe0\x7f\x10\x00" + struct.pack("<2sHI", b"OW", 0, 1 << 22) + bytes(1 << 22)
+    data = whole_file(EXPLICIT_VR_LITTLE_ENDIAN, b"\x08\x00\x60\x00CS\x02\x00CT" + pixels)
+    dataset = raised(raised(read_stream(Counted(data))).dataset(until="PixelData"))
+    assert dataset["Modality"] == "CT"
+    assert sum(reads) < 200_000
+
+
+def test_a_stream_without_end_is_cut_off() -> None:
+    """More bytes than the limit are refused before they fill the disk."""
+    error = read_stream(Pipe(bytes(5_000)), "the upload", limit=4_000).failure()
+    assert error.code is ErrorCode.LIMIT_EXCEEDED
+    assert "the upload" in error.message
+
+
+def test_a_stream_that_fails_is_a_failure() -> None:
+    """An error of the stream is told, not raised."""
+
+    class Broken(Pipe):
+        def read(self, size: int = -1) -> bytes:
+            raise OSError("connection reset")
+
+    error = read_stream(Broken(b"")).failure()
+    assert error.code is ErrorCode.FILE_READ_FAILED
+    assert "connection reset" in error.message
