@@ -7,6 +7,8 @@ session: ``python -m nox -s tests -- tests/core -k tag``.
 
 from __future__ import annotations
 
+import os
+import platform
 import shutil
 import sys
 from pathlib import Path
@@ -43,13 +45,27 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def interop(session: nox.Session) -> None:
-    """Run the tests against foreign software (DCMTK) and the slow ones.
+    """Run the tests against foreign software (DCMTK, dicom3tools, GDCM) and the slow ones.
 
     A missing program skips its tests and says so; with PACS_REQUIRE_PEERS=1, which CI
     sets, it fails them.
     """
-    install(session, "test")
+    install(session, "test", "peers")
     session.run("python", "-m", "pytest", "-m", "interop or slow", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz all that takes bytes, 15 s a target; ``-- reader --seconds 600`` one, for longer.
+
+    What is found goes to ``fuzz-found/``, with the command that shows it again. Where there
+    is no wheel of atheris the session is skipped, unless PACS_REQUIRE_PEERS=1.
+    """
+    has_wheel = sys.platform == "linux" and platform.machine() == "x86_64"
+    if not has_wheel and os.environ.get("PACS_REQUIRE_PEERS") != "1":
+        session.skip("atheris has wheels for Linux on x86-64 only")
+    install(session, "fuzz")
+    session.run("python", "-m", "fuzz", *session.posargs)
 
 
 @nox.session

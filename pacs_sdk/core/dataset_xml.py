@@ -41,7 +41,10 @@ _CHARACTER_SET: Final = 0x00080005
 _GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")
 _COMPONENTS: Final = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 _MAX_XML_DEPTH: Final = 2 * MAX_MODEL_NESTING + 8  # an item is two elements deep
-_MAX_MISSING_VALUES: Final = 1024  # that numbers may skip: an empty value may be left out
+_MAX_MISSING_VALUES: Final = 32
+"""How many values of one attribute its numbers may skip: an empty value may be left out, and
+attributes with that many values have none that are empty. A megabyte of attributes that each
+skip a thousand would otherwise make ten million values."""
 _TAG: Final = re.compile(r"[0-9A-Fa-f]{8}", re.ASCII)
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _NOT_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -94,14 +97,15 @@ def _write_attribute(
 ) -> None:
     dataset = around[0]
     vr, element = concrete_element(around, tag)
+    values = DicomElement.of(element).values
+    if tag == _CHARACTER_SET and values:
+        # The text is Unicode, whatever it was decoded from, and whatever VR was damaged to.
+        vr, values = VR.CS, ("ISO_IR 192",)
     attribute = SubElement(parent, "DicomAttribute", {"tag": f"{tag:08X}", "vr": str(vr)})
     if tag.keyword:
         attribute.set("keyword", tag.keyword)
     if isinstance(steps[-1].element, PrivateTag):  # one that a reader can resolve again
         attribute.set("privateCreator", _xml_text(creator_of(dataset, tag)))
-    values = DicomElement.of(element).values
-    if tag == _CHARACTER_SET and values:
-        values = ("ISO_IR 192",)  # the text is Unicode, whatever it was decoded from
     if vr.kind is VrKind.BYTES:
         if values:
             data = binary_value(dataset, vr, element.value)
@@ -288,13 +292,15 @@ def _inline(text: str) -> list[bytes]:
 def _numbered(attribute: Element, *, missing: bool = True) -> list[Element]:
     """Return the values in the order of their numbers, empty ones where one is left out."""
     values: list[Element] = []
+    room = _MAX_MISSING_VALUES if missing else 0
     for child in attribute:
         text = child.get("number", "")
         if _NUMBER.fullmatch(text) is None:
             raise ValueError(f"{text[:20]!r} is not the number of a value")
         gap = int(text) - len(values) - 1
-        if not 0 <= gap <= (_MAX_MISSING_VALUES if missing else 0):
+        if not 0 <= gap <= room:
             raise ValueError(f"value {text} does not follow value {len(values)}")
+        room -= gap
         values.extend(Element(child.tag) for _ in range(gap))
         values.append(child)
     return values

@@ -35,6 +35,7 @@ VALUE_ERRORS: Final = {
     ValueError: ErrorCode.VALUE_CONVERSION_FAILED,
     OverflowError: ErrorCode.VALUE_CONVERSION_FAILED,
     NotImplementedError: ErrorCode.VALUE_CONVERSION_FAILED,
+    AttributeError: ErrorCode.VALUE_CONVERSION_FAILED,  # what decides an ambiguous VR is absent
 }
 """What pydicom raises for a value that doesn't fit its VR, when it is read or set."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import sys
 from decimal import Decimal
 from typing import Any, Final, cast
 
@@ -21,6 +22,8 @@ from pacs_sdk.core.vr import VR, VrKind
 
 __all__ = ["decimal_text", "settable_value"]
 
+_SMALLEST_NORMAL: Final = Decimal(sys.float_info.min)
+_LARGEST_NORMAL: Final = Decimal(sys.float_info.max)
 _LONGEST_DS: Final = 16
 
 
@@ -125,4 +128,12 @@ def _time_text(vr: VR, value: Any) -> str:
 def decimal_text(value: int | float | Decimal) -> str:
     """Write a finite number in at most 16 characters, exactly if that is enough."""
     exact = str(value)
-    return exact if len(exact) <= _LONGEST_DS else format_number_as_ds(Decimal(value))
+    if len(exact) <= _LONGEST_DS:
+        return exact
+    number = Decimal(value)
+    if _SMALLEST_NORMAL <= abs(number) <= _LARGEST_NORMAL:
+        return format_number_as_ds(number)
+    # Beyond what a float can be, which is what pydicom rounds with. An exponent has nine
+    # digits at most, so that some digits of the number fit.
+    scientific = (f"{number:.{digits}E}" for digits in range(_LONGEST_DS, -1, -1))
+    return next(text for text in scientific if len(text) <= _LONGEST_DS)

@@ -42,14 +42,26 @@ from pacs_sdk.encoding.elements import (
     truncated_header,
 )
 
-__all__ = ["MAX_ELEMENTS", "MAX_ITEMS", "ElementReader", "Found", "Header"]
+__all__ = [
+    "MAX_ELEMENTS",
+    "MAX_ITEMS",
+    "MAX_SEQUENCE_ELEMENTS",
+    "ElementReader",
+    "Found",
+    "Header",
+]
 
 MAX_ITEMS: Final = 1 << 20
 """Items in a data set. A segmentation of 12,000 frames has some 200,000; an item takes 8
 bytes in a message and a hundred times that in memory."""
 
-MAX_ELEMENTS: Final = 1 << 23
-"""Elements in a data set, those of its items included; for the same reason."""
+MAX_ELEMENTS: Final = 1 << 19
+"""Elements of a data set, those in its sequences apart. The dictionary has 5,000; half a million
+private ones are unknown. An element takes 8 bytes in a message, and 300 in memory."""
+
+MAX_SEQUENCE_ELEMENTS: Final = 1 << 23
+"""Elements in the items of one sequence, which are built when it is looked at: a whole-slide
+image of half a million frames has some millions."""
 
 _SEQUENCE_TAGS: Final = frozenset(tag for tag, row in DicomDictionary.items() if row[0] == "SQ")
 _NAMES: Final = {vr.encode(): str(vr) for vr in VR}
@@ -139,11 +151,11 @@ class ElementReader:
     Args:
         data: The encoded bytes.
         most_items: How many items there may be.
-        most_elements: How many elements, those of items included.
+        most_elements: How many elements; those of items are built, and counted, later.
     """
 
     def __init__(
-        self, data: Encoded, most_items: int = MAX_ITEMS, most_elements: int = MAX_ELEMENTS
+        self, data: Encoded, most_items: int = MAX_ITEMS, most_elements: int = MAX_SEQUENCE_ELEMENTS
     ) -> None:
         self._data = data
         self._items_left = most_items
@@ -212,8 +224,10 @@ class ElementReader:
         data, plain = self._data, _PLAIN[layout]
         unpack, names, tags, little = plain.unpack_explicit, plain.names, plain.tags, layout.little
         copied, partly, last = type(data) is not bytes, until != _NO_TAG, end - _SHORTEST_HEADER
-        raw, kind, begin = tuple.__new__, RawDataElement, len(found)
-        while pos <= last:
+        raw, kind, count = tuple.__new__, RawDataElement, 0
+        for count in range(self._elements_left + 2):  # noqa: B007  # read after the loop
+            if pos > last:
+                break
             key, code, length = unpack(data, pos)
             if code not in names:
                 break
@@ -230,7 +244,7 @@ class ElementReader:
             if not length and name not in _TEXT_VRS:
                 value = None
             found[tag] = raw(kind, (tag, name, length, value, start, False, little, True, False))
-        self._count_elements(len(found) - begin, pos)
+        self._count_elements(count, pos)
         return pos
 
     def _read_plain_implicit(
@@ -239,8 +253,10 @@ class ElementReader:
         """Read elements of implicit VR while they need no thought; as for explicit VR."""
         data, plain, sequences = self._data, _PLAIN[layout], _SEQUENCE_TAGS
         unpack, tags, little = plain.unpack_implicit, plain.tags, layout.little
-        raw, kind, begin, last = tuple.__new__, RawDataElement, len(found), end - _SHORTEST_HEADER
-        while pos <= last:
+        raw, kind, count, last = tuple.__new__, RawDataElement, 0, end - _SHORTEST_HEADER
+        for count in range(self._elements_left + 2):  # noqa: B007  # the same
+            if pos > last:
+                break
             key, length = unpack(data, pos)
             tag = tags[key]
             if (
@@ -256,7 +272,7 @@ class ElementReader:
                 raise truncated(tag, start - 8, length, end - start)
             value = bytes(data[start:pos]) if length else None
             found[tag] = raw(kind, (tag, None, length, value, start, True, little, True, False))
-        self._count_elements(len(found) - begin, pos)
+        self._count_elements(count, pos)
         return pos
 
     def _element(
@@ -281,6 +297,16 @@ class ElementReader:
         key = _base_tag(tag)
         raw = _raw((key, name, length, kept, start, not inner.explicit, inner.little, True, False))
         return raw, after
+
+    def check_items(self, pos: int, end: int, layout: Layout, depth: int) -> None:
+        """Check the items of a value that wasn't known to be a sequence when it was read.
+
+        Raises:
+            PacsException: ``TRUNCATED``, ``DECODE_FAILED`` or ``LIMIT_EXCEEDED``.
+        """
+        if depth > MAX_NESTING:
+            raise nested_too_deeply(pos)
+        self._check_items(pos, end, False, layout, depth)
 
     # -- structure only --------------------------------------------------------------
 
@@ -355,7 +381,10 @@ class ElementReader:
         data = self._data
         skip = element_run_skipper(layout)
         while True:
-            pos = skip(data, pos, end).end()  # type: ignore[union-attr]  # if only nothing
+            if layout.explicit:
+                pos = skip(data, pos, end).end()  # type: ignore[union-attr]  # if only nothing
+            else:
+                pos = self._skip_plain_implicit(pos, end, layout)
             if pos == end or (end - pos < _SHORTEST_HEADER and not any(data[pos:end])):
                 break
             header = Header(*read_header(data, pos, layout))
@@ -369,6 +398,23 @@ class ElementReader:
             _, pos = self._extent(header, pos, end, layout, depth)
         if delimited:
             raise truncated_header(len(data), pos)
+        return pos
+
+    def _skip_plain_implicit(self, pos: int, end: int, layout: Layout) -> int:
+        """Find the end of a run of elements that are no sequences by the dictionary.
+
+        A pattern of bytes can't tell a sequence here, whose items have to be checked.
+        """
+        data, plain, sequences = self._data, _PLAIN[layout], _SEQUENCE_TAGS
+        unpack, tags, last = plain.unpack_implicit, plain.tags, end - _SHORTEST_HEADER
+        while pos <= last:
+            key, length = unpack(data, pos)
+            tag = tags[key]
+            if tag in sequences or length == UNDEFINED_LENGTH or int(tag) >= _FIRST_DELIMITER:
+                break
+            if length > last - pos:
+                raise truncated(tag, pos, length, last - pos)
+            pos += 8 + length
         return pos
 
     # -- limits ----------------------------------------------------------------------

@@ -7,15 +7,18 @@ that is remembered, so that the writer can repeat untouched elements byte for by
 from __future__ import annotations
 
 import copy
+import struct
 from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
 from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.errors import InvalidDicomError
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
+from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.vr import VR, Repertoire
 from pacs_sdk.encoding.charsets import (
     DEFAULT_CHARACTER_SETS,
@@ -37,6 +40,7 @@ from pacs_sdk.encoding.elements import (
     UNDEFINED_LENGTH,
     Layout,
     bad_item,
+    item_layout,
 )
 from pacs_sdk.encoding.header import SPECIFIC_CHARACTER_SET
 from pacs_sdk.encoding.raw_values import element_of, is_plain_conversion
@@ -47,6 +51,8 @@ _CHARSET: Final = BaseTag(SPECIFIC_CHARACTER_SET)
 _PIXEL_REPRESENTATION: Final = BaseTag(0x00280103)
 _BLANK: Final = vars(Dataset())
 """The attributes of an empty data set of pydicom."""
+_NO_SEQUENCE: Final = (EOFError, InvalidDicomError, OSError, RecursionError, struct.error)
+"""What pydicom raises on its way through bytes that are no items."""
 _BLANK_META: Final = vars(FileMetaDataset())
 _BLANK_CONTAINERS: Final = tuple(
     name for name, value in _BLANK.items() if isinstance(value, dict | list)
@@ -145,7 +151,7 @@ class LazyDataset(Dataset):
             if element is not None and inherited.policy.strict:
                 _check_text(raw, str(element.VR), sets)
         if element is None:
-            element = super().__getitem__(tag)
+            element = self._by_pydicom(raw)
         else:
             if tag >> 16 & 1:
                 self._note_owner(element)
@@ -153,6 +159,37 @@ class LazyDataset(Dataset):
         if raw.VR != "SQ":
             self._as_read[tag] = raw
         return element
+
+    def _by_pydicom(self, raw: RawDataElement) -> DataElement:
+        """Convert as pydicom does; a sequence that its dictionaries see in UN is checked first.
+
+        Raises:
+            ValueError: It is none, or nested too deeply; for other values what pydicom raises.
+        """
+        element: DataElement | None = None
+        try:
+            element = super().__getitem__(raw.tag)
+            if element.VR == "SQ":
+                element = None
+                element = self._dict[raw.tag] = self._sequence(self._checked_sequence(raw))
+        except (*_NO_SEQUENCE, PacsException) as exc:
+            raise ValueError(f"the value is no sequence: {exc}") from exc
+        finally:
+            if element is None:  # pydicom keeps what it had made when it failed
+                self._dict[raw.tag] = raw
+        return element
+
+    def _checked_sequence(self, raw: RawDataElement) -> RawDataElement:
+        """Check what the reader took for a value, by the layout its first bytes show."""
+        value = raw.value or b""
+        layout = item_layout(value, 0, b"UN", IMPLICIT_LITTLE)
+        ElementReader(value).check_items(0, len(value), layout, self._inherited.depth + 1)
+        return raw._replace(
+            VR="SQ",
+            value=value,
+            is_implicit_VR=not layout.explicit,
+            is_little_endian=layout.little,
+        )
 
     def _note_owner(self, element: DataElement) -> None:
         """Name the private creator, as pydicom does when an element is set (PS3.5 7.8.1)."""

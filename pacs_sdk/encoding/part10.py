@@ -27,7 +27,7 @@ from pacs_sdk.core.uids import (
 )
 from pacs_sdk.encoding.byte_spool import ByteSpool
 from pacs_sdk.encoding.charsets import DEFAULT_POLICY, CharacterSetPolicy
-from pacs_sdk.encoding.deflated import inflate
+from pacs_sdk.encoding.deflated import check_inflates
 from pacs_sdk.encoding.elements import (
     EXPLICIT_LITTLE,
     ITEM,
@@ -352,8 +352,7 @@ def _not_dicom(head: Encoded) -> PacsException:
 def _check_complete(encoded: ByteSource, head: Encoded, syntax: TransferSyntax) -> None:
     """Raise ``TRUNCATED`` if the data set doesn't reach its end; only headers are looked at."""
     if syntax.deflated:
-        data = inflate(encoded.view())
-        is_complete(data, len(data), syntax)
+        check_inflates(encoded.view())  # the stream has an end of its own
     elif not is_complete(head, encoded.size, syntax):
         # Of a large file only the pages of the header are touched.
         is_complete(

@@ -18,7 +18,7 @@ from typing_extensions import Buffer
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
 from pacs_sdk.encoding.charsets import DEFAULT_POLICY, CharacterSetPolicy
-from pacs_sdk.encoding.deflated import inflate
+from pacs_sdk.encoding.deflated import inflate_beginning
 from pacs_sdk.encoding.element_runs import (
     SkipRun,
     nested_run_skipper,
@@ -47,6 +47,13 @@ PIXEL_DATA_GROUP: Final = 0x7FE0
 """The group of Pixel Data and its float twins; the scan never goes past it."""
 
 _SHORTEST_HEADER: Final = 8
+
+_USUAL_HEADER_BYTES: Final = 64 * 1024
+"""How much of a deflated data set is inflated for its header at first; nearly all are shorter."""
+
+_MAX_DEFLATED_HEADER_BYTES: Final = 1 << 26
+"""How much is inflated at most. The longest headers known, of segmentations with 12,000 frames,
+have 10 MB; a megabyte can inflate to a gigabyte of elements, which take a minute to scan."""
 
 _Values: TypeAlias = dict[int, Encoded]
 
@@ -128,7 +135,9 @@ def scanned(
     Raises:
         PacsException: The failures of :func:`scan_header`.
     """
-    encoded: Encoded = inflate(data) if syntax.deflated else plain_bytes(data)
+    if syntax.deflated:
+        return _scanned_deflated(data, syntax, tags, policy)
+    encoded = plain_bytes(data)
     layout = layout_of(encoded, syntax)
     plan = _plan(frozenset(tags), layout)
     scan = _scan_explicit if layout.explicit else _scan_implicit
@@ -136,6 +145,28 @@ def scanned(
     raw = values if type(encoded) is bytes else {tag: bytes(part) for tag, part in values.items()}
     # What was wanted is bytes by now.
     return InstanceHeader(raw, layout.little, stop, policy)  # type: ignore[arg-type]
+
+
+def _scanned_deflated(
+    data: Buffer, syntax: TransferSyntax, tags: Collection[int], policy: CharacterSetPolicy
+) -> InstanceHeader:
+    """Scan what inflates to the header; the pixels behind it stay compressed."""
+    inflated = attrs.evolve(syntax, deflated=False)
+    for most in (_USUAL_HEADER_BYTES, _MAX_DEFLATED_HEADER_BYTES):
+        beginning, whole = inflate_beginning(data, most)
+        try:
+            header = scanned(beginning, inflated, tags, policy)
+        except PacsException as exc:
+            if whole or exc.error.code is not ErrorCode.TRUNCATED:
+                raise
+        else:
+            if whole or header.stop_offset < len(beginning):
+                return header
+    raise PacsException(
+        ErrorCode.LIMIT_EXCEEDED,
+        f"the header of the deflated data set is longer than {_MAX_DEFLATED_HEADER_BYTES} bytes",
+        limit=_MAX_DEFLATED_HEADER_BYTES,
+    )
 
 
 def _scan_explicit(data: Encoded, plan: _Plan) -> tuple[_Values, int]:

@@ -142,7 +142,8 @@ def encode_values(
 
 def _decoded_text(rule: VrRule, data: bytes, sets: CharacterSets) -> tuple[ElementValue, ...]:
     extended = rule.repertoire is Repertoire.EXTENDED
-    text = decode_text(data, sets if extended else DEFAULT_CHARACTER_SETS, rule.vr)
+    # Escape sequences are for the extended repertoire only (PS3.5 6.1.2.2).
+    text = decode_text(data, sets, rule.vr) if extended else str(data, "latin-1")
     parts = text.split("\\") if rule.multiple else [text]
     trimmed = [
         part.strip(_PADDING) if rule.leading_space_is_padding else part.rstrip(_PADDING)

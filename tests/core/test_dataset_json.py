@@ -391,6 +391,14 @@ def test_any_json(model: object) -> None:
             assert failed.failure().code in (ErrorCode.DECODE_FAILED, ErrorCode.LIMIT_EXCEEDED)
 
 
+def test_character_set_of_another_vr() -> None:
+    """Specific Character Set is written as the CS it is, whatever its VR was damaged to."""
+    damaged = DicomDataset.from_json('{"00080005": {"vr": "IS", "Value": [7]}}').unwrap()
+    text = damaged.to_json().unwrap()
+    assert json.loads(text) == {"00080005": {"vr": "CS", "Value": ["ISO_IR 192"]}}
+    assert DicomDataset.from_json(text).unwrap()["SpecificCharacterSet"] == "ISO_IR 192"
+
+
 @pytest.mark.parametrize(("vr", "text"), [("DS", "thin"), ("DS", "1,5"), ("IS", "1.5 cm")])
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_text_that_is_no_number(vr: str, text: str) -> None:

@@ -72,6 +72,22 @@ def test_whole_model() -> None:
     assert DicomDataset.from_xml((HEAD + WHOLE + TAIL).encode()) == Success(dataset)
 
 
+def test_many_values_cannot_be_left_out() -> None:
+    """Numbers may skip 32 values of an attribute and no more: nobody has so many empty ones."""
+    skipped = '<DicomAttribute tag="00080060" vr="CS"><Value number="%d"/></DicomAttribute>'
+    assert len(read(skipped % 33)["Modality"]) == 33
+    error = DicomDataset.from_xml(HEAD + skipped % 34 + TAIL).failure()
+    assert error.code is ErrorCode.DECODE_FAILED
+    assert "value 34 does not follow value 0" in error.message
+
+
+def test_character_set_of_another_vr() -> None:
+    """Specific Character Set is written as the CS it is, whatever its VR was damaged to."""
+    damaged = '<DicomAttribute tag="00080005" vr="IS"><Value number="1">7</Value></DicomAttribute>'
+    text = read(damaged).to_xml().unwrap()
+    assert DicomDataset.from_xml(text).unwrap()["SpecificCharacterSet"] == "ISO_IR 192"
+
+
 def test_values_may_be_left_out() -> None:
     """Numbers say which value is which; one that is left out is empty."""
     dataset = read(

@@ -15,10 +15,16 @@ from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_eleme
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from pacs_sdk.core.errors import PacsException
-from pacs_sdk.core.results import raised
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.results import Failure, Success, raised
 from pacs_sdk.core.vr import VR
-from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, decode_dataset, encode_dataset
+from pacs_sdk.encoding import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    ValidationMode,
+    decode_dataset,
+    encode_dataset,
+    validate_dataset,
+)
 from pacs_sdk.encoding.charsets import DEFAULT_CHARACTER_SETS
 from pacs_sdk.encoding.lazy_dataset import Inherited, LazyDataset, items_of
 from pacs_sdk.encoding.raw_values import element_of
@@ -191,3 +197,57 @@ def test_a_lazy_data_set_is_what_reading_gives() -> None:
     """Data sets and items are of our class, an instance of pydicom's."""
     dataset = decoded()
     assert type(dataset) is type(dataset.AnatomicRegionSequence[0]) is LazyDataset
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"no items, but ten and more",
+        b"\xfe\xff\x00\xe0\x02\0\0\0ab",  # an item with two bytes, no element
+        b"\xfe\xff\x00\xe0\xff\xff\xff\xff",  # an item without its end
+    ],
+)
+def test_unknown_vr_of_what_the_dictionary_calls_a_sequence(value: bytes) -> None:
+    """UN is read as the sequence it should be; where it is none, that is an error."""
+    data = b"\x28\x00\x10\x30UN\0\0" + struct.pack("<I", len(value)) + value  # VOI LUT Sequence
+    dataset = raised(decode_dataset(data, EXPLICIT))
+    for _ in range(2):  # the second time as well
+        assert isinstance(dataset.get_items("VOILUTSequence"), Failure)
+    (row,) = raised(decode_dataset(data, EXPLICIT)).rows()
+    assert row[:3] == ("(0028,3010)", "UN", "VOILUTSequence")
+    assert raised(encode_dataset(raised(decode_dataset(data, EXPLICIT)), EXPLICIT)) == data
+
+
+def test_nesting_in_a_value_of_unknown_vr() -> None:
+    """Items a thousand deep in such a value are an error and not the interpreter's end."""
+    value = b""
+    for _ in range(1000):
+        inner = b"\x28\x00\x10\x30" + struct.pack("<I", len(value)) + value
+        value = b"\xfe\xff\x00\xe0" + struct.pack("<I", len(inner)) + inner
+    data = b"\x28\x00\x10\x30UN\0\0" + struct.pack("<I", len(value)) + value
+    error = raised(decode_dataset(data, EXPLICIT)).get_items("VOILUTSequence").failure()
+    assert error.code is ErrorCode.VALUE_CONVERSION_FAILED
+
+
+def test_a_sequence_of_unknown_vr() -> None:
+    """Items under UN are those of the sequence that the dictionary knows (PS3.5 6.2.2, Note 2)."""
+    table = b"\x28\x00\x02\x30" + struct.pack("<I", 6) + struct.pack("<3H", 4, 0, 16)
+    item = b"\xfe\xff\x00\xe0" + struct.pack("<I", len(table)) + table
+    data = b"\x28\x00\x10\x30UN\0\0" + struct.pack("<I", len(item)) + item
+    dataset = raised(decode_dataset(data, EXPLICIT))
+    for _ in range(2):
+        (found,) = raised(dataset.get_items("VOILUTSequence"))
+        assert list(found["LUTDescriptor"]) == [4, 0, 16]
+        assert isinstance(found.pydicom, LazyDataset)
+
+
+def test_a_sequence_of_unknown_vr_with_an_element_that_cannot_be_read() -> None:
+    """No half sequence of pydicom's stays behind: each access gives the same."""
+    rows = b"\x28\x00\x03\x01QQ\2\0ab"  # Pixel Representation, of a VR that nobody knows
+    item = b"\xfe\xff\x00\xe0" + struct.pack("<I", len(rows)) + rows
+    data = b"\x28\x00\x10\x30UN\0\0" + struct.pack("<I", len(item)) + item
+    dataset = raised(decode_dataset(data, EXPLICIT))
+    for _ in range(2):
+        for found in dataset.get_items("VOILUTSequence").value_or(()):
+            assert isinstance(found.pydicom, LazyDataset)
+    assert isinstance(validate_dataset(dataset, ValidationMode.LENIENT), Success)

@@ -18,6 +18,7 @@ from pacs_sdk.encoding import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     TransferSyntax,
     decode_dataset,
+    encode_dataset,
     reader,
 )
 from pacs_sdk.encoding.deflated import deflate
@@ -289,7 +290,7 @@ def test_number_of_items_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_number_of_elements_is_limited(
     monkeypatch: pytest.MonkeyPatch, syntax: TransferSyntax
 ) -> None:
-    """More elements than the limit are refused, counted through all items."""
+    """More elements than the limit are refused."""
     monkeypatch.setattr(reader, "MAX_ELEMENTS", 100)
 
     def data(count: int) -> bytes:
@@ -314,3 +315,43 @@ def test_announced_length_is_not_allocated() -> None:
     """A length of 4 GiB in a few bytes is an error that names the element, at once."""
     error = decode_dataset(b"\x09\x00\x01\x10" + b"OB\0\0" + b"\xfe\xff\xff\xff", EXPLICIT)
     assert error.failure().details == {"tag": "(0009,1001)", "offset": 0}
+
+
+def test_a_value_of_undefined_length_that_is_empty() -> None:
+    """OB of undefined length without a single item is no bytes; pydicom doesn't look for a file."""
+    header = b"\x41\x00\x01\x10OB\0\0\xff\xff\xff\xff"  # (0041,1001), undefined length
+    dataset = raised(decode_dataset(header + SEQUENCE_END, EXPLICIT))
+    assert dataset.get_bytes(0x00411001) == Success(b"")
+    assert [row[1] for row in dataset.rows()] == ["OB"]
+
+
+def test_an_ambiguous_vr_that_nothing_decides() -> None:
+    """Pixel Data without its VR and without Bits Allocated is unreadable, not a crash."""
+    data = b"\xe0\x7f\x10\x00\x02\0\0\0ab"  # implicit, among elements with a VR
+    before = b"\x08\x00\x60\x00CS\x02\x00CT"
+    dataset = raised(decode_dataset(before + data, EXPLICIT))
+    assert dataset.get_bytes("PixelData").failure().code is ErrorCode.VALUE_CONVERSION_FAILED
+    again = raised(decode_dataset(before + data, EXPLICIT))
+    assert next(again.rows())[3] == "CT"
+    assert isinstance(raised(decode_dataset(before + data, EXPLICIT)).to_json(), Success)
+
+
+def test_an_undefined_length_that_the_vr_cannot_have() -> None:
+    """What has an undefined length and a VR that can't (PS3.5 7.1.1) stays bytes, as OB."""
+    uid = b"\x28\x00\x99\x11" + UNDEFINED  # (0028,1199) is UI by the dictionary
+    items = ITEM_BEGIN + implicit(0x00081150, b"1.2.840\0") + ITEM_END
+    data = uid + items + SEQUENCE_END
+    dataset = raised(decode_dataset(data, IMPLICIT))
+    assert dataset.pydicom[0x00281199].VR == "OB"
+    assert dataset.get_bytes(0x00281199) == Success(items)
+    assert raised(decode_dataset(raised(encode_dataset(dataset, IMPLICIT)), IMPLICIT)) == dataset
+
+
+def test_damage_in_a_short_nested_sequence_of_implicit_vr() -> None:
+    """It is found when the data set is decoded, and not when the sequence is looked at."""
+    damaged = implicit(0x0040A730, b"no items")  # Content Sequence by the dictionary
+    inner = implicit(0x00080060, b"CT") + damaged
+    item = b"\xfe\xff\x00\xe0" + struct.pack("<I", len(inner)) + inner
+    error = decode_dataset(implicit(0x00081115, item), IMPLICIT).failure()
+    assert error.code is ErrorCode.DECODE_FAILED
+    assert "expected an item" in error.message

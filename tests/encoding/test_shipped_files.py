@@ -91,6 +91,20 @@ def test_damaged_files_are_refused(name: str, code: ErrorCode) -> None:
     assert read_file(path_of(name)).failure().code is code
 
 
+@pytest.mark.parametrize(
+    "name", [name for name, code in REFUSED.items() if code is not ErrorCode.TRUNCATED]
+)
+def test_data_sets_of_files_without_identifiers(name: str) -> None:
+    """What makes no instance is a data set all the same, equal to pydicom's reading."""
+    file = path_of(name).read_bytes()
+    meta = 144 + int.from_bytes(file[140:144], "little")  # by (0002,0000), PS3.10 7.1
+    ours = raised(decode_dataset(file[meta:], IMPLICIT_VR_LITTLE_ENDIAN)).pydicom
+    assert len(ours)
+    assert ours == as_pydicom_reads(name)
+    encoded = raised(encode_dataset(ours, IMPLICIT_VR_LITTLE_ENDIAN))
+    assert encoded == file[meta:]
+
+
 @pytest.mark.parametrize(("name", "code"), BROKEN_DATA_SETS.items())
 def test_broken_data_sets_are_reported(name: str, code: ErrorCode) -> None:
     """Damage inside a sequence is found when the data set is decoded."""
@@ -198,10 +212,12 @@ PYDICOM_CANNOT = (
 with Pillow missing, which the SDK does not depend on, Baseline JPEG as well."""
 
 
-def pydicoms_pixels(name: str) -> np.ndarray | None:
+def pydicoms_pixels(name: str, raw: bool = False) -> np.ndarray | None:
     """Decode with pydicom; ``None`` where the installed decoders can't."""
+    dataset = as_pydicom_reads(name)
+    dataset.pixel_array_options(raw=raw)
     try:
-        return as_pydicom_reads(name).pixel_array
+        return dataset.pixel_array
     except (RuntimeError, ValueError):
         return None
 
@@ -226,6 +242,15 @@ def test_pixels_equal_pydicoms(name: str) -> None:
             assert theirs is None
             assert error.code is ErrorCode.PIXEL_DATA_FAILED
             assert "\n" not in error.message
+
+
+@pytest.mark.parametrize("name", [name for name in DECODABLE if "/" not in name])
+def test_raw_pixels_equal_pydicoms(name: str) -> None:
+    """Colour that isn't converted is what pydicom gives as raw."""
+    result = decode_frames(path_of(name), raw=True)
+    theirs = pydicoms_pixels(name, raw=True) if isinstance(result, Success) else None
+    if theirs is not None:
+        assert np.array_equal(raised(result).reshape(theirs.shape), theirs)
 
 
 @pytest.mark.parametrize(

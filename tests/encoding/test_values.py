@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pacs_sdk.core.errors import ErrorCode
-from pacs_sdk.core.results import Failure, Success
+from pacs_sdk.core.results import Failure, Success, raised
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.vr import VR, VrKind
 from pacs_sdk.encoding.charsets import character_sets
@@ -278,6 +278,37 @@ def test_any_bytes(vr: VR, data: bytes, little_endian: bool) -> None:
             assert isinstance(values, tuple)
         case Failure(error):
             assert error.code in allowed
+
+
+@pytest.mark.parametrize("vr", [VR.DA, VR.CS, VR.UI, VR.IS])
+def test_escape_sequences_are_for_the_extended_repertoire(vr: VR) -> None:
+    """Other VRs have the default repertoire (PS3.5 6.1.2.2), where ESC begins nothing."""
+    field = b"\x1b-F$)"  # an escape sequence to Greek, were this LO
+    result = decode_values(vr, field, True)
+    if vr is VR.IS:
+        assert result.failure().code is ErrorCode.VALUE_CONVERSION_FAILED
+    else:
+        assert raised(result) == ("\x1b-F$)",)
+        assert raised(encode_values(vr, raised(result), True)) == field + vr.rule.padding
+
+
+def test_text_that_would_become_an_escape_sequence() -> None:
+    """Text is refused where its own characters would be read as an escape sequence."""
+    error = encode_values(VR.LO, ["\x1b$)A"], True).failure()
+    assert error.code is ErrorCode.ENCODE_FAILED
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("3.1333333333333333333E-40030", b"3.1333333E-40030"),
+        ("-3.1333333333333333333E-400300000", b"-3.13E-400300000"),
+        ("1.2345678901234567890E-310", b"1.234567890E-310"),
+    ],
+)
+def test_decimals_that_no_float_is_near(text: str, field: bytes) -> None:
+    """A DS whose exponent is beyond a float's is rounded to 16 characters all the same."""
+    assert raised(encode_values(VR.DS, [Decimal(text)], True)) == field
 
 
 def test_empty_values_among_several() -> None:

@@ -13,7 +13,13 @@ import attrs
 
 from pacs_sdk.encoding.codecs.description import FrameDescription, pixel_failure
 
-__all__ = ["Codestream", "check_codestream", "jpeg2k_codestream", "jpeg_codestream"]
+__all__ = [
+    "Codestream",
+    "check_codestream",
+    "check_jpeg_complete",
+    "jpeg2k_codestream",
+    "jpeg_codestream",
+]
 
 _BOXES_IN_FRONT: Final = 1 << 16
 """How far a JPEG 2000 codestream may lie behind the boxes of a JP2 file, which some writers
@@ -27,6 +33,10 @@ _APP_8: Final = 0xE8
 _APP_14: Final = 0xEE
 _ALONE: Final = frozenset((0x01, *range(0xD0, 0xD9)))
 """Markers without a length (ISO/IEC 10918-1 B.1.1.3)."""
+_END_OF_IMAGE: Final = b"\xff\xd9"
+_MOST_PIXELS_A_BIT: Final = 128
+"""What the DCT processes can do at most: every block of 8 by 8 takes a Huffman code, which
+has a bit or more (ISO/IEC 10918-1 F.1.2); twice that, for components of different size."""
 _MOST_TILES: Final = 65_535
 """ISO/IEC 15444-1 A.5.1."""
 
@@ -105,6 +115,24 @@ def jpeg_codestream(data: bytes) -> Codestream:
     if spiff not in (None, (found.rows, found.columns)):
         raise pixel_failure(f"its SPIFF header gives the size {spiff}, its frame header another")
     return attrs.evolve(found, adobe=adobe)
+
+
+def check_jpeg_complete(found: Codestream, data: bytes) -> None:
+    """Refuse what is cut off: libjpeg would make the rest of the image grey and say nothing.
+
+    Raises:
+        PacsException: ``PIXEL_DATA_FAILED`` where the end is missing, or where there are
+            fewer bytes than an image of this size can be compressed to.
+    """
+    if _END_OF_IMAGE not in data:
+        raise pixel_failure("its JPEG codestream has no end")
+    pixels = found.rows * found.columns
+    bits = pixels * found.samples if found.lossless_jpeg else -(-pixels // _MOST_PIXELS_A_BIT)
+    if bits > len(data) * 8:
+        raise pixel_failure(
+            f"its codestream of {len(data)} bytes is too short for {found.rows} rows of "
+            f"{found.columns} columns"
+        )
 
 
 def jpeg2k_codestream(data: bytes) -> Codestream:

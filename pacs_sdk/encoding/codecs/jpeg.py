@@ -10,7 +10,12 @@ import numpy as np
 from typing_extensions import Buffer
 
 from pacs_sdk.encoding.codecs.capable import ImagecodecsCodec, low_bits
-from pacs_sdk.encoding.codecs.codestream import Codestream, check_codestream, jpeg_codestream
+from pacs_sdk.encoding.codecs.codestream import (
+    Codestream,
+    check_codestream,
+    check_jpeg_complete,
+    jpeg_codestream,
+)
 from pacs_sdk.encoding.codecs.description import (
     Capability,
     EncodeOptions,
@@ -63,6 +68,7 @@ class JpegCodec(ImagecodecsCodec):
         data = bytes(frame)
         found = jpeg_codestream(data)
         check_codestream(found, description)
+        check_jpeg_complete(found, data)
         stored_as, wanted = _jpeg_colour_spaces(found, description)
         decoded = imagecodecs.jpeg8_decode(data, colorspace=stored_as, outcolorspace=wanted)
         values = without_sign(decoded, found.precision, description)

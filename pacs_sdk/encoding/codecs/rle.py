@@ -24,6 +24,8 @@ __all__ = ["RleCodec"]
 _RLE: Final = "1.2.840.10008.1.2.5"
 _RLE_HEADER: Final = struct.Struct("<16I")
 _MOST_SEGMENTS: Final = 15
+_MOST_PIXELS_A_BYTE: Final = 64
+"""A run of 128 takes two bytes (PS3.5 G.3.1)."""
 _MOST_BYTES: Final = (1 << 32) - 1
 """Offsets in the header have 32 bits (PS3.5 G.5), and so has the length of a fragment."""
 
@@ -116,6 +118,8 @@ def _segments(data: memoryview, expected: int) -> list[memoryview]:
 
 def _unpacked(segment: memoryview, pixels: int) -> np.ndarray:
     """Expand one segment; what it has beyond the pixels is padding."""
+    if len(segment) * _MOST_PIXELS_A_BYTE < pixels:  # before memory is taken for them
+        raise pixel_failure(f"an RLE segment of {len(segment)} bytes cannot hold {pixels} pixels")
     # One run that goes beyond the end is cut off: its length byte makes 128 at most.
     room = bytearray(pixels + 128)
     try:
