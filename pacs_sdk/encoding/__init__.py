@@ -24,6 +24,7 @@ from pacs_sdk.encoding.encapsulation import (
     encapsulate,
 )
 from pacs_sdk.encoding.encoded_frames import EncodedFrames, encoded_frames, rebuild_offset_table
+from pacs_sdk.encoding.frame_writer import write_frames
 from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
 from pacs_sdk.encoding.instance import Instance, instance_from_dataset
 from pacs_sdk.encoding.part10 import (
@@ -104,4 +105,5 @@ __all__ = [
     "transfer_syntax",
     "validate_dataset",
     "write_file",
+    "write_frames",
 ]

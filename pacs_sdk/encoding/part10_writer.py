@@ -7,7 +7,8 @@ import itertools
 import os
 import struct
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from io import BufferedWriter
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +28,7 @@ from pacs_sdk.encoding.instance import Instance, sop_uids_of
 from pacs_sdk.encoding.validation import ValidationMode, check_dataset
 from pacs_sdk.encoding.writer import encoded_pieces, syntax_of
 
-__all__ = ["part10_header", "write_file"]
+__all__ = ["checked_place", "part10_header", "write_file", "writing_atomically"]
 
 _PREAMBLE_BYTES: Final = 128
 _PREFIX: Final = b"DICM"
@@ -119,12 +120,24 @@ def write_file(
         if syntax.deflated:
             pieces = deflated_pieces(pieces)
     header = part10_header(*uids, source_ae_title)
+    place = checked_place(path)
+    with writing_atomically(place) as file:
+        for piece in itertools.chain((header,), pieces):
+            file.write(piece)
+    return place
+
+
+def checked_place(path: str | os.PathLike[str]) -> Path:
+    """Return where a file is to be written, in a folder that is there.
+
+    Raises:
+        PacsException: ``FILE_WRITE_FAILED``.
+    """
     place = Path(path)
     if not place.parent.is_dir():
         raise PacsException(
             ErrorCode.FILE_WRITE_FAILED, f"there is no folder {place.parent}", path=str(place)
         )
-    _write_atomically(place, itertools.chain((header,), pieces))
     return place
 
 
@@ -141,12 +154,17 @@ def _pieces_of(instance: Instance) -> Iterator[Buffer]:
         yield piece
 
 
-def _write_atomically(place: Path, parts: Iterable[Buffer]) -> None:
+@contextlib.contextmanager
+def writing_atomically(place: Path) -> Iterator[BufferedWriter]:
+    """Open a file that takes its place, synced to the disk, when all was written to it.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     temporary = place.with_name(f".{place.name[:64]}.{uuid.uuid4().hex}.part")
     try:
         with temporary.open("xb") as file:
-            for part in parts:
-                file.write(part)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(place)
