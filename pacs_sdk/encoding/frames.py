@@ -20,7 +20,7 @@ from pacs_sdk.encoding.codecs.description import pixel_failure
 from pacs_sdk.encoding.codecs.registry import CodecRegistry, default_codecs
 from pacs_sdk.encoding.encapsulated import extended_offset_table, locate_frames
 from pacs_sdk.encoding.header import InstanceHeader
-from pacs_sdk.encoding.native import NativePixels, native_frames
+from pacs_sdk.encoding.native import NativePixels, native_frames, native_type
 from pacs_sdk.encoding.parallel import decode_each
 from pacs_sdk.encoding.pixel_element import PIXEL_KEYWORDS, PixelElements, find_pixel_elements
 from pacs_sdk.encoding.pixel_layout import (
@@ -177,7 +177,11 @@ def _frames(image: _Image, options: FrameOptions) -> np.ndarray:
         return _placed(found if options.frames is None else found[list(wanted)], options.out)
     pixels = image.pixels
     native = NativePixels(pixels.keyword, pixels.value, pixels.swapped, pixels.little)
-    return _placed(native_frames(native, image.layout, wanted), options.out)
+    out = options.out
+    if out is not None:
+        shape = (len(wanted), *frame.shape)
+        out = _checked_out(out, shape, native_type(pixels.keyword, frame))
+    return native_frames(native, image.layout, wanted, out)
 
 
 def _through_codec(image: _Image, wanted: Sequence[int], options: FrameOptions) -> np.ndarray:
