@@ -23,7 +23,8 @@ from pacs_sdk.core.automatic_vr import vr_in
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.core.tags import DicomTag
-from pacs_sdk.core.vr import VR, Repertoire, VrKind
+from pacs_sdk.core.vr import VR, Repertoire, VrKind, VrRule
+from pacs_sdk.encoding.byte_order import swapped
 from pacs_sdk.encoding.charsets import (
     DEFAULT_CHARACTER_SETS,
     CharacterSets,
@@ -34,7 +35,7 @@ from pacs_sdk.encoding.elements import LONG_VRS, SHORT_VRS, UNDEFINED_LENGTH
 from pacs_sdk.encoding.header import SPECIFIC_CHARACTER_SET
 from pacs_sdk.encoding.lazy_dataset import Inherited, LazyDataset, items_of
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
-from pacs_sdk.encoding.values import encode_values, in_order
+from pacs_sdk.encoding.values import encode_values
 
 __all__ = ["ElementWriter", "Scope"]
 
@@ -195,9 +196,10 @@ class ElementWriter:
             return vr, value
         if raw.is_little_endian == self._little or vr == "UN":
             return vr, value
-        if rule.swap_width > 1 and len(value) % rule.swap_width:
+        width = _word_bytes(raw.tag, rule, scope)
+        if width > 1 and len(value) % width:
             return "UN", value  # these bytes are no words, so nobody may take them for such
-        return vr, in_order(rule, value, little_endian=False)
+        return vr, swapped(value, width)
 
     def _raw_sequence(self, raw: RawDataElement, scope: Scope) -> Iterator[Buffer]:
         value = raw.value or b""
@@ -233,22 +235,22 @@ class ElementWriter:
         if value and (element.is_undefined_length or at_top):
             yield from self._fragments(element.tag, "OB", value)
             return
-        field = self._field(VR(vr), value, scope)
+        field = self._field(element.tag, VR(vr), value, scope)
         yield self._header(element.tag, vr, len(field))
         yield field
 
-    def _field(self, vr: VR, value: Any, scope: Scope) -> bytes:
+    def _field(self, tag: BaseTag, vr: VR, value: Any, scope: Scope) -> bytes:
         rule = vr.rule
         if rule.kind is VrKind.BYTES:
             data = b"" if value is None else value
             if not isinstance(data, bytes | bytearray | memoryview):
                 raise _unfit(f"{vr} holds bytes, and not {type(data).__name__}")
             data = bytes(data)
-            width = rule.swap_width
+            width = _word_bytes(tag, rule, scope)
             if scope.words_little != self._little and width > 1:
                 if len(data) % width:
                     raise _unfit(f"{vr} needs whole words of {width} bytes, not {len(data)} bytes")
-                data = in_order(rule, data, little_endian=False)
+                data = swapped(data, width)
             return data + b"\0" * (len(data) % 2)
         if isinstance(value, bytes):  # text of before; or what fitted no VR when it was read
             return value + rule.padding * (len(value) % 2)
@@ -315,6 +317,19 @@ class ElementWriter:
 
     def _resolved(self, tag: BaseTag, scope: Scope) -> str:
         return str(vr_in(int(tag), scope.around, self._syntax))
+
+
+def _word_bytes(tag: BaseTag, rule: VrRule, scope: Scope) -> int:
+    """Return how many bytes are swapped together where the byte order changes (PS3.5 7.3).
+
+    Pixels of more than 16 bits are numbers of their own width, as everybody reads them, though
+    their VR, OW, has words of 16.
+    """
+    if tag == _PIXEL_DATA and rule.vr is VR.OW:
+        bits = scope.around[0].get("BitsAllocated")
+        if bits in (32, 64):
+            return int(bits) // 8
+    return rule.swap_width or 1
 
 
 def _values_of(value: Any) -> list[Any]:

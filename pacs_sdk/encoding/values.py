@@ -33,7 +33,7 @@ from pacs_sdk.encoding.charsets import (
     encode_text,
 )
 
-__all__ = ["ElementValue", "decode_values", "encode_values", "in_order"]
+__all__ = ["ElementValue", "decode_values", "encode_values"]
 
 ElementValue: TypeAlias = str | int | float | Decimal | bytes | DicomTag | None
 """One value of an element: text, a number, bytes, a tag, or nothing where a value of
@@ -79,7 +79,7 @@ def decode_values(
             vr=str(vr),
         )
     if rule.kind is VrKind.BYTES:
-        return (in_order(rule, bytes(data), little_endian),)
+        return (_in_order(rule, bytes(data), little_endian),)
     order = "<" if little_endian else ">"
     if rule.kind is VrKind.TAG:
         pairs = struct.iter_unpack(order + "HH", data)
@@ -230,10 +230,10 @@ def _encoded_bytes(rule: VrRule, value: object, little_endian: bool) -> bytes:
     data = bytes(value)
     if len(data) % rule.width:
         raise _unfit(rule, f"needs whole words of {rule.width} bytes, and {len(data)} are none")
-    return in_order(rule, data, little_endian)
+    return _in_order(rule, data, little_endian)
 
 
-def in_order(rule: VrRule, data: bytes, little_endian: bool) -> bytes:
+def _in_order(rule: VrRule, data: bytes, little_endian: bool) -> bytes:
     """Turn words from little endian to an order, or from that to little endian."""
     if little_endian or rule.swap_width < 2:
         return data

@@ -24,6 +24,7 @@ from pacs_sdk.encoding import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     TransferSyntax,
     decode_dataset,
+    decode_frames,
     encode_dataset,
     part10_header,
     transfer_syntax,
@@ -266,3 +267,27 @@ def test_pydicom_reads_what_is_written() -> None:
         dataset = pydicom.dcmread(io.BytesIO(header + encoded))
         assert dataset.PatientName == "Doe^Jon"
         assert dataset.ContentSequence[0].ConceptCodeSequence[0].CodeValue == "T-1"
+
+
+@pytest.mark.parametrize("bits", [8, 16, 32, 64])
+@pytest.mark.parametrize("read", [False, True], ids=["made", "read"])
+def test_pixels_survive_both_byte_orders(bits: int, read: bool) -> None:
+    """Numbers wider than the words of OW are swapped whole, as they are decoded again."""
+    pixels = np.arange(24, dtype=f"u{bits // 8}").reshape(1, 4, 6) * 7
+    dataset = Dataset()
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.Rows, dataset.Columns = 4, 6
+    dataset.BitsAllocated = dataset.BitsStored = bits
+    dataset.HighBit = bits - 1
+    dataset.PixelRepresentation = 0
+    dataset.add_new(0x7FE00010, "OB" if bits == 8 else "OW", pixels.tobytes())
+    if read:
+        dataset = raised(
+            decode_dataset(raised(encode_dataset(dataset, EXPLICIT)), EXPLICIT)
+        ).pydicom
+    big = raised(decode_dataset(raised(encode_dataset(dataset, BIG)), BIG))
+    assert np.array_equal(raised(decode_frames(big)), pixels)
+    for target in (EXPLICIT, IMPLICIT):
+        back = raised(decode_dataset(raised(encode_dataset(big, target)), target))
+        assert np.array_equal(raised(decode_frames(back)), pixels)
