@@ -51,15 +51,17 @@ class RleCodec(CapableCodec):
             raise pixel_failure("RLE of single bits is not defined (PS3.5 8.2.2)")
         segments = _segments(data, description.samples * width)
         pixels = description.rows * description.columns
-        planes = np.empty((description.samples, pixels, width), dtype=np.uint8)
-        for number, segment in enumerate(segments):
-            sample, byte = divmod(number, width)
+        cells = np.empty((description.samples, pixels), dtype=f"u{width}")
+        for sample in range(description.samples):
             # The most significant byte comes first (PS3.5 G.2).
-            planes[sample, :, width - 1 - byte] = _unpacked(segment, pixels)
-        values = planes.view(f"<{description.dtype.str[1:]}")[..., 0].astype(description.dtype)
-        return finished_cells(
-            values.reshape(description.samples, description.rows, description.columns), description
-        )
+            first, *others = segments[sample * width : (sample + 1) * width]
+            plane = cells[sample]
+            plane[...] = _unpacked(first, pixels)
+            for segment in others:
+                np.left_shift(plane, 8, out=plane)
+                np.bitwise_or(plane, _unpacked(segment, pixels), out=plane)
+        shape = (description.samples, description.rows, description.columns)
+        return finished_cells(cells.view(description.dtype).reshape(shape), description)
 
     def _stored_as(
         self, description: FrameDescription, transfer_syntax_uid: str, options: EncodeOptions
@@ -121,14 +123,14 @@ def _unpacked(segment: memoryview, pixels: int) -> np.ndarray:
     if len(segment) * _MOST_PIXELS_A_BYTE < pixels:  # before memory is taken for them
         raise pixel_failure(f"an RLE segment of {len(segment)} bytes cannot hold {pixels} pixels")
     # One run that goes beyond the end is cut off: its length byte makes 128 at most.
-    room = bytearray(pixels + 128)
+    room = np.empty(pixels + 128, dtype=np.uint8)
     try:
-        found = imagecodecs.packbits_decode(bytes(segment), out=room)
+        found = imagecodecs.packbits_decode(bytes(segment), out=room.data)
     except RuntimeError as exc:
         return _unpacked_slowly(segment, pixels, str(exc))
     if len(found) < pixels:
         raise pixel_failure(f"an RLE segment has {len(found)} bytes for {pixels} pixels")
-    return np.frombuffer(found, dtype=np.uint8, count=pixels)
+    return room[:pixels]
 
 
 def _unpacked_slowly(segment: memoryview, pixels: int, reason: str) -> np.ndarray:
