@@ -152,12 +152,19 @@ class ElementReader:
         data: The encoded bytes.
         most_items: How many items there may be.
         most_elements: How many elements; those of items are built, and counted, later.
+        checked: Whether the structure of what lies in sequences was checked before.
     """
 
     def __init__(
-        self, data: Encoded, most_items: int = MAX_ITEMS, most_elements: int = MAX_SEQUENCE_ELEMENTS
+        self,
+        data: Encoded,
+        most_items: int = MAX_ITEMS,
+        most_elements: int = MAX_SEQUENCE_ELEMENTS,
+        *,
+        checked: bool = False,
     ) -> None:
         self._data = data
+        self._checked = checked
         self._items_left = most_items
         self._elements_left = most_elements
         self._limits: Mapping[str, int] = {"items": most_items, "elements": most_elements}
@@ -321,7 +328,7 @@ class ElementReader:
         undefined = length == UNDEFINED_LENGTH
         if not undefined and length > end - start:
             raise truncated(tag, at, length, end - start)
-        if self._is_sequence(header, layout):
+        if not self._checked and self._is_sequence(header, layout):
             if depth >= MAX_NESTING:
                 raise nested_too_deeply(start)
             inner = item_layout(self._data, start, vr, layout)

@@ -212,7 +212,8 @@ class ElementWriter:
                 yield self._implicit(*_SEQUENCE_END)
             return
         inherited = Inherited(scope.sets_read, depth=len(scope.around))
-        yield from self._sequence(raw.tag, items_of(raw, inherited), undefined, scope)
+        items = items_of(raw, inherited, checked=isinstance(scope.around[0], LazyDataset))
+        yield from self._sequence(raw.tag, items, undefined, scope)
 
     # -- from values -------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ from pacs_sdk.encoding.elements import (
     Layout,
     bad_item,
     item_layout,
+    truncated,
 )
 from pacs_sdk.encoding.header import SPECIFIC_CHARACTER_SET
 from pacs_sdk.encoding.raw_values import element_of, is_plain_conversion
@@ -201,7 +202,7 @@ class LazyDataset(Dataset):
 
     def _sequence(self, raw: RawDataElement) -> DataElement:
         inherited = attrs.evolve(self._inherited, depth=self._inherited.depth + 1)
-        items = items_of(raw, inherited)
+        items = items_of(raw, inherited, checked=True)
         sequence = Sequence()
         sequence._list = items
         undefined = raw.length == UNDEFINED_LENGTH
@@ -287,12 +288,14 @@ def _items_layout(raw: RawDataElement) -> Layout:
     return IMPLICIT_BIG if raw.is_implicit_VR else EXPLICIT_BIG
 
 
-def items_of(raw: RawDataElement, inherited: Inherited) -> list[Dataset]:
-    """Build the items of a sequence, whose structure was checked when it was read.
+def items_of(raw: RawDataElement, inherited: Inherited, *, checked: bool) -> list[Dataset]:
+    """Build the items of a sequence.
 
     Args:
         raw: The sequence.
         inherited: What holds for the items.
+        checked: Whether its structure was checked when it was read, so that the sequences in
+            it need not be again.
 
     Raises:
         PacsException: ``TRUNCATED``, ``DECODE_FAILED`` or ``LIMIT_EXCEEDED``, for one that
@@ -301,7 +304,7 @@ def items_of(raw: RawDataElement, inherited: Inherited) -> list[Dataset]:
     data, layout = raw.value or b"", _items_layout(raw)
     items: list[Dataset] = []
     pos, end = 0, len(data)
-    reader = ElementReader(data)
+    reader = ElementReader(data, checked=checked)
     while end - pos >= 8:
         group, element, length = layout.unpack_implicit(data, pos)
         tag = group << 16 | element
@@ -312,6 +315,8 @@ def items_of(raw: RawDataElement, inherited: Inherited) -> list[Dataset]:
         start = pos + 8
         delimited = length == UNDEFINED_LENGTH
         item_end = end if delimited else start + length
+        if item_end > end:
+            raise truncated(ITEM, raw.value_tell + pos, length, end - start)
         found: Found = {}
         after = reader.read(found, start, item_end, layout, inherited.depth, delimited=delimited)
         item = build_dataset(found, layout, inherited)

@@ -157,7 +157,10 @@ def test_an_unchecked_sequence_is_checked_when_it_is_built() -> None:
     """Where there should be an item and is none, a typed error says so."""
     raw = RawDataElement(BaseTag(0x00082218), "SQ", 8, bytes(8), 100, False, True)
     with pytest.raises(PacsException, match="expected an item of a sequence at byte 100"):
-        items_of(raw, Inherited())
+        items_of(raw, Inherited(), checked=False)
+    cut = raw._replace(value=b"\xfe\xff\x00\xe0" + struct.pack("<I", 9) + b"\0")
+    with pytest.raises(PacsException, match="9 bytes are announced, 1 remain"):
+        items_of(cut, Inherited(), checked=True)
 
 
 @pytest.mark.parametrize("setting", ["use_DS_decimal", "datetime_conversion"])

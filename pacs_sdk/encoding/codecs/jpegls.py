@@ -52,7 +52,7 @@ class JpegLsCodec(ImagecodecsCodec):
         data = bytes(frame)
         found = jpeg_codestream(data)
         check_codestream(found, description)
-        if _END_OF_IMAGE not in data:
+        if data.rfind(_END_OF_IMAGE) < 0:
             # CharLS looks for the end of a number for seconds where the scan is cut off.
             raise pixel_failure("its JPEG-LS codestream has no end")
         values = without_sign(imagecodecs.jpegls_decode(data), found.precision, description)
