@@ -385,11 +385,19 @@ class ElementReader:
         self, pos: int, end: int, layout: Layout, depth: int, *, delimited: bool
     ) -> int:
         """Walk the elements of an item as :meth:`read` does, keeping none."""
-        data = self._data
+        data, explicit = self._data, layout.explicit
         skip = element_run_skipper(layout)
         while True:
-            if layout.explicit:
+            if explicit:
                 pos = skip(data, pos, end).end()  # type: ignore[union-attr]  # if only nothing
+                if data[pos + 4 : pos + 6] == b"SQ" and pos + 12 <= end:
+                    # Most of what isn't passed in one step, so it is worth a short way.
+                    (length,) = layout.unpack_length(data, pos + 8)
+                    if length <= end - pos - 12 and depth < MAX_NESTING:
+                        begin = pos + 12
+                        pos = begin + length
+                        self._check_items(begin, pos, False, layout, depth + 1)
+                        continue
             else:
                 pos = self._skip_plain_implicit(pos, end, layout)
             if pos == end or (end - pos < _SHORTEST_HEADER and not any(data[pos:end])):
