@@ -14,7 +14,7 @@ from fuzz.expectations import Broken, value_of
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.results import edge
 from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, Instance, decode_frames
-from pacs_sdk.encoding.encapsulated import extended_offset_table, locate_frames
+from pacs_sdk.encoding.pixel_data.encapsulated import extended_offset_table, locate_frames
 from pacs_sdk.encoding.rendering import image_windows, modality_values, render_frame
 
 __all__ = ["ATTRIBUTES", "CODECS", "codec_target", "encapsulated", "rendering"]

@@ -51,9 +51,9 @@ def test_the_package_as_it_is_keeps_the_contracts(copy: Path) -> None:
             id="a-sibling-imports-its-sibling",
         ),
         pytest.param(
-            "encoding/scanner.py",
+            "encoding/datasets/scanner.py",
             "import pacs_sdk",
-            "pacs_sdk.encoding.scanner -> pacs_sdk",
+            "pacs_sdk.encoding.datasets.scanner -> pacs_sdk",
             id="inside-imports-the-root",
         ),
         pytest.param(

@@ -17,29 +17,34 @@ from pacs_sdk.encoding.codecs import (
     FrameDescription,
     default_codecs,
 )
-from pacs_sdk.encoding.encapsulation import (
-    EncapsulatedValue,
-    OffsetTable,
-    OffsetTables,
-    encapsulate,
-)
-from pacs_sdk.encoding.encoded_frames import EncodedFrames, encoded_frames, rebuild_offset_table
-from pacs_sdk.encoding.frame_writer import write_frames
-from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
-from pacs_sdk.encoding.instance import Instance, instance_from_dataset
-from pacs_sdk.encoding.part10 import (
+from pacs_sdk.encoding.datasets.header import INDEX_TAGS, InstanceHeader
+from pacs_sdk.encoding.datasets.reader import decode_dataset
+from pacs_sdk.encoding.datasets.scanner import scan_header
+from pacs_sdk.encoding.datasets.writer import encode_dataset
+from pacs_sdk.encoding.files.frame_writer import write_frames
+from pacs_sdk.encoding.files.part10 import (
     read_bytes,
     read_file,
     read_file_header,
     read_source,
     read_stream,
 )
-from pacs_sdk.encoding.part10_writer import part10_header, write_file
-from pacs_sdk.encoding.pixel_layout import FrameChoice
+from pacs_sdk.encoding.files.part10_writer import part10_header, write_file
+from pacs_sdk.encoding.instance import Instance, instance_from_dataset
+from pacs_sdk.encoding.pixel_data.encapsulation import (
+    EncapsulatedValue,
+    OffsetTable,
+    OffsetTables,
+    encapsulate,
+)
+from pacs_sdk.encoding.pixel_data.pixel_layout import FrameChoice
 from pacs_sdk.encoding.pixels import ImageSource, decode_frames
-from pacs_sdk.encoding.reader import decode_dataset
-from pacs_sdk.encoding.scanner import scan_header
-from pacs_sdk.encoding.transcode import transcode
+from pacs_sdk.encoding.transcoding.encoded_frames import (
+    EncodedFrames,
+    encoded_frames,
+    rebuild_offset_table,
+)
+from pacs_sdk.encoding.transcoding.transcode import transcode
 from pacs_sdk.encoding.transfer_syntax import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -49,9 +54,8 @@ from pacs_sdk.encoding.transfer_syntax import (
     all_transfer_syntaxes,
     transfer_syntax,
 )
-from pacs_sdk.encoding.validation import Finding, ValidationMode, validate_dataset
+from pacs_sdk.encoding.validation.checks import Finding, ValidationMode, validate_dataset
 from pacs_sdk.encoding.values import ElementValue, decode_values, encode_values
-from pacs_sdk.encoding.writer import encode_dataset
 
 __all__ = [
     "CODEC_ENTRY_POINTS",

@@ -19,21 +19,21 @@ from pacs_sdk.core.results import edge, raised
 from pacs_sdk.core.tags import TagLike
 from pacs_sdk.core.uids import checked_uid
 from pacs_sdk.encoding.charsets import DEFAULT_POLICY, CharacterSetPolicy
-from pacs_sdk.encoding.deflated import inflate
-from pacs_sdk.encoding.elements import plain_bytes
-from pacs_sdk.encoding.frames import frames_of_instance
-from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
-from pacs_sdk.encoding.lazy_dataset import LazyDataset, file_meta
-from pacs_sdk.encoding.pixel_layout import FrameOptions
-from pacs_sdk.encoding.reader import Selection, decoded
-from pacs_sdk.encoding.scanner import scanned
+from pacs_sdk.encoding.datasets.deflated import inflate
+from pacs_sdk.encoding.datasets.elements import plain_bytes
+from pacs_sdk.encoding.datasets.header import INDEX_TAGS, InstanceHeader
+from pacs_sdk.encoding.datasets.lazy_dataset import LazyDataset, file_meta
+from pacs_sdk.encoding.datasets.reader import Selection, decoded
+from pacs_sdk.encoding.datasets.scanner import scanned
+from pacs_sdk.encoding.datasets.writer import encode_dataset
+from pacs_sdk.encoding.pixel_data.frames import frames_of_instance
+from pacs_sdk.encoding.pixel_data.pixel_layout import FrameOptions
 from pacs_sdk.encoding.transfer_syntax import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     TransferSyntax,
     known_transfer_syntax,
 )
-from pacs_sdk.encoding.validation import ValidationMode, check_dataset
-from pacs_sdk.encoding.writer import encode_dataset
+from pacs_sdk.encoding.validation.checks import ValidationMode, check_dataset
 
 if TYPE_CHECKING:
     from pacs_sdk.encoding.rendering import RenderedFrame, RenderSettings

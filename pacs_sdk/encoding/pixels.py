@@ -11,11 +11,11 @@ import pydicom
 from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.encoding.codecs.registry import CodecRegistry
-from pacs_sdk.encoding.frames import frames_of_dataset, frames_of_instance
+from pacs_sdk.encoding.datasets.writer import syntax_of
+from pacs_sdk.encoding.files.part10 import read_file
 from pacs_sdk.encoding.instance import Instance
-from pacs_sdk.encoding.part10 import read_file
-from pacs_sdk.encoding.pixel_layout import FrameChoice, FrameOptions
-from pacs_sdk.encoding.writer import syntax_of
+from pacs_sdk.encoding.pixel_data.frames import frames_of_dataset, frames_of_instance
+from pacs_sdk.encoding.pixel_data.pixel_layout import FrameChoice, FrameOptions
 
 __all__ = ["ImageSource", "decode_frames"]
 

@@ -24,9 +24,9 @@ from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.core.uids import new_uid
+from pacs_sdk.encoding.datasets.writer import encode_dataset
 from pacs_sdk.encoding.instance import Instance
 from pacs_sdk.encoding.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
-from pacs_sdk.encoding.writer import encode_dataset
 from pacs_sdk.integration.itk.geometry import PointMm, VolumeGeometry, axes_defect_of, axes_of
 
 __all__ = ["Landmark", "Phantom", "PhantomSpec", "PhantomTruth", "make_phantom"]

@@ -26,6 +26,6 @@ def encoded_as(instance: Instance, transfer_syntax_uid: str) -> ByteSource:
     """Return an instance's data set in a transfer syntax, the stored bytes where it is in it.
 
     Raises:
-        PacsException: What :func:`pacs_sdk.encoding.transcode` gives.
+        PacsException: What :func:`pacs_sdk.encoding.transcoding.transcode` gives.
     """
     return raised(transcode(instance, transfer_syntax_uid, new_sop_instance_uid=False)).encoded

@@ -28,11 +28,11 @@ from pacs_sdk.encoding.charsets import (
     decode_text,
     effective_character_sets,
 )
-from pacs_sdk.encoding.element_reader import Found
-from pacs_sdk.encoding.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from pacs_sdk.encoding.lazy_dataset import Inherited, LazyDataset, build_dataset
+from pacs_sdk.encoding.datasets.element_reader import Found
+from pacs_sdk.encoding.datasets.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from pacs_sdk.encoding.datasets.lazy_dataset import Inherited, LazyDataset, build_dataset
+from pacs_sdk.encoding.datasets.writer import encode_dataset
 from pacs_sdk.encoding.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
-from pacs_sdk.encoding.writer import encode_dataset
 from tests.encoding.charset_vectors import ANNEXES, OWN, SHIPPED, Vector
 
 PATIENT_NAME = 0x00100010

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.encoding.deflated import check_inflates, deflate, inflate, inflate_beginning
+from pacs_sdk.encoding.datasets.deflated import check_inflates, deflate, inflate, inflate_beginning
 
 
 @given(st.binary(max_size=2000))

@@ -17,7 +17,7 @@ from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import Failure, Success, raised
 from pacs_sdk.encoding import Instance, decode_frames, instance_from_dataset, read_file, write_file
-from pacs_sdk.encoding.encapsulated import extended_offset_table, locate_frames
+from pacs_sdk.encoding.pixel_data.encapsulated import extended_offset_table, locate_frames
 from pacs_sdk.encoding.transfer_syntax import known_transfer_syntax
 from tests.encoding.compressed_images import (
     BASE,

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import pacs_sdk.encoding.encapsulation as module
+import pacs_sdk.encoding.pixel_data.encapsulation as module
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import OffsetTable, encapsulate, transfer_syntax
-from pacs_sdk.encoding.encapsulated import extended_offset_table, locate_frames
-from pacs_sdk.encoding.encapsulation import FragmentWriter, offset_tables
+from pacs_sdk.encoding.pixel_data.encapsulated import extended_offset_table, locate_frames
+from pacs_sdk.encoding.pixel_data.encapsulation import FragmentWriter, offset_tables
 from tests.encoding.compressed_images import BASE, DEFLATED_FRAMES, RLE
 
 JPEG = raised(transfer_syntax(BASE + "50"))

@@ -29,7 +29,7 @@ from pacs_sdk.encoding import (
     scan_header,
 )
 from pacs_sdk.encoding.charsets import character_sets
-from pacs_sdk.encoding.encapsulated import locate_frames
+from pacs_sdk.encoding.pixel_data.encapsulated import locate_frames
 from tests.encoding.compressed_images import BASE, RLE, dataset_of, encoded_frame, noise, padded
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, about odd values

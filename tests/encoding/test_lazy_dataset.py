@@ -26,8 +26,8 @@ from pacs_sdk.encoding import (
     validate_dataset,
 )
 from pacs_sdk.encoding.charsets import DEFAULT_CHARACTER_SETS
-from pacs_sdk.encoding.lazy_dataset import Inherited, LazyDataset, items_of
-from pacs_sdk.encoding.raw_values import element_of
+from pacs_sdk.encoding.datasets.lazy_dataset import Inherited, LazyDataset, items_of
+from pacs_sdk.encoding.datasets.raw_values import element_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, about odd values
 

@@ -18,7 +18,7 @@ from pacs_sdk.encoding import (
     read_file_header,
     read_source,
 )
-from pacs_sdk.encoding.deflated import inflate
+from pacs_sdk.encoding.datasets.deflated import inflate
 from pacs_sdk.encoding.instance import HEAD_BYTES
 from tests.encoding.dataset_vectors import VECTORS, Vector
 from tests.encoding.part10_files import (

@@ -19,10 +19,10 @@ from pacs_sdk.encoding import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     TransferSyntax,
     decode_frames,
-    frames,
     instance_from_dataset,
     read_file,
 )
+from pacs_sdk.encoding.pixel_data import frames
 from tests.encoding.shipped import path_of
 
 EXPLICIT = EXPLICIT_VR_LITTLE_ENDIAN

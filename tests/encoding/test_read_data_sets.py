@@ -9,14 +9,14 @@ from threading import Barrier
 import pytest
 
 from pacs_sdk.core.dataset import DicomDataset
-from pacs_sdk.encoding.part10 import read_file
-from pacs_sdk.encoding.reader import decode_dataset
+from pacs_sdk.encoding.datasets.reader import decode_dataset
+from pacs_sdk.encoding.datasets.writer import encode_dataset
+from pacs_sdk.encoding.files.part10 import read_file
 from pacs_sdk.encoding.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
-from pacs_sdk.encoding.writer import encode_dataset
 from tests.encoding.shipped import ROOT
 
 SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)

@@ -19,10 +19,10 @@ from pacs_sdk.encoding import (
     TransferSyntax,
     decode_dataset,
     encode_dataset,
-    reader,
 )
-from pacs_sdk.encoding.deflated import deflate
-from pacs_sdk.encoding.elements import MAX_NESTING
+from pacs_sdk.encoding.datasets import reader
+from pacs_sdk.encoding.datasets.deflated import deflate
+from pacs_sdk.encoding.datasets.elements import MAX_NESTING
 from tests.encoding.dataset_vectors import VECTORS, Vector, un_sequence
 
 vectors = pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.syntax.name)

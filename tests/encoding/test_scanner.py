@@ -22,9 +22,9 @@ from pacs_sdk.encoding import (
     TransferSyntax,
     scan_header,
 )
-from pacs_sdk.encoding.deflated import deflate
-from pacs_sdk.encoding.elements import MAX_NESTING
-from pacs_sdk.encoding.scanner import is_complete
+from pacs_sdk.encoding.datasets.deflated import deflate
+from pacs_sdk.encoding.datasets.elements import MAX_NESTING
+from pacs_sdk.encoding.datasets.scanner import is_complete
 from tests.encoding.dataset_vectors import CONTENT_SEQUENCE, VECTORS, Vector, un_sequence
 
 vectors = pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.syntax.name)

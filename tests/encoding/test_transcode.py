@@ -30,9 +30,9 @@ from pacs_sdk.encoding import (
     read_bytes,
     read_file,
     transcode,
-    transcode_job,
     write_file,
 )
+from pacs_sdk.encoding.transcoding import transcode_job
 from tests.encoding.compressed_images import (
     BASE,
     DEFLATED_FRAMES,
@@ -577,7 +577,7 @@ def test_frames_too_large_to_be_decoded() -> None:
 
 def test_too_large_for_a_native_element(monkeypatch: pytest.MonkeyPatch) -> None:
     """Native pixels have a length of 32 bits; what is longer stays encapsulated."""
-    monkeypatch.setattr("pacs_sdk.encoding.spliced._MAX_NATIVE_BYTES", 100)
+    monkeypatch.setattr("pacs_sdk.encoding.pixel_data.spliced._MAX_NATIVE_BYTES", 100)
     error = transcode(jpeg_lossless(noise(8), 8), EXPLICIT_VR_LITTLE_ENDIAN).failure()
     assert error.code is ErrorCode.LIMIT_EXCEEDED
     assert "438 bytes" in error.message

@@ -18,16 +18,16 @@ from pacs_sdk.core.path import DatasetPath
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.value_rules import FindingKind, ValueContext
 from pacs_sdk.core.vr import VR
-from pacs_sdk.encoding.elements import MAX_NESTING
-from pacs_sdk.encoding.part10 import read_file
-from pacs_sdk.encoding.reader import decode_dataset
+from pacs_sdk.encoding.datasets.elements import MAX_NESTING
+from pacs_sdk.encoding.datasets.reader import decode_dataset
+from pacs_sdk.encoding.files.part10 import read_file
 from pacs_sdk.encoding.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     TransferSyntax,
 )
-from pacs_sdk.encoding.validation import Finding, ValidationMode, validate_dataset
+from pacs_sdk.encoding.validation.checks import Finding, ValidationMode, validate_dataset
 from pacs_sdk.testing import RecordingLogger
 from tests.encoding.shipped import BROKEN_DATA_SETS, READABLE, ROOT
 

@@ -15,8 +15,8 @@ from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.value_rules import validate_value, values_in
 from pacs_sdk.core.vr import VR, VrKind
 from pacs_sdk.encoding.charsets import DEFAULT_CHARACTER_SETS
-from pacs_sdk.encoding.element_faults import element_faults, is_plainly_right
-from pacs_sdk.encoding.value_screen import plain_field_count, plain_value_count
+from pacs_sdk.encoding.validation.element_faults import element_faults, is_plainly_right
+from pacs_sdk.encoding.validation.value_screen import plain_field_count, plain_value_count
 
 PRIVATE = Tag(0x00091001)
 

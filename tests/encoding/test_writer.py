@@ -29,8 +29,8 @@ from pacs_sdk.encoding import (
     part10_header,
     transfer_syntax,
 )
-from pacs_sdk.encoding.deflated import inflate
-from pacs_sdk.encoding.writer import syntax_of
+from pacs_sdk.encoding.datasets.deflated import inflate
+from pacs_sdk.encoding.datasets.writer import syntax_of
 from tests.encoding.dataset_vectors import VECTORS, Vector
 
 vectors = pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.syntax.name)

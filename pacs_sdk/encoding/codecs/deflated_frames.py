@@ -16,7 +16,7 @@ from pacs_sdk.encoding.codecs.description import (
     pixel_failure,
 )
 from pacs_sdk.encoding.codecs.stored import finished_cells
-from pacs_sdk.encoding.deflated import inflate
+from pacs_sdk.encoding.datasets.deflated import inflate
 
 __all__ = ["DeflatedFrameCodec"]
 

@@ -13,11 +13,13 @@ from pacs_sdk.core.element import VALUE_ERRORS
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding.codecs.description import FrameDescription, pixel_failure
 from pacs_sdk.encoding.codecs.registry import CodecRegistry
-from pacs_sdk.encoding.frames import frames_of_dataset, frames_of_instance
+from pacs_sdk.encoding.datasets.reader import decode_dataset
+from pacs_sdk.encoding.datasets.writer import syntax_of
+from pacs_sdk.encoding.files.part10 import read_file
 from pacs_sdk.encoding.instance import Instance
-from pacs_sdk.encoding.part10 import read_file
-from pacs_sdk.encoding.pixel_element import PIXEL_KEYWORDS, find_pixel_elements
-from pacs_sdk.encoding.pixel_layout import (
+from pacs_sdk.encoding.pixel_data.frames import frames_of_dataset, frames_of_instance
+from pacs_sdk.encoding.pixel_data.pixel_element import PIXEL_KEYWORDS, find_pixel_elements
+from pacs_sdk.encoding.pixel_data.pixel_layout import (
     LAYOUT_TAGS,
     FrameOptions,
     PixelLayout,
@@ -25,9 +27,7 @@ from pacs_sdk.encoding.pixel_layout import (
     layout_of_header,
 )
 from pacs_sdk.encoding.pixels import ImageSource
-from pacs_sdk.encoding.reader import decode_dataset
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
-from pacs_sdk.encoding.writer import syntax_of
 
 __all__ = ["RenderedImage", "open_image", "stored_limits", "stored_values", "value_bits"]
 

@@ -10,8 +10,8 @@ import numpy as np
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
 from pacs_sdk.encoding.codecs.description import pixel_failure
-from pacs_sdk.encoding.frames import MAX_DECODED_BYTES
-from pacs_sdk.encoding.pixel_layout import FrameChoice
+from pacs_sdk.encoding.pixel_data.frames import MAX_DECODED_BYTES
+from pacs_sdk.encoding.pixel_data.pixel_layout import FrameChoice
 from pacs_sdk.encoding.pixels import ImageSource
 from pacs_sdk.encoding.rendering.attributes import functional_group, items, number, text
 from pacs_sdk.encoding.rendering.image import RenderedImage, open_image

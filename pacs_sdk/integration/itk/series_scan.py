@@ -14,9 +14,9 @@ from pacs_sdk.core.byte_source import FileBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import Failure, PacsResult, Success, raised
 from pacs_sdk.core.tags import DicomTag
-from pacs_sdk.encoding.header import InstanceHeader
+from pacs_sdk.encoding.datasets.header import InstanceHeader
+from pacs_sdk.encoding.files.part10 import read_bytes, read_file
 from pacs_sdk.encoding.instance import Instance
-from pacs_sdk.encoding.part10 import read_bytes, read_file
 from pacs_sdk.integration.itk.report import Skipped
 
 if TYPE_CHECKING:

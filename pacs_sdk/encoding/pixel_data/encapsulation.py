@@ -1,6 +1,6 @@
 """Building encapsulated Pixel Data: items, fragments, offset tables (PS3.5 A.4).
 
-The reading half is :mod:`pacs_sdk.encoding.encapsulated`.
+The reading half is :mod:`pacs_sdk.encoding.pixel_data.encapsulated`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing_extensions import Buffer
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
-from pacs_sdk.encoding.elements import ITEM, SEQUENCE_END
-from pacs_sdk.encoding.encapsulated import MAX_FRAGMENTS
+from pacs_sdk.encoding.datasets.elements import ITEM, SEQUENCE_END
+from pacs_sdk.encoding.pixel_data.encapsulated import MAX_FRAGMENTS
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
 __all__ = [

@@ -18,11 +18,11 @@ from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding.byte_spool import ByteSpool
-from pacs_sdk.encoding.deflated import deflated_pieces
-from pacs_sdk.encoding.pixel_source import PixelSource
-from pacs_sdk.encoding.reader import decode_dataset
+from pacs_sdk.encoding.datasets.deflated import deflated_pieces
+from pacs_sdk.encoding.datasets.reader import decode_dataset
+from pacs_sdk.encoding.datasets.writer import encoded_parts
+from pacs_sdk.encoding.pixel_data.pixel_source import PixelSource
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
-from pacs_sdk.encoding.writer import encoded_parts
 
 __all__ = ["Surroundings", "dataset_around", "encoded_around", "native_header", "spooled"]
 

@@ -16,25 +16,25 @@ from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Logger
 from pacs_sdk.core.results import edge
-from pacs_sdk.encoding.encapsulation import (
+from pacs_sdk.encoding.files.part10_writer import checked_place, part10_header, writing_atomically
+from pacs_sdk.encoding.instance import sop_uids_of
+from pacs_sdk.encoding.pixel_data.encapsulation import (
     SEQUENCE_DELIMITATION,
     FragmentWriter,
     OffsetTable,
     OffsetTables,
 )
-from pacs_sdk.encoding.encoded_frames import pixel_data_header
-from pacs_sdk.encoding.instance import sop_uids_of
-from pacs_sdk.encoding.part10_writer import checked_place, part10_header, writing_atomically
-from pacs_sdk.encoding.pixel_layout import PixelLayout, layout_of_dataset
-from pacs_sdk.encoding.spliced import Surroundings, encoded_around, native_header
-from pacs_sdk.encoding.stored_frames import native_bytes, native_value_bytes
+from pacs_sdk.encoding.pixel_data.pixel_layout import PixelLayout, layout_of_dataset
+from pacs_sdk.encoding.pixel_data.spliced import Surroundings, encoded_around, native_header
+from pacs_sdk.encoding.pixel_data.stored_frames import native_bytes, native_value_bytes
+from pacs_sdk.encoding.transcoding.encoded_frames import pixel_data_header
 from pacs_sdk.encoding.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     TransferSyntax,
 )
-from pacs_sdk.encoding.validation import ValidationMode, check_dataset
+from pacs_sdk.encoding.validation.checks import ValidationMode, check_dataset
 
 __all__ = ["write_frames"]
 

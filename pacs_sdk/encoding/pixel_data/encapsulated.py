@@ -20,7 +20,7 @@ from typing_extensions import Buffer
 
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.encoding.elements import IMPLICIT_LITTLE, ITEM, SEQUENCE_END
+from pacs_sdk.encoding.datasets.elements import IMPLICIT_LITTLE, ITEM, SEQUENCE_END
 
 __all__ = [
     "MAX_FRAGMENTS",

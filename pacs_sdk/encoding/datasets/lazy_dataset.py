@@ -29,8 +29,8 @@ from pacs_sdk.encoding.charsets import (
     effective_character_sets,
     pydicom_encodings,
 )
-from pacs_sdk.encoding.element_reader import ElementReader, Found
-from pacs_sdk.encoding.elements import (
+from pacs_sdk.encoding.datasets.element_reader import ElementReader, Found
+from pacs_sdk.encoding.datasets.elements import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_BIG,
@@ -43,8 +43,8 @@ from pacs_sdk.encoding.elements import (
     item_layout,
     truncated,
 )
-from pacs_sdk.encoding.header import SPECIFIC_CHARACTER_SET
-from pacs_sdk.encoding.raw_values import element_of, is_plain_conversion
+from pacs_sdk.encoding.datasets.header import SPECIFIC_CHARACTER_SET
+from pacs_sdk.encoding.datasets.raw_values import element_of, is_plain_conversion
 
 __all__ = ["Inherited", "LazyDataset", "build_dataset", "file_meta", "items_of"]
 

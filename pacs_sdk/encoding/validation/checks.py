@@ -29,11 +29,11 @@ from pacs_sdk.encoding.charsets import (
     Undecodable,
     effective_character_sets,
 )
-from pacs_sdk.encoding.element_faults import element_faults, is_plainly_right
-from pacs_sdk.encoding.elements import MAX_NESTING
-from pacs_sdk.encoding.header import SPECIFIC_CHARACTER_SET
-from pacs_sdk.encoding.lazy_dataset import LazyDataset
+from pacs_sdk.encoding.datasets.elements import MAX_NESTING
+from pacs_sdk.encoding.datasets.header import SPECIFIC_CHARACTER_SET
+from pacs_sdk.encoding.datasets.lazy_dataset import LazyDataset
 from pacs_sdk.encoding.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
+from pacs_sdk.encoding.validation.element_faults import element_faults, is_plainly_right
 
 __all__ = ["Finding", "ValidationMode", "check_dataset", "validate_dataset"]
 

@@ -10,10 +10,10 @@ import attrs
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.encoding.codecs.description import EncodeOptions
 from pacs_sdk.encoding.codecs.registry import CodecRegistry
-from pacs_sdk.encoding.encapsulation import OffsetTable
 from pacs_sdk.encoding.instance import Instance
-from pacs_sdk.encoding.parallel import decode_each
-from pacs_sdk.encoding.pixel_source import PixelSource
+from pacs_sdk.encoding.pixel_data.encapsulation import OffsetTable
+from pacs_sdk.encoding.pixel_data.parallel import decode_each
+from pacs_sdk.encoding.pixel_data.pixel_source import PixelSource
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
 __all__ = ["TranscodeJob", "in_batches"]

@@ -14,10 +14,10 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.encoding.codecs.description import FrameDescription, pixel_failure
 from pacs_sdk.encoding.codecs.registry import CodecRegistry, default_codecs
 from pacs_sdk.encoding.codecs.stored import ybr_to_rgb
-from pacs_sdk.encoding.frames import frame_decoder
-from pacs_sdk.encoding.native import NativePixels, native_frames
-from pacs_sdk.encoding.pixel_layout import PixelLayout
-from pacs_sdk.encoding.pixel_source import PixelSource
+from pacs_sdk.encoding.pixel_data.frames import frame_decoder
+from pacs_sdk.encoding.pixel_data.native import NativePixels, native_frames
+from pacs_sdk.encoding.pixel_data.pixel_layout import PixelLayout
+from pacs_sdk.encoding.pixel_data.pixel_source import PixelSource
 
 __all__ = [
     "CELL_SYNTAXES",

@@ -12,9 +12,9 @@ from typing_extensions import Buffer
 from pacs_sdk.core.dataset import DatasetLike, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
-from pacs_sdk.encoding.deflated import deflate
-from pacs_sdk.encoding.element_writer import ElementWriter, Scope
-from pacs_sdk.encoding.elements import UNDEFINED_LENGTH
+from pacs_sdk.encoding.datasets.deflated import deflate
+from pacs_sdk.encoding.datasets.element_writer import ElementWriter, Scope
+from pacs_sdk.encoding.datasets.elements import UNDEFINED_LENGTH
 from pacs_sdk.encoding.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,

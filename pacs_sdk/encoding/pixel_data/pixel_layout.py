@@ -13,7 +13,7 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.encoding.codecs.description import FrameDescription, pixel_failure
 from pacs_sdk.encoding.codecs.registry import CodecRegistry
-from pacs_sdk.encoding.header import InstanceHeader
+from pacs_sdk.encoding.datasets.header import InstanceHeader
 
 __all__ = [
     "LAYOUT_TAGS",

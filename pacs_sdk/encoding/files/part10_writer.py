@@ -23,10 +23,10 @@ from pacs_sdk.core.uids import (
     IMPLEMENTATION_VERSION_NAME,
     checked_uid,
 )
-from pacs_sdk.encoding.deflated import deflated_pieces
+from pacs_sdk.encoding.datasets.deflated import deflated_pieces
+from pacs_sdk.encoding.datasets.writer import encoded_pieces, syntax_of
 from pacs_sdk.encoding.instance import Instance, sop_uids_of
-from pacs_sdk.encoding.validation import ValidationMode, check_dataset
-from pacs_sdk.encoding.writer import encoded_pieces, syntax_of
+from pacs_sdk.encoding.validation.checks import ValidationMode, check_dataset
 
 __all__ = ["checked_place", "part10_header", "write_file", "writing_atomically"]
 

@@ -18,15 +18,15 @@ from typing_extensions import Buffer
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
 from pacs_sdk.encoding.charsets import DEFAULT_POLICY, CharacterSetPolicy
-from pacs_sdk.encoding.deflated import inflate_beginning
-from pacs_sdk.encoding.element_runs import (
+from pacs_sdk.encoding.datasets.deflated import inflate_beginning
+from pacs_sdk.encoding.datasets.element_runs import (
     SkipRun,
     nested_run_skipper,
     private_run_skipper,
     skip_nothing,
     skip_undefined,
 )
-from pacs_sdk.encoding.elements import (
+from pacs_sdk.encoding.datasets.elements import (
     DELIMITER_GROUP,
     SHORT_VRS,
     UNDEFINED_LENGTH,
@@ -38,7 +38,7 @@ from pacs_sdk.encoding.elements import (
     truncated,
     truncated_header,
 )
-from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
+from pacs_sdk.encoding.datasets.header import INDEX_TAGS, InstanceHeader
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
 __all__ = ["PIXEL_DATA_GROUP", "is_complete", "scan_header", "scanned"]

@@ -17,18 +17,18 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import PacsResult, edge, raised
 from pacs_sdk.encoding.byte_spool import ByteSpool
 from pacs_sdk.encoding.codecs.description import FrameDescription
-from pacs_sdk.encoding.encapsulated import (
+from pacs_sdk.encoding.files.part10 import read_file
+from pacs_sdk.encoding.instance import Instance
+from pacs_sdk.encoding.pixel_data.encapsulated import (
     EncapsulatedFrames,
     extended_offset_table,
     locate_frames,
     value_extent,
 )
-from pacs_sdk.encoding.encapsulation import OffsetTable, OffsetTables, offset_tables
-from pacs_sdk.encoding.instance import Instance
-from pacs_sdk.encoding.native import NativePixels, native_frames
-from pacs_sdk.encoding.part10 import read_file
-from pacs_sdk.encoding.pixel_layout import PixelLayout
-from pacs_sdk.encoding.pixel_source import READ_ERRORS, PixelSource, open_pixels
+from pacs_sdk.encoding.pixel_data.encapsulation import OffsetTable, OffsetTables, offset_tables
+from pacs_sdk.encoding.pixel_data.native import NativePixels, native_frames
+from pacs_sdk.encoding.pixel_data.pixel_layout import PixelLayout
+from pacs_sdk.encoding.pixel_data.pixel_source import READ_ERRORS, PixelSource, open_pixels
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
 __all__ = ["EncodedFrames", "encoded_frames", "pixel_data_header", "rebuild_offset_table"]

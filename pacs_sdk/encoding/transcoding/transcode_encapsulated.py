@@ -14,13 +14,16 @@ from pacs_sdk.encoding.byte_spool import ByteSpool
 from pacs_sdk.encoding.codecs.description import Codec, FrameDescription
 from pacs_sdk.encoding.codecs.recompression import recompression
 from pacs_sdk.encoding.codecs.registry import default_codecs
-from pacs_sdk.encoding.encapsulated import extended_offset_table, locate_frames
-from pacs_sdk.encoding.encapsulation import SEQUENCE_DELIMITATION, FragmentWriter, OffsetTables
-from pacs_sdk.encoding.encoded_frames import pixel_data_header
-from pacs_sdk.encoding.frames import DECODER_ERRORS
 from pacs_sdk.encoding.instance import Instance
-from pacs_sdk.encoding.spliced import Surroundings, encoded_around
-from pacs_sdk.encoding.stored_frames import (
+from pacs_sdk.encoding.pixel_data.encapsulated import extended_offset_table, locate_frames
+from pacs_sdk.encoding.pixel_data.encapsulation import (
+    SEQUENCE_DELIMITATION,
+    FragmentWriter,
+    OffsetTables,
+)
+from pacs_sdk.encoding.pixel_data.frames import DECODER_ERRORS
+from pacs_sdk.encoding.pixel_data.spliced import Surroundings, encoded_around
+from pacs_sdk.encoding.pixel_data.stored_frames import (
     CELL_SYNTAXES,
     StoredFrames,
     check_high_bit,
@@ -28,8 +31,9 @@ from pacs_sdk.encoding.stored_frames import (
     native_value_bytes,
     stored_frames,
 )
-from pacs_sdk.encoding.transcode_job import TranscodeJob, in_batches
-from pacs_sdk.encoding.transcoded_attributes import (
+from pacs_sdk.encoding.transcoding.encoded_frames import pixel_data_header
+from pacs_sdk.encoding.transcoding.transcode_job import TranscodeJob, in_batches
+from pacs_sdk.encoding.transcoding.transcoded_attributes import (
     LOSSY_SOURCES,
     RATIO_PLACEHOLDER,
     LossyStep,

@@ -9,14 +9,14 @@ import attrs
 from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import raised
-from pacs_sdk.encoding.deflated import inflate
-from pacs_sdk.encoding.elements import Layout, layout_of, read_header
-from pacs_sdk.encoding.encapsulated import value_extent
-from pacs_sdk.encoding.frames import EncodedInstance
-from pacs_sdk.encoding.header import InstanceHeader
-from pacs_sdk.encoding.pixel_element import PixelElements, find_pixel_elements
-from pacs_sdk.encoding.pixel_layout import LAYOUT_TAGS, PixelLayout, layout_of_header
-from pacs_sdk.encoding.scanner import PIXEL_DATA_GROUP, scanned
+from pacs_sdk.encoding.datasets.deflated import inflate
+from pacs_sdk.encoding.datasets.elements import Layout, layout_of, read_header
+from pacs_sdk.encoding.datasets.header import InstanceHeader
+from pacs_sdk.encoding.datasets.scanner import PIXEL_DATA_GROUP, scanned
+from pacs_sdk.encoding.pixel_data.encapsulated import value_extent
+from pacs_sdk.encoding.pixel_data.frames import EncodedInstance
+from pacs_sdk.encoding.pixel_data.pixel_element import PixelElements, find_pixel_elements
+from pacs_sdk.encoding.pixel_data.pixel_layout import LAYOUT_TAGS, PixelLayout, layout_of_header
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
 __all__ = ["READ_ERRORS", "PixelSource", "open_pixels"]

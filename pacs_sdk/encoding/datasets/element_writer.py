@@ -31,9 +31,9 @@ from pacs_sdk.encoding.charsets import (
     character_sets,
     decode_text,
 )
-from pacs_sdk.encoding.elements import LONG_VRS, SHORT_VRS, UNDEFINED_LENGTH
-from pacs_sdk.encoding.header import SPECIFIC_CHARACTER_SET
-from pacs_sdk.encoding.lazy_dataset import Inherited, LazyDataset, items_of
+from pacs_sdk.encoding.datasets.elements import LONG_VRS, SHORT_VRS, UNDEFINED_LENGTH
+from pacs_sdk.encoding.datasets.header import SPECIFIC_CHARACTER_SET
+from pacs_sdk.encoding.datasets.lazy_dataset import Inherited, LazyDataset, items_of
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 from pacs_sdk.encoding.values import encode_values
 

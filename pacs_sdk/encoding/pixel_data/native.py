@@ -11,7 +11,7 @@ import numpy as np
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.encoding.byte_order import swapped
 from pacs_sdk.encoding.codecs.description import FrameDescription, pixel_failure
-from pacs_sdk.encoding.pixel_layout import PixelLayout
+from pacs_sdk.encoding.pixel_data.pixel_layout import PixelLayout
 
 __all__ = ["NativePixels", "native_frames", "native_type"]
 

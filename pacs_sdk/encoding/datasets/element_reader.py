@@ -19,8 +19,8 @@ from pydicom.tag import BaseTag
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.vr import VR, VrKind
-from pacs_sdk.encoding.element_runs import element_run_skipper, skip_undefined
-from pacs_sdk.encoding.elements import (
+from pacs_sdk.encoding.datasets.element_runs import element_run_skipper, skip_undefined
+from pacs_sdk.encoding.datasets.elements import (
     DELIMITER_GROUP,
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,

@@ -17,10 +17,10 @@ from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding.codecs.registry import CodecRegistry
-from pacs_sdk.encoding.elements import UNDEFINED_LENGTH
-from pacs_sdk.encoding.frames import frames_of_dataset
-from pacs_sdk.encoding.pixel_layout import FrameOptions
-from pacs_sdk.encoding.stored_frames import native_bytes
+from pacs_sdk.encoding.datasets.elements import UNDEFINED_LENGTH
+from pacs_sdk.encoding.pixel_data.frames import frames_of_dataset
+from pacs_sdk.encoding.pixel_data.pixel_layout import FrameOptions
+from pacs_sdk.encoding.pixel_data.stored_frames import native_bytes
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
 __all__ = ["decompress_nested"]

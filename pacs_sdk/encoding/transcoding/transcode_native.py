@@ -10,16 +10,16 @@ from typing_extensions import Buffer
 
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.encoding.codecs.description import pixel_failure
-from pacs_sdk.encoding.pixel_source import PixelSource
-from pacs_sdk.encoding.spliced import encoded_around, native_header, spooled
-from pacs_sdk.encoding.stored_frames import (
+from pacs_sdk.encoding.pixel_data.pixel_source import PixelSource
+from pacs_sdk.encoding.pixel_data.spliced import encoded_around, native_header, spooled
+from pacs_sdk.encoding.pixel_data.stored_frames import (
     native_bytes,
     native_value_bytes,
     reordered,
     stored_frames,
 )
-from pacs_sdk.encoding.transcode_job import TranscodeJob, in_batches
-from pacs_sdk.encoding.transcoded_attributes import (
+from pacs_sdk.encoding.transcoding.transcode_job import TranscodeJob, in_batches
+from pacs_sdk.encoding.transcoding.transcoded_attributes import (
     LOSSY_SOURCES,
     describe_pixels,
     mark_lossy_source,

@@ -27,8 +27,8 @@ from pacs_sdk.core.uids import (
 )
 from pacs_sdk.encoding.byte_spool import ByteSpool
 from pacs_sdk.encoding.charsets import DEFAULT_POLICY, CharacterSetPolicy
-from pacs_sdk.encoding.deflated import check_inflates
-from pacs_sdk.encoding.elements import (
+from pacs_sdk.encoding.datasets.deflated import check_inflates
+from pacs_sdk.encoding.datasets.elements import (
     EXPLICIT_LITTLE,
     ITEM,
     LONG_VRS,
@@ -43,9 +43,9 @@ from pacs_sdk.encoding.elements import (
     truncated,
     truncated_header,
 )
-from pacs_sdk.encoding.header import INDEX_TAGS, InstanceHeader
+from pacs_sdk.encoding.datasets.header import INDEX_TAGS, InstanceHeader
+from pacs_sdk.encoding.datasets.scanner import PIXEL_DATA_GROUP, is_complete, scanned
 from pacs_sdk.encoding.instance import HEAD_BYTES, Instance
-from pacs_sdk.encoding.scanner import PIXEL_DATA_GROUP, is_complete, scanned
 from pacs_sdk.encoding.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,

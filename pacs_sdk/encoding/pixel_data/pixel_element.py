@@ -8,7 +8,7 @@ import attrs
 
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.encoding.codecs.description import pixel_failure
-from pacs_sdk.encoding.elements import UNDEFINED_LENGTH, layout_of, read_header, truncated
+from pacs_sdk.encoding.datasets.elements import UNDEFINED_LENGTH, layout_of, read_header, truncated
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
 __all__ = ["PIXEL_KEYWORDS", "PixelElements", "find_pixel_elements"]

@@ -22,8 +22,8 @@ from pacs_sdk.core.value_rules import (
 )
 from pacs_sdk.core.vr import VR, Repertoire, VrKind
 from pacs_sdk.encoding.charsets import CharacterSets, decode_text
-from pacs_sdk.encoding.header import SPECIFIC_CHARACTER_SET
-from pacs_sdk.encoding.value_screen import plain_field_count, plain_value_count
+from pacs_sdk.encoding.datasets.header import SPECIFIC_CHARACTER_SET
+from pacs_sdk.encoding.validation.value_screen import plain_field_count, plain_value_count
 from pacs_sdk.encoding.values import decode_values, encode_values
 
 __all__ = ["element_faults", "is_plainly_right"]

@@ -17,7 +17,7 @@ import struct
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from pacs_sdk.encoding.elements import (
+from pacs_sdk.encoding.datasets.elements import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_BIG,

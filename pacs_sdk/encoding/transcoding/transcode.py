@@ -11,14 +11,15 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.encoding.codecs.description import EncodeOptions
 from pacs_sdk.encoding.codecs.registry import CodecRegistry
-from pacs_sdk.encoding.encapsulation import OffsetTable
+from pacs_sdk.encoding.datasets.writer import encode_dataset
 from pacs_sdk.encoding.instance import Instance
-from pacs_sdk.encoding.nested_pixels import decompress_nested
-from pacs_sdk.encoding.pixel_source import READ_ERRORS, open_pixels
-from pacs_sdk.encoding.spliced import dataset_around
-from pacs_sdk.encoding.transcode_encapsulated import compressed, recompressed
-from pacs_sdk.encoding.transcode_job import TranscodeJob
-from pacs_sdk.encoding.transcode_native import decompressed, native_reencoded
+from pacs_sdk.encoding.pixel_data.encapsulation import OffsetTable
+from pacs_sdk.encoding.pixel_data.pixel_source import READ_ERRORS, open_pixels
+from pacs_sdk.encoding.pixel_data.spliced import dataset_around
+from pacs_sdk.encoding.transcoding.nested_pixels import decompress_nested
+from pacs_sdk.encoding.transcoding.transcode_encapsulated import compressed, recompressed
+from pacs_sdk.encoding.transcoding.transcode_job import TranscodeJob
+from pacs_sdk.encoding.transcoding.transcode_native import decompressed, native_reencoded
 from pacs_sdk.encoding.transfer_syntax import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -27,7 +28,6 @@ from pacs_sdk.encoding.transfer_syntax import (
     TransferSyntax,
     known_transfer_syntax,
 )
-from pacs_sdk.encoding.writer import encode_dataset
 
 __all__ = ["transcode"]
 

@@ -16,12 +16,12 @@ from pacs_sdk.encoding.charsets import (
     CharacterSetPolicy,
     effective_character_sets,
 )
-from pacs_sdk.encoding.deflated import inflate
-from pacs_sdk.encoding.element_reader import MAX_ELEMENTS, MAX_ITEMS, ElementReader, Found
-from pacs_sdk.encoding.elements import Encoded, layout_of, plain_bytes
-from pacs_sdk.encoding.header import SPECIFIC_CHARACTER_SET
-from pacs_sdk.encoding.lazy_dataset import Inherited, LazyDataset, build_dataset
-from pacs_sdk.encoding.scanner import PIXEL_DATA_GROUP
+from pacs_sdk.encoding.datasets.deflated import inflate
+from pacs_sdk.encoding.datasets.element_reader import MAX_ELEMENTS, MAX_ITEMS, ElementReader, Found
+from pacs_sdk.encoding.datasets.elements import Encoded, layout_of, plain_bytes
+from pacs_sdk.encoding.datasets.header import SPECIFIC_CHARACTER_SET
+from pacs_sdk.encoding.datasets.lazy_dataset import Inherited, LazyDataset, build_dataset
+from pacs_sdk.encoding.datasets.scanner import PIXEL_DATA_GROUP
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
 __all__ = ["Selection", "decode_dataset", "decoded"]

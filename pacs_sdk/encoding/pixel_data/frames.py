@@ -18,12 +18,16 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import PacsResult, edge, raised
 from pacs_sdk.encoding.codecs.description import pixel_failure
 from pacs_sdk.encoding.codecs.registry import CodecRegistry, default_codecs
-from pacs_sdk.encoding.encapsulated import extended_offset_table, locate_frames
-from pacs_sdk.encoding.header import InstanceHeader
-from pacs_sdk.encoding.native import NativePixels, native_frames, native_type
-from pacs_sdk.encoding.parallel import decode_each
-from pacs_sdk.encoding.pixel_element import PIXEL_KEYWORDS, PixelElements, find_pixel_elements
-from pacs_sdk.encoding.pixel_layout import (
+from pacs_sdk.encoding.datasets.header import InstanceHeader
+from pacs_sdk.encoding.pixel_data.encapsulated import extended_offset_table, locate_frames
+from pacs_sdk.encoding.pixel_data.native import NativePixels, native_frames, native_type
+from pacs_sdk.encoding.pixel_data.parallel import decode_each
+from pacs_sdk.encoding.pixel_data.pixel_element import (
+    PIXEL_KEYWORDS,
+    PixelElements,
+    find_pixel_elements,
+)
+from pacs_sdk.encoding.pixel_data.pixel_layout import (
     LAYOUT_TAGS,
     FrameOptions,
     PixelLayout,

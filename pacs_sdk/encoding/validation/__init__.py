@@ -1,0 +1,3 @@
+"""Whether a data set keeps to the rules for its values."""
+
+__all__: list[str] = []
