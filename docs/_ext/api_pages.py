@@ -175,7 +175,7 @@ def _text_below(export: Export) -> list[str]:
     package = importlib.import_module(export.package)
     names = [export.package]
     if hasattr(package, "__path__"):
-        names += [one.name for one in pkgutil.iter_modules(package.__path__, f"{export.package}.")]
+        names += [one.name for one in pkgutil.walk_packages(package.__path__, f"{export.package}.")]
     for name in names:
         documented = ModuleAnalyzer.for_module(name).find_attr_docs()
         if ("", export.name) in documented:
