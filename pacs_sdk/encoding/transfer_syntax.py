@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Final
 
 import attrs
@@ -147,7 +148,7 @@ def _registered() -> dict[str, TransferSyntax]:
 
 
 _BY_UID: Final = _registered()
-_BY_KEYWORD: Final = {syntax.keyword: syntax for syntax in _BY_UID.values()}
+_BY_KEYWORD: Final = {syntax.keyword.casefold(): syntax for syntax in _BY_UID.values()}
 
 
 def all_transfer_syntaxes() -> tuple[TransferSyntax, ...]:
@@ -163,16 +164,21 @@ def known_transfer_syntax(uid_or_keyword: str) -> TransferSyntax:
             for an empty text.
     """
     wanted = uid_or_keyword.strip(" \0")
-    found = _BY_UID.get(wanted) or _BY_KEYWORD.get(wanted)
+    found = _BY_UID.get(wanted) or _BY_KEYWORD.get(wanted.casefold())
     if found is not None:
         return found
     if not wanted:
         raise PacsException(ErrorCode.MISSING_TRANSFER_SYNTAX, "no transfer syntax is given")
-    raise PacsException(
-        ErrorCode.UNSUPPORTED_TRANSFER_SYNTAX,
-        f"{wanted[:80]!r} is a private or unknown transfer syntax; its data sets cannot be read",
-        transfer_syntax=wanted[:80],
-    )
+    shown = wanted[:80]
+    words = f"{shown!r} is a private or unknown transfer syntax; its data sets cannot be read"
+    if not wanted[0].isdigit():
+        typed = shown.casefold()
+        begun = [keyword for keyword in _BY_KEYWORD if keyword.startswith(typed)]
+        near = (begun or difflib.get_close_matches(typed, _BY_KEYWORD))[:3]
+        meant = " or ".join(_BY_KEYWORD[one].keyword for one in near)
+        hint = f"did you mean {meant}?" if meant else "give a keyword of PS3.6 or a UID"
+        words = f"{shown!r} is no keyword of a transfer syntax; {hint}"
+    raise PacsException(ErrorCode.UNSUPPORTED_TRANSFER_SYNTAX, words, transfer_syntax=shown)
 
 
 @edge()
@@ -181,7 +187,7 @@ def transfer_syntax(uid_or_keyword: str) -> TransferSyntax:
 
     Args:
         uid_or_keyword: ``"1.2.840.10008.1.2.1"`` (padding is ignored) or
-            ``"ExplicitVRLittleEndian"``.
+            ``"ExplicitVRLittleEndian"``, in any case.
 
     Returns:
         ``Success`` with the syntax, or ``Failure`` with ``UNSUPPORTED_TRANSFER_SYNTAX``

@@ -119,3 +119,24 @@ def test_unknown_syntax(unknown: str) -> None:
 def test_no_syntax_at_all() -> None:
     """An empty text is a missing syntax, not an unknown one."""
     assert transfer_syntax(" ").failure().code is ErrorCode.MISSING_TRANSFER_SYNTAX
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("jpegls", "JPEGLSLossless"),
+        ("JPEG2000Losless", "did you mean JPEG2000Lossless"),
+        ("best quality", "give a keyword of PS3.6 or a UID"),
+        ("1.2.3.4", "private or unknown"),
+    ],
+)
+def test_the_error_helps(text: str, hint: str) -> None:
+    """A keyword that is nearly right is answered with the right one."""
+    error = transfer_syntax(text).failure()
+    assert error.code is ErrorCode.UNSUPPORTED_TRANSFER_SYNTAX
+    assert hint in error.message
+
+
+def test_keywords_in_any_case() -> None:
+    """As for attributes, the case of a keyword doesn't matter."""
+    assert transfer_syntax("jpegLSlossless").unwrap().keyword == "JPEGLSLossless"
