@@ -77,7 +77,7 @@ def test_some_that_fail(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((CT, "x.dcm", "--to", "NoSuchSyntax"), "private or unknown transfer syntax"),
+        ((CT, "x.dcm", "--to", "NoSuchSyntax"), "no keyword of a transfer syntax"),
         (("absent.dcm", "x.dcm", "--to", JPEG_LS), "there is no file"),
         ((TEST_FILES / "README.txt", "x.dcm", "--to", JPEG_LS), "not DICOM"),
         ((CT, "no/folder/x.dcm", "--to", JPEG_LS), "there is no folder"),
