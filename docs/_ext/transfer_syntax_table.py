@@ -31,6 +31,7 @@ _VIDEO: Final = ("MPEG", "HEVC")
 
 PROOFS: Final[dict[str, tuple[str, ...]]] = {
     "1.2.840.10008.1.2.5": (_EXACT, _PEER, _DCMTK),
+    "1.2.840.10008.1.2.1.98": (_EXACT, f"{_ENCODERS}::test_uncompressed_frame_is_native"),
     "1.2.840.10008.1.2.8.1": (_EXACT, f"{_ENCODERS}::test_deflated_frame_is_native"),
     _JPEG + "50": (f"{_LOSSY}::test_defaults_on_a_ct", f"{_PEERS}::test_others_decode_jpeg"),
     _JPEG + "51": (f"{_LOSSY}::test_defaults_on_a_ct", f"{_PEERS}::test_others_decode_jpeg"),

@@ -12,6 +12,7 @@ from pydicom.uid import UID
 BASE: Final = "1.2.840.10008.1.2.4."
 RLE: Final = "1.2.840.10008.1.2.5"
 DEFLATED_FRAMES: Final = "1.2.840.10008.1.2.8.1"
+UNCOMPRESSED_FRAMES: Final = "1.2.840.10008.1.2.1.98"
 
 
 def item(data: bytes = b"") -> bytes:

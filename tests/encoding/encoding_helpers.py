@@ -10,7 +10,7 @@ import pydicom
 from pydicom.data import get_testdata_file
 
 from pacs_sdk.encoding import Codec, EncodeOptions, FrameDescription, default_codecs
-from tests.encoding.compressed_images import BASE, DEFLATED_FRAMES, RLE
+from tests.encoding.compressed_images import BASE, DEFLATED_FRAMES, RLE, UNCOMPRESSED_FRAMES
 
 __all__ = [
     "LOSSLESS",
@@ -31,6 +31,7 @@ NOTHING_LOST: Final = EncodeOptions(max_error=0, compression_ratio=1, distance=0
 LOSSLESS: Final = (
     RLE,
     DEFLATED_FRAMES,
+    UNCOMPRESSED_FRAMES,
     *(
         BASE + end
         for end in ("57", "70", "80", "81", "90", "91", "201", "202", "203", "110", "112")

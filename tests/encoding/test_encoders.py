@@ -23,7 +23,7 @@ from typing_extensions import Buffer
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.encoding import Codec, EncodeOptions, FrameDescription, default_codecs
 from pacs_sdk.encoding.codecs import rle
-from tests.encoding.compressed_images import BASE, DEFLATED_FRAMES, RLE, noise
+from tests.encoding.compressed_images import BASE, DEFLATED_FRAMES, RLE, UNCOMPRESSED_FRAMES, noise
 from tests.encoding.encoding_helpers import (
     LOSSLESS,
     NOTHING_LOST,
@@ -200,6 +200,17 @@ def test_deflated_frame_is_native(planar: bool) -> None:
     data, stored = encoded(DEFLATED_FRAMES, frame, description)
     native = np.moveaxis(frame, -1, 0) if planar else frame
     assert zlib.decompress(data, wbits=-15) == native.astype("<u2").tobytes()
+    assert stored.planar is planar
+
+
+@pytest.mark.parametrize("planar", [False, True])
+def test_uncompressed_frame_is_native(planar: bool) -> None:
+    """It is the native frame, little endian, in a fragment (PS3.5 A.4.11)."""
+    frame = noise(16, 3)[0]
+    description = attrs.evolve(described(frame), planar=planar)
+    data, stored = encoded(UNCOMPRESSED_FRAMES, frame, description)
+    native = np.moveaxis(frame, -1, 0) if planar else frame
+    assert data == native.astype("<u2").tobytes()
     assert stored.planar is planar
 
 
@@ -420,7 +431,10 @@ def test_ybr_of_16_bits(uid: str) -> None:
         )
 
 
-@pytest.mark.parametrize("uid", [uid for uid in LOSSLESS if uid not in (RLE, DEFLATED_FRAMES)])
+@pytest.mark.parametrize(
+    "uid",
+    [uid for uid in LOSSLESS if uid not in (RLE, DEFLATED_FRAMES, UNCOMPRESSED_FRAMES)],
+)
 def test_values_beyond_bits_stored(uid: str) -> None:
     """A frame that doesn't fit its Bits Stored is refused, rather than changed."""
     frame = np.array([[0, 4096]], "u2")

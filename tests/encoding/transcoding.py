@@ -17,7 +17,13 @@ from pacs_sdk.encoding import (
     transcode,
     transfer_syntax,
 )
-from tests.encoding.compressed_images import BASE, DEFLATED_FRAMES, RLE, dataset_of
+from tests.encoding.compressed_images import (
+    BASE,
+    DEFLATED_FRAMES,
+    RLE,
+    UNCOMPRESSED_FRAMES,
+    dataset_of,
+)
 
 __all__ = [
     "LOSSLESS",
@@ -39,6 +45,7 @@ NATIVE: Final = (
 LOSSLESS: Final = (
     RLE,
     DEFLATED_FRAMES,
+    UNCOMPRESSED_FRAMES,
     *(BASE + end for end in ("57", "70", "80", "90", "201", "202", "110")),
 )
 """The encapsulated syntaxes that lose nothing, whatever the options are."""

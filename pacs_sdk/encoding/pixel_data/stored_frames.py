@@ -35,8 +35,10 @@ MAX_FRAME_BYTES: Final = 1 << 32
 """The largest frame that is decoded, 4 GiB: a native element can hold no larger one, and
 attributes of a few bytes could otherwise ask for a hundred times that."""
 
-CELL_SYNTAXES: Final = frozenset(("1.2.840.10008.1.2.5", "1.2.840.10008.1.2.8.1"))
-"""RLE and deflated frames: what they compress is the cells with every bit of them, those above
+CELL_SYNTAXES: Final = frozenset(
+    ("1.2.840.10008.1.2.5", "1.2.840.10008.1.2.8.1", "1.2.840.10008.1.2.1.98")
+)
+"""RLE, deflated and uncompressed frames: what they hold is the cells with every bit of them, those above
 Bits Stored too. The others compress numbers of so many bits."""
 
 _JPEG: Final = "1.2.840.10008.1.2.4."

@@ -1,7 +1,12 @@
-"""Deflated Image Frame Compression (PS3.5 A.4.14): the native frame, deflated."""
+"""Frames that are native inside their fragment: deflated, or as they are.
+
+Deflated Image Frame Compression (PS3.5 A.4.14) and Encapsulated Uncompressed Explicit VR
+Little Endian (PS3.5 A.4.11).
+"""
 
 from __future__ import annotations
 
+import abc
 import zlib
 from typing import Final
 
@@ -18,35 +23,44 @@ from pacs_sdk.encoding.codecs.description import (
 from pacs_sdk.encoding.codecs.stored import finished_cells
 from pacs_sdk.encoding.datasets.deflated import inflate
 
-__all__ = ["DeflatedFrameCodec"]
+__all__ = ["DeflatedFrameCodec", "UncompressedFrameCodec"]
 
 _DEFLATED: Final = "1.2.840.10008.1.2.8.1"
+_UNCOMPRESSED: Final = "1.2.840.10008.1.2.1.98"
 _RAW_DEFLATE: Final = -15
 """Without the header of zlib (RFC 1951), with the largest window."""
 
 
-class DeflatedFrameCodec(CapableCodec):
-    """Deflated Image Frame Compression: a deflate stream of the native frame."""
-
-    name = "deflate"
-    capabilities = (
-        Capability(
-            transfer_syntax_uid=_DEFLATED,
-            bits_allocated=(1, 8, 16, 32, 64),
-            bits_stored=(1, 64),
-            signed_colour=True,
-            unused_bits=True,
-        ),
+def _capability(transfer_syntax_uid: str) -> Capability:
+    return Capability(
+        transfer_syntax_uid=transfer_syntax_uid,
+        bits_allocated=(1, 8, 16, 32, 64),
+        bits_stored=(1, 64),
+        signed_colour=True,
+        unused_bits=True,
     )
+
+
+class _NativeFrameCodec(CapableCodec):
+    """What both have in common: the layout of a native frame, little endian."""
+
+    name: str
+
+    @abc.abstractmethod
+    def _opened(self, frame: Buffer, needed: int) -> Buffer:
+        """Return the native bytes in a frame, ``needed`` of them or what there are."""
+
+    @abc.abstractmethod
+    def _closed(self, cells: memoryview, options: EncodeOptions) -> bytes:
+        """Make a frame of native bytes."""
 
     def decode(self, frame: Buffer, description: FrameDescription) -> np.ndarray:
         """Decode one frame; see :class:`pacs_sdk.encoding.Codec`."""
         dtype = description.dtype
         needed = (description.values * description.bits_allocated + 7) // 8
-        # A byte of padding may be inside the stream: an odd frame made even.
-        data = inflate(frame, needed + 2)
+        data = memoryview(self._opened(frame, needed))
         if len(data) < needed:
-            raise pixel_failure(f"the frame inflates to {len(data)} bytes, {needed} are needed")
+            raise pixel_failure(f"the frame has {len(data)} native bytes, {needed} are needed")
         if description.bits_allocated == 1:
             bits = np.frombuffer(data, dtype=np.uint8, count=needed)
             values = np.unpackbits(bits, bitorder="little")[: description.values]
@@ -79,5 +93,32 @@ class DeflatedFrameCodec(CapableCodec):
         elif stored.samples > 1 and stored.planar:
             cells = np.moveaxis(cells, -1, 0)
         little = np.ascontiguousarray(cells, dtype=cells.dtype.newbyteorder("<"))
+        return self._closed(little.data.cast("B"), options)
+
+
+class DeflatedFrameCodec(_NativeFrameCodec):
+    """Deflated Image Frame Compression: a deflate stream of the native frame."""
+
+    name = "deflate"
+    capabilities = (_capability(_DEFLATED),)
+
+    def _opened(self, frame: Buffer, needed: int) -> Buffer:
+        # A byte of padding may be inside the stream: an odd frame made even.
+        return inflate(frame, needed + 2)
+
+    def _closed(self, cells: memoryview, options: EncodeOptions) -> bytes:
         stream = zlib.compressobj(options.effort, wbits=_RAW_DEFLATE)
-        return stream.compress(little.data.cast("B")) + stream.flush()
+        return stream.compress(cells) + stream.flush()
+
+
+class UncompressedFrameCodec(_NativeFrameCodec):
+    """Encapsulated Uncompressed: the native frame in a fragment, so that each can be found."""
+
+    name = "uncompressed"
+    capabilities = (_capability(_UNCOMPRESSED),)
+
+    def _opened(self, frame: Buffer, needed: int) -> Buffer:
+        return memoryview(frame).cast("B")
+
+    def _closed(self, cells: memoryview, options: EncodeOptions) -> bytes:
+        return bytes(cells)
