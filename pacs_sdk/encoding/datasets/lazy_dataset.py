@@ -136,7 +136,10 @@ class LazyDataset(Dataset):
         if again is None:
             names = list(pydicom_encodings(self.sets_read))
             again = convert_raw_data_element(raw, encoding=names, ds=self)
-        same = again.VR == element.VR and bool(again.value == element.value)
+        if again.VR != element.VR:
+            return None
+        # NaN equals nothing, not even itself.
+        same = bool(again.value == element.value) or repr(again.value) == repr(element.value)
         return raw if same else None
 
     def _converted(self, raw: RawDataElement) -> DataElement:

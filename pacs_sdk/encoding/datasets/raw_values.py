@@ -109,7 +109,7 @@ def _person_name(text: str, encoded: bytes, sets: CharacterSets) -> PersonName:
     while components and not components[-1]:
         components.pop()
     name: PersonName = object.__new__(PersonName)
-    name.original_string = encoded
+    name.original_string = encoded if components else b""
     name._components = tuple(components)
     name.encodings = pydicom_encodings(sets)
     name.validation_mode = config.settings.reading_validation_mode
