@@ -96,7 +96,7 @@ def test_looking_at_what_is_no_number_changes_no_byte() -> None:
     """NaN equals nothing, not even itself, and still has the bytes it was read with."""
     data = element(0x00189087, b"FD", b"\1\0\0\0\0\0\xf4\x7f")  # a signalling NaN
     dataset = decoded(data)
-    assert dataset.DiffusionBValue != dataset.DiffusionBValue  # noqa: PLR0124  # NaN
+    assert dataset.DiffusionBValue != dataset.DiffusionBValue  # NaN
     assert raised(encode_dataset(dataset, EXPLICIT)) == data
 
 
