@@ -26,6 +26,7 @@ from pacs_sdk.encoding import (
     validate_dataset,
 )
 from pacs_sdk.encoding.charsets import DEFAULT_CHARACTER_SETS
+from pacs_sdk.encoding.datasets import lazy_dataset, raw_values
 from pacs_sdk.encoding.datasets.lazy_dataset import Inherited, LazyDataset, items_of
 from pacs_sdk.encoding.datasets.raw_values import element_of
 
@@ -186,6 +187,15 @@ def test_settings_of_pydicom_are_heeded(setting: str, monkeypatch: pytest.Monkey
         monkeypatch.setattr(pydicom.config, setting, True)
         date = decoded(element(0x00080020, b"DA", b"20250101"))
         assert date.StudyDate.year == 2025
+
+
+def test_types_of_another_pydicom_are_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The installed types are known; if they were not, pydicom would make the values."""
+    assert raw_values.KNOWN_TYPES
+    usual = decoded()
+    monkeypatch.setattr(raw_values, "KNOWN_TYPES", False)
+    monkeypatch.setattr(lazy_dataset, "element_of", None)  # not called any more
+    assert decoded() == usual
 
 
 CONVERTED = sorted(str(vr) for vr in VR if vr not in (VR.SQ, VR.UN))

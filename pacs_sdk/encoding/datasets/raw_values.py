@@ -24,7 +24,7 @@ from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.vr import VR, Repertoire, VrKind
 from pacs_sdk.encoding.charsets import CharacterSets, decode_text, pydicom_encodings
 
-__all__ = ["element_of", "is_plain_conversion"]
+__all__ = ["KNOWN_TYPES", "element_of", "is_plain_conversion"]
 
 _Convert: TypeAlias = Callable[[bytes, bool, CharacterSets], Any]
 
@@ -183,9 +183,34 @@ def _dictionary_vr(tag: int) -> str | None:
     return found if found in _CONVERTERS and found != "UN" else None
 
 
+def _attributes(*values: object) -> list[list[str]]:
+    return [sorted(vars(value)) for value in values]
+
+
+KNOWN_TYPES: Final = _attributes(
+    MultiValue(int, [1]), PersonName("a"), DSfloat("1"), IS("1"), DataElement(BaseTag(0), "UL", 1)
+) == [
+    ["_constructor", "_list"],
+    ["_components", "encodings", "original_string", "validation_mode"],
+    ["auto_format", "original_string"],
+    ["original_string"],
+    [
+        "VR",
+        "_value",
+        "file_tell",
+        "is_undefined_length",
+        "private_creator",
+        "tag",
+        "validation_mode",
+    ],
+]
+"""Whether the types of the installed pydicom are made of what is filled in here. Where a later
+one has changed them, values are made by pydicom, more slowly."""
+
+
 def is_plain_conversion() -> bool:
     """Whether pydicom's settings ask for nothing that the functions here don't do."""
-    return not (
+    return KNOWN_TYPES and not (
         config.data_element_callback
         or config.datetime_conversion
         or config.use_DS_numpy
