@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import Failure, Success, raised
@@ -355,3 +357,15 @@ def test_damage_in_a_short_nested_sequence_of_implicit_vr() -> None:
     error = decode_dataset(implicit(0x00081115, item), IMPLICIT).failure()
     assert error.code is ErrorCode.DECODE_FAILED
     assert "expected an item" in error.message
+
+
+def test_pydicom_writes_a_sequence_under_un_rightly() -> None:
+    """Its items are implicit in an explicit data set (PS3.5 6.2.2), so pydicom must not copy them."""
+    data = un_sequence(little=True)
+    dataset = decoded(data)
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = False, True
+    write_dataset(buffer, dataset)
+    again = decoded(buffer.getvalue())
+    assert again == dataset
+    assert b"UN\0\0\xff\xff\xff\xff" not in buffer.getvalue()

@@ -165,6 +165,9 @@ class ElementReader:
     ) -> None:
         self._data = data
         self._checked = checked
+        self.foreign: list[BaseTag] = []
+        """Sequences whose items are laid out in another way than what they lie in (PS3.5 6.2.2,
+        UN): pydicom's writer would repeat their bytes as if they were laid out alike."""
         self._items_left = most_items
         self._elements_left = most_elements
         self._limits: Mapping[str, int] = {"items": most_items, "elements": most_elements}
@@ -293,6 +296,8 @@ class ElementReader:
         name: str | None = None
         if sequence:
             name = "SQ"
+            if inner is not layout:
+                self.foreign.append(_base_tag(tag))
         elif length == UNDEFINED_LENGTH and _vr_of(tag, vr) not in _MAY_BE_UNDEFINED:
             name = "OB"  # of UN pydicom would make the VR that the dictionary knows
         elif vr is not None:

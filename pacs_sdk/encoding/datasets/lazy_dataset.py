@@ -46,7 +46,7 @@ from pacs_sdk.encoding.datasets.elements import (
 from pacs_sdk.encoding.datasets.header import SPECIFIC_CHARACTER_SET
 from pacs_sdk.encoding.datasets.raw_values import element_of, is_plain_conversion
 
-__all__ = ["Inherited", "LazyDataset", "build_dataset", "file_meta", "items_of"]
+__all__ = ["Inherited", "LazyDataset", "build_dataset", "build_foreign", "file_meta", "items_of"]
 
 _CHARSET: Final = BaseTag(SPECIFIC_CHARACTER_SET)
 _PIXEL_REPRESENTATION: Final = BaseTag(0x00280103)
@@ -291,6 +291,19 @@ def _items_layout(raw: RawDataElement) -> Layout:
     return IMPLICIT_BIG if raw.is_implicit_VR else EXPLICIT_BIG
 
 
+def build_foreign(dataset: LazyDataset, reader: ElementReader) -> None:
+    """Build at once the sequences that a reader found to be laid out in their own way.
+
+    Args:
+        dataset: What was read.
+        reader: Who read it; it forgets them.
+    """
+    for tag in reader.foreign:
+        if tag in dataset:
+            dataset[tag]
+    reader.foreign.clear()
+
+
 def items_of(raw: RawDataElement, inherited: Inherited, *, checked: bool) -> list[Dataset]:
     """Build the items of a sequence.
 
@@ -324,6 +337,7 @@ def items_of(raw: RawDataElement, inherited: Inherited, *, checked: bool) -> lis
         after = reader.read(found, start, item_end, layout, inherited.depth, delimited=delimited)
         item = build_dataset(found, layout, inherited)
         item.is_undefined_length_sequence_item = delimited
+        build_foreign(item, reader)
         items.append(item)
         pos = after if delimited else item_end
     return items

@@ -20,7 +20,12 @@ from pacs_sdk.encoding.datasets.deflated import inflate
 from pacs_sdk.encoding.datasets.element_reader import MAX_ELEMENTS, MAX_ITEMS, ElementReader, Found
 from pacs_sdk.encoding.datasets.elements import Encoded, layout_of, plain_bytes
 from pacs_sdk.encoding.datasets.header import SPECIFIC_CHARACTER_SET
-from pacs_sdk.encoding.datasets.lazy_dataset import Inherited, LazyDataset, build_dataset
+from pacs_sdk.encoding.datasets.lazy_dataset import (
+    Inherited,
+    LazyDataset,
+    build_dataset,
+    build_foreign,
+)
 from pacs_sdk.encoding.datasets.scanner import PIXEL_DATA_GROUP
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
@@ -128,4 +133,5 @@ def decoded(
     inherited = Inherited(effective_character_sets(None, policy), policy=policy)
     dataset = build_dataset(found, layout, inherited)
     selection.apply(found)
+    build_foreign(dataset, reader)
     return dataset, stop
