@@ -1,7 +1,13 @@
 """Values, errors, results and ports that every other layer builds on."""
 
 from pacs_sdk.core.automatic_vr import EncodingForm, resolve_vr
-from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
+from pacs_sdk.core.byte_source import (
+    BinaryStream,
+    ByteSource,
+    FileBytes,
+    MemoryBytes,
+    StreamBytes,
+)
 from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
 from pacs_sdk.core.dataset_diff import Difference, DifferenceKind
 from pacs_sdk.core.dataset_merge import ConflictPolicy, MergeConflict, OnConflict
@@ -57,6 +63,7 @@ __all__ = [
     "VR_RULES",
     "AuditEvent",
     "AuditSink",
+    "BinaryStream",
     "BulkData",
     "BulkDataReader",
     "BulkDataReference",
@@ -105,6 +112,7 @@ __all__ = [
     "Repertoire",
     "Result",
     "Span",
+    "StreamBytes",
     "Subscription",
     "Success",
     "SystemClock",
