@@ -57,6 +57,12 @@ def test_the_package_as_it_is_keeps_the_contracts(copy: Path) -> None:
             id="inside-imports-the-root",
         ),
         pytest.param(
+            "encoding/datasets/scanner.py",
+            "from pacs_sdk.encoding.pixel_data import frames",
+            "pacs_sdk.encoding.datasets.scanner -> pacs_sdk.encoding.pixel_data",
+            id="data-sets-import-pixel-data",
+        ),
+        pytest.param(
             "storage/archive.py",
             "import dependency_injector",
             "pacs_sdk.storage.archive -> dependency_injector",

@@ -23,11 +23,11 @@ from pacs_sdk.encoding.pixel_data.encapsulation import (
     FragmentWriter,
     OffsetTable,
     OffsetTables,
+    pixel_data_header,
 )
 from pacs_sdk.encoding.pixel_data.pixel_layout import PixelLayout, layout_of_dataset
 from pacs_sdk.encoding.pixel_data.spliced import Surroundings, encoded_around, native_header
 from pacs_sdk.encoding.pixel_data.stored_frames import native_bytes, native_value_bytes
-from pacs_sdk.encoding.transcoding.encoded_frames import pixel_data_header
 from pacs_sdk.encoding.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,

@@ -15,7 +15,7 @@ from typing_extensions import Buffer
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
-from pacs_sdk.encoding.datasets.elements import ITEM, SEQUENCE_END
+from pacs_sdk.encoding.datasets.elements import ITEM, SEQUENCE_END, UNDEFINED_LENGTH
 from pacs_sdk.encoding.pixel_data.encapsulated import MAX_FRAGMENTS
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
@@ -27,6 +27,7 @@ __all__ = [
     "OffsetTables",
     "encapsulate",
     "offset_tables",
+    "pixel_data_header",
 ]
 
 _MAX_ITEM_BYTES: Final = 0xFFFFFFFE
@@ -36,6 +37,7 @@ _MAX_BASIC_OFFSET: Final = 0xFFFFFFFF
 """The largest offset in a Basic Offset Table, whose numbers have 32 bits."""
 
 _ITEM_HEADER: Final = struct.Struct("<HHI")
+_EXPLICIT_LONG_HEADER: Final = struct.Struct("<HH2sHI")
 _ITEM_GROUP: Final = ITEM >> 16
 
 SEQUENCE_DELIMITATION: Final = _ITEM_HEADER.pack(SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF, 0)
@@ -254,3 +256,17 @@ def encapsulate(
     pieces = [piece for frame in frames for piece in writer.pieces(frame)]
     tables = writer.tables(table)
     return EncapsulatedValue((tables.basic_item, *pieces, SEQUENCE_DELIMITATION), tables)
+
+
+def pixel_data_header(tables: OffsetTables) -> bytes:
+    """Lay out what stands between other elements and the value of encapsulated Pixel Data.
+
+    That is the Extended Offset Table, where there is one, and the header of Pixel Data: OB,
+    undefined length, Explicit VR Little Endian (PS3.5 A.4).
+    """
+    parts = []
+    for number, value in ((0x0001, tables.extended), (0x0002, tables.lengths)):
+        if value:
+            parts += [_EXPLICIT_LONG_HEADER.pack(0x7FE0, number, b"OV", 0, len(value)), value]
+    parts.append(_EXPLICIT_LONG_HEADER.pack(0x7FE0, 0x0010, b"OB", 0, UNDEFINED_LENGTH))
+    return b"".join(parts)

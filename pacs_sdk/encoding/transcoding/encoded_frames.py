@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-import struct
 from collections.abc import Iterator
-from typing import Final
 
 import attrs
 import numpy as np
@@ -25,16 +23,18 @@ from pacs_sdk.encoding.pixel_data.encapsulated import (
     locate_frames,
     value_extent,
 )
-from pacs_sdk.encoding.pixel_data.encapsulation import OffsetTable, OffsetTables, offset_tables
+from pacs_sdk.encoding.pixel_data.encapsulation import (
+    OffsetTable,
+    OffsetTables,
+    offset_tables,
+    pixel_data_header,
+)
 from pacs_sdk.encoding.pixel_data.native import NativePixels, native_frames
 from pacs_sdk.encoding.pixel_data.pixel_layout import PixelLayout
 from pacs_sdk.encoding.pixel_data.pixel_source import READ_ERRORS, PixelSource, open_pixels
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
-__all__ = ["EncodedFrames", "encoded_frames", "pixel_data_header", "rebuild_offset_table"]
-
-_EXPLICIT_LONG_HEADER: Final = struct.Struct("<HH2sHI")
-_UNDEFINED_LENGTH: Final = 0xFFFFFFFF
+__all__ = ["EncodedFrames", "encoded_frames", "rebuild_offset_table"]
 
 
 @attrs.frozen
@@ -177,17 +177,3 @@ def _tables(found: PixelSource, first: int, last: int, wanted: OffsetTable) -> O
 
 def _item_length(value: ByteSource, start: int) -> int:
     return int.from_bytes(value.slice(start + 4, 4).view(), "little")
-
-
-def pixel_data_header(tables: OffsetTables) -> bytes:
-    """Lay out what stands between other elements and the value of encapsulated Pixel Data.
-
-    That is the Extended Offset Table, where there is one, and the header of Pixel Data: OB,
-    undefined length, Explicit VR Little Endian (PS3.5 A.4).
-    """
-    parts = []
-    for number, value in ((0x0001, tables.extended), (0x0002, tables.lengths)):
-        if value:
-            parts += [_EXPLICIT_LONG_HEADER.pack(0x7FE0, number, b"OV", 0, len(value)), value]
-    parts.append(_EXPLICIT_LONG_HEADER.pack(0x7FE0, 0x0010, b"OB", 0, _UNDEFINED_LENGTH))
-    return b"".join(parts)

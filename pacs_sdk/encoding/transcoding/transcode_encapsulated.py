@@ -20,6 +20,7 @@ from pacs_sdk.encoding.pixel_data.encapsulation import (
     SEQUENCE_DELIMITATION,
     FragmentWriter,
     OffsetTables,
+    pixel_data_header,
 )
 from pacs_sdk.encoding.pixel_data.frames import DECODER_ERRORS
 from pacs_sdk.encoding.pixel_data.spliced import Surroundings, encoded_around
@@ -31,7 +32,6 @@ from pacs_sdk.encoding.pixel_data.stored_frames import (
     native_value_bytes,
     stored_frames,
 )
-from pacs_sdk.encoding.transcoding.encoded_frames import pixel_data_header
 from pacs_sdk.encoding.transcoding.transcode_job import TranscodeJob, in_batches
 from pacs_sdk.encoding.transcoding.transcoded_attributes import (
     LOSSY_SOURCES,
