@@ -1,6 +1,6 @@
 """Compressed frames to arrays: our codecs with one thread and with two, and pydicom's plugins.
 
-The image is a phantom with noise, 16 frames of 512 x 512 and 12 bits (8 where the syntax is
+The image is a phantom with noise, 64 frames of 512 x 512 and 12 bits (8 where the syntax is
 for 8), compressed by our own encoders.
 """
 
@@ -28,7 +28,7 @@ from pacs_sdk.encoding import (
 
 __all__ = ["comparisons"]
 
-_FRAMES = 16
+_FRAMES = 64
 _KEYWORDS = (
     "RLELossless",
     "JPEGBaseline8Bit",

@@ -17,7 +17,7 @@ from pacs_sdk.encoding import EncodeOptions, FrameDescription, default_codecs
 
 __all__ = ["comparisons"]
 
-_FRAMES: Final = 8
+_FRAMES: Final = 32
 _JPEG: Final = "1.2.840.10008.1.2.4."
 _RATIO: Final = 10.0
 

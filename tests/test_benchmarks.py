@@ -57,7 +57,14 @@ def test_bad_usage_ends_with_status_2(arguments: list[str]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "tables"),
-    [("byte_swap", 6), ("header_scan", 4), ("read_dataset", 11), ("rendering", 3)],
+    [
+        ("buffer_reuse", 3),
+        ("byte_swap", 6),
+        ("decode_frames", 12),
+        ("header_scan", 4),
+        ("read_dataset", 11),
+        ("rendering", 3),
+    ],
 )
 def test_benchmarks_run(capsys: pytest.CaptureFixture[str], name: str, tables: int) -> None:
     """Every benchmark prints its tables, ours first."""
