@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from pydicom.uid import UID
 
 from benchmarks.harness import Comparison, Contestant
 from pacs_sdk.encoding import EncodeOptions, FrameDescription, default_codecs
+from pacs_sdk.encoding.transcoding.transcode_job import in_batches
 
 __all__ = ["comparisons"]
 
@@ -69,19 +69,21 @@ def _of_syntax(uid: str, frames: list[np.ndarray]) -> Comparison:
     def encode(frame: np.ndarray) -> bytes:
         return codec.encode(frame, stored, uid, options)
 
-    def one_by_one() -> list[bytes]:
-        return [encode(frame) for frame in frames]
+    def ours(threads: int) -> Contestant:
+        def run() -> list[bytes]:
+            return list(
+                in_batches(
+                    lambda number: encode(frames[number]), _FRAMES, frames[0].nbytes, threads
+                )
+            )
 
-    def two_at_once() -> list[bytes]:
-        with ThreadPoolExecutor(2) as pool:
-            return list(pool.map(encode, frames))
+        return Contestant(f"pacs_sdk, {threads} thread{'s' if threads > 1 else ''}", run)
 
     peers = tuple(
         Contestant(f"pydicom with {plugin}", _pydicom(uid, plugin, frames, extra))
         for plugin, extra in _PEERS[uid]
     )
-    ours = (Contestant("pacs_sdk", one_by_one), Contestant("pacs_sdk, two threads", two_at_once))
-    return Comparison(f"encode {UID(uid).name}", "frames", _FRAMES, (*ours, *peers))
+    return Comparison(f"encode {UID(uid).name}", "frames", _FRAMES, (ours(1), ours(2), *peers))
 
 
 def _pydicom(

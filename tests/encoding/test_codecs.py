@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import zlib
+from itertools import accumulate
 
 import attrs
 import imagecodecs
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typing_extensions import Buffer
 
 from pacs_sdk.core.errors import ErrorCode
@@ -179,6 +182,58 @@ def test_damaged_rle(damage: type[bytes], words: str) -> None:
     error = decode_frames(dataset_of(RLE, pixels, value_of(damage(data)))).failure()
     assert error.code is ErrorCode.PIXEL_DATA_FAILED
     assert words in error.message
+
+
+_RUNS = st.lists(
+    st.one_of(
+        st.tuples(st.integers(129, 255), st.binary(min_size=0, max_size=1)),
+        st.tuples(st.integers(0, 127), st.binary(max_size=130)),
+        st.tuples(st.just(128), st.just(b"")),
+    ).map(lambda run: bytes([run[0]]) + run[1]),
+    max_size=6,
+).map(b"".join)
+
+
+@given(st.lists(_RUNS, min_size=1, max_size=6), st.integers(1, 300), st.booleans())
+def test_rle_of_any_segments(segments: list[bytes], columns: int, wide: bool) -> None:
+    """What is decoded is what each segment says, and no segment fills in for another."""
+    width = 2 if wide and len(segments) % 2 == 0 else 1
+    samples = len(segments) // width
+    if samples not in (1, 3):
+        segments, samples = segments[:width], 1
+    starts = list(accumulate(map(len, segments), initial=64))[:-1]
+    header = b"".join(n.to_bytes(4, "little") for n in [len(segments), *starts])
+    frame = padded(header.ljust(64, b"\0") + b"".join(segments))
+    segments[-1] = frame[starts[-1] :]
+    shape = (1, 1, columns, 3) if samples == 3 else (1, 1, columns)
+    pixels = np.zeros(shape, "u2" if width == 2 else "u1")
+    found = decode_frames(dataset_of(RLE, pixels, value_of(frame)))
+    planes = [_packbits(segment, columns) for segment in segments]
+    if any(plane is None for plane in planes):
+        assert found.failure().code is ErrorCode.PIXEL_DATA_FAILED
+        return
+    rows = np.array(planes, "u1").reshape(samples, width, columns)
+    whole = np.zeros((samples, columns), pixels.dtype)
+    for place in range(width):
+        whole = whole << 8 | rows[:, place]
+    assert np.array_equal(raised(found), np.moveaxis(whole, 0, -1).reshape(shape))
+
+
+def _packbits(segment: bytes, pixels: int) -> list[int] | None:
+    """Expand a segment byte by byte as PS3.5 G.3.2 puts it; nothing if there are too few."""
+    out: list[int] = []
+    pos = 0
+    while len(out) < pixels and pos + 1 < len(segment):
+        control = segment[pos]
+        if control < 128:
+            out += segment[pos + 1 : pos + 2 + control]
+            pos += 2 + control
+        elif control > 128:
+            out += [segment[pos + 1]] * (257 - control)
+            pos += 2
+        else:
+            pos += 1
+    return out[:pixels] if len(out) >= pixels else None
 
 
 @pytest.mark.parametrize("planar", [0, 1])

@@ -8,6 +8,7 @@ from typing import Final
 import attrs
 import imagecodecs
 import numpy as np
+from typing_extensions import Buffer
 
 from pacs_sdk.encoding.codecs.description import (
     Capability,
@@ -41,6 +42,22 @@ class CapableCodec(Codec):
     def unavailable(self) -> str:
         """Say why it cannot be used here; nothing if it can."""
         return ""
+
+    def decode(self, frame: Buffer, description: FrameDescription) -> np.ndarray:
+        """Decode one frame; see :class:`pacs_sdk.encoding.Codec`."""
+        decoded = np.empty(description.shape, dtype=description.dtype)
+        self.decode_into(frame, description, decoded)
+        return decoded
+
+    def decode_into(self, frame: Buffer, description: FrameDescription, out: np.ndarray) -> None:
+        """Decode one frame; see :class:`pacs_sdk.encoding.Codec`."""
+        found = self._decoded(frame, description, out)
+        if not np.may_share_memory(found, out):
+            out[...] = found
+
+    @abc.abstractmethod
+    def _decoded(self, frame: Buffer, description: FrameDescription, out: np.ndarray) -> np.ndarray:
+        """Decode one frame, in ``out`` where the library can write there, or elsewhere."""
 
     def stored_as(
         self, description: FrameDescription, transfer_syntax_uid: str, options: EncodeOptions

@@ -124,7 +124,7 @@ def check_jpeg_complete(found: Codestream, data: bytes) -> None:
         PacsException: ``PIXEL_DATA_FAILED`` where the end is missing, or where there are
             fewer bytes than an image of this size can be compressed to.
     """
-    if _END_OF_IMAGE not in data:
+    if data.rfind(_END_OF_IMAGE) < 0:  # from the end, where it is
         raise pixel_failure("its JPEG codestream has no end")
     pixels = found.rows * found.columns
     bits = pixels * found.samples if found.lossless_jpeg else -(-pixels // _MOST_PIXELS_A_BIT)

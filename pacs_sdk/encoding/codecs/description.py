@@ -218,6 +218,26 @@ class Codec(Protocol):
                 also ValueError, TypeError, ArithmeticError, LookupError, MemoryError.
         """
 
+    def decode_into(self, frame: Buffer, description: FrameDescription, out: np.ndarray) -> None:
+        """Decode one frame to where it is wanted.
+
+        A codec whose library can write there directly does so and spares a copy.
+
+        Args:
+            frame: As for :meth:`decode`.
+            description: As for :meth:`decode`.
+            out: Of the shape and dtype of ``description``. What it holds after a failure is
+                not defined.
+
+        Raises:
+            PacsException: As by :meth:`decode`, and ``PIXEL_DATA_FAILED`` where that gives
+                another shape.
+        """
+        found = self.decode(frame, description)
+        if found.shape != out.shape:
+            raise pixel_failure(f"codec {self.name} gave {found.shape}, not {out.shape}")
+        out[...] = found
+
     def stored_as(
         self, description: FrameDescription, transfer_syntax_uid: str, options: EncodeOptions
     ) -> FrameDescription:

@@ -21,7 +21,7 @@ from pacs_sdk.encoding.codecs.description import (
     EncodeOptions,
     FrameDescription,
 )
-from pacs_sdk.encoding.codecs.stored import without_sign, ybr_to_rgb
+from pacs_sdk.encoding.codecs.stored import unsigned_room, without_sign, ybr_to_rgb
 
 __all__ = ["JpegCodec"]
 
@@ -63,14 +63,18 @@ class JpegCodec(ImagecodecsCodec):
         ),
     )
 
-    def decode(self, frame: Buffer, description: FrameDescription) -> np.ndarray:
-        """Decode one frame; see :class:`pacs_sdk.encoding.Codec`."""
+    def _decoded(self, frame: Buffer, description: FrameDescription, out: np.ndarray) -> np.ndarray:
         data = bytes(frame)
         found = jpeg_codestream(data)
         check_codestream(found, description)
         check_jpeg_complete(found, data)
         stored_as, wanted = _jpeg_colour_spaces(found, description)
-        decoded = imagecodecs.jpeg8_decode(data, colorspace=stored_as, outcolorspace=wanted)
+        decoded = imagecodecs.jpeg8_decode(
+            data,
+            colorspace=stored_as,
+            outcolorspace=wanted,
+            out=unsigned_room(out, found.precision),
+        )
         values = without_sign(decoded, found.precision, description)
         if found.lossless_jpeg or description.photometric.startswith("YBR_PARTIAL"):
             return ybr_to_rgb(values, description)

@@ -60,11 +60,8 @@ class Jpeg2000Codec(ImagecodecsCodec):
         ),
     )
 
-    def decode(self, frame: Buffer, description: FrameDescription) -> np.ndarray:
-        """Decode one frame; see :class:`pacs_sdk.encoding.Codec`.
-
-        The codestream undoes YBR_RCT and YBR_ICT itself, so these come as RGB even raw.
-        """
+    def _decoded(self, frame: Buffer, description: FrameDescription, out: np.ndarray) -> np.ndarray:
+        # The codestream undoes YBR_RCT and YBR_ICT itself, so these come as RGB even raw.
         data = bytes(frame)
         found = jpeg2k_codestream(data)
         check_codestream(found, description)

@@ -18,7 +18,7 @@ from pacs_sdk.encoding.codecs.description import (
     encode_failure,
     pixel_failure,
 )
-from pacs_sdk.encoding.codecs.stored import without_sign, ybr_to_rgb
+from pacs_sdk.encoding.codecs.stored import unsigned_room, without_sign, ybr_to_rgb
 
 __all__ = ["JpegLsCodec"]
 
@@ -47,15 +47,15 @@ class JpegLsCodec(ImagecodecsCodec):
         ),
     )
 
-    def decode(self, frame: Buffer, description: FrameDescription) -> np.ndarray:
-        """Decode one frame; see :class:`pacs_sdk.encoding.Codec`."""
+    def _decoded(self, frame: Buffer, description: FrameDescription, out: np.ndarray) -> np.ndarray:
         data = bytes(frame)
         found = jpeg_codestream(data)
         check_codestream(found, description)
         if data.rfind(_END_OF_IMAGE) < 0:
             # CharLS looks for the end of a number for seconds where the scan is cut off.
             raise pixel_failure("its JPEG-LS codestream has no end")
-        values = without_sign(imagecodecs.jpegls_decode(data), found.precision, description)
+        decoded = imagecodecs.jpegls_decode(data, out=unsigned_room(out, found.precision))
+        values = without_sign(decoded, found.precision, description)
         return ybr_to_rgb(values, description)
 
     def is_lossy(self, transfer_syntax_uid: str, options: EncodeOptions) -> bool:

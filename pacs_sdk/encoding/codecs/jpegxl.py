@@ -56,8 +56,7 @@ class JpegXlCodec(ImagecodecsCodec):
         ),
     )
 
-    def decode(self, frame: Buffer, description: FrameDescription) -> np.ndarray:
-        """Decode one frame; see :class:`pacs_sdk.encoding.Codec`."""
+    def _decoded(self, frame: Buffer, description: FrameDescription, out: np.ndarray) -> np.ndarray:
         data = bytes(frame)
         rows, columns = jpegxl_size(data)
         check_codestream(Codestream(rows, columns, description.samples, 1), description)

@@ -54,8 +54,7 @@ class _NativeFrameCodec(CapableCodec):
     def _closed(self, cells: memoryview, options: EncodeOptions) -> bytes:
         """Make a frame of native bytes."""
 
-    def decode(self, frame: Buffer, description: FrameDescription) -> np.ndarray:
-        """Decode one frame; see :class:`pacs_sdk.encoding.Codec`."""
+    def _decoded(self, frame: Buffer, description: FrameDescription, out: np.ndarray) -> np.ndarray:
         dtype = description.dtype
         needed = (description.values * description.bits_allocated + 7) // 8
         data = memoryview(self._opened(frame, needed))

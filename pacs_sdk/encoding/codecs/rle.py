@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import struct
+import sys
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Final
 
 import imagecodecs
@@ -24,8 +27,6 @@ __all__ = ["RleCodec"]
 _RLE: Final = "1.2.840.10008.1.2.5"
 _RLE_HEADER: Final = struct.Struct("<16I")
 _MOST_SEGMENTS: Final = 15
-_MOST_PIXELS_A_BYTE: Final = 64
-"""A run of 128 takes two bytes (PS3.5 G.3.1)."""
 _MOST_BYTES: Final = (1 << 32) - 1
 """Offsets in the header have 32 bits (PS3.5 G.5), and so has the length of a fragment."""
 
@@ -43,25 +44,23 @@ class RleCodec(CapableCodec):
         ),
     )
 
-    def decode(self, frame: Buffer, description: FrameDescription) -> np.ndarray:
-        """Decode one frame; see :class:`pacs_sdk.encoding.Codec`."""
-        data = memoryview(frame).cast("B")
+    def _decoded(self, frame: Buffer, description: FrameDescription, out: np.ndarray) -> np.ndarray:
         width = description.dtype.itemsize
         if description.bits_allocated == 1:
             raise pixel_failure("RLE of single bits is not defined (PS3.5 8.2.2)")
+        data = memoryview(frame).cast("B")
         segments = _segments(data, description.samples * width)
-        pixels = description.rows * description.columns
-        cells = np.empty((description.samples, pixels), dtype=f"u{width}")
-        for sample in range(description.samples):
-            # The most significant byte comes first (PS3.5 G.2).
-            first, *others = segments[sample * width : (sample + 1) * width]
-            plane = cells[sample]
-            plane[...] = _unpacked(first, pixels)
-            for segment in others:
-                np.left_shift(plane, 8, out=plane)
-                np.bitwise_or(plane, _unpacked(segment, pixels), out=plane)
-        shape = (description.samples, description.rows, description.columns)
-        return finished_cells(cells.view(description.dtype).reshape(shape), description)
+        one = description.samples == 1
+        if one and out.flags.c_contiguous:
+            cells = out[np.newaxis]
+        else:
+            planar = (description.samples, description.rows, description.columns)
+            cells = np.empty(planar, dtype=description.dtype)
+        # Each sample for itself: its segments cannot take the room of another's.
+        for number, plane in enumerate(cells):
+            own = segments[number * width : (number + 1) * width]
+            _expand(data if one else _framed(own), own, plane.reshape(-1))
+        return finished_cells(cells, description)
 
     def _stored_as(
         self, description: FrameDescription, transfer_syntax_uid: str, options: EncodeOptions
@@ -79,23 +78,26 @@ class RleCodec(CapableCodec):
     ) -> bytes:
         """Encode one frame; see :class:`pacs_sdk.encoding.Codec`."""
         cells = within_cells(frame, stored)
-        width = cells.dtype.itemsize
-        little = np.ascontiguousarray(cells, dtype=cells.dtype.newbyteorder("<"))
-        in_bytes = little.view(np.uint8).reshape(stored.rows, stored.columns, stored.samples, width)
-        planes = np.empty((stored.samples, width, stored.rows, stored.columns), dtype=np.uint8)
-        # The most significant byte comes first (PS3.5 G.2). Compression reads along rows.
-        planes[...] = in_bytes[..., ::-1].transpose(2, 3, 0, 1)
+        samples = np.atleast_3d(cells).transpose(2, 0, 1)
+        width = cells.itemsize
+        planes = np.empty((len(samples), width, stored.rows, stored.columns), dtype=np.uint8)
+        for values, parts in zip(samples, planes, strict=True):
+            # The most significant byte comes first (PS3.5 G.2). A shift with a narrowing
+            # conversion takes a quarter of the time of copying every other byte.
+            for place, part in enumerate(reversed(parts)):
+                np.right_shift(values, 8 * place, out=part, dtype=cells.dtype, casting="unsafe")
         segments = [_packed(plane) for sample in planes for plane in sample]
-        offsets = [0] * _MOST_SEGMENTS
-        position = _RLE_HEADER.size
-        for number, segment in enumerate(segments):
-            offsets[number] = position
-            position += len(segment)
-        if position > _MOST_BYTES:
-            raise encode_failure(
-                f"the RLE frame would take {position} bytes, its header has 32 bits"
-            )
-        return b"".join((_RLE_HEADER.pack(len(segments), *offsets), *segments))
+        size = _RLE_HEADER.size + sum(map(len, segments))
+        if size > _MOST_BYTES:
+            raise encode_failure(f"the RLE frame would take {size} bytes, its header has 32 bits")
+        return _framed(segments)
+
+
+def _framed(segments: Sequence[bytes | memoryview]) -> bytes:
+    """Put the RLE header before segments (PS3.5 G.5)."""
+    offsets = accumulate(map(len, segments[:-1]), initial=_RLE_HEADER.size)
+    unused = [0] * (_MOST_SEGMENTS - len(segments))
+    return b"".join((_RLE_HEADER.pack(len(segments), *offsets, *unused), *segments))
 
 
 def _packed(plane: np.ndarray) -> bytes:
@@ -118,22 +120,37 @@ def _segments(data: memoryview, expected: int) -> list[memoryview]:
     return [data[start:end] for start, end in bounds]
 
 
-def _unpacked(segment: memoryview, pixels: int) -> np.ndarray:
-    """Expand one segment; what it has beyond the pixels is padding."""
-    if len(segment) * _MOST_PIXELS_A_BYTE < pixels:  # before memory is taken for them
-        raise pixel_failure(f"an RLE segment of {len(segment)} bytes cannot hold {pixels} pixels")
-    # One run that goes beyond the end is cut off: its length byte makes 128 at most.
-    room = np.empty(pixels + 128, dtype=np.uint8)
+def _expand(frame: bytes | memoryview, segments: list[memoryview], plane: np.ndarray) -> None:
+    """Expand the segments of one sample, the most significant byte first (PS3.5 G.2).
+
+    Args:
+        frame: The segments with a header. The library trusts its offsets, so they must be
+            known to be within it.
+        segments: The same, cut.
+        plane: Where they go, one pixel after the other.
+    """
+    width, room = plane.itemsize, plane.view(np.uint8)
     try:
-        found = imagecodecs.packbits_decode(bytes(segment), out=room.data)
-    except RuntimeError as exc:
-        return _unpacked_slowly(segment, pixels, str(exc))
-    if len(found) < pixels:
-        raise pixel_failure(f"an RLE segment has {len(found)} bytes for {pixels} pixels")
-    return room[:pixels]
+        found = len(
+            imagecodecs.dicomrle_decode(
+                frame,  # type: ignore[arg-type]  # any buffer will do
+                plane.dtype.str,
+                out=room.data,
+            )
+        )
+    except (RuntimeError, ValueError) as exc:
+        reason = str(exc)
+    else:
+        # None has more than the pixels, so the sum says that none has less.
+        if found == plane.nbytes:
+            return
+        reason = "there is nothing more"
+    in_bytes = room.reshape(-1, width)[:, :: 1 if sys.byteorder == "big" else -1]
+    for number, segment in enumerate(segments):
+        in_bytes[:, number] = _expanded_slowly(segment, plane.size, reason)
 
 
-def _unpacked_slowly(segment: memoryview, pixels: int, reason: str) -> np.ndarray:
+def _expanded_slowly(segment: memoryview, pixels: int, reason: str) -> np.ndarray:
     """Expand a segment that has rubbish after the last pixel, or too few bytes."""
     out, pos = bytearray(), 0
     while len(out) < pixels and pos + 1 < len(segment):

@@ -9,7 +9,14 @@ from pydicom.pixels.processing import convert_color_space
 
 from pacs_sdk.encoding.codecs.description import FrameDescription, pixel_failure
 
-__all__ = ["conform_bits", "conform_shape", "finished_cells", "without_sign", "ybr_to_rgb"]
+__all__ = [
+    "conform_bits",
+    "conform_shape",
+    "finished_cells",
+    "unsigned_room",
+    "without_sign",
+    "ybr_to_rgb",
+]
 
 _FULL: Final = ("YBR_FULL", "YBR_FULL_422")
 _PARTIAL: Final = ("YBR_PARTIAL_422", "YBR_PARTIAL_420")
@@ -60,6 +67,19 @@ def conform_bits(values: np.ndarray, description: FrameDescription, bits: int) -
         return masked
     extended: np.ndarray = (converted << extra) >> extra
     return extended
+
+
+def unsigned_room(out: np.ndarray, precision: int) -> np.ndarray | None:
+    """Say where a decoder can write that knows no sign; ``None`` where it has to make room.
+
+    Args:
+        out: Where a frame is wanted.
+        precision: Bits of a value in the codestream; up to eight, a cell is a byte.
+    """
+    width = 1 if precision <= 8 else 2
+    if out.itemsize != width or not out.flags.c_contiguous:
+        return None
+    return out.view(f"u{width}")
 
 
 def without_sign(decoded: np.ndarray, precision: int, description: FrameDescription) -> np.ndarray:

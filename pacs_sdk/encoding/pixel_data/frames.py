@@ -194,12 +194,12 @@ def _through_codec(image: _Image, wanted: Sequence[int], options: FrameOptions) 
     if options.frames is None:
         # All frames are read through one view, a few of them each for itself.
         pixels = attrs.evolve(pixels, value=MemoryBytes(pixels.value.view()))
-    decode_one = frame_decoder(image.syntax, image.layout, pixels, options.codecs)
+    decode_into = frame_decoder(image.syntax, image.layout, pixels, options.codecs)
     frame = image.layout.frame
     out = _checked_out(options.out, (len(wanted), *frame.shape), frame.dtype)
 
     def decode(place: int) -> None:
-        out[place] = decode_one(wanted[place])
+        decode_into(wanted[place], out[place])
 
     decode_each(decode, len(wanted), options.threads)
     return out
@@ -210,8 +210,10 @@ def frame_decoder(
     layout: PixelLayout,
     pixels: PixelElements,
     codecs: CodecRegistry | None = None,
-) -> Callable[[int], np.ndarray]:
+) -> Callable[[int, np.ndarray], None]:
     """Make a function that decodes the compressed frame of a number, in any thread.
+
+    It takes the number, and an array of the shape and dtype of ``layout.frame`` to fill.
 
     Args:
         syntax: How the frames are compressed.
@@ -231,17 +233,14 @@ def frame_decoder(
     table = extended_offset_table(pixels.offsets, pixels.lengths, layout.frames)
     located = locate_frames(pixels.value, layout.frames, extended=table, delimited=pixels.delimited)
 
-    def decode(index: int) -> np.ndarray:
+    def decode(index: int, out: np.ndarray) -> None:
         frame = located.frame(index)
         try:
-            found = codec.decode(frame, layout.frame)
+            codec.decode_into(frame, layout.frame, out)
         except PacsException as exc:
             raise _undecodable(syntax, exc.error.message, index) from None
         except DECODER_ERRORS as exc:
             raise _undecodable(syntax, str(exc), index) from None
-        if found.shape != layout.frame.shape:
-            raise _undecodable(syntax, f"codec {codec.name} gave {found.shape}", index)
-        return found
 
     return decode
 

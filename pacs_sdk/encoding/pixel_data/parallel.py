@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
-from itertools import count
+from itertools import chain, pairwise
+from threading import Thread
 from typing import Final
 
 __all__ = ["MAX_THREADS", "decode_each"]
@@ -32,23 +32,42 @@ def decode_each(decode: Callable[[int], None], frames: int, threads: int | None)
         for index in range(frames):
             decode(index)
         return
-    numbers = count()
+    # Each thread has a run of frames of its own, and helps with the others' when it is done.
+    # If they took turns, two would touch the same new page of memory at a time, and the
+    # system would clear it twice: pages have 2 MiB where the array is large.
+    bounds = [frames * part // workers for part in range(workers + 1)]
+    runs = [iter(range(*ends)) for ends in pairwise(bounds)]
     failures: dict[int, BaseException] = {}
 
-    def work() -> None:
-        while not failures and (index := next(numbers)) < frames:
+    def work(number: int) -> None:
+        for index in chain(*runs[number:], *runs[:number]):
+            if failures:
+                return
             try:
                 decode(index)
             except BaseException as exc:  # noqa: BLE001  # raised again in the caller's thread
                 failures[index] = exc
 
-    with ThreadPoolExecutor(workers, thread_name_prefix="pacs-decode") as pool:
-        try:
-            wait([pool.submit(work) for _ in range(workers)])
-        except BaseException as exc:  # noqa: BLE001  # Ctrl-C: the workers stop, then it is raised
-            failures[-1] = exc
+    helpers = [
+        Thread(target=work, args=(number,), name=f"pacs-decode-{number}")
+        for number in range(1, workers)
+    ]
+    try:
+        for helper in helpers:
+            helper.start()
+        work(0)
+        _join(helpers)
+    except BaseException as exc:  # noqa: BLE001  # Ctrl-C: the helpers stop, then it is raised
+        failures[-1] = exc
+        _join(helpers)
     if failures:
         raise failures[min(failures)]
+
+
+def _join(helpers: list[Thread]) -> None:
+    for helper in helpers:
+        if helper.ident is not None:  # it was started
+            helper.join()
 
 
 def _processors() -> int:

@@ -113,7 +113,13 @@ def _encapsulated(
         # Told that all bits are stored, the decoder leaves what lies above Bits Stored.
         bits = frame.bits_allocated
         wanted = attrs.evolve(wanted, bits_stored=bits, high_bit=bits - 1)
-    read = frame_decoder(syntax, attrs.evolve(layout, frame=wanted), source.pixels, registry)
+    decode_into = frame_decoder(syntax, attrs.evolve(layout, frame=wanted), source.pixels, registry)
+
+    def read(index: int) -> np.ndarray:
+        decoded = np.empty(wanted.shape, dtype=wanted.dtype)
+        decode_into(index, decoded)
+        return decoded
+
     photometric = frame.photometric
     if ybr:
         photometric = "YBR_FULL" if kept else "RGB"
