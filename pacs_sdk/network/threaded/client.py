@@ -12,6 +12,8 @@ from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
 from pacs_sdk.core.results import edge
+from pacs_sdk.network.connection.association import SocketAssociation
+from pacs_sdk.network.connection.transport import Transport
 from pacs_sdk.network.dimse import (
     CCancelRQ,
     CStoreRQ,
@@ -30,8 +32,6 @@ from pacs_sdk.network.negotiation import (
     association_request,
     explain_refusal,
 )
-from pacs_sdk.network.threaded.association import ThreadedAssociation
-from pacs_sdk.network.threaded.transport import Transport
 
 __all__ = ["ClientTimeouts", "DicomAssociation", "Peer", "Reply", "connect"]
 
@@ -114,7 +114,7 @@ def connect(
         raise PacsException(
             ErrorCode.INVALID_ARGUMENT, exc.error.message, **exc.error.details
         ) from exc
-    association = ThreadedAssociation(
+    association = SocketAssociation(
         Transport(_open_connection(peer, timeouts.connect_s)),
         engine,
         clock,
@@ -161,7 +161,7 @@ class DicomAssociation:
     """
 
     def __init__(
-        self, peer: Peer, association: ThreadedAssociation, timeouts: ClientTimeouts
+        self, peer: Peer, association: SocketAssociation, timeouts: ClientTimeouts
     ) -> None:
         self.peer = peer
         """Whom it is with."""

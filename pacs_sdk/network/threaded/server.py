@@ -25,6 +25,8 @@ from pacs_sdk.core.ports import (
     SystemClock,
 )
 from pacs_sdk.core.results import edge, raised
+from pacs_sdk.network.connection.association import SocketAssociation
+from pacs_sdk.network.connection.transport import Transport, WokenUp
 from pacs_sdk.network.dimse import (
     CEchoRQ,
     CFindRQ,
@@ -57,8 +59,6 @@ from pacs_sdk.network.sink import (
     DataSink,
     SpoolingSink,
 )
-from pacs_sdk.network.threaded.association import ThreadedAssociation
-from pacs_sdk.network.threaded.transport import Transport, WokenUp
 
 __all__ = ["DicomServer", "ServerConfig"]
 
@@ -306,7 +306,7 @@ class DicomServer:
             artim_timeout_s=self._config.artim_timeout_s,
             maximum_length=self._config.maximum_length,
         )
-        association = ThreadedAssociation(
+        association = SocketAssociation(
             transport,
             engine,
             self._clock,
@@ -338,7 +338,7 @@ class DicomServer:
 
     # -- one association ---------------------------------------------------------------
 
-    def _establish(self, association: ThreadedAssociation, host: str, port: int) -> None:
+    def _establish(self, association: SocketAssociation, host: str, port: int) -> None:
         request = association.wait_for_request()
         if request is None:
             reason = association.end_reason
@@ -368,7 +368,7 @@ class DicomServer:
                 self._established -= 1
 
     def _refuse(
-        self, association: ThreadedAssociation, info: AssociationInfo, answer: AAssociateRJ
+        self, association: SocketAssociation, info: AssociationInfo, answer: AAssociateRJ
     ) -> None:
         association.logger.warning("association-rejected", reason=answer.explain())
         self._metrics.increment("pacs_associations_rejected_total", ae_title=self.ae_title)
@@ -377,7 +377,7 @@ class DicomServer:
         association.finish()
 
     def _serve(
-        self, association: ThreadedAssociation, info: AssociationInfo, answer: AAssociateAC
+        self, association: SocketAssociation, info: AssociationInfo, answer: AAssociateAC
     ) -> None:
         association.engine.accept(answer)
         association.logger.info("association-accepted", contexts=len(association.engine.contexts))
@@ -404,7 +404,7 @@ class DicomServer:
     # -- one request -------------------------------------------------------------------
 
     def _dispatch(
-        self, association: ThreadedAssociation, info: AssociationInfo, incoming: IncomingMessage
+        self, association: SocketAssociation, info: AssociationInfo, incoming: IncomingMessage
     ) -> None:
         request = incoming.message
         if not isinstance(request, CEchoRQ | CStoreRQ | CFindRQ | CGetRQ | UnsupportedRQ):

@@ -16,6 +16,7 @@ from typing import Final
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Clock, Logger
+from pacs_sdk.network.connection.transport import Transport, WokenUp
 from pacs_sdk.network.dimse import CCancelRQ, Message, Request
 from pacs_sdk.network.engine import AssociationEngine
 from pacs_sdk.network.indications import (
@@ -35,9 +36,8 @@ from pacs_sdk.network.negotiation import AcceptedContext
 from pacs_sdk.network.pdu import AAssociateRQ
 from pacs_sdk.network.sink import DataSink, SpoolingSink
 from pacs_sdk.network.state_table import State
-from pacs_sdk.network.threaded.transport import Transport, WokenUp
 
-__all__ = ["SinkFactory", "ThreadedAssociation"]
+__all__ = ["SinkFactory", "SocketAssociation"]
 
 RECEIVE_BUFFER_BYTES: Final = 1 << 18
 """One read takes up to this much: two P-DATA-TF of the length we ask for."""
@@ -58,7 +58,7 @@ def _default_sink(context: AcceptedContext, message: Message) -> DataSink:
     return SpoolingSink()
 
 
-class ThreadedAssociation:
+class SocketAssociation:
     """Drives one engine over one connection.
 
     Its methods raise inside the layer: ``PacsException`` with ``ASSOCIATION_ABORTED``,

@@ -1,0 +1,1 @@
+"""One association over one socket: what the threaded and the asyncio driver share."""
