@@ -7,6 +7,7 @@ from pacs_sdk.network.negotiation import (
     ProposedContext,
     SupportedContext,
 )
+from pacs_sdk.network.server_config import ServerConfig
 from pacs_sdk.network.service import DicomService, Exchange
 from pacs_sdk.network.sink import DataSink, SpoolingSink
 from pacs_sdk.network.threaded import (
@@ -15,7 +16,6 @@ from pacs_sdk.network.threaded import (
     DicomServer,
     Peer,
     Reply,
-    ServerConfig,
     connect,
 )
 

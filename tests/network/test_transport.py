@@ -12,7 +12,7 @@ import pytest
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import NullLogger, SystemClock
-from pacs_sdk.network.connection.association import SocketAssociation
+from pacs_sdk.network.connection.association import AssociationOptions, SocketAssociation
 from pacs_sdk.network.connection.transport import Transport, WokenUp
 from pacs_sdk.network.engine import AssociationEngine
 from pacs_sdk.network.pdu_codec import encode_pdu
@@ -188,7 +188,7 @@ def test_the_wait_for_the_peer_to_close_ends_by_the_clock(line: Line, woken: boo
     transport.woken = woken
     clock = _SteppingClock()
     engine = AssociationEngine(is_requestor=False, now=0)
-    association = SocketAssociation(transport, engine, clock, NullLogger(), send_timeout_s=1)
+    association = SocketAssociation(transport, engine, clock, NullLogger(), AssociationOptions(1.0))
     engine.receive(encode_pdu(REQUEST), 0)
     association.abort()
     assert 10 < transport.reads < 50  # a quarter of a second
@@ -200,7 +200,7 @@ def test_an_association_that_has_ended_says_why_again_and_again(line: Line) -> N
     """Every later use gives the first reason, not what followed from it."""
     engine = AssociationEngine(is_requestor=True, now=0)
     association = SocketAssociation(
-        Transport(line.near), engine, SystemClock(), NullLogger(), send_timeout_s=1
+        Transport(line.near), engine, SystemClock(), NullLogger(), AssociationOptions(1.0)
     )
     engine.associate(REQUEST)
     engine.transport_connected()

@@ -1,23 +1,29 @@
-"""One association over a blocking driver: the same for both sides.
+"""One association over one socket: the same for both sides and for both drivers.
 
 It feeds the engine with what the socket brings, sends what the engine wants sent,
 collects fragments into whole messages, and keeps the engine's deadline. It belongs to
-one thread; a second one that uses it at the same time gets an error, not a mess.
+one thread at a time; a second one that uses it gets an error, not a mess.
+
+Whatever waits for the peer is a generator that yields the time until which to wait. A
+driver reads once, or learns that time is up, and resumes it: the threaded one in
+:meth:`SocketAssociation.step`, which blocks, the asyncio one when its loop says so.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
+
+import attrs
 
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Clock, Logger
+from pacs_sdk.network.connection.inbox import Inbox, SinkFactory, default_sink
 from pacs_sdk.network.connection.transport import Transport, WokenUp
-from pacs_sdk.network.dimse import CCancelRQ, Message, Request
+from pacs_sdk.network.dimse import Message
 from pacs_sdk.network.engine import AssociationEngine
 from pacs_sdk.network.indications import (
     Aborted,
@@ -34,10 +40,15 @@ from pacs_sdk.network.indications import (
 from pacs_sdk.network.messages import IncomingMessage
 from pacs_sdk.network.negotiation import AcceptedContext
 from pacs_sdk.network.pdu import AAssociateRQ
-from pacs_sdk.network.sink import DataSink, SpoolingSink
 from pacs_sdk.network.state_table import State
 
-__all__ = ["SinkFactory", "SocketAssociation"]
+__all__ = ["AssociationOptions", "ReceiveBuffers", "SocketAssociation", "Waits"]
+
+_T = TypeVar("_T")
+
+Waits: TypeAlias = Generator[float | None, None, _T]
+"""Something that waits for the peer: it yields until when, or ``None`` for as long as the
+engine's own deadline lets it, and is resumed after every read and every deadline."""
 
 RECEIVE_BUFFER_BYTES: Final = 1 << 18
 """One read takes up to this much: two P-DATA-TF of the length we ask for."""
@@ -50,12 +61,26 @@ _MAX_WAITING_MESSAGES: Final = 16
 not send any (PS3.7 D.3.3.3); one that floods us is not read until we are done."""
 
 
-SinkFactory = Callable[[AcceptedContext, Message], DataSink]
-"""Opens the sink for the data set of a message whose command has arrived."""
+class ReceiveBuffers(threading.local):
+    """A receive buffer for each thread: it is in use only while what it holds is acted on."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
+        """The calling thread's."""
 
 
-def _default_sink(context: AcceptedContext, message: Message) -> DataSink:
-    return SpoolingSink()
+@attrs.frozen
+class AssociationOptions:
+    """How an association behaves towards its peer."""
+
+    send_timeout_s: float
+    """How long the peer may take no data."""
+    message_timeout_s: float | None = None
+    """How long a message may take from its first byte to its last; any time if ``None``."""
+    open_sink: SinkFactory = default_sink
+    """Opens what takes a data set piece by piece."""
+    buffers: ReceiveBuffers = attrs.field(factory=ReceiveBuffers)
+    """Where bytes are read to; many associations may share them."""
 
 
 class SocketAssociation:
@@ -72,9 +97,7 @@ class SocketAssociation:
         engine: AssociationEngine,
         clock: Clock,
         logger: Logger,
-        *,
-        send_timeout_s: float,
-        open_sink: SinkFactory = _default_sink,
+        options: AssociationOptions,
     ) -> None:
         self.engine = engine
         self.logger = logger
@@ -82,26 +105,27 @@ class SocketAssociation:
         """Whether a request is being carried out, which a stop lets finish."""
         self._transport = transport
         self._clock = clock
-        self._send_timeout_s = send_timeout_s
-        self._open_sink = open_sink
-        self._buffer = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
-        self._inbox: deque[IncomingMessage] = deque()
-        self._begun: CommandReceived | None = None
-        self._sink: DataSink | None = None
-        self._sink_failure: PacsError | None = None
-        self._cancelled: set[int] = set()
+        self._send_timeout_s = options.send_timeout_s
+        self._buffers = options.buffers
+        self._message_timeout_s = options.message_timeout_s
+        self._reads = 0
+        self._unfinished_since: float | None = None
+        self._inbox = Inbox(options.open_sink)
         self._request_received: AAssociateRQ | None = None
         self._release_requested = False
         self._end: PacsError | None = None
         self._message_id = 0
         self._in_use = threading.Lock()
+        self._drain_deadline: float | None = None
+        self._is_draining = False
+        self._is_drained = False
 
     # -- establishing ------------------------------------------------------------------
 
-    def wait_for_request(self) -> AAssociateRQ | None:
+    def requested(self) -> Waits[AAssociateRQ | None]:
         """Wait for the peer's request; ``None`` if it went away or broke the protocol."""
         while self._request_received is None and self._end is None:
-            self._step(None)
+            yield None
         return self._request_received if self._end is None else None
 
     def wait_for_answer(self, timeout_s: float) -> None:
@@ -109,7 +133,7 @@ class SocketAssociation:
         deadline = self._clock.monotonic() + timeout_s
         while self.engine.answer is None:
             self._check_alive()
-            self._step(deadline)
+            self.step(deadline)
         self._check_alive()  # an abort may have come right behind the acceptance
 
     # -- messages ----------------------------------------------------------------------
@@ -160,32 +184,52 @@ class SocketAssociation:
                 ``ASSOCIATION_ABORTED``.
             WokenUp: The owner stops, and no message has begun.
         """
-        deadline = None if timeout_s is None else self._clock.monotonic() + timeout_s
-        while not self._inbox:
+        try:
+            return self._driven(self.awaited(timeout_s))
+        except PacsException as exc:
+            if exc.error.code is ErrorCode.NETWORK_TIMEOUT:
+                self.abort()
+            raise
+
+    def awaited(self, timeout_s: float | None) -> Waits[IncomingMessage | None]:
+        """Wait as :meth:`receive` does.
+
+        Bytes that come begin the time anew, but a message that has begun must be complete
+        within ``message_timeout_s``: a peer that sends one byte a minute holds nothing up.
+        """
+        quiet_since = self._clock.monotonic()
+        while not self._inbox.waiting:
             if self._release_requested:
                 return None
             self._check_alive()
-            received_any = self._step(deadline)
-            if received_any and timeout_s is not None:
-                deadline = self._clock.monotonic() + timeout_s
-        return self._inbox.popleft()
+            reads = self._reads
+            yield _earlier(
+                _after(quiet_since, timeout_s),
+                _after(self._unfinished_since, self._message_timeout_s),
+            )
+            if self._reads != reads:
+                quiet_since = self._clock.monotonic()
+                whole_by = _after(self._unfinished_since, self._message_timeout_s)
+                if not self._inbox.waiting and whole_by is not None and quiet_since >= whole_by:
+                    raise PacsException(ErrorCode.NETWORK_TIMEOUT, self._overdue(quiet_since))
+        return self._inbox.waiting.popleft()
 
     def is_cancelled(self, message_id: int) -> bool:
         """Tell whether the peer has cancelled this operation, without waiting."""
         if (
-            message_id not in self._cancelled
+            message_id not in self._inbox.cancelled
             and self._end is None
-            and len(self._inbox) < _MAX_WAITING_MESSAGES
+            and len(self._inbox.waiting) < _MAX_WAITING_MESSAGES
         ):
             try:
-                count = self._transport.receive_available(self._buffer)
+                count = self._transport.receive_available(self._buffers.view)
             except OSError:
                 count = 0
             if count is not None:
                 self._took(count)
         if self._end is not None:
             return True
-        return message_id in self._cancelled
+        return message_id in self._inbox.cancelled
 
     # -- ending ------------------------------------------------------------------------
 
@@ -200,29 +244,39 @@ class SocketAssociation:
             try:
                 self.flush()
                 while not self.engine.closing and self._end is None:
-                    self._step(deadline)
+                    self.step(deadline)
                     if self._release_requested and not self.engine.closing:
                         self.engine.release_response(self._clock.monotonic())
                         self._release_requested = False
                         self.flush()
             except PacsException as exc:
                 self.logger.debug("release-not-confirmed", reason=exc.error.message)
+                if self._end is None:
+                    self.abort()
         self.close()
 
-    def respond_to_release(self) -> None:
+    def release_answered(self) -> Waits[None]:
         """Agree to the peer's release, then wait for it to close (ARTIM)."""
         self.engine.release_response(self._clock.monotonic())
         self.flush()
-        self._drain(None)
+        yield from self._drained(None)
         self.close()
 
     def abort(self) -> None:
         """Abort the association and close the connection."""
+        self._driven(self.aborted())
+
+    def aborted(self) -> Waits[None]:
+        """Abort the association, as :meth:`abort` does."""
         self.engine.abort(self._clock.monotonic())
-        self.finish()
+        yield from self.finished()
 
     def finish(self) -> None:
-        """Send what is left to say, give the peer a moment to read it, and close.
+        """Send what is left to say, give the peer a moment to read it, and close."""
+        self._driven(self.finished())
+
+    def finished(self) -> Waits[None]:
+        """End as :meth:`finish` does.
 
         Closing while bytes of the peer lie unread would make the kernel reset the
         connection, and the peer could lose our A-ABORT or A-ASSOCIATE-RJ.
@@ -230,7 +284,7 @@ class SocketAssociation:
         try:
             self.flush()
             self._transport.finish_sending()
-            self._drain(_LINGER_S)
+            yield from self._drained(_LINGER_S)
         except (PacsException, OSError) as exc:
             self.logger.debug("connection-lost-at-end", reason=str(exc))
         self.close()
@@ -240,16 +294,19 @@ class SocketAssociation:
         if self._end is None:
             self._end = PacsError(ErrorCode.ASSOCIATION_ABORTED, "the association has ended")
         self._transport.close()
-        self._drop_data()
-        while self._inbox:
-            self._inbox.popleft().discard()
+        self._inbox.discard()
 
     # -- inside ------------------------------------------------------------------------
 
     @property
     def message_has_begun(self) -> bool:
         """Whether a message is under way, waits to be taken, or is being acted on."""
-        return self.is_busy or self._begun is not None or bool(self._inbox)
+        return self.is_busy or self._inbox.is_active
+
+    @property
+    def artim_deadline(self) -> float | None:
+        """When the engine wants to be told the time; never while the end is waited for."""
+        return None if self._is_draining else self.engine.deadline
 
     @property
     def end_reason(self) -> PacsError | None:
@@ -272,7 +329,7 @@ class SocketAssociation:
         """Read what the peer sent before the connection broke: it may say why."""
         try:
             while self._end is None:
-                count = self._transport.receive_available(self._buffer)
+                count = self._transport.receive_available(self._buffers.view)
                 if count is None:
                     return
                 self._took(count)
@@ -288,33 +345,66 @@ class SocketAssociation:
             except OSError as exc:
                 raise self._lost(exc) from exc
 
-    def _step(self, deadline: float | None) -> bool:
-        """Wait for bytes once and act on them; tell whether any came.
+    def _driven(self, waits: Waits[_T]) -> _T:
+        """Wait in this thread for what a generator waits for."""
+        while True:
+            try:
+                deadline = next(waits)
+            except StopIteration as done:
+                result: _T = done.value
+                return result
+            self.step(deadline)
+
+    def step(self, deadline: float | None) -> None:
+        """Wait for bytes once and act on them.
 
         Args:
             deadline: When waiting is a ``NETWORK_TIMEOUT``; the engine's own deadline
                 (ARTIM) is kept besides.
         """
-        limits = [limit for limit in (deadline, self.engine.deadline) if limit is not None]
-        timeout_s = min(limits) - self._clock.monotonic() if limits else None
+        limit = _earlier(deadline, self.artim_deadline)
+        timeout_s = None if limit is None else limit - self._clock.monotonic()
         try:
-            count = self._transport.receive(self._buffer, timeout_s)
+            self.step_within(timeout_s)
         except WokenUp:
-            if not self.message_has_begun:
+            if self._is_draining:
+                soon = self._clock.monotonic() + _LINGER_S
+                self._drain_deadline = _earlier(self._drain_deadline, soon)
+            elif not self.message_has_begun:
                 raise
             self._transport.ignore_wake()  # finish what has begun; the server asks again after it
-            return True
         except TimeoutError:
-            return self._timed_out(deadline)
+            self.time_up(deadline)
+
+    def step_within(self, timeout_s: float | None) -> None:
+        """Read once and act on what came.
+
+        Raises:
+            TimeoutError: Nothing came within the time.
+            WokenUp: The owner stops.
+            PacsException: The connection is broken.
+        """
+        try:
+            count = self._transport.receive(self._buffers.view, timeout_s)
+        except TimeoutError:
+            raise
         except OSError as exc:
-            raise self._lost(exc) from exc
-        self._took(count)
-        return count > 0
+            if not self._is_draining:
+                raise self._lost(exc) from exc
+            count = 0  # a reset ends the wait just as a close does
+        if self._is_draining:
+            self._is_drained = not count
+        else:
+            self._took(count)
 
     def _took(self, count: int) -> None:
         """Give the engine what was read: ``count`` bytes of the buffer, 0 for the end."""
+        self._reads += 1
         if count:
-            events = self.engine.receive(self._buffer[:count], self._clock.monotonic())
+            now = self._clock.monotonic()
+            if self._unfinished_since is None:
+                self._unfinished_since = now
+            events = self.engine.receive(self._buffers.view[:count], now)
         else:
             events = self.engine.transport_closed()
         for event in events:
@@ -325,8 +415,17 @@ class SocketAssociation:
                 ErrorCode.ASSOCIATION_ABORTED, "the peer closed the connection without a word"
             )
 
-    def _timed_out(self, deadline: float | None) -> bool:
+    def time_up(self, deadline: float | None) -> None:
+        """Act on a time that has passed: the engine's own, or the one that was waited for.
+
+        Raises:
+            PacsException: ``NETWORK_TIMEOUT`` where the latter is over; the association has
+                been aborted then.
+        """
         now = self._clock.monotonic()
+        if self._is_draining:
+            self._is_drained = deadline is None or now >= deadline
+            return
         for event in self.engine.expire(now):
             self._on_event(event)
         if self.engine.closing and self._end is None:
@@ -334,43 +433,44 @@ class SocketAssociation:
                 ErrorCode.NETWORK_TIMEOUT, "the peer connected but sent no association request"
             )
         if deadline is not None and now >= deadline and self._end is None:
-            words = (
+            raise PacsException(ErrorCode.NETWORK_TIMEOUT, self._overdue(now))
+
+    def _overdue(self, now: float) -> str:
+        if self.engine.state is State.STA5:
+            return (
                 "it took the connection but did not answer the association request in time; "
                 "check that a DICOM application listens there"
-                if self.engine.state is State.STA5
-                else "the peer sent nothing in time; association aborted"
             )
-            self.abort()
-            raise PacsException(ErrorCode.NETWORK_TIMEOUT, words)
-        return False
+        whole = _after(self._unfinished_since, self._message_timeout_s)
+        if whole is not None and now >= whole:
+            return f"the peer took longer than {self._message_timeout_s:g} s for a message"
+        return "the peer sent nothing in time; association aborted"
 
-    def _drain(self, limit_s: float | None) -> None:
+    def _drained(self, limit_s: float | None) -> Waits[None]:
         """Read and ignore until the peer closes or time is up; a stop shortens the wait.
 
         Args:
             limit_s: How long at most; ``None`` for as long as ARTIM runs.
         """
-        now = self._clock.monotonic()
-        deadline = self.engine.deadline if limit_s is None else now + limit_s
-        while not self.engine.closing and (deadline is None or now < deadline):
-            left_s = None if deadline is None else deadline - now
-            try:
-                if not self._transport.receive(self._buffer, left_s):
-                    return
-            except WokenUp:
-                self._transport.ignore_wake()
-                soon = now + _LINGER_S
-                deadline = soon if deadline is None else min(deadline, soon)
-            except OSError:
-                return  # a reset or a timeout ends the wait just as a close does
-            now = self._clock.monotonic()
+        self._drain_deadline = (
+            self.engine.deadline if limit_s is None else self._clock.monotonic() + limit_s
+        )
+        self._is_draining = True
+        while not (self._is_drained or self.engine.closing):
+            yield self._drain_deadline
+            if self._drain_deadline is not None and self._clock.monotonic() >= self._drain_deadline:
+                return  # a peer that never stops sending doesn't prolong it
 
     def _on_event(self, event: EngineEvent) -> None:
         match event:
             case DataReceived():
-                self._on_data(event)
+                self._inbox.add_data(event)
+                if event.is_last:
+                    self._unfinished_since = None
             case CommandReceived():
-                self._on_command(event)
+                self._inbox.add_command(event)
+                if not event.has_dataset:
+                    self._unfinished_since = None
             case AssociationRequested():
                 self._request_received = event.request
             case ReleaseRequested():
@@ -387,64 +487,12 @@ class SocketAssociation:
             case AssociationAccepted() | ReleaseConfirmed():
                 pass
 
-    def _on_command(self, event: CommandReceived) -> None:
-        message = event.message
-        if isinstance(message, Request):
-            # A cancel that crossed the final response of an earlier operation must not
-            # end this one: many peers use the same Message ID again and again.
-            self._cancelled.discard(message.message_id)
-        if event.has_dataset:
-            self._begun = event
-            self._open_message(event)
-        elif isinstance(message, CCancelRQ):
-            self._cancelled.add(message.message_id_being_responded_to)
-        else:
-            self._inbox.append(IncomingMessage(event.context, message, None, None, None))
 
-    def _open_message(self, command: CommandReceived) -> None:
-        self._sink_failure = None
-        try:
-            self._sink = self._open_sink(command.context, command.message)
-        except (PacsException, OSError) as exc:
-            self._keep_failure(exc)
+def _after(start: float | None, duration_s: float | None) -> float | None:
+    return None if start is None or duration_s is None else start + duration_s
 
-    def _on_data(self, event: DataReceived) -> None:
-        if self._sink is not None:
-            try:
-                self._sink.write(event.data)
-            except (PacsException, OSError) as exc:
-                self._keep_failure(exc)
-        if event.is_last:
-            self._end_message()
 
-    def _keep_failure(self, exc: PacsException | OSError) -> None:
-        """Remember why the data set is lost; the rest of it is read and dropped."""
-        self._drop_data()
-        self._sink_failure = (
-            exc.error
-            if isinstance(exc, PacsException)
-            else PacsError(ErrorCode.STORE_OUT_OF_RESOURCES, f"the data set cannot be kept: {exc}")
-        )
-
-    def _end_message(self) -> None:
-        begun, self._begun = self._begun, None
-        sink, self._sink = self._sink, None
-        if begun is None:
-            raise PacsException(ErrorCode.INTERNAL, "a data set ended that never began")
-        data = None
-        if sink is not None:
-            self._sink = sink  # so that a failure frees it
-            try:
-                data = sink.finish()
-            except (PacsException, OSError) as exc:
-                self._keep_failure(exc)
-                sink = None
-            self._sink = None
-        self._inbox.append(
-            IncomingMessage(begun.context, begun.message, data, self._sink_failure, sink)
-        )
-
-    def _drop_data(self) -> None:
-        if self._sink is not None:
-            self._sink.discard()
-            self._sink = None
+def _earlier(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

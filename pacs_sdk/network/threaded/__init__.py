@@ -7,7 +7,7 @@ from pacs_sdk.network.threaded.client import (
     Reply,
     connect,
 )
-from pacs_sdk.network.threaded.server import DicomServer, ServerConfig
+from pacs_sdk.network.threaded.server import DicomServer
 
 __all__ = [
     "ClientTimeouts",
@@ -15,6 +15,5 @@ __all__ = [
     "DicomServer",
     "Peer",
     "Reply",
-    "ServerConfig",
     "connect",
 ]

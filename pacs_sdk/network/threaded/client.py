@@ -12,7 +12,7 @@ from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
 from pacs_sdk.core.results import edge
-from pacs_sdk.network.connection.association import SocketAssociation
+from pacs_sdk.network.connection.association import AssociationOptions, SocketAssociation
 from pacs_sdk.network.connection.transport import Transport
 from pacs_sdk.network.dimse import (
     CCancelRQ,
@@ -119,7 +119,7 @@ def connect(
         engine,
         clock,
         (logger or NullLogger()).bind(peer_host=peer.host, peer_port=peer.port),
-        send_timeout_s=timeouts.dimse_s,
+        AssociationOptions(timeouts.dimse_s),
     )
     try:
         engine.transport_connected()

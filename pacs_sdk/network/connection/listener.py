@@ -1,0 +1,46 @@
+"""The socket that a server listens on."""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+
+__all__ = ["listen"]
+
+_BACKLOG: Final = 128
+"""Connections the kernel keeps for us while we are busy with others."""
+
+
+def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
+    """Open a listening socket that never blocks.
+
+    Args:
+        host: The address, IPv4 or IPv6, or a name.
+        port: The port; 0 picks a free one.
+        reuse_port: Whether other processes may listen on it, too.
+
+    Raises:
+        PacsException: ``PORT_UNAVAILABLE``.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if reuse_port:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.bind((host, port))
+            listener.listen(_BACKLOG)
+            listener.setblocking(False)
+        except BaseException:
+            listener.close()
+            raise
+    except (OSError, OverflowError, ValueError) as exc:  # a port or name that cannot be one
+        reason = getattr(exc, "strerror", None) or exc
+        message = f"cannot listen on {host} port {port}: {reason}; choose another port, or 0"
+        raise PacsException(
+            ErrorCode.PORT_UNAVAILABLE, f"{message} for a free one", port=port
+        ) from exc
+    return listener

@@ -1,0 +1,174 @@
+"""One association of a server, from its request to its end, for either driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pacs_sdk.core.errors import PacsException
+from pacs_sdk.network.connection.association import Waits
+from pacs_sdk.network.connection.transport import Transport, WokenUp
+from pacs_sdk.network.messages import AssociationInfo
+from pacs_sdk.network.pdu import AAssociateRJ, AAssociateRQ
+from pacs_sdk.network.server_core import ServerCore
+
+__all__ = ["ServerSession"]
+
+
+class ServerSession:
+    """Serves one connection.
+
+    A driver calls :meth:`proceed`, then reads once or lets the time run out
+    (:meth:`read`, :meth:`time_up`), and so on until ``proceed`` says that it is over.
+    Nothing that happens in a session is raised to the driver.
+
+    Args:
+        core: What decides and dispatches.
+        transport: The connection; the session owns it from now on.
+        host: The peer's address.
+        port: The peer's port.
+    """
+
+    def __init__(self, core: ServerCore, transport: Transport, host: str, port: int) -> None:
+        self._core = core
+        self._host, self._port = host, port
+        self._association = core.association(transport, host, port)
+        self._waits = self._served()
+        self._deadline: float | None = None
+        self._is_counted = False
+        self._has_failed = False
+
+    @property
+    def deadline(self) -> float | None:
+        """Until when to wait for the peer, by the clock of the server."""
+        own, engine = self._deadline, self._association.artim_deadline
+        return own if engine is None else engine if own is None else min(own, engine)
+
+    def run(self) -> None:
+        """Serve to the end, waiting in this thread."""
+        while self.proceed():
+            self._guarded(lambda: self._association.step(self._deadline))
+
+    def proceed(self) -> bool:
+        """Do what can be done without waiting; ``False`` once the session is over."""
+        is_over = False
+
+        def resume() -> None:
+            nonlocal is_over
+            try:
+                self._deadline = next(self._waits)
+            except StopIteration:
+                is_over = True
+
+        while not self._guarded(resume):
+            pass
+        if is_over:
+            self._close()
+        return not is_over
+
+    def read(self, timeout_s: float) -> bool:
+        """Read once; ``False`` if nothing came within the time."""
+        came = True
+
+        def read() -> None:
+            nonlocal came
+            try:
+                self._association.step_within(timeout_s)
+            except TimeoutError:
+                came = False
+
+        self._guarded(read)
+        return came
+
+    def time_up(self) -> None:
+        """Act on the deadline, which has passed."""
+        self._guarded(lambda: self._association.time_up(self._deadline))
+
+    def stop(self) -> None:
+        """End the association at the next :meth:`proceed`."""
+        self._end("association-ended-by-stop")
+
+    # -- inside --------------------------------------------------------------------------
+
+    def _guarded(self, action: Callable[[], None]) -> bool:
+        """Do something; what goes wrong ends the session, and nothing else."""
+        try:
+            action()
+        except WokenUp:
+            self._end("association-ended-by-stop")
+        except PacsException as exc:
+            self._end("association-failed", exc.error.message)
+        except Exception as exc:  # noqa: BLE001  # a bug must end one association, not the server
+            self._end("association-crashed", repr(exc))
+        else:
+            return True
+        return False
+
+    def _end(self, event: str, reason: str = "") -> None:
+        logger = self._association.logger
+        if event == "association-ended-by-stop":
+            logger.info(event)
+        elif event == "association-failed":
+            logger.warning(event, reason=reason)
+        else:
+            logger.error(event, reason=reason)
+        self._waits = self._nothing() if self._has_failed else self._association.aborted()
+        self._has_failed = True
+
+    def _nothing(self) -> Waits[None]:
+        yield from ()
+
+    def _close(self) -> None:
+        self._association.close()
+        if self._is_counted:
+            self._is_counted = False
+            self._core.left()
+
+    def _served(self) -> Waits[None]:
+        association = self._association
+        request = yield from association.requested()
+        if request is None:
+            reason = association.end_reason
+            association.logger.warning(
+                "no-association", reason="closed by the peer" if reason is None else reason.message
+            )
+            yield from association.finished()
+            return
+        info = _info(request, self._host, self._port)
+        association.logger = association.logger.bind(
+            calling_ae_title=info.calling_ae_title, called_ae_title=info.called_ae_title
+        )
+        answer = self._core.answer(request, info, association.logger)
+        if isinstance(answer, AAssociateRJ):
+            association.engine.reject(answer, self._core.clock.monotonic())
+            yield from association.finished()
+            return
+        self._is_counted = True
+        association.engine.accept(answer)
+        association.logger.info("association-accepted", contexts=len(association.engine.contexts))
+        association.flush()
+        yield from self._messages(info)
+        yield from association.release_answered()
+        association.logger.info("association-released")
+
+    def _messages(self, info: AssociationInfo) -> Waits[None]:
+        association = self._association
+        while incoming := (yield from association.awaited(self._core.config.idle_timeout_s)):
+            association.is_busy = True
+            try:
+                self._core.dispatch(association, info, incoming)
+            finally:
+                association.is_busy = False
+                incoming.discard()
+            if self._core.stopping.is_set():  # a busy sender never lets the wait be woken
+                raise WokenUp
+
+
+def _info(request: AAssociateRQ, host: str, port: int) -> AssociationInfo:
+    return AssociationInfo(
+        peer_host=host,
+        peer_port=port,
+        calling_ae_title=request.calling_ae_title,
+        called_ae_title=request.called_ae_title,
+        peer_implementation_class_uid=request.user_information.implementation_class_uid,
+        peer_implementation_version_name=request.user_information.implementation_version_name,
+    )

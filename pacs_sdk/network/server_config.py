@@ -1,0 +1,51 @@
+"""How a server listens and what it allows: the same for every driver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from pacs_sdk.network.engine import ARTIM_TIMEOUT_S
+from pacs_sdk.network.negotiation import DEFAULT_MAXIMUM_LENGTH
+from pacs_sdk.network.sink import DEFAULT_MAX_DATASET_BYTES, DEFAULT_SPOOL_THRESHOLD_BYTES
+
+__all__ = ["ServerConfig"]
+
+
+def _frozen(texts: Iterable[str]) -> frozenset[str]:
+    return frozenset(texts)
+
+
+@attrs.frozen
+class ServerConfig:
+    """How a server listens and what it allows."""
+
+    ae_title: str = "PACS_SCP"
+    """The server's own AE title."""
+    host: str = "127.0.0.1"
+    """The address to listen on; ``0.0.0.0`` for every IPv4 interface."""
+    port: int = 11112
+    """The port to listen on; 0 picks a free one."""
+    max_associations: int = 20
+    """How many associations are served at the same time."""
+    artim_timeout_s: float = ARTIM_TIMEOUT_S
+    """How long a connection may take to send its association request."""
+    idle_timeout_s: float = 300.0
+    """How long an association may send nothing."""
+    send_timeout_s: float = 60.0
+    """How long a peer may take no data."""
+    message_timeout_s: float = 3600.0
+    """How long a message may take from its first byte to its last."""
+    sub_operation_timeout_s: float = 60.0
+    """How long a peer may take to answer a C-STORE sub-operation."""
+    require_called_ae_title: bool = False
+    """Whether a request for another AE title is rejected."""
+    calling_ae_titles: frozenset[str] = attrs.field(default=(), converter=_frozen)
+    """The AE titles that may associate; empty means all."""
+    maximum_length: int = DEFAULT_MAXIMUM_LENGTH
+    """The longest P-DATA-TF we ask peers for, in bytes."""
+    spool_threshold_bytes: int = DEFAULT_SPOOL_THRESHOLD_BYTES
+    """Longer data sets go to a spool file while they arrive."""
+    max_dataset_bytes: int = DEFAULT_MAX_DATASET_BYTES
+    """Longer data sets are refused with an out-of-resources status."""

@@ -1,0 +1,209 @@
+"""What a server does with associations, whichever driver carries their bytes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from pacs_sdk.core.errors import PacsException
+from pacs_sdk.core.ports import AuditEvent, AuditSink, Clock, Logger, MetricSink
+from pacs_sdk.network.connection.association import (
+    AssociationOptions,
+    ReceiveBuffers,
+    SocketAssociation,
+)
+from pacs_sdk.network.connection.transport import Transport
+from pacs_sdk.network.dimse import Request, Status, UnsupportedRQ
+from pacs_sdk.network.engine import AssociationEngine
+from pacs_sdk.network.messages import AssociationInfo, IncomingMessage
+from pacs_sdk.network.negotiation import AcceptorPolicy, SupportedContext, negotiate
+from pacs_sdk.network.pdu import (
+    AAssociateAC,
+    AAssociateRJ,
+    AAssociateRQ,
+    PresentationRejectReason,
+    RejectResult,
+    RejectSource,
+)
+from pacs_sdk.network.server_config import ServerConfig
+from pacs_sdk.network.service import DicomService, Exchange
+from pacs_sdk.network.sink import DataSink, SpoolingSink
+
+__all__ = ["ServerCore"]
+
+
+class ServerCore:
+    """Decides who may associate, and gives requests to services.
+
+    Args:
+        config: What to allow.
+        services: Who performs which SOP classes.
+        logger: Where events are recorded.
+        clock: The time, for timeouts.
+        metrics: Where counts go.
+        audit: Where refused and opened associations are recorded.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        services: Sequence[DicomService],
+        logger: Logger,
+        clock: Clock,
+        metrics: MetricSink,
+        audit: AuditSink,
+    ) -> None:
+        self.config = config
+        """What is allowed."""
+        self.clock = clock
+        """The time."""
+        self.logger = logger
+        """Where events are recorded."""
+        self.stopping = threading.Event()
+        """Set once the server stops: a session ends after the message under way."""
+        self._metrics = metrics
+        self._audit = audit
+        self._services: dict[str, DicomService] = {}
+        contexts: dict[str, SupportedContext] = {}
+        for service in services:
+            for context in service.supported_contexts():
+                known = contexts.get(context.abstract_syntax)
+                contexts[context.abstract_syntax] = _merged(known, context)
+                if context.as_scp:
+                    self._services[context.abstract_syntax] = service
+        self._policy = AcceptorPolicy(
+            ae_title=config.ae_title,
+            contexts=contexts.values(),
+            require_called_ae_title=config.require_called_ae_title,
+            calling_ae_titles=config.calling_ae_titles,
+            maximum_length=config.maximum_length,
+        )
+        self._buffers = ReceiveBuffers()
+        self._lock = threading.Lock()
+        self._established = 0
+
+    @property
+    def established(self) -> int:
+        """How many associations there are now."""
+        return self._established
+
+    def association(self, transport: Transport, host: str, port: int) -> SocketAssociation:
+        """Begin with a connection that a peer has opened."""
+        engine = AssociationEngine(
+            is_requestor=False,
+            now=self.clock.monotonic(),
+            artim_timeout_s=self.config.artim_timeout_s,
+            maximum_length=self.config.maximum_length,
+        )
+        return SocketAssociation(
+            transport,
+            engine,
+            self.clock,
+            self.logger.bind(peer_host=host, peer_port=port),
+            AssociationOptions(
+                self.config.send_timeout_s,
+                self.config.message_timeout_s,
+                self._open_sink,
+                self._buffers,
+            ),
+        )
+
+    def _open_sink(self, *_: object) -> DataSink:
+        return SpoolingSink(
+            threshold_bytes=self.config.spool_threshold_bytes,
+            max_bytes=self.config.max_dataset_bytes,
+        )
+
+    # -- associations --------------------------------------------------------------------
+
+    def answer(
+        self, request: AAssociateRQ, info: AssociationInfo, logger: Logger
+    ) -> AAssociateAC | AAssociateRJ:
+        """Accept or reject; who is accepted counts until :meth:`left`."""
+        with self._lock:
+            has_room = self._established < self.config.max_associations
+            self._established += has_room
+        answer = negotiate(request, self._policy) if has_room else _over_limit()
+        accepted = isinstance(answer, AAssociateAC)
+        if isinstance(answer, AAssociateRJ):
+            if has_room:
+                self.left()
+            logger.warning("association-rejected", reason=answer.explain())
+        name = "pacs_associations_total" if accepted else "pacs_associations_rejected_total"
+        self._metrics.increment(name, ae_title=self.config.ae_title)
+        action = "association-accepted" if accepted else "association-rejected"
+        self._audit.record(
+            AuditEvent(action, accepted, actor=info.calling_ae_title, source=info.peer_host)
+        )
+        return answer
+
+    def left(self) -> None:
+        """Note that an accepted association has ended."""
+        with self._lock:
+            self._established -= 1
+
+    # -- requests ------------------------------------------------------------------------
+
+    def dispatch(
+        self, association: SocketAssociation, info: AssociationInfo, incoming: IncomingMessage
+    ) -> None:
+        """Have a request carried out and answered, whatever its handler does."""
+        request = incoming.message
+        if not isinstance(request, Request):
+            association.logger.warning("unexpected-message", kind=type(request).__name__)
+            return
+        exchange = Exchange(
+            association, info, incoming, request, self.config.sub_operation_timeout_s
+        )
+        if incoming.failure is not None:
+            code = incoming.failure.code
+            association.logger.error("data-set-not-kept", reason=incoming.failure.message)
+            exchange.respond_status(code.dimse_status, incoming.failure.message)
+            return
+        service = self._services.get(incoming.context.abstract_syntax)
+        if isinstance(request, UnsupportedRQ):
+            exchange.respond_status(Status.UNRECOGNIZED_OPERATION)
+        elif service is None or not incoming.context.as_scp:
+            exchange.respond_status(Status.SOP_CLASS_NOT_SUPPORTED)
+        elif request.affected_sop_class_uid != incoming.context.abstract_syntax:
+            exchange.respond_status(
+                Status.SOP_CLASS_NOT_SUPPORTED, "the SOP class is not the context's abstract syntax"
+            )
+        else:
+            self._handle(service, exchange, request)
+
+    def _handle(self, service: DicomService, exchange: Exchange, request: Request) -> None:
+        try:
+            service.handle(exchange)
+        except PacsException as exc:
+            error = exc.error
+            exchange.logger.warning("request-failed", code=error.code.name, reason=error.message)
+            if not exchange.is_answered:
+                exchange.respond_status(error.code.dimse_status, error.message)
+        except Exception as exc:  # noqa: BLE001  # foreign code; the peer gets a status
+            exchange.logger.error("handler-crashed", reason=repr(exc))
+            if not exchange.is_answered:
+                exchange.respond_status(Status.PROCESSING_FAILURE, "the handler failed")
+        if not exchange.is_answered:
+            exchange.logger.error("handler-gave-no-answer", request=type(request).__name__)
+            exchange.respond_status(Status.PROCESSING_FAILURE, "the handler gave no answer")
+
+
+def _merged(known: SupportedContext | None, context: SupportedContext) -> SupportedContext:
+    """Join what two services support of one SOP class: one performs it, one invokes it."""
+    if known is None:
+        return context
+    return SupportedContext(
+        context.abstract_syntax,
+        known.transfer_syntaxes | context.transfer_syntaxes,
+        as_scp=known.as_scp or context.as_scp,
+        as_scu=known.as_scu or context.as_scu,
+    )
+
+
+def _over_limit() -> AAssociateRJ:
+    return AAssociateRJ(
+        result=RejectResult.REJECTED_TRANSIENT,
+        source=RejectSource.SERVICE_PROVIDER_PRESENTATION,
+        reason=PresentationRejectReason.LOCAL_LIMIT_EXCEEDED,
+    )
