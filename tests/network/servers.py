@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -23,6 +23,7 @@ from pacs_sdk.network import (
     SupportedContext,
     connect,
 )
+from pacs_sdk.network.asyncio import BackgroundServer
 from pacs_sdk.network.dimse import CEchoRQ, CEchoRSP, CStoreRQ, Status
 from pacs_sdk.network.negotiation import AcceptorPolicy, negotiate
 from pacs_sdk.network.pdu import AAssociateAC, AAssociateRQ, Pdu
@@ -39,17 +40,21 @@ from tests.network.helpers import (
 
 __all__ = [
     "CONTEXTS",
+    "DRIVERS",
     "FAKE_CONTEXTS",
     "PATIENT",
+    "AnyServer",
     "EchoService",
     "RecordingLogger",
     "Scripted",
     "Shelf",
     "accept",
     "assert_alive",
+    "driver_in_use",
     "open_association",
     "open_to",
     "peer_that",
+    "server_of_driver",
     "serving",
     "then",
     "wait_until_served",
@@ -175,17 +180,11 @@ class RecordingLogger:
         return self.named(event)[count - 1]
 
 
-_ENDS = frozenset(
-    ("no-association", "association-rejected", "association-failed", "association-released")
-)
-"""What the server records once a connection has come to its end."""
-
-
 def wait_until_served(logger: RecordingLogger, port: int) -> None:
     """Wait until the server is done with the connection from a port, its thread included."""
     logger.wait_until(
         lambda: any(
-            event in _ENDS and fields["peer_port"] == port for _, event, fields in logger.entries
+            event == "connection-closed" and fields["peer_port"] == port for _, event, fields in logger.entries
         )
     )
     for thread in threading.enumerate():
@@ -194,15 +193,38 @@ def wait_until_served(logger: RecordingLogger, port: int) -> None:
             assert not thread.is_alive()
 
 
+AnyServer: TypeAlias = DicomServer | BackgroundServer
+"""A server of either driver."""
+
+DRIVERS: dict[str, type[AnyServer]] = {"threaded": DicomServer, "asyncio": BackgroundServer}
+"""The drivers by name."""
+
+
+@attrs.define
+class _DriverInUse:
+    name: str = "threaded"
+
+
+driver_in_use = _DriverInUse()
+"""Which driver :func:`serving` uses; the fixture ``driver`` sets it."""
+
+
+def server_of_driver() -> type[AnyServer]:
+    """Return the class of the driver in use."""
+    return DRIVERS[driver_in_use.name]
+
+
 @contextmanager
 def serving(
     *services: DicomService,
     config: ServerConfig | None = None,
     logger: RecordingLogger | None = None,
-) -> Iterator[DicomServer]:
-    """Run a server on a free port; check that none of its threads outlives it."""
+) -> Iterator[AnyServer]:
+    """Run a server of the driver in use on a free port; check that none of its threads outlives it."""
     before = set(threading.enumerate())
-    server = DicomServer(attrs.evolve(config or ServerConfig(), port=0), services, logger=logger)
+    server = server_of_driver()(
+        attrs.evolve(config or ServerConfig(), port=0), services, logger=logger
+    )
     raised(server.start())
     try:
         yield server
@@ -218,7 +240,7 @@ def serving(
 
 
 def open_to(
-    server: DicomServer,
+    server: AnyServer,
     contexts: Sequence[ProposedContext] = CONTEXTS,
     *,
     dimse_s: float = 10.0,

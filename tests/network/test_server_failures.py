@@ -49,6 +49,8 @@ from tests.network.servers import (
     serving,
 )
 
+pytestmark = pytest.mark.usefixtures("driver")
+
 PIXELS = bytes(range(256)) * 4096  # 1 MiB: several PDUs, several reads
 
 
@@ -131,8 +133,8 @@ def test_an_unknown_operation_is_refused_with_0211() -> None:
     """C-MOVE is not known yet; the association goes on (PS3.7 C.5.19)."""
     with serving(EchoService()) as server, open_to(server) as association:
         context = raised(association.context_for(VERIFICATION))
-        response = raised(association.call(context, UnsupportedRQ(0x0021, 5, VERIFICATION)))
-        assert response == UnsupportedRSP(0x8021, 5, 0x0211, VERIFICATION)
+        response = raised(association.call(context, UnsupportedRQ(0x0060, 5, VERIFICATION)))
+        assert response == UnsupportedRSP(0x8060, 5, 0x0211, VERIFICATION)
         assert_alive(association)
 
 

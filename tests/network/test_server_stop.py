@@ -34,8 +34,11 @@ from tests.network.servers import (
     Scripted,
     assert_alive,
     open_to,
+    server_of_driver,
     serving,
 )
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 USER_ABORT = AAbort(AbortSource.SERVICE_USER)
 GET_REQUEST = association_request(
@@ -66,7 +69,7 @@ def assert_stopped(stopping: threading.Thread) -> None:
 
 def test_a_server_can_be_started_again() -> None:
     """After a stop the same object listens again, perhaps on another port."""
-    server = DicomServer(ServerConfig(port=0), [EchoService()])
+    server = server_of_driver()(ServerConfig(port=0), [EchoService()])
     for _ in range(3):
         with raised(server.start()), open_to(server) as association:
             assert_alive(association)
@@ -82,7 +85,7 @@ def test_a_server_is_started_once() -> None:
 def test_a_port_in_use_is_refused_in_words() -> None:
     """The message names host and port and says what to do."""
     with serving(EchoService()) as server:
-        second = DicomServer(ServerConfig(port=server.port), [EchoService()])
+        second = server_of_driver()(ServerConfig(port=server.port), [EchoService()])
         failure = second.start().failure()
         assert failure.code is ErrorCode.PORT_UNAVAILABLE
         assert f"127.0.0.1 port {server.port}: Address already in use" in failure.message
@@ -97,7 +100,7 @@ def test_a_port_in_use_is_refused_in_words() -> None:
 )
 def test_an_address_that_cannot_be_is_refused_in_words(host: str, port: int) -> None:
     """Bad configuration is a failure, not an exception."""
-    failure = DicomServer(ServerConfig(host=host, port=port), []).start().failure()
+    failure = server_of_driver()(ServerConfig(host=host, port=port), []).start().failure()
     assert failure.code is ErrorCode.PORT_UNAVAILABLE
     assert f"cannot listen on {host} port {port}" in failure.message
 
@@ -109,7 +112,7 @@ def test_a_host_that_is_no_name_is_refused_in_words(monkeypatch: pytest.MonkeyPa
         raise UnicodeError("label empty or too long")
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    failure = DicomServer(ServerConfig(host=70 * "x"), []).start().failure()
+    failure = server_of_driver()(ServerConfig(host=70 * "x"), []).start().failure()
     assert failure.code is ErrorCode.PORT_UNAVAILABLE
     assert "label empty or too long" in failure.message
 
@@ -121,7 +124,7 @@ def test_a_server_listens_on_ipv6_too() -> None:
             probe.bind(("::1", 0))
     except OSError:
         pytest.skip("this machine has no IPv6")
-    server = DicomServer(ServerConfig(host="::1", port=0), [EchoService()])
+    server = server_of_driver()(ServerConfig(host="::1", port=0), [EchoService()])
     with (
         raised(server.start()),
         raised(connect(Peer("::1", server.port), "TESTER", CONTEXTS)) as association,
@@ -134,7 +137,7 @@ def test_a_server_listens_on_ipv6_too() -> None:
 
 def test_stopping_twice_or_before_starting_is_harmless() -> None:
     """There is nothing to do then."""
-    server = DicomServer(ServerConfig(port=0), [EchoService()])
+    server = server_of_driver()(ServerConfig(port=0), [EchoService()])
     server.stop()
     assert isinstance(server.start(), Success)
     server.stop()

@@ -1,4 +1,4 @@
-"""The threaded server over real sockets: what services can do."""
+"""The server of either driver over real sockets: what services can do."""
 
 from __future__ import annotations
 
@@ -50,6 +50,8 @@ from tests.network.servers import (
     serving,
     wait_until_served,
 )
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 PIXELS = bytes(range(256)) * 4096  # 1 MiB: several PDUs, several reads
 
