@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import attrs
 
@@ -11,6 +12,8 @@ from pacs_sdk.network.negotiation import DEFAULT_MAXIMUM_LENGTH
 from pacs_sdk.network.sink import DEFAULT_MAX_DATASET_BYTES, DEFAULT_SPOOL_THRESHOLD_BYTES
 
 __all__ = ["ServerConfig"]
+
+_CONNECTIONS_OVER_LIMIT: Final = 16
 
 
 def _frozen(texts: Iterable[str]) -> frozenset[str]:
@@ -27,6 +30,8 @@ class ServerConfig:
     """The address to listen on; ``0.0.0.0`` for every IPv4 interface."""
     port: int = 11112
     """The port to listen on; 0 picks a free one."""
+    reuse_port: bool = False
+    """Whether other processes may listen on the same port, and share the connections."""
     max_associations: int = 20
     """How many associations are served at the same time."""
     artim_timeout_s: float = ARTIM_TIMEOUT_S
@@ -49,3 +54,12 @@ class ServerConfig:
     """Longer data sets go to a spool file while they arrive."""
     max_dataset_bytes: int = DEFAULT_MAX_DATASET_BYTES
     """Longer data sets are refused with an out-of-resources status."""
+
+    @property
+    def max_connections(self) -> int:
+        """How many connections are heard at all: more are closed at once.
+
+        A few more than associations, so that those over the limit can be refused in words
+        (A-ASSOCIATE-RJ, local limit exceeded).
+        """
+        return self.max_associations + _CONNECTIONS_OVER_LIMIT

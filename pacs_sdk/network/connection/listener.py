@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import Final
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 
-__all__ = ["listen"]
+__all__ = ["ACCEPT_PAUSE_S", "OUT_OF_DESCRIPTORS", "listen"]
+
+OUT_OF_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+ACCEPT_PAUSE_S: Final = 0.1
+"""How long accepting rests when the system has no room for another connection: it stays
+readable, and trying at once would use a whole processor."""
 
 _BACKLOG: Final = 128
 """Connections the kernel keeps for us while we are busy with others."""

@@ -36,12 +36,18 @@ class ServerSession:
         self._deadline: float | None = None
         self._is_counted = False
         self._has_failed = False
+        self._is_closed = False
 
     @property
     def deadline(self) -> float | None:
         """Until when to wait for the peer, by the clock of the server."""
         own, engine = self._deadline, self._association.artim_deadline
         return own if engine is None else engine if own is None else min(own, engine)
+
+    @property
+    def message_has_begun(self) -> bool:
+        """Whether a message is under way, which a stop lets finish."""
+        return self._association.message_has_begun
 
     def run(self) -> None:
         """Serve to the end, waiting in this thread."""
@@ -66,8 +72,8 @@ class ServerSession:
         return not is_over
 
     def read(self, timeout_s: float) -> bool:
-        """Read once; ``False`` if nothing came within the time."""
-        came = True
+        """Read once; ``False`` if nothing came within the time, or the session is over."""
+        came = not self._is_closed
 
         def read() -> None:
             nonlocal came
@@ -76,7 +82,8 @@ class ServerSession:
             except TimeoutError:
                 came = False
 
-        self._guarded(read)
+        if came:
+            self._guarded(read)
         return came
 
     def time_up(self) -> None:
@@ -86,6 +93,12 @@ class ServerSession:
     def stop(self) -> None:
         """End the association at the next :meth:`proceed`."""
         self._end("association-ended-by-stop")
+
+    def give_up(self, reason: str) -> None:
+        """Close the connection at once."""
+        self._association.logger.warning("connection-not-served", reason=reason)
+        self._waits, self._has_failed = self._nothing(), True
+        self._close()
 
     # -- inside --------------------------------------------------------------------------
 
@@ -119,9 +132,11 @@ class ServerSession:
 
     def _close(self) -> None:
         self._association.close()
+        self._is_closed = True
         if self._is_counted:
             self._is_counted = False
             self._core.left()
+        self._association.logger.debug("connection-closed")
 
     def _served(self) -> Waits[None]:
         association = self._association

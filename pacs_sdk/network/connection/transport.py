@@ -66,11 +66,7 @@ class Transport:
             count = self._socket.recv_into(buffer)
         except BlockingIOError:
             return None
-        if _QUICK_ACK is not None:
-            # Linux falls back to delayed ACKs by itself, so this is re-armed at every
-            # read. A client that leaves Nagle's algorithm on (stock DCMTK) waits 40 ms
-            # an image for an ACK otherwise.
-            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+        self._acknowledge_quickly()
         return count
 
     def receive(self, buffer: memoryview, timeout_s: float | None) -> int:
@@ -85,11 +81,7 @@ class Transport:
             OSError: The connection is broken.
         """
         while (count := self.receive_available(buffer)) is None:
-            ready = self._readable.poll(None if timeout_s is None else max(0.0, timeout_s * 1000))
-            if not ready:
-                raise TimeoutError("the peer sent nothing in time")
-            if all(number == self._wake_descriptor for number, _ in ready):
-                raise WokenUp
+            self._wait_readable(timeout_s)
         return count
 
     def send(self, buffers: Sequence[bytes | memoryview], timeout_s: float | None) -> None:
@@ -105,8 +97,7 @@ class Transport:
             try:
                 sent = self._socket.sendmsg(pending[first : first + _MAX_BUFFERS])
             except BlockingIOError:
-                if not self._writable.poll(None if timeout_s is None else timeout_s * 1000):
-                    raise TimeoutError("the peer took no data in time") from None
+                self._wait_writable(timeout_s)
                 continue
             while sent:
                 size = pending[first].nbytes
@@ -129,3 +120,27 @@ class Transport:
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()
+
+    def _acknowledge_quickly(self) -> None:
+        """Re-arm quick ACKs: Linux falls back to delayed ones by itself, so at every read.
+
+        A client that leaves Nagle's algorithm on (stock DCMTK) waits 40 ms an image for an
+        ACK otherwise.
+        """
+        if _QUICK_ACK is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+
+    def _wait_readable(self, timeout_s: float | None) -> None:
+        ready = self._readable.poll(_milliseconds(timeout_s))
+        if not ready:
+            raise TimeoutError("the peer sent nothing in time")
+        if all(number == self._wake_descriptor for number, _ in ready):
+            raise WokenUp
+
+    def _wait_writable(self, timeout_s: float | None) -> None:
+        if not self._writable.poll(_milliseconds(timeout_s)):
+            raise TimeoutError("the peer took no data in time")
+
+
+def _milliseconds(timeout_s: float | None) -> float | None:
+    return None if timeout_s is None else max(0.0, timeout_s * 1000)  # below 0 poll never ends

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import socket
 import threading
 from collections.abc import Sequence
-from typing import Final, Self
+from typing import Self
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import (
@@ -22,7 +21,7 @@ from pacs_sdk.core.ports import (
     SystemClock,
 )
 from pacs_sdk.core.results import edge, raised
-from pacs_sdk.network.connection.listener import listen
+from pacs_sdk.network.connection.listener import ACCEPT_PAUSE_S, OUT_OF_DESCRIPTORS, listen
 from pacs_sdk.network.connection.session import ServerSession
 from pacs_sdk.network.connection.transport import Transport
 from pacs_sdk.network.server_config import ServerConfig
@@ -30,15 +29,6 @@ from pacs_sdk.network.server_core import ServerCore
 from pacs_sdk.network.service import DicomService
 
 __all__ = ["DicomServer"]
-
-_CONNECTIONS_OVER_LIMIT: Final = 16
-"""Connections beyond ``max_associations`` that are still heard, so that they can be
-refused in words (A-ASSOCIATE-RJ, local limit exceeded); more are closed at once."""
-
-_OUT_OF_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-_ACCEPT_PAUSE_S: Final = 0.1
-"""How long accepting rests when the system has no room for another connection: it stays
-readable, and trying at once would use a whole processor."""
 
 
 class DicomServer:
@@ -116,7 +106,7 @@ class DicomServer:
         """
         if self._listener is not None:
             raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the server already runs")
-        listener = listen(self._config.host, self._config.port)
+        listener = listen(self._config.host, self._config.port, reuse_port=self._config.reuse_port)
         try:
             self._wake_read, self._wake_write = os.pipe()
         except OSError:
@@ -188,8 +178,8 @@ class DicomServer:
                 # The peer went away between poll and accept, or descriptors ran out;
                 # in both cases the next connection deserves its chance.
                 self._logger.warning("accept-failed", reason=str(exc))
-                if exc.errno in _OUT_OF_DESCRIPTORS:
-                    self._core.stopping.wait(_ACCEPT_PAUSE_S)
+                if exc.errno in OUT_OF_DESCRIPTORS:
+                    self._core.stopping.wait(ACCEPT_PAUSE_S)
                 continue
             try:
                 self._start_thread(connected, address[0], address[1])
@@ -199,7 +189,7 @@ class DicomServer:
 
     def _start_thread(self, connected: socket.socket, host: str, port: int) -> None:
         with self._lock:
-            crowded = len(self._threads) >= self._config.max_associations + _CONNECTIONS_OVER_LIMIT
+            crowded = len(self._threads) >= self._config.max_connections
         if crowded:
             self._logger.warning("connection-refused-over-limit", peer_host=host)
             connected.close()

@@ -1,0 +1,134 @@
+"""The asyncio server for programs without an event loop: it brings one in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Sequence
+from typing import Any, Self, TypeVar
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import AuditSink, Clock, Logger, MetricSink
+from pacs_sdk.core.results import edge, raised
+from pacs_sdk.network.asyncio.server import AsyncDicomServer
+from pacs_sdk.network.server_config import ServerConfig
+from pacs_sdk.network.service import DicomService
+
+__all__ = ["BackgroundServer"]
+
+_T = TypeVar("_T")
+
+
+class BackgroundServer:
+    """An :class:`AsyncDicomServer` with the methods of a :class:`~pacs_sdk.network.DicomServer`.
+
+    Args:
+        config: How to listen and what to allow.
+        services: Who performs which SOP classes.
+        workers: How many associations are worked on at the same time.
+        logger: Where events are recorded.
+        clock: The time, for timeouts.
+        metrics: Where counts go.
+        audit: Where refused and opened associations are recorded.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        services: Sequence[DicomService],
+        *,
+        workers: int = 16,
+        logger: Logger | None = None,
+        clock: Clock | None = None,
+        metrics: MetricSink | None = None,
+        audit: AuditSink | None = None,
+    ) -> None:
+        self._server = AsyncDicomServer(
+            config,
+            services,
+            workers=workers,
+            logger=logger,
+            clock=clock,
+            metrics=metrics,
+            audit=audit,
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def host(self) -> str:
+        """The address it listens on."""
+        return self._server.host
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; 0 before it is started."""
+        return self._server.port
+
+    @property
+    def ae_title(self) -> str:
+        """Its AE title."""
+        return self._server.ae_title
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has been started and not stopped."""
+        return self._server.is_running
+
+    @property
+    def active_associations(self) -> int:
+        """How many associations are established now."""
+        return self._server.active_associations
+
+    @edge({OSError: ErrorCode.PORT_UNAVAILABLE})
+    def start(self) -> Self:
+        """Listen, and serve in the background.
+
+        Returns:
+            ``Success`` with the server, or ``Failure`` with ``PORT_UNAVAILABLE`` or, if
+            it already runs, ``PROTOCOL_MISUSE``.
+        """
+        if self._loop is not None:
+            raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the server already runs")
+        loop = self._loop = asyncio.new_event_loop()
+        thread = self._thread = threading.Thread(
+            target=loop.run_forever, name="dicom-loop", daemon=True
+        )
+        thread.start()
+        try:
+            raised(self._in_loop(loop, self._server.start()))
+        except BaseException:
+            self._end_loop(loop)
+            raise
+        return self
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Stop accepting, let messages under way finish, end every association.
+
+        Args:
+            timeout_s: How long running operations may take before their connections
+                are closed.
+        """
+        loop = self._loop
+        if loop is not None:
+            self._in_loop(loop, self._server.stop(timeout_s))
+            self._end_loop(loop)
+
+    def __enter__(self) -> Self:
+        """Start the server unless it runs; raises where ``start`` would give a failure."""
+        return self if self.is_running else raised(self.start())
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    @staticmethod
+    def _in_loop(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+    def _end_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        thread, self._thread, self._loop = self._thread, None, None
+        self._in_loop(loop, loop.shutdown_default_executor())
+        loop.call_soon_threadsafe(loop.stop)
+        if thread is not None:
+            thread.join()
+        loop.close()

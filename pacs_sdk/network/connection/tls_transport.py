@@ -1,0 +1,467 @@
+"""One TLS connection, read and written without polling.
+
+It is a :class:`~pacs_sdk.network.connection.transport.Transport` whose bytes are encrypted. The
+handshake is a step of its own, for the thread that will use the connection: a peer that never
+finishes it holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import Clock, SystemClock
+from pacs_sdk.network.connection.transport import Transport, WokenUp
+from pacs_sdk.network.tls.facts import TlsFacts, tls_facts
+from pacs_sdk.network.tls.failures import (
+    HandshakeFailure,
+    explain_clear_text,
+    explain_failure,
+    offered_version,
+)
+from pacs_sdk.network.tls.settings import ClientTls, client_context
+
+__all__ = ["TlsTransport", "connect_tls", "handshake"]
+
+_RECORD_BYTES: Final = 1 << 14
+"""What one TLS record holds at most (RFC 8446 5.1). Smaller buffers are joined into whole
+records; a P-DATA-TF header alone would cost a record, a packet and a system call."""
+
+_CHUNK_BYTES: Final = 1 << 18
+"""What is handed to OpenSSL in one call, uncopied. It makes records of it one by one."""
+
+_FIRST_BYTES: Final = 11
+"""A record header (5), a handshake header (4) and the version of a ClientHello (2)."""
+
+_LINGER_S: Final = 0.25
+"""How long a peer may take to read why it was refused, before the connection is closed."""
+
+_RAW_READS: Final = 16
+"""Reads that are thrown away in one go after the end; then the clock is looked at."""
+
+
+class TlsTransport(Transport):
+    """A connected socket, encrypted.
+
+    Nothing is sent or received before :meth:`handshake`. All methods but :meth:`break_off`
+    belong to one thread.
+
+    Args:
+        connected: The socket; the transport owns it from now on.
+        context: A server's or a client's, which decides about the side.
+        wake_descriptor: A file descriptor that ends a wait once it is readable.
+        server_hostname: The name to find in a server's certificate; for clients.
+        clock: The time, for timeouts.
+
+    Raises:
+        OSError: The peer has gone already.
+        ValueError: ``server_hostname`` cannot be a host name.
+    """
+
+    def __init__(
+        self,
+        connected: socket.socket,
+        context: ssl.SSLContext,
+        wake_descriptor: int | None = None,
+        *,
+        server_hostname: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._is_server = context.protocol is ssl.PROTOCOL_TLS_SERVER
+        connected.setblocking(False)
+        self._tls = context.wrap_socket(
+            connected,
+            server_side=self._is_server,
+            do_handshake_on_connect=False,
+            server_hostname=server_hostname,
+        )
+        super().__init__(self._tls, wake_descriptor)
+        self._clock = clock or SystemClock()
+        self._awaited = select.POLLIN
+        self._first = b""
+        self._is_finished = False
+        self._at_end = False
+        self._facts: TlsFacts | None = None
+        self._receive_failure: OSError | None = None
+        self._send_failure: OSError | None = None
+
+    # -- agreeing ----------------------------------------------------------------------
+
+    def handshake(self, timeout_s: float) -> TlsFacts:
+        """Agree on keys and check certificates (RFC 8446 2, RFC 5246 7.3).
+
+        Args:
+            timeout_s: How long the whole of it may take.
+
+        Returns:
+            What was agreed on.
+
+        Raises:
+            PacsException: ``NETWORK_TIMEOUT``, or ``TLS_HANDSHAKE_FAILED`` with the detail
+                ``cause``, a :class:`~pacs_sdk.network.tls.failures.HandshakeFailure`. The
+                transport is of no use then but to be closed.
+            WokenUp: The wake descriptor became readable.
+        """
+        deadline = self._clock.monotonic() + timeout_s
+        try:
+            while not self._try_handshake():
+                left_s = deadline - self._clock.monotonic()
+                if left_s <= 0:
+                    raise TimeoutError
+                self._wait_readable(left_s)
+        except TimeoutError as exc:
+            words = "began no TLS" if not self._first else "did not finish the TLS handshake"
+            raise PacsException(
+                ErrorCode.NETWORK_TIMEOUT, f"the peer {words} within {timeout_s:g} s"
+            ) from exc
+        except OSError as exc:
+            cause, words = explain_failure(exc, offered_version(self._first))
+            self._let_alert_arrive()
+            raise _failed(cause, words) from exc
+        self._facts = tls_facts(self._tls)
+        return self._facts
+
+    @property
+    def facts(self) -> TlsFacts | None:
+        """What was agreed on, and who the peer proved to be; ``None`` before the handshake."""
+        return self._facts
+
+    def _try_handshake(self) -> bool:
+        has_spoken = bool(self._first) or self._look_at_first_bytes()
+        if self._is_server and not has_spoken:
+            return False  # the client speaks first, and is looked at before OpenSSL reads
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._await(select.POLLIN)
+            return False
+        except ssl.SSLWantWriteError:
+            self._await(select.POLLOUT)
+            return False
+        return True
+
+    def _look_at_first_bytes(self) -> bool:
+        """Recognise a peer that speaks no TLS: OpenSSL would only say "wrong version number".
+
+        Returns:
+            Whether the peer has said anything yet.
+        """
+        try:
+            self._first = socket.socket.recv(self._tls, _FIRST_BYTES, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        if not self._first:
+            words = (
+                "the peer closed the connection without a word"
+                if self._is_server
+                else "the peer closed the connection when TLS was begun; it may listen for DICOM "
+                "without TLS"
+            )
+            raise _failed(HandshakeFailure.CLOSED, words)
+        if found := explain_clear_text(self._first):
+            raise _failed(*found)
+        return True
+
+    def _let_alert_arrive(self) -> None:
+        """Read on until the peer closes, for a moment at most.
+
+        Closing while bytes of the peer lie unread resets the connection, and the alert that
+        says why it was refused would be lost on the way.
+        """
+        scratch = bytearray(_RECORD_BYTES)
+        deadline = self._clock.monotonic() + _LINGER_S
+        try:
+            socket.socket.shutdown(self._tls, socket.SHUT_WR)
+            self._await(select.POLLIN)
+            while (left_s := deadline - self._clock.monotonic()) > 0:
+                try:
+                    if not socket.socket.recv_into(self._tls, scratch):
+                        return
+                except BlockingIOError:
+                    self._wait_readable(left_s)
+        except (OSError, WokenUp):
+            return  # it closed or reset, or the moment is over
+
+    def _await(self, event: int) -> None:
+        """Choose what the next wait of the reading side is for.
+
+        OpenSSL may have to write before it can read: keys are updated (RFC 8446 4.6.3).
+        """
+        if event != self._awaited:
+            self._awaited = event
+            self._readable.modify(self._tls, event)
+
+    # -- receiving ---------------------------------------------------------------------
+
+    def receive_available(self, buffer: memoryview) -> int | None:
+        """Read what is already there, all records of it that fit.
+
+        It stops only when the buffer is full or nothing is left, so nothing decrypted stays
+        behind where a wait would not see it, except what the next call takes at once.
+
+        Returns:
+            The number of bytes, 0 at the end of the stream, or ``None`` for nothing yet.
+
+        Raises:
+            OSError: The connection is broken, in words.
+        """
+        if self._is_finished:
+            return self._throw_away(buffer)
+        is_over = self._at_end or self._receive_failure is not None
+        count = 0 if is_over else self._read_records(buffer)
+        if count:
+            self._acknowledge_quickly()
+            return count
+        if self._receive_failure is not None:
+            raise self._receive_failure
+        return 0 if self._at_end else None
+
+    def _read_records(self, buffer: memoryview) -> int:
+        """Fill the buffer; what ends or breaks the stream is noted for when it is empty."""
+        count = 0
+        try:
+            while count < buffer.nbytes:
+                taken = self._tls.recv_into(buffer[count:])
+                if not taken:
+                    self._at_end = True
+                    break
+                count += taken
+        except ssl.SSLWantReadError:
+            self._await(select.POLLIN)
+        except ssl.SSLWantWriteError:
+            self._await(select.POLLOUT)
+        except ssl.SSLZeroReturnError:
+            self._at_end = True
+        except OSError as exc:
+            self._receive_failure = _in_words(exc)
+        return count
+
+    def _throw_away(self, buffer: memoryview) -> int | None:
+        """Read past TLS after our end was sent, which is of use only to see the peer's end."""
+        for _ in range(_RAW_READS):
+            try:
+                if not socket.socket.recv_into(self._tls, buffer):
+                    return 0
+            except BlockingIOError:
+                break
+        return None
+
+    def receive(self, buffer: memoryview, timeout_s: float | None) -> int:
+        """Read at least one byte, waiting for it if need be.
+
+        The time is for the whole of it: a peer that sends a record byte by byte does not
+        prolong it.
+
+        Returns:
+            The number of bytes, or 0 at the end of the stream.
+
+        Raises:
+            TimeoutError: Nothing came in time.
+            WokenUp: The wake descriptor became readable, and nothing came.
+            OSError: The connection is broken, in words.
+        """
+        deadline = None if timeout_s is None else self._clock.monotonic() + timeout_s
+        left_s = timeout_s
+        while (count := self.receive_available(buffer)) is None:
+            self._wait_readable(left_s)
+            if deadline is not None:
+                left_s = deadline - self._clock.monotonic()
+        return count
+
+    # -- sending -----------------------------------------------------------------------
+
+    def send(self, buffers: Sequence[bytes | memoryview], timeout_s: float | None) -> None:
+        """Send all buffers, in order; large ones from where they lie.
+
+        Raises:
+            TimeoutError: The peer took nothing for the whole of the time. A record may be sent
+                in part, so nothing can be sent any more.
+            OSError: The connection is broken, in words.
+        """
+        for chunk in _chunks(buffers):
+            rest = memoryview(chunk)
+            while rest.nbytes:
+                rest = rest[self._send_some(rest, timeout_s) :]
+
+    def _send_some(self, data: memoryview, timeout_s: float | None) -> int:
+        """Hand bytes to OpenSSL, or wait until it can take them again.
+
+        Once it has said "wait" it has to be given the same bytes again.
+        """
+        if self._send_failure is not None:
+            raise self._send_failure
+        try:
+            try:
+                return self._tls.send(data)
+            except ssl.SSLWantWriteError:
+                self._writable.modify(self._tls, select.POLLOUT)
+            except ssl.SSLWantReadError:
+                self._writable.modify(self._tls, select.POLLIN)
+            self._wait_writable(timeout_s)
+        except OSError as exc:
+            # The receiving side goes on: the peer may have said why it stopped.
+            self._send_failure = _in_words(exc)
+            raise self._send_failure from None
+        return 0
+
+    # -- ending ------------------------------------------------------------------------
+
+    def finish_sending(self) -> None:
+        """Tell the peer that nothing more will come: close_notify (RFC 8446 6.1), then FIN.
+
+        What still arrives is thrown away; ``receive`` gives no more than the end.
+        """
+        self._say_end()
+        with contextlib.suppress(OSError):  # the peer may have gone first
+            socket.socket.shutdown(self._tls, socket.SHUT_WR)
+
+    def break_off(self) -> None:
+        """End the connection from another thread; whoever waits on it fails at once."""
+        # SSLSocket.shutdown would take the TLS layer off under the other thread, which would
+        # then read and write in clear.
+        with contextlib.suppress(OSError):  # it may just have been closed
+            socket.socket.shutdown(self._tls, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the connection, with a close_notify if there is room for it."""
+        self._say_end()
+        super().close()
+
+    def _say_end(self) -> None:
+        if not self._is_finished:
+            self._is_finished = True
+            failure = self._receive_failure or self._send_failure
+            if self._facts is not None and failure is None:
+                # It sends ours and looks for the peer's without waiting. Whatever comes of it,
+                # TLS is over: _throw_away reads past it.
+                with contextlib.suppress(OSError, ValueError):
+                    self._tls.unwrap()
+
+
+def handshake(
+    connected: socket.socket,
+    context: ssl.SSLContext,
+    timeout_s: float,
+    wake_descriptor: int | None = None,
+    *,
+    clock: Clock | None = None,
+) -> TlsTransport:
+    """Make a secure transport of a server's connection, in the thread that will use it.
+
+    Args:
+        connected: The accepted socket; it is closed if this fails.
+        context: As :meth:`~pacs_sdk.network.tls.context.ServerTlsContext.current` gives it.
+        timeout_s: How long the whole handshake may take.
+        wake_descriptor: A file descriptor that ends it, and later waits, once readable.
+        clock: The time, for timeouts.
+
+    Returns:
+        The transport, ready to be used.
+
+    Raises:
+        PacsException: ``TLS_HANDSHAKE_FAILED`` or ``NETWORK_TIMEOUT``.
+        WokenUp: The wake descriptor became readable.
+    """
+    with contextlib.ExitStack() as undo:
+        undo.callback(connected.close)
+        try:
+            transport = TlsTransport(connected, context, wake_descriptor, clock=clock)
+        except OSError as exc:
+            raise _failed(*explain_failure(exc)) from exc
+        undo.callback(transport.close)
+        transport.handshake(timeout_s)
+        undo.pop_all()
+    return transport
+
+
+def connect_tls(
+    connected: socket.socket,
+    tls: ClientTls,
+    host: str,
+    timeout_s: float,
+    *,
+    wake_descriptor: int | None = None,
+    clock: Clock | None = None,
+) -> TlsTransport:
+    """Make a secure transport of a client's connection.
+
+    The files are read anew each time, so that a renewed certificate is used at once.
+
+    Args:
+        connected: The connected socket; it is closed if this fails.
+        tls: Whom to trust, and who we are.
+        host: The host that was called, for its certificate; ``tls.server_hostname`` goes first.
+        timeout_s: How long the whole handshake may take.
+        wake_descriptor: A file descriptor that ends it, and later waits, once readable.
+        clock: The time, for timeouts.
+
+    Returns:
+        The transport, ready to be used. With TLS 1.3 a server checks our certificate after the
+        handshake; if it refuses it, the first ``receive`` or ``send`` says so.
+
+    Raises:
+        PacsException: ``TLS_HANDSHAKE_FAILED``, ``NETWORK_TIMEOUT``; ``INVALID_ARGUMENT`` for
+            what is no host name; for the files ``FILE_NOT_FOUND``, ``FILE_READ_FAILED`` or
+            ``INVALID_CONFIGURATION``.
+        WokenUp: The wake descriptor became readable.
+    """
+    name = tls.server_hostname or host
+    with contextlib.ExitStack() as undo:
+        undo.callback(connected.close)
+        context = client_context(tls)
+        try:
+            transport = TlsTransport(
+                connected, context, wake_descriptor, server_hostname=name, clock=clock
+            )
+        except OSError as exc:
+            raise _failed(*explain_failure(exc)) from exc
+        except ValueError as exc:
+            raise PacsException(
+                ErrorCode.INVALID_ARGUMENT, f"{name!r} cannot be the host name of a server: {exc}"
+            ) from exc
+        undo.callback(transport.close)
+        transport.handshake(timeout_s)
+        undo.pop_all()
+    return transport
+
+
+def _failed(cause: HandshakeFailure, words: str) -> PacsException:
+    return PacsException(ErrorCode.TLS_HANDSHAKE_FAILED, words, cause=cause.value)
+
+
+def _in_words(exc: OSError) -> OSError:
+    """Translate what ``ssl`` raised; what the socket raised has its own words."""
+    if isinstance(exc, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return ConnectionAbortedError("the peer closed the connection")
+    if isinstance(exc, ssl.SSLError):
+        _, words = explain_failure(exc)
+        return ConnectionAbortedError(words)
+    return exc
+
+
+def _chunks(buffers: Sequence[bytes | memoryview]) -> Iterator[bytearray | memoryview]:
+    """Cut buffers into whole records, copying only what a record has to be pieced together of."""
+    joined = bytearray()
+    for buffer in buffers:
+        view = memoryview(buffer)
+        if not view.nbytes:
+            continue
+        rest = view.cast("B")
+        if joined:
+            room = _RECORD_BYTES - len(joined)
+            joined += rest[:room]
+            rest = rest[room:]
+            if len(joined) == _RECORD_BYTES:
+                yield joined
+                joined = bytearray()
+        whole = rest.nbytes - rest.nbytes % _RECORD_BYTES
+        for start in range(0, whole, _CHUNK_BYTES):
+            yield rest[start : min(start + _CHUNK_BYTES, whole)]
+        joined += rest[whole:]
+    if joined:
+        yield joined
