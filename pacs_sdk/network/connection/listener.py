@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import select
 import socket
-from typing import Final
+from typing import Final, Self
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 
-__all__ = ["ACCEPT_PAUSE_S", "OUT_OF_DESCRIPTORS", "listen"]
+__all__ = ["ACCEPT_PAUSE_S", "OUT_OF_DESCRIPTORS", "AcceptWait", "listen"]
 
 OUT_OF_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 ACCEPT_PAUSE_S: Final = 0.1
@@ -50,3 +51,38 @@ def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
             ErrorCode.PORT_UNAVAILABLE, f"{message} for a free one", port=port
         ) from exc
     return listener
+
+
+class AcceptWait:
+    """Waits for a connection to accept, in one of several threads that do the same.
+
+    On Linux a connection wakes one of the threads. Elsewhere it may wake them all, of which
+    one accepts it and the others find nothing.
+
+    Args:
+        listener: The listening socket.
+        wake_descriptor: What ends the wait once it is readable.
+    """
+
+    def __init__(self, listener: socket.socket, wake_descriptor: int) -> None:
+        self._wake_descriptor = wake_descriptor
+        self._poll: select.epoll | select.poll
+        if hasattr(select, "EPOLLEXCLUSIVE"):
+            self._poll = select.epoll()
+            self._poll.register(listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+            self._poll.register(wake_descriptor, select.EPOLLIN)
+        else:
+            self._poll = select.poll()
+            self._poll.register(listener, select.POLLIN)
+            self._poll.register(wake_descriptor, select.POLLIN)
+
+    def wait(self) -> bool:
+        """Wait; ``False`` if it was ended by the wake descriptor."""
+        return all(number != self._wake_descriptor for number, _ in self._poll.poll())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if isinstance(self._poll, select.epoll):
+            self._poll.close()

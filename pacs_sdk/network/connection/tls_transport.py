@@ -198,6 +198,13 @@ class TlsTransport(Transport):
 
     # -- receiving ---------------------------------------------------------------------
 
+    def pending(self) -> int:
+        """Count the bytes that are decrypted, but did not fit into the last buffer.
+
+        A driver that waits for the socket itself has to look here first.
+        """
+        return 0 if self._is_finished else self._tls.pending()
+
     def receive_available(self, buffer: memoryview) -> int | None:
         """Read what is already there, all records of it that fit.
 

@@ -53,6 +53,10 @@ class Transport:
             self._readable.unregister(self._wake_descriptor)
             self._wake_descriptor = None
 
+    def pending(self) -> int:
+        """Count the bytes that a wait for the socket would not show, because they left it."""
+        return 0
+
     def receive_available(self, buffer: memoryview) -> int | None:
         """Read what is already there.
 

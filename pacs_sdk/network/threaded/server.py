@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import select
 import socket
 import threading
 from collections.abc import Sequence
-from typing import Self
+from typing import Final, Self
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import (
@@ -21,7 +20,12 @@ from pacs_sdk.core.ports import (
     SystemClock,
 )
 from pacs_sdk.core.results import edge, raised
-from pacs_sdk.network.connection.listener import ACCEPT_PAUSE_S, OUT_OF_DESCRIPTORS, listen
+from pacs_sdk.network.connection.listener import (
+    ACCEPT_PAUSE_S,
+    OUT_OF_DESCRIPTORS,
+    AcceptWait,
+    listen,
+)
 from pacs_sdk.network.connection.session import ServerSession
 from pacs_sdk.network.connection.transport import Transport
 from pacs_sdk.network.server_config import ServerConfig
@@ -29,6 +33,9 @@ from pacs_sdk.network.server_core import ServerCore
 from pacs_sdk.network.service import DicomService
 
 __all__ = ["DicomServer"]
+
+_MOST_WAITING: Final = 4
+"""Threads that wait for a connection when there is nothing to do; more end."""
 
 
 class DicomServer:
@@ -65,9 +72,9 @@ class DicomServer:
             audit or NullAuditSink(),
         )
         self._lock = threading.Lock()
-        self._threads: dict[threading.Thread, Transport] = {}
+        self._threads: dict[threading.Thread, Transport | None] = {}
+        self._waiting = self._started = 0
         self._listener: socket.socket | None = None
-        self._acceptor: threading.Thread | None = None
         self._wake_read = self._wake_write = -1
         self._port = 0
 
@@ -115,13 +122,7 @@ class DicomServer:
         self._listener = listener
         self._port = listener.getsockname()[1]
         self._core.stopping.clear()
-        self._acceptor = threading.Thread(
-            target=self._accept_loop,
-            args=(listener,),
-            name=f"dicom-accept-{self._port}",
-            daemon=True,
-        )
-        self._acceptor.start()
+        self._start_thread(listener)
         self._logger.info("server-started", host=self._config.host, port=self._port)
         return self
 
@@ -133,13 +134,11 @@ class DicomServer:
                 are closed.
         """
         listener, self._listener = self._listener, None  # a second call has nothing to do
-        acceptor, self._acceptor = self._acceptor, None
-        if listener is None or acceptor is None:
+        if listener is None:
             return
-        self._core.stopping.set()
+        with self._lock:  # from now on no thread is started
+            self._core.stopping.set()
         os.write(self._wake_write, b"\0")  # never read: it stays readable for all who wait
-        acceptor.join()
-        listener.close()
         deadline = self._clock.monotonic() + timeout_s
         with self._lock:
             running = tuple(self._threads)
@@ -148,9 +147,11 @@ class DicomServer:
         with self._lock:
             overdue = dict(self._threads)
         for transport in overdue.values():
-            transport.break_off()
+            if transport is not None:
+                transport.break_off()
         for thread in overdue:
             thread.join()
+        listener.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
         self._logger.info("server-stopped", port=self._port, cut_off=len(overdue))
@@ -163,53 +164,97 @@ class DicomServer:
         self.stop()
 
     # -- accepting ---------------------------------------------------------------------
+    #
+    # There is no thread that only accepts. Each accepts a connection, sees to it that
+    # another one waits for the next, and serves it: nothing is handed over, and in the
+    # long run no thread is started for an association, which would cost as much as it.
 
-    def _accept_loop(self, listener: socket.socket) -> None:
-        wait = select.poll()
-        wait.register(listener, select.POLLIN)
-        wait.register(self._wake_read, select.POLLIN)
-        while True:
-            ready = {number for number, _ in wait.poll()}
-            if self._wake_read in ready:
+    def _start_thread(self, listener: socket.socket) -> None:
+        """Start a thread that accepts and serves.
+
+        Raises:
+            RuntimeError: There is no thread to be had.
+        """
+        with self._lock:
+            if self._core.stopping.is_set():
                 return
-            try:
-                connected, address = listener.accept()
-            except OSError as exc:
-                # The peer went away between poll and accept, or descriptors ran out;
-                # in both cases the next connection deserves its chance.
-                self._logger.warning("accept-failed", reason=str(exc))
-                if exc.errno in OUT_OF_DESCRIPTORS:
-                    self._core.stopping.wait(ACCEPT_PAUSE_S)
-                continue
-            try:
-                self._start_thread(connected, address[0], address[1])
-            except (OSError, RuntimeError) as exc:  # already reset, or no thread to be had
-                self._logger.warning("connection-not-served", peer_host=address[0], reason=str(exc))
-                connected.close()
-
-    def _start_thread(self, connected: socket.socket, host: str, port: int) -> None:
-        with self._lock:
-            crowded = len(self._threads) >= self._config.max_connections
-        if crowded:
-            self._logger.warning("connection-refused-over-limit", peer_host=host)
-            connected.close()
-            return
-        transport = Transport(connected, self._wake_read)
-        thread = threading.Thread(
-            target=self._run, args=(transport, host, port), name=f"dicom-{host}:{port}", daemon=True
-        )
-        with self._lock:
-            self._threads[thread] = transport
+            self._started += 1
+            thread = threading.Thread(
+                target=self._work,
+                args=(listener,),
+                name=f"dicom-{self._port}-{self._started}",
+                daemon=True,
+            )
+            self._threads[thread] = None
+            self._waiting += 1
         try:
             thread.start()
         except RuntimeError:
             with self._lock:
                 del self._threads[thread]
+                self._waiting -= 1
             raise
 
-    def _run(self, transport: Transport, host: str, port: int) -> None:
+    def _work(self, listener: socket.socket) -> None:
+        try:
+            with AcceptWait(listener, self._wake_read) as accept:
+                while accept.wait():
+                    if self._accept(listener) and not self._is_wanted():
+                        break
+        finally:
+            with self._lock:
+                del self._threads[threading.current_thread()]
+
+    def _is_wanted(self) -> bool:
+        """Wait again after an association, unless enough threads do."""
+        with self._lock:
+            is_wanted = self._waiting < _MOST_WAITING
+            self._waiting += is_wanted
+        return is_wanted
+
+    def _accept(self, listener: socket.socket) -> bool:
+        """Accept and serve one connection; ``False`` if there was none to serve."""
+        try:
+            connected, address = listener.accept()
+        except BlockingIOError:
+            return False  # another thread was faster
+        except OSError as exc:
+            # The peer went away meanwhile, or descriptors ran out; in both cases the next
+            # connection deserves its chance.
+            self._logger.warning("accept-failed", reason=str(exc))
+            if exc.errno in OUT_OF_DESCRIPTORS:
+                self._core.stopping.wait(ACCEPT_PAUSE_S)
+            return False
+        host, port = address[0], address[1]
+        with self._lock:
+            self._waiting -= 1
+            is_last = not self._waiting
+            is_crowded = len(self._threads) - self._waiting > self._config.max_connections
+        transport = None if is_crowded else self._taken_up(connected, host, listener, is_last)
+        if transport is None:
+            if is_crowded:
+                self._logger.warning("connection-refused-over-limit", peer_host=host)
+            connected.close()
+            with self._lock:
+                self._waiting += 1
+            return False
+        with self._lock:
+            self._threads[threading.current_thread()] = transport
         try:
             ServerSession(self._core, transport, host, port).run()
         finally:
             with self._lock:
-                del self._threads[threading.current_thread()]
+                self._threads[threading.current_thread()] = None
+        return True
+
+    def _taken_up(
+        self, connected: socket.socket, host: str, listener: socket.socket, is_last: bool
+    ) -> Transport | None:
+        try:
+            transport = Transport(connected, self._wake_read)
+            if is_last:
+                self._start_thread(listener)
+        except (OSError, RuntimeError) as exc:  # already reset, or no thread to be had
+            self._logger.warning("connection-not-served", peer_host=host, reason=str(exc))
+            return None
+        return transport
