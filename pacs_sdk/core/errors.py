@@ -101,6 +101,7 @@ class ErrorCode(enum.Enum):
     NETWORK_TIMEOUT = (-766, 0x0110, 504, "the peer did not answer in time")
     PORT_UNAVAILABLE = (-767, 0x0110, 500, "the port cannot be listened on")
     PROTOCOL_MISUSE = (-768, 0x0110, 500, "the operation does not fit the association's state")
+    TLS_HANDSHAKE_FAILED = (-769, 0x0110, 502, "no secure connection could be agreed on")
 
     # Storage (-780 … -799)
     STORAGE_WRITE_FAILED = (-780, 0xA700, 507, "the object could not be stored")

@@ -1,5 +1,22 @@
-"""The upper layer and DIMSE: engine, negotiation, messages, and the threaded driver."""
+"""The upper layer and DIMSE: engine, negotiation, messages, and the drivers."""
 
+from pacs_sdk.network.access import AccessControl
+from pacs_sdk.network.admission import Admitted, Refused
+from pacs_sdk.network.agreement import OperationsWindow
+from pacs_sdk.network.asyncio import (
+    AsyncAssociation,
+    AsyncDicomServer,
+    BackgroundServer,
+    connect_async,
+)
+from pacs_sdk.network.contexts import RequestorOptions
+from pacs_sdk.network.identity import (
+    PasswordVerifier,
+    UserIdentityVerifier,
+    VerifiedIdentity,
+    hash_passcode,
+    username_identity,
+)
 from pacs_sdk.network.messages import AssociationInfo, IncomingMessage
 from pacs_sdk.network.negotiation import (
     AcceptedContext,
@@ -7,6 +24,7 @@ from pacs_sdk.network.negotiation import (
     ProposedContext,
     SupportedContext,
 )
+from pacs_sdk.network.pipeline import Operation, Performed
 from pacs_sdk.network.server_config import ServerConfig
 from pacs_sdk.network.service import DicomService, Exchange
 from pacs_sdk.network.sink import DataSink, SpoolingSink
@@ -22,7 +40,12 @@ from pacs_sdk.network.threaded import (
 __all__ = [
     "AcceptedContext",
     "AcceptorPolicy",
+    "AccessControl",
+    "Admitted",
     "AssociationInfo",
+    "AsyncAssociation",
+    "AsyncDicomServer",
+    "BackgroundServer",
     "ClientTimeouts",
     "DataSink",
     "DicomAssociation",
@@ -30,11 +53,22 @@ __all__ = [
     "DicomService",
     "Exchange",
     "IncomingMessage",
+    "Operation",
+    "OperationsWindow",
+    "PasswordVerifier",
     "Peer",
+    "Performed",
     "ProposedContext",
+    "Refused",
     "Reply",
+    "RequestorOptions",
     "ServerConfig",
     "SpoolingSink",
     "SupportedContext",
+    "UserIdentityVerifier",
+    "VerifiedIdentity",
     "connect",
+    "connect_async",
+    "hash_passcode",
+    "username_identity",
 ]

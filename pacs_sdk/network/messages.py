@@ -29,6 +29,8 @@ class AssociationInfo:
     """The peer's implementation."""
     peer_implementation_version_name: str
     """Its version."""
+    user_name: str = ""
+    """The user whose identity was verified; empty where nobody's was (PS3.7 D.3.3.7)."""
 
 
 @attrs.frozen

@@ -1,12 +1,15 @@
 """Negotiation: which contexts and roles two application entities agree on.
 
 Pure functions from what was proposed and what is supported to what was accepted
-(PS3.8 7.1.1, PS3.7 D.3). No state, no socket.
+(PS3.8 7.1.1, PS3.7 D.3). No state, no socket. The values are in
+:mod:`pacs_sdk.network.contexts`, what follows from an answer is in
+:mod:`pacs_sdk.network.agreement`, and the words for refusals in
+:mod:`pacs_sdk.network.refusals`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -17,32 +20,63 @@ from pacs_sdk.core.uids import (
     IMPLEMENTATION_VERSION_NAME,
     is_valid_uid,
 )
+from pacs_sdk.network.agreement import (
+    OperationsWindow,
+    accepted_by_acceptor,
+    accepted_by_requestor,
+    agreed_extended,
+    agreed_window,
+    fewer,
+)
+from pacs_sdk.network.contexts import (
+    DEFAULT_MAXIMUM_LENGTH,
+    STORAGE_SERVICE_CLASS,
+    AcceptedContext,
+    AcceptorPolicy,
+    ExtendedAnswer,
+    ProposedContext,
+    RequestorOptions,
+    SupportedContext,
+    common_flags,
+)
 from pacs_sdk.network.pdu import (
     APPLICATION_CONTEXT_NAME,
     AAssociateAC,
     AAssociateRJ,
     AAssociateRQ,
     AcseRejectReason,
+    AsynchronousOperationsWindow,
     ContextResult,
     PresentationContextAC,
     PresentationContextRQ,
     RejectResult,
     RejectSource,
     RoleSelection,
+    SopClassExtendedNegotiation,
+    UserIdentityAC,
     UserInformation,
     UserRejectReason,
 )
+from pacs_sdk.network.refusals import explain, explain_refusal
 
 __all__ = [
     "DEFAULT_MAXIMUM_LENGTH",
     "MAX_CONTEXTS",
+    "STORAGE_SERVICE_CLASS",
     "AcceptedContext",
     "AcceptorPolicy",
+    "ExtendedAnswer",
+    "OperationsWindow",
     "ProposedContext",
+    "RequestorOptions",
     "SupportedContext",
     "accepted_by_acceptor",
     "accepted_by_requestor",
+    "agreed_extended",
+    "agreed_window",
     "association_request",
+    "common_flags",
+    "explain",
     "explain_refusal",
     "negotiate",
 ]
@@ -50,77 +84,7 @@ __all__ = [
 MAX_CONTEXTS: Final = 128
 """Presentation context IDs are the odd numbers 1 to 255 (PS3.8 9.3.2.2)."""
 
-DEFAULT_MAXIMUM_LENGTH: Final = 131_072
-"""The P-DATA-TF length we ask peers to keep to: DCMTK's own ceiling, so that its
-clients send in as few pieces as they can."""
-
-
-@attrs.frozen
-class ProposedContext:
-    """What a requestor would like to exchange."""
-
-    abstract_syntax: str
-    """The SOP class."""
-    transfer_syntaxes: tuple[str, ...]
-    """The encodings it can send or take, preferred first."""
-    as_scu: bool = True
-    """Whether it wants to invoke the SOP class (the default role, PS3.7 D.3.3.4)."""
-    as_scp: bool = False
-    """Whether it wants to perform it, as a C-GET requestor does for Storage."""
-
-
-def _frozen(texts: Iterable[str]) -> frozenset[str]:
-    return frozenset(texts)
-
-
-@attrs.frozen
-class SupportedContext:
-    """What an acceptor can exchange."""
-
-    abstract_syntax: str
-    """The SOP class."""
-    transfer_syntaxes: frozenset[str] = attrs.field(converter=_frozen)
-    """The encodings it takes."""
-    as_scp: bool = True
-    """Whether it performs the SOP class."""
-    as_scu: bool = False
-    """Whether it also invokes it when the requestor offers to be the SCP."""
-
-
-@attrs.frozen
-class AcceptedContext:
-    """One presentation context that both sides agreed on, seen from the local side."""
-
-    context_id: int
-    """The odd number that names it in every PDV."""
-    abstract_syntax: str
-    """The SOP class."""
-    transfer_syntax: str
-    """The encoding of data sets in it."""
-    as_scu: bool
-    """Whether the local side may invoke operations."""
-    as_scp: bool
-    """Whether the local side performs them."""
-
-
-def _by_abstract_syntax(contexts: Iterable[SupportedContext]) -> dict[str, SupportedContext]:
-    return {context.abstract_syntax: context for context in contexts}
-
-
-@attrs.frozen
-class AcceptorPolicy:
-    """What an acceptor demands of a requestor before it accepts."""
-
-    ae_title: str
-    """The acceptor's own AE title."""
-    contexts: Mapping[str, SupportedContext] = attrs.field(converter=_by_abstract_syntax)
-    """What it supports; given as an iterable of contexts."""
-    require_called_ae_title: bool = False
-    """Whether a request for another AE title is rejected."""
-    calling_ae_titles: frozenset[str] = attrs.field(default=(), converter=_frozen)
-    """The AE titles that may associate; empty means all."""
-    maximum_length: int = DEFAULT_MAXIMUM_LENGTH
-    """The longest P-DATA-TF variable field it takes, in bytes."""
+# -- the acceptor --------------------------------------------------------------------------
 
 
 def _rejection(request: AAssociateRQ, policy: AcceptorPolicy) -> AAssociateRJ | None:
@@ -138,29 +102,42 @@ def _rejection(request: AAssociateRQ, policy: AcceptorPolicy) -> AAssociateRJ | 
     return AAssociateRJ(RejectResult.REJECTED_PERMANENT, source, reason) if reason else None
 
 
-def negotiate(request: AAssociateRQ, policy: AcceptorPolicy) -> AAssociateAC | AAssociateRJ:
+def negotiate(
+    request: AAssociateRQ,
+    policy: AcceptorPolicy,
+    *,
+    identity_response: UserIdentityAC | None = None,
+) -> AAssociateAC | AAssociateRJ:
     """Answer an association request (PS3.8 9.3.3, 9.3.4).
 
     A context is accepted with the first of the *requestor's* transfer syntaxes that is
     supported, so that a sender's stored encoding arrives untouched.
+
+    Args:
+        request: What is proposed.
+        policy: What is supported.
+        identity_response: The answer to a user identity that was verified. It is sent only if
+            the request has an identity and asks for an answer (PS3.7 D.3.3.7).
+
+    Returns:
+        The acceptance, in which single contexts may be refused, or the rejection.
     """
     rejection = _rejection(request, policy)
     if rejection is not None:
         return rejection
-    roles = _answered_roles(request, policy.contexts)
+    supported = policy.supporting(request)
+    roles = _answered_roles(request, supported)
+    contexts = tuple(
+        [
+            _answer(context, supported.get(context.abstract_syntax), roles)
+            for context in request.presentation_contexts
+        ]
+    )
     return AAssociateAC(
         called_ae_title=request.called_ae_title,
         calling_ae_title=request.calling_ae_title,
-        presentation_contexts=tuple(
-            _answer(context, policy.contexts.get(context.abstract_syntax), roles)
-            for context in request.presentation_contexts
-        ),
-        user_information=UserInformation(
-            maximum_length=policy.maximum_length,
-            implementation_class_uid=IMPLEMENTATION_CLASS_UID,
-            implementation_version_name=IMPLEMENTATION_VERSION_NAME,
-            role_selections=tuple(roles.values()),
-        ),
+        presentation_contexts=contexts,
+        user_information=_answered_information(request, policy, contexts, roles, identity_response),
     )
 
 
@@ -169,19 +146,18 @@ def _answer(
     ours: SupportedContext | None,
     roles: Mapping[str, RoleSelection],
 ) -> PresentationContextAC:
-    # PS3.8 9.3.3.2: the sub-item is there in a refusal too, and not significant; some
-    # peers insist on a well-formed UID, so the first proposed one is sent back.
-    syntax = next(filter(is_valid_uid, proposed.transfer_syntaxes), "")
     if ours is None:
         result = ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED
     elif not _has_role(ours, roles.get(proposed.abstract_syntax)):
         result = ContextResult.USER_REJECTION
     else:
-        common = [uid for uid in proposed.transfer_syntaxes if uid in ours.transfer_syntaxes]
-        result = (
-            ContextResult.ACCEPTANCE if common else ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED
-        )
-        syntax = next(iter(common), syntax)
+        for uid in proposed.transfer_syntaxes:
+            if uid in ours.transfer_syntaxes:
+                return PresentationContextAC(proposed.context_id, ContextResult.ACCEPTANCE, uid)
+        result = ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED
+    # PS3.8 9.3.3.2: the sub-item is there in a refusal too, and not significant; some
+    # peers insist on a well-formed UID, so the first proposed one is sent back.
+    syntax = next(filter(is_valid_uid, proposed.transfer_syntaxes), "")
     return PresentationContextAC(proposed.context_id, result, syntax)
 
 
@@ -203,55 +179,67 @@ def _answered_roles(
     return answered
 
 
-def _roles(user_information: UserInformation) -> dict[str, RoleSelection]:
-    return {role.sop_class_uid: role for role in user_information.role_selections}
+def _answered_information(
+    request: AAssociateRQ,
+    policy: AcceptorPolicy,
+    contexts: Sequence[PresentationContextAC],
+    roles: Mapping[str, RoleSelection],
+    identity_response: UserIdentityAC | None,
+) -> UserInformation:
+    asked = request.user_information
+    window = asked.asynchronous_operations_window
+    identity = asked.user_identity
+    if identity is None or not identity.positive_response_requested:
+        identity_response = None
+    extended = _answered_extended(request, policy, contexts)
+    plain = policy.plain_information
+    if window is None and identity_response is None and not roles and not extended:
+        return plain
+    return attrs.evolve(
+        plain,
+        role_selections=tuple(roles.values()),
+        asynchronous_operations_window=None if window is None else _narrowed(window, policy),
+        extended_negotiations=extended,
+        user_identity_response=identity_response,
+    )
 
 
-def accepted_by_acceptor(request: AAssociateRQ, answer: AAssociateAC) -> dict[int, AcceptedContext]:
-    """List what was agreed, by context ID, from the acceptor's side."""
-    return _accepted(request, answer, local_is_requestor=False)
+def _narrowed(
+    window: AsynchronousOperationsWindow, policy: AcceptorPolicy
+) -> AsynchronousOperationsWindow:
+    return AsynchronousOperationsWindow(
+        maximum_invoked=fewer(window.maximum_invoked, policy.max_operations_performed),
+        maximum_performed=fewer(window.maximum_performed, policy.max_operations_invoked),
+    )
 
 
-def accepted_by_requestor(
-    request: AAssociateRQ, answer: AAssociateAC
-) -> dict[int, AcceptedContext]:
-    """List what was agreed, by context ID, from the requestor's side.
+def _answered_extended(
+    request: AAssociateRQ, policy: AcceptorPolicy, contexts: Sequence[PresentationContextAC]
+) -> tuple[SopClassExtendedNegotiation, ...]:
+    """Answer for the accepted SOP classes whose application information we understand."""
+    proposed = {
+        item.sop_class_uid: item.application_information
+        for item in request.user_information.extended_negotiations
+        if item.sop_class_uid in policy.extended
+    }
+    if not proposed:
+        return ()
+    usable = {
+        ours.abstract_syntax
+        for ours, context in zip(request.presentation_contexts, contexts, strict=True)
+        if context.result is ContextResult.ACCEPTANCE
+    }
+    answered = []
+    for uid, theirs in proposed.items():
+        how = policy.extended[uid]
+        if uid in usable:
+            ours = how if isinstance(how, bytes) else how(theirs)
+            if ours is not None:
+                answered.append(SopClassExtendedNegotiation(uid, ours))
+    return tuple(answered)
 
-    Contexts the answer names but the request did not, and transfer syntaxes that were
-    never offered, are not agreed.
-    """
-    return _accepted(request, answer, local_is_requestor=True)
 
-
-def _accepted(
-    request: AAssociateRQ, answer: AAssociateAC, *, local_is_requestor: bool
-) -> dict[int, AcceptedContext]:
-    offered = {context.context_id: context for context in request.presentation_contexts}
-    proposed_roles = _roles(request.user_information)
-    answered_roles = _roles(answer.user_information)
-    accepted = {}
-    for context in answer.presentation_contexts:
-        ours = offered.get(context.context_id)
-        if (
-            ours is None
-            or context.result != ContextResult.ACCEPTANCE
-            or context.transfer_syntax not in ours.transfer_syntaxes
-        ):
-            continue
-        requestor_scu, requestor_scp = True, False
-        asked = proposed_roles.get(ours.abstract_syntax)
-        granted = answered_roles.get(ours.abstract_syntax)
-        if asked is not None and granted is not None:  # PS3.7 D.3.3.4: else the default roles
-            requestor_scu = asked.scu and granted.scu
-            requestor_scp = asked.scp and granted.scp
-        accepted[context.context_id] = AcceptedContext(
-            context.context_id,
-            ours.abstract_syntax,
-            context.transfer_syntax,
-            as_scu=requestor_scu if local_is_requestor else requestor_scp,
-            as_scp=requestor_scp if local_is_requestor else requestor_scu,
-        )
-    return accepted
+# -- the requestor -------------------------------------------------------------------------
 
 
 def association_request(
@@ -259,17 +247,29 @@ def association_request(
     called_ae_title: str,
     contexts: Sequence[ProposedContext],
     maximum_length: int = DEFAULT_MAXIMUM_LENGTH,
+    *,
+    options: RequestorOptions | None = None,
 ) -> AAssociateRQ:
     """Build the request that proposes these contexts.
 
+    Args:
+        calling_ae_title: Our AE title.
+        called_ae_title: The peer's AE title.
+        contexts: What to propose, 1 to 128 of them.
+        maximum_length: The longest P-DATA-TF variable field we take, in bytes.
+        options: What to negotiate beside the contexts.
+
     Raises:
-        PacsException: ``INVALID_ARGUMENT`` without contexts or with more than 128.
+        PacsException: ``INVALID_ARGUMENT`` without contexts, with more than 128, or with
+            application information of a SOP class that no context proposes.
     """
     if not 1 <= len(contexts) <= MAX_CONTEXTS:
         raise PacsException(
             ErrorCode.INVALID_ARGUMENT,
             f"an association proposes 1 to {MAX_CONTEXTS} presentation contexts, not {len(contexts)}",
         )
+    options = options or RequestorOptions()
+    _check_described(contexts, options)
     roles = {
         context.abstract_syntax: RoleSelection(
             context.abstract_syntax, scu=context.as_scu, scp=context.as_scp
@@ -288,38 +288,42 @@ def association_request(
             maximum_length=maximum_length,
             implementation_class_uid=IMPLEMENTATION_CLASS_UID,
             implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+            asynchronous_operations_window=_proposed_window(options),
             role_selections=tuple(roles.values()),
+            extended_negotiations=tuple(
+                SopClassExtendedNegotiation(uid, information)
+                for uid, information in options.extended.items()
+            ),
+            common_extended_negotiations=options.common_extended,
+            user_identity=options.user_identity,
         ),
     )
 
 
-_RESULT_IN_WORDS: Final = {
-    ContextResult.USER_REJECTION: "the peer's user refused it",
-    ContextResult.NO_REASON: "the peer gave no reason",
-    ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED: "the peer does not support the SOP class",
-    ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED: "the peer supports none of the transfer syntaxes",
-}
-
-
-def explain_refusal(
-    request: AAssociateRQ, answer: AAssociateAC, abstract_syntax: str, name: str
-) -> str:
-    """Say why no context that would do for a SOP class was agreed, in one sentence."""
-    answers = {context.context_id: context for context in answer.presentation_contexts}
-    proposed = [c for c in request.presentation_contexts if c.abstract_syntax == abstract_syntax]
-    if not proposed:
-        return f"{name} was not proposed to {request.called_ae_title}"
-    words = "; ".join(
-        f"context {context.context_id}: {_outcome(answers.get(context.context_id))}"
-        f" (offered {', '.join(context.transfer_syntaxes)})"
-        for context in proposed
+def _proposed_window(options: RequestorOptions) -> AsynchronousOperationsWindow | None:
+    window = AsynchronousOperationsWindow(
+        options.max_operations_invoked, options.max_operations_performed
     )
-    return f"{request.called_ae_title} accepted no fitting context for {name}: {words}"
+    # One at a time is what holds without the item, and old peers don't know it.
+    return None if window == AsynchronousOperationsWindow(1, 1) else window
 
 
-def _outcome(answer: PresentationContextAC | None) -> str:
-    if answer is None:
-        return "the peer did not answer it"
-    if answer.result is ContextResult.ACCEPTANCE:
-        return f"the peer chose {answer.transfer_syntax or 'no transfer syntax'}"
-    return _RESULT_IN_WORDS[answer.result]
+def _check_described(contexts: Sequence[ProposedContext], options: RequestorOptions) -> None:
+    """Check what the standard says of items about a SOP class (PS3.7 D.3.3.5, D.3.3.6)."""
+    described = [*options.extended, *(item.sop_class_uid for item in options.common_extended)]
+    if not described:
+        return
+    proposed = {context.abstract_syntax for context in contexts}
+    for uid in described:
+        if uid not in proposed:
+            raise PacsException(
+                ErrorCode.INVALID_ARGUMENT,
+                f"extended negotiation is about {uid}, which no presentation context proposes",
+                sop_class_uid=uid,
+            )
+    common = [item.sop_class_uid for item in options.common_extended]
+    if len(set(common)) != len(common):
+        raise PacsException(
+            ErrorCode.INVALID_ARGUMENT,
+            "common extended negotiation describes a SOP class twice",
+        )

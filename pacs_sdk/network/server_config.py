@@ -20,6 +20,10 @@ def _frozen(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(texts)
 
 
+def _tuple(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(texts)
+
+
 @attrs.frozen
 class ServerConfig:
     """How a server listens and what it allows."""
@@ -32,6 +36,8 @@ class ServerConfig:
     """The port to listen on; 0 picks a free one."""
     reuse_port: bool = False
     """Whether other processes may listen on the same port, and share the connections."""
+    worker_threads: int = 16
+    """How many associations the asyncio driver works on at the same time."""
     max_associations: int = 20
     """How many associations are served at the same time."""
     artim_timeout_s: float = ARTIM_TIMEOUT_S
@@ -46,8 +52,19 @@ class ServerConfig:
     """How long a peer may take to answer a C-STORE sub-operation."""
     require_called_ae_title: bool = False
     """Whether a request for another AE title is rejected."""
+    called_ae_titles: frozenset[str] = attrs.field(default=(), converter=_frozen)
+    """Other AE titles that it answers to; ``*`` and ``?`` are wildcards."""
     calling_ae_titles: frozenset[str] = attrs.field(default=(), converter=_frozen)
-    """The AE titles that may associate; empty means all."""
+    """The AE titles that may associate, with wildcards; empty means all."""
+    peers: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
+    """AE titles and the networks that they may call from: ``CT*@10.1.0.0/16``."""
+    max_associations_per_peer: int | None = None
+    """How many associations one address, and one calling AE title, may have at a time."""
+    identity_required: bool = False
+    """Whether a request without a verified user identity is rejected."""
+    max_operations_performed: int = 16
+    """How many requests a peer may send ahead of their responses, if it asks for more than
+    one (asynchronous operations window, PS3.7 D.3.3.3)."""
     maximum_length: int = DEFAULT_MAXIMUM_LENGTH
     """The longest P-DATA-TF we ask peers for, in bytes."""
     spool_threshold_bytes: int = DEFAULT_SPOOL_THRESHOLD_BYTES

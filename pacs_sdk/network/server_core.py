@@ -5,16 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+import attrs
+
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.ports import AuditEvent, AuditSink, Clock, Logger, MetricSink
+from pacs_sdk.network.access import AccessControl
+from pacs_sdk.network.admission import Admission, AdmissionRules, Admitted, Refused
 from pacs_sdk.network.connection.association import (
     AssociationOptions,
     ReceiveBuffers,
     SocketAssociation,
 )
 from pacs_sdk.network.connection.transport import Transport
-from pacs_sdk.network.dimse import Request, Status, UnsupportedRQ
+from pacs_sdk.network.dimse import CommandField, Request, Status, UnsupportedRQ, is_request
 from pacs_sdk.network.engine import AssociationEngine
+from pacs_sdk.network.identity import IdentityPolicy
 from pacs_sdk.network.messages import AssociationInfo, IncomingMessage
 from pacs_sdk.network.negotiation import AcceptorPolicy, SupportedContext, negotiate
 from pacs_sdk.network.pdu import (
@@ -25,6 +30,7 @@ from pacs_sdk.network.pdu import (
     RejectResult,
     RejectSource,
 )
+from pacs_sdk.network.refusals import explain
 from pacs_sdk.network.server_config import ServerConfig
 from pacs_sdk.network.service import DicomService, Exchange
 from pacs_sdk.network.sink import DataSink, SpoolingSink
@@ -42,6 +48,10 @@ class ServerCore:
         clock: The time, for timeouts.
         metrics: Where counts go.
         audit: Where refused and opened associations are recorded.
+        access: The program's own say in who may associate.
+
+    Raises:
+        PacsException: ``INVALID_CONFIGURATION`` for rules that are none.
     """
 
     def __init__(
@@ -52,6 +62,7 @@ class ServerCore:
         clock: Clock,
         metrics: MetricSink,
         audit: AuditSink,
+        access: AccessControl,
     ) -> None:
         self.config = config
         """What is allowed."""
@@ -74,10 +85,20 @@ class ServerCore:
         self._policy = AcceptorPolicy(
             ae_title=config.ae_title,
             contexts=contexts.values(),
-            require_called_ae_title=config.require_called_ae_title,
-            calling_ae_titles=config.calling_ae_titles,
             maximum_length=config.maximum_length,
+            max_operations_performed=config.max_operations_performed,
         )
+        self._admission = Admission(
+            AdmissionRules(
+                calling_ae_titles=config.calling_ae_titles,
+                peers=config.peers,
+                called_ae_titles=(config.ae_title, *config.called_ae_titles),
+                require_called_ae_title=config.require_called_ae_title,
+                max_associations_per_peer=config.max_associations_per_peer,
+            ),
+            access.admission_hook,
+        )
+        self._identity = IdentityPolicy(access.identity_verifier, config.identity_required)
         self._buffers = ReceiveBuffers()
         self._lock = threading.Lock()
         self._established = 0
@@ -116,29 +137,78 @@ class ServerCore:
 
     # -- associations --------------------------------------------------------------------
 
-    def answer(
+    def admit(
         self, request: AAssociateRQ, info: AssociationInfo, logger: Logger
-    ) -> AAssociateAC | AAssociateRJ:
-        """Accept or reject; who is accepted counts until :meth:`left`."""
+    ) -> tuple[AAssociateAC | AAssociateRJ, AssociationInfo]:
+        """Accept or reject a request.
+
+        Returns:
+            The answer, and who is at the other end with what has been verified. An accepted
+            association counts until :meth:`left`.
+        """
         with self._lock:
             has_room = self._established < self.config.max_associations
             self._established += has_room
-        answer = negotiate(request, self._policy) if has_room else _over_limit()
-        accepted = isinstance(answer, AAssociateAC)
-        if isinstance(answer, AAssociateRJ):
+        decision: Admitted | Refused = Refused("there are too many associations", _over_limit())
+        is_kept = False
+        try:
             if has_room:
-                self.left()
-            logger.warning("association-rejected", reason=answer.explain())
-        name = "pacs_associations_total" if accepted else "pacs_associations_rejected_total"
+                decision = self._admission.enter(request, info, logger)
+            if isinstance(decision, Admitted):
+                answer, info = self._verified(request, info, logger)
+                is_kept = isinstance(answer, AAssociateAC)
+            else:
+                answer = self._refused(decision, logger)
+        finally:
+            if has_room and not is_kept:
+                if isinstance(decision, Admitted):
+                    self._admission.leave(request, info)
+                self._leave()
+        name = "pacs_associations_total" if is_kept else "pacs_associations_rejected_total"
         self._metrics.increment(name, ae_title=self.config.ae_title)
-        action = "association-accepted" if accepted else "association-rejected"
-        self._audit.record(
-            AuditEvent(action, accepted, actor=info.calling_ae_title, source=info.peer_host)
-        )
-        return answer
+        try:
+            self._record(info, is_accepted=is_kept)
+        except BaseException:
+            if is_kept:
+                self.left(request, info)
+            raise
+        return answer, info
 
-    def left(self) -> None:
+    def _verified(
+        self, request: AAssociateRQ, info: AssociationInfo, logger: Logger
+    ) -> tuple[AAssociateAC | AAssociateRJ, AssociationInfo]:
+        user = self._identity.check(request, info.peer_host, logger)
+        if isinstance(user, Refused):
+            return self._refused(user, logger), info
+        response = None
+        if user is not None:
+            info = attrs.evolve(info, user_name=user.name)
+            response = user.response_to(request)
+        answer = negotiate(request, self._policy, identity_response=response)
+        if isinstance(answer, AAssociateRJ):
+            return self._refused(Refused(answer.explain(), answer), logger), info
+        for sentence in explain(request, answer, self._policy):
+            logger.info("context-refused", reason=sentence)
+        return answer, info
+
+    def _refused(self, refusal: Refused, logger: Logger) -> AAssociateRJ:
+        logger.warning(
+            "association-rejected", reason=refusal.reason, answer=refusal.answer.explain()
+        )
+        return refusal.answer
+
+    def _record(self, info: AssociationInfo, *, is_accepted: bool) -> None:
+        action = "association-accepted" if is_accepted else "association-rejected"
+        self._audit.record(
+            AuditEvent(action, is_accepted, actor=info.calling_ae_title, source=info.peer_host)
+        )
+
+    def left(self, request: AAssociateRQ, info: AssociationInfo) -> None:
         """Note that an accepted association has ended."""
+        self._admission.leave(request, info)
+        self._leave()
+
+    def _leave(self) -> None:
         with self._lock:
             self._established -= 1
 
@@ -149,7 +219,7 @@ class ServerCore:
     ) -> None:
         """Have a request carried out and answered, whatever its handler does."""
         request = incoming.message
-        if not isinstance(request, Request):
+        if not is_request(request):
             association.logger.warning("unexpected-message", kind=type(request).__name__)
             return
         exchange = Exchange(
@@ -161,11 +231,13 @@ class ServerCore:
             exchange.respond_status(code.dimse_status, incoming.failure.message)
             return
         service = self._services.get(incoming.context.abstract_syntax)
+        # Of an N- service a context may stand for several SOP classes: Meta SOP Classes, UPS.
+        is_composite = request.command_field < CommandField.N_EVENT_REPORT_RQ
         if isinstance(request, UnsupportedRQ):
             exchange.respond_status(Status.UNRECOGNIZED_OPERATION)
         elif service is None or not incoming.context.as_scp:
             exchange.respond_status(Status.SOP_CLASS_NOT_SUPPORTED)
-        elif request.affected_sop_class_uid != incoming.context.abstract_syntax:
+        elif is_composite and request.sop_class_uid != incoming.context.abstract_syntax:
             exchange.respond_status(
                 Status.SOP_CLASS_NOT_SUPPORTED, "the SOP class is not the context's abstract syntax"
             )

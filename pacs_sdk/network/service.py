@@ -8,23 +8,14 @@ from typing import Protocol
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Logger
-from pacs_sdk.core.uids import is_valid_uid
 from pacs_sdk.network.dimse import (
-    RESPONSE_BIT,
-    CEchoRQ,
-    CEchoRSP,
-    CFindRQ,
-    CFindRSP,
-    CGetRQ,
-    CGetRSP,
     CStoreRQ,
     CStoreRSP,
     Message,
     Request,
     Response,
     StatusCategory,
-    UnsupportedRQ,
-    UnsupportedRSP,
+    response_to,
     status_category,
 )
 from pacs_sdk.network.messages import AssociationInfo, IncomingMessage
@@ -152,40 +143,3 @@ class DicomService(Protocol):
         A :class:`PacsException` becomes a response with the error's DIMSE status; any
         other exception one with 0110H, and a log entry.
         """
-
-
-def response_to(request: Request, status: int, comment: str = "") -> Response:
-    """Build the response that fits a request (PS3.7 9.3).
-
-    UIDs are returned as they came, but what is none is left out: they are optional in a
-    response, and a peer's mistake must not keep us from answering.
-    """
-    number = request.message_id
-    sop_class_uid = _uid_or_nothing(request.affected_sop_class_uid)
-    match request:
-        case CStoreRQ():
-            return CStoreRSP(
-                number,
-                status,
-                sop_class_uid,
-                _uid_or_nothing(request.affected_sop_instance_uid),
-                error_comment=comment,
-            )
-        case CFindRQ():
-            return CFindRSP(number, status, sop_class_uid, error_comment=comment)
-        case CGetRQ():
-            return CGetRSP(number, status, sop_class_uid, error_comment=comment)
-        case CEchoRQ():
-            return CEchoRSP(number, status, sop_class_uid, error_comment=comment)
-        case UnsupportedRQ():
-            return UnsupportedRSP(
-                request.command_field | RESPONSE_BIT,
-                number,
-                status,
-                sop_class_uid or _uid_or_nothing(request.requested_sop_class_uid),
-                error_comment=comment,
-            )
-
-
-def _uid_or_nothing(text: str) -> str:
-    return text if is_valid_uid(text) else ""

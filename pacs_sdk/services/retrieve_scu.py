@@ -20,7 +20,7 @@ from pacs_sdk.encoding import (
     transfer_syntax,
 )
 from pacs_sdk.network import IncomingMessage, Peer, ProposedContext
-from pacs_sdk.network.dimse import CGetRQ, CGetRSP, CStoreRQ, CStoreRSP, Status
+from pacs_sdk.network.dimse import CGetRQ, CGetRSP, CStoreRQ, CStoreRSP, Status, response_to
 from pacs_sdk.services.query import IDENTIFIER_SYNTAXES, QueryScu
 from pacs_sdk.services.reencode import NATIVE_SYNTAXES
 from pacs_sdk.services.scu import ServiceUser, check_status
@@ -61,12 +61,10 @@ class _Receiver:
     def on_store(self, incoming: IncomingMessage, request: CStoreRQ) -> CStoreRSP:
         """Perform one C-STORE sub-operation."""
         status, comment = self._kept(incoming, request)
-        return CStoreRSP(
-            request.message_id,
-            status,
-            request.affected_sop_class_uid,
-            request.affected_sop_instance_uid,
-            error_comment=comment,
+        # Built as any answer is: a UID that is none must not end the retrieval.
+        response = response_to(request, status, comment)
+        return (
+            response if isinstance(response, CStoreRSP) else CStoreRSP(request.message_id, status)
         )
 
     def _kept(self, incoming: IncomingMessage, request: CStoreRQ) -> tuple[int, str]:

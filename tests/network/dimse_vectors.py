@@ -1,4 +1,4 @@
-"""DIMSE command sets laid out field by field: by hand from PS3.7 9.3 and Table E.1-1.
+"""DIMSE-C command sets laid out field by field: by hand from PS3.7 9.3 and Table E.1-1.
 
 Each element is a tag (group, element), a 4-byte length and the value, all little endian
 and without a VR (PS3.7 6.3.1). The elements stand in the order of their tags.
@@ -16,6 +16,8 @@ from pacs_sdk.network.dimse import (
     CFindRSP,
     CGetRQ,
     CGetRSP,
+    CMoveRQ,
+    CMoveRSP,
     CStoreRQ,
     CStoreRSP,
     Message,
@@ -25,7 +27,15 @@ from pacs_sdk.network.dimse import (
     UnsupportedRSP,
 )
 
-__all__ = ["CT_IMAGE", "STUDY_ROOT_FIND", "STUDY_ROOT_GET", "VECTORS", "VERIFICATION", "Vector"]
+__all__ = [
+    "CT_IMAGE",
+    "STUDY_ROOT_FIND",
+    "STUDY_ROOT_GET",
+    "STUDY_ROOT_MOVE",
+    "VECTORS",
+    "VERIFICATION",
+    "Vector",
+]
 
 VERIFICATION = "1.2.840.10008.1.1"
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -176,7 +186,7 @@ C_GET_RSP = Vector(
 )
 
 C_CANCEL_RQ = Vector(
-    "C-CANCEL-RQ",  # PS3.7 Tables 9.3-5 and 9.3-8
+    "C-CANCEL-RQ",  # PS3.7 Tables 9.3-5, 9.3-8 and 9.3-11
     b"\x00\x00\x00\x00" b"\x04\x00\x00\x00" b"\x1e\x00\x00\x00"  # Group Length: 30
     b"\x00\x00\x00\x01" b"\x02\x00\x00\x00" b"\xff\x0f"  # Command Field: 0FFFH
     b"\x00\x00\x20\x01" b"\x02\x00\x00\x00" b"\x05\x00"  # Message ID Being Responded To: 5
@@ -185,27 +195,79 @@ C_CANCEL_RQ = Vector(
     has_dataset=False,
 )
 
-N_GET_RQ = Vector(
-    "N-GET-RQ, an operation that is not known",  # PS3.7 Table 10.3-3
-    b"\x00\x00\x00\x00" b"\x04\x00\x00\x00" b"\x38\x00\x00\x00"  # Group Length: 56
-    b"\x00\x00\x03\x00" b"\x12\x00\x00\x00" b"1.2.840.10008.1.1\x00"  # Requested SOP Class UID
-    b"\x00\x00\x00\x01" b"\x02\x00\x00\x00" b"\x10\x01"  # Command Field: 0110H
-    b"\x00\x00\x10\x01" b"\x02\x00\x00\x00" b"\x03\x00"  # Message ID: 3
-    b"\x00\x00\x00\x08" b"\x02\x00\x00\x00" b"\x01\x01",  # Command Data Set Type: none
-    UnsupportedRQ(0x0110, 3, requested_sop_class_uid=VERIFICATION),
-    has_dataset=False,
+C_MOVE_RQ = Vector(
+    "C-MOVE-RQ",  # PS3.7 Table 9.3-9
+    b"\x00\x00\x00\x00" b"\x04\x00\x00\x00" b"\x60\x00\x00\x00"  # Group Length: 96
+    b"\x00\x00\x02\x00" b"\x1c\x00\x00\x00"  # Affected SOP Class UID, 28 bytes
+    b"1.2.840.10008.5.1.4.1.2.2.2\x00"
+    b"\x00\x00\x00\x01" b"\x02\x00\x00\x00" b"\x21\x00"  # Command Field: 0021H
+    b"\x00\x00\x10\x01" b"\x02\x00\x00\x00" b"\x08\x00"  # Message ID: 8
+    b"\x00\x00\x00\x06" b"\x0c\x00\x00\x00" b"WORKSTATION "  # Move Destination
+    b"\x00\x00\x00\x07" b"\x02\x00\x00\x00" b"\x00\x00"  # Priority: medium
+    b"\x00\x00\x00\x08" b"\x02\x00\x00\x00" b"\x01\x00",  # Command Data Set Type: present
+    CMoveRQ(8, STUDY_ROOT_MOVE, "WORKSTATION"),
+    has_dataset=True,
 )
 
 C_MOVE_RSP = Vector(
-    "C-MOVE-RSP, the answer to an operation that is not known",  # PS3.7 Table 9.3-10, C.5.19
-    b"\x00\x00\x00\x00" b"\x04\x00\x00\x00" b"\x4c\x00\x00\x00"  # Group Length: 76
+    "C-MOVE-RSP, pending",  # PS3.7 Table 9.3-10
+    b"\x00\x00\x00\x00" b"\x04\x00\x00\x00" b"\x74\x00\x00\x00"  # Group Length: 116
     b"\x00\x00\x02\x00" b"\x1c\x00\x00\x00"  # Affected SOP Class UID, 28 bytes
     b"1.2.840.10008.5.1.4.1.2.2.2\x00"
     b"\x00\x00\x00\x01" b"\x02\x00\x00\x00" b"\x21\x80"  # Command Field: 8021H
-    b"\x00\x00\x20\x01" b"\x02\x00\x00\x00" b"\x04\x00"  # Message ID Being Responded To: 4
+    b"\x00\x00\x20\x01" b"\x02\x00\x00\x00" b"\x08\x00"  # Message ID Being Responded To: 8
     b"\x00\x00\x00\x08" b"\x02\x00\x00\x00" b"\x01\x01"  # Command Data Set Type: none
-    b"\x00\x00\x00\x09" b"\x02\x00\x00\x00" b"\x11\x02",  # Status: 0211H
-    UnsupportedRSP(0x8021, 4, Status.UNRECOGNIZED_OPERATION, STUDY_ROOT_MOVE),
+    b"\x00\x00\x00\x09" b"\x02\x00\x00\x00" b"\x00\xff"  # Status: FF00H, pending
+    b"\x00\x00\x20\x10" b"\x02\x00\x00\x00" b"\x02\x01"  # Remaining Sub-operations: 258
+    b"\x00\x00\x21\x10" b"\x02\x00\x00\x00" b"\x03\x00"  # Completed Sub-operations: 3
+    b"\x00\x00\x22\x10" b"\x02\x00\x00\x00" b"\x00\x00"  # Failed Sub-operations: 0
+    b"\x00\x00\x23\x10" b"\x02\x00\x00\x00" b"\x00\x00",  # Warning Sub-operations: 0
+    CMoveRSP(8, Status.PENDING, STUDY_ROOT_MOVE, 258, 3, 0, 0),
+    has_dataset=False,
+)
+
+C_MOVE_RSP_FAILED = Vector(
+    "C-MOVE-RSP, an identifier that does not match",  # PS3.7 Table 9.3-10, C.5.2
+    b"\x00\x00\x00\x00" b"\x04\x00\x00\x00" b"\x72\x00\x00\x00"  # Group Length: 114
+    b"\x00\x00\x02\x00" b"\x1c\x00\x00\x00"  # Affected SOP Class UID, 28 bytes
+    b"1.2.840.10008.5.1.4.1.2.2.2\x00"
+    b"\x00\x00\x00\x01" b"\x02\x00\x00\x00" b"\x21\x80"  # Command Field: 8021H
+    b"\x00\x00\x20\x01" b"\x02\x00\x00\x00" b"\x08\x00"  # Message ID Being Responded To: 8
+    b"\x00\x00\x00\x08" b"\x02\x00\x00\x00" b"\x01\x01"  # Command Data Set Type: none
+    b"\x00\x00\x00\x09" b"\x02\x00\x00\x00" b"\x00\xa9"  # Status: A900H, does not match
+    b"\x00\x00\x01\x09" b"\x08\x00\x00\x00"  # Offending Element, 8 bytes
+    b"\x20\x00\x0d\x00\x08\x00\x52\x00"
+    b"\x00\x00\x02\x09" b"\x0e\x00\x00\x00" b"no such level ",  # Error Comment
+    CMoveRSP(
+        8,
+        Status.DATA_SET_MISMATCH,
+        STUDY_ROOT_MOVE,
+        error_comment="no such level",
+        offending_element=(0x0020000D, 0x00080052),
+    ),
+    has_dataset=False,
+)
+
+UNSUPPORTED_RQ = Vector(
+    "a request whose operation is not known",  # PS3.7 6.3.1, Table E.1-1
+    b"\x00\x00\x00\x00" b"\x04\x00\x00\x00" b"\x38\x00\x00\x00"  # Group Length: 56
+    b"\x00\x00\x03\x00" b"\x12\x00\x00\x00" b"1.2.840.10008.1.1\x00"  # Requested SOP Class UID
+    b"\x00\x00\x00\x01" b"\x02\x00\x00\x00" b"\x60\x01"  # Command Field: 0160H
+    b"\x00\x00\x10\x01" b"\x02\x00\x00\x00" b"\x03\x00"  # Message ID: 3
+    b"\x00\x00\x00\x08" b"\x02\x00\x00\x00" b"\x01\x01",  # Command Data Set Type: none
+    UnsupportedRQ(0x0160, 3, requested_sop_class_uid=VERIFICATION),
+    has_dataset=False,
+)
+
+UNSUPPORTED_RSP = Vector(
+    "the answer to an operation that is not known",  # PS3.7 Annex C, Unrecognized Operation
+    b"\x00\x00\x00\x00" b"\x04\x00\x00\x00" b"\x42\x00\x00\x00"  # Group Length: 66
+    b"\x00\x00\x02\x00" b"\x12\x00\x00\x00" b"1.2.840.10008.1.1\x00"  # Affected SOP Class UID
+    b"\x00\x00\x00\x01" b"\x02\x00\x00\x00" b"\x60\x81"  # Command Field: 8160H
+    b"\x00\x00\x20\x01" b"\x02\x00\x00\x00" b"\x03\x00"  # Message ID Being Responded To: 3
+    b"\x00\x00\x00\x08" b"\x02\x00\x00\x00" b"\x01\x01"  # Command Data Set Type: none
+    b"\x00\x00\x00\x09" b"\x02\x00\x00\x00" b"\x11\x02",  # Status: 0211H, unrecognized operation
+    UnsupportedRSP(0x8160, 3, Status.UNRECOGNIZED_OPERATION, VERIFICATION),
     has_dataset=False,
 )
 
@@ -222,6 +284,9 @@ VECTORS = (
     C_GET_RQ,
     C_GET_RSP,
     C_CANCEL_RQ,
-    N_GET_RQ,
+    C_MOVE_RQ,
     C_MOVE_RSP,
+    C_MOVE_RSP_FAILED,
+    UNSUPPORTED_RQ,
+    UNSUPPORTED_RSP,
 )

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.network.negotiation import (
+    STORAGE_SERVICE_CLASS,
     AcceptedContext,
     AcceptorPolicy,
     ProposedContext,
+    RequestorOptions,
     SupportedContext,
     accepted_by_acceptor,
     accepted_by_requestor,
+    agreed_extended,
+    agreed_window,
     association_request,
+    common_flags,
+    explain,
     explain_refusal,
     negotiate,
 )
@@ -22,12 +30,18 @@ from pacs_sdk.network.pdu import (
     AAssociateRJ,
     AAssociateRQ,
     AcseRejectReason,
+    AsynchronousOperationsWindow,
     ContextResult,
     PresentationContextAC,
     PresentationContextRQ,
     RejectResult,
     RejectSource,
     RoleSelection,
+    SopClassCommonExtendedNegotiation,
+    SopClassExtendedNegotiation,
+    UserIdentityAC,
+    UserIdentityRQ,
+    UserIdentityType,
     UserInformation,
     UserRejectReason,
 )
@@ -39,7 +53,11 @@ MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
+PROCEDURE_LOG = "1.2.840.10008.5.1.4.1.1.88.40"
+ENHANCED_SR = "1.2.840.10008.5.1.4.1.1.88.22"
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 
 ACCEPTED = ContextResult.ACCEPTANCE
 NO_SOP_CLASS = ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED
@@ -364,12 +382,15 @@ def test_a_number_of_contexts_that_cannot_be_is_refused(count: int) -> None:
         ((PresentationContextAC(1, NO_SOP_CLASS),), "the peer does not support the SOP class"),
         (
             (PresentationContextAC(1, NO_SYNTAX),),
-            "the peer supports none of the transfer syntaxes (offered 1.2.840.10008.1.2)",
+            "the peer supports none of the transfer syntaxes (offered Implicit VR Little Endian)",
         ),
         ((PresentationContextAC(1, USER),), "the peer's user refused it"),
         ((PresentationContextAC(1, ContextResult.NO_REASON),), "the peer gave no reason"),
         ((), "the peer did not answer it"),
-        ((PresentationContextAC(1, ACCEPTED, JPEG_2000),), f"the peer chose {JPEG_2000}"),
+        (
+            (PresentationContextAC(1, ACCEPTED, JPEG_2000),),
+            "the peer chose JPEG 2000 Image Compression (Lossless Only)",
+        ),
         ((PresentationContextAC(1, ACCEPTED),), "the peer chose no transfer syntax"),
     ],
 )
@@ -387,3 +408,521 @@ def test_a_context_that_was_never_proposed_is_explained_too() -> None:
     """The mistake is ours then, and the sentence says so."""
     sentence = explain_refusal(PLAIN, answer(PLAIN), CT_IMAGE, "CT Image Storage")
     assert sentence == "CT Image Storage was not proposed to ARCHIVE"
+
+
+def test_the_acceptor_explains_what_would_have_been_supported() -> None:
+    """Each refused context is one sentence that names SOP class, offer and support."""
+    proposal = request(
+        ProposedContext(VERIFICATION, (IMPLICIT,)),
+        ProposedContext("1.2.3", (IMPLICIT,)),
+        ProposedContext(CT_IMAGE, (JPEG_BASELINE, "1.2.3.4")),
+        ProposedContext(MR_IMAGE, (EXPLICIT,)),
+    )
+    assert explain(proposal, answer(proposal), POLICY) == (
+        "context 3, 1.2.3: the SOP class is not supported",
+        (
+            "context 5, CT Image Storage: none of the offered transfer syntaxes is supported; offered "
+            "JPEG Baseline (Process 1), 1.2.3.4, supported Implicit VR Little Endian, "
+            "Explicit VR Little Endian"
+        ),
+        "context 7, MR Image Storage: the requestor proposed to be SCU, but it can only be SCP",
+    )
+
+
+def test_a_refused_role_is_explained() -> None:
+    """The sentence says which roles were proposed and which were to be had."""
+    proposal = request(ProposedContext(STUDY_ROOT_GET, (IMPLICIT,), as_scu=False, as_scp=True))
+    (sentence,) = explain(proposal, answer(proposal), POLICY)
+    assert sentence.endswith("the requestor proposed to be SCP, but it can only be SCU")
+
+
+@pytest.mark.parametrize(
+    ("contexts", "words"),
+    [
+        ((PresentationContextAC(1, ACCEPTED, IMPLICIT),), None),
+        ((), "it was not answered"),
+        ((PresentationContextAC(1, NO_SOP_CLASS),), "the SOP class is not supported"),
+        (
+            (PresentationContextAC(1, NO_SYNTAX),),
+            "none of the offered transfer syntaxes is supported; offered Implicit VR Little Endian",
+        ),
+        ((PresentationContextAC(1, USER),), "the peer's user refused it"),
+        ((PresentationContextAC(1, ContextResult.NO_REASON),), "the peer gave no reason"),
+        (
+            (PresentationContextAC(1, ACCEPTED, EXPLICIT),),
+            (
+                "accepted with Explicit VR Little Endian, which was not offered; "
+                "offered Implicit VR Little Endian"
+            ),
+        ),
+        (
+            (PresentationContextAC(1, ACCEPTED),),
+            (
+                "accepted with no transfer syntax, which was not offered; "
+                "offered Implicit VR Little Endian"
+            ),
+        ),
+    ],
+)
+def test_the_requestor_explains_an_answer(
+    contexts: tuple[PresentationContextAC, ...], words: str | None
+) -> None:
+    """Without a policy the sentences say what can be seen; what was agreed has none."""
+    got = AAssociateAC("A", "B", contexts, UserInformation(0, "1.2"))
+    expected = () if words is None else (f"context 1, Verification SOP Class: {words}",)
+    assert explain(PLAIN, got) == expected
+
+
+def test_a_rejected_association_is_explained_in_one_sentence() -> None:
+    """The contexts don't matter then."""
+    refused = attrs.evolve(PLAIN, calling_ae_title="STRANGER")
+    (sentence,) = explain(refused, negotiate(refused, STRICT), STRICT)
+    assert "calling AE title" in sentence
+
+
+def test_a_hostile_proposal_makes_no_hostile_log_line() -> None:
+    """Line breaks are shown as escapes, and thousands of transfer syntaxes as a number."""
+    syntaxes = tuple(f"1.2.{n}" for n in range(5000))
+    contexts = (
+        PresentationContextRQ(1, "1.2\nFAKE", (IMPLICIT,)),
+        PresentationContextRQ(3, "x" * 5000, (IMPLICIT,)),
+        PresentationContextRQ(5, CT_IMAGE, syntaxes),
+        PresentationContextRQ(7, VERIFICATION, ("\x1b[2J",)),
+        PresentationContextRQ(9, VERIFICATION, ()),
+    )
+    proposal = attrs.evolve(PLAIN, presentation_contexts=contexts)
+    sentences = explain(proposal, answer(proposal), POLICY)
+    assert len(sentences) == 5
+    assert all(sentence.isprintable() and len(sentence) < 300 for sentence in sentences)
+    assert "and 4992 more" in sentences[2]
+    assert "offered none" in sentences[4]
+
+
+# -- the window of operations (PS3.7 D.3.3.3) --------------------------------------------------
+
+
+def with_window(invoked: int, performed: int) -> AAssociateRQ:
+    """Propose Verification with this window."""
+    return association_request(
+        "MODALITY",
+        "ARCHIVE",
+        [ProposedContext(VERIFICATION, (IMPLICIT,))],
+        options=RequestorOptions(invoked, performed),
+    )
+
+
+def windowed(invoked: int, performed: int) -> AcceptorPolicy:
+    """Make a policy whose acceptor invokes and performs so many operations."""
+    return AcceptorPolicy(
+        "ARCHIVE",
+        POLICY.contexts.values(),
+        max_operations_invoked=invoked,
+        max_operations_performed=performed,
+    )
+
+
+@pytest.mark.parametrize(
+    ("proposed", "ours", "expected"),
+    [
+        # each pair: how many operations are invoked, and how many are performed
+        ((8, 1), (1, 4), (4, 1)),
+        ((3, 1), (1, 4), (3, 1)),
+        ((0, 1), (1, 4), (4, 1)),
+        ((8, 1), (1, 0), (8, 1)),
+        ((0, 0), (0, 0), (0, 0)),
+        ((0, 0), (1, 1), (1, 1)),
+        ((8, 6), (2, 4), (4, 2)),
+        ((65535, 65535), (0, 65535), (65535, 65535)),
+    ],
+)
+def test_the_smaller_window_is_agreed(
+    proposed: tuple[int, int], ours: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    """What the requestor invokes the acceptor performs, and 0 is any number."""
+    proposal = with_window(*proposed)
+    got = answer(proposal, windowed(*ours))
+    assert got.user_information.asynchronous_operations_window == (
+        AsynchronousOperationsWindow(*expected)
+    )
+    assert agreed_window(proposal, got, is_requestor=True) == expected
+    assert agreed_window(proposal, got, is_requestor=False) == expected[::-1]
+
+
+def test_the_window_is_four_bytes_on_the_wire() -> None:
+    """The answer's sub-item, field by field (PS3.7 Table D.3-8)."""
+    got = negotiate(with_window(8, 6), windowed(2, 4))
+    assert (
+        b"\x53"  # item type: asynchronous operations window
+        b"\x00"  # reserved
+        b"\x00\x04"  # item length
+        b"\x00\x04"  # maximum number of operations invoked
+        b"\x00\x02"  # maximum number of operations performed
+    ) in encode_pdu(got)
+
+
+def test_a_window_is_answered_only_if_proposed() -> None:
+    """Without the item, one operation at a time holds, whatever the acceptor could do."""
+    assert PLAIN.user_information.asynchronous_operations_window is None
+    got = answer(PLAIN, windowed(0, 0))
+    assert got.user_information.asynchronous_operations_window is None
+    assert agreed_window(PLAIN, got, is_requestor=True) == (1, 1)
+
+
+@pytest.mark.parametrize("is_requestor", [True, False])
+def test_a_peer_that_ignores_the_window_has_one_operation_at_a_time(is_requestor: bool) -> None:
+    """Nothing is agreed unless both sides say so."""
+    silent = AAssociateAC(
+        "A", "B", (PresentationContextAC(1, ACCEPTED, IMPLICIT),), UserInformation(0, "1.2")
+    )
+    assert agreed_window(with_window(8, 8), silent, is_requestor=is_requestor) == (1, 1)
+
+
+def test_a_window_that_was_not_proposed_is_not_taken() -> None:
+    """A peer may not grant more than was asked for, and not without being asked."""
+    generous = AAssociateAC(
+        "A",
+        "B",
+        (PresentationContextAC(1, ACCEPTED, IMPLICIT),),
+        UserInformation(
+            0, "1.2", asynchronous_operations_window=AsynchronousOperationsWindow(0, 9)
+        ),
+    )
+    assert agreed_window(with_window(4, 2), generous, is_requestor=True) == (4, 2)
+    assert agreed_window(PLAIN, generous, is_requestor=True) == (1, 1)
+
+
+@pytest.mark.parametrize("count", [-1, 65536])
+def test_a_window_that_cannot_be_sent_is_refused(count: int) -> None:
+    """The item has two bytes for a number."""
+    for build in (
+        lambda: RequestorOptions(max_operations_invoked=count),
+        lambda: AcceptorPolicy("A", [], max_operations_performed=count),
+    ):
+        with pytest.raises(PacsException, match="or 0 for any number") as raised:
+            build()
+        assert raised.value.error.code is ErrorCode.INVALID_ARGUMENT
+
+
+# -- extended negotiation (PS3.7 D.3.3.5) ------------------------------------------------------
+
+
+def test_application_information_is_answered_by_sop_class() -> None:
+    """Fixed bytes or a function of what was proposed; only accepted SOP classes have answers."""
+    seen: list[bytes] = []
+
+    def nothing(proposed: bytes) -> None:
+        seen.append(proposed)
+
+    policy = AcceptorPolicy(
+        "ARCHIVE",
+        POLICY.contexts.values(),
+        extended={
+            CT_IMAGE: b"\x02\x00",
+            STUDY_ROOT_GET: common_flags(b"\x01\x00\x01"),
+            VERIFICATION: nothing,
+            MR_IMAGE: b"refused in its default role",
+        },
+    )
+    classes = (CT_IMAGE, STUDY_ROOT_GET, VERIFICATION, MR_IMAGE, "1.2.3")
+    proposal = association_request(
+        "MODALITY",
+        "ARCHIVE",
+        [ProposedContext(uid, (IMPLICIT, EXPLICIT)) for uid in classes],
+        options=RequestorOptions(extended=dict.fromkeys(classes, b"\x01\x01\x02\x01")),
+    )
+    got = answer(proposal, policy)
+    assert agreed_extended(proposal, got) == {
+        CT_IMAGE: b"\x02\x00",
+        STUDY_ROOT_GET: b"\x01\x00\x00\x00",
+    }
+    assert seen == [b"\x01\x01\x02\x01"]
+
+
+def test_application_information_is_omitted_unless_proposed() -> None:
+    """PS3.7 D.3.3.5: no item in the request, none in the answer."""
+    policy = AcceptorPolicy("ARCHIVE", POLICY.contexts.values(), extended={VERIFICATION: b"\x01"})
+    assert answer(PLAIN, policy).user_information.extended_negotiations == ()
+
+
+def test_application_information_that_was_not_proposed_is_not_taken() -> None:
+    """A peer's answer about another SOP class means nothing."""
+    items = (SopClassExtendedNegotiation(CT_IMAGE, b"\x01"),)
+    got = AAssociateAC("A", "B", (), UserInformation(0, "1.2", extended_negotiations=items))
+    assert agreed_extended(PLAIN, got) == {}
+
+
+@pytest.mark.parametrize(
+    ("ours", "proposed", "expected"),
+    [
+        (b"", b"\x01\x01", b"\x00\x00"),
+        (b"\x01\x01\x01", b"\x01", b"\x01"),
+        (b"\x01\x00\x01", b"\x01\x01\x00", b"\x01\x00\x00"),
+        (b"\x01\x01", b"\x02\xff", b"\x00\x00"),
+        (b"\x01", b"", b""),
+    ],
+)
+def test_a_flag_is_set_where_both_sides_set_it(
+    ours: bytes, proposed: bytes, expected: bytes
+) -> None:
+    """PS3.4 C.5.1.1: one byte a behaviour, no longer than what was proposed."""
+    assert common_flags(ours)(proposed) == expected
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        RequestorOptions(extended={CT_IMAGE: b"\x01"}),
+        RequestorOptions(
+            common_extended=(SopClassCommonExtendedNegotiation(CT_IMAGE, STORAGE_SERVICE_CLASS),)
+        ),
+        RequestorOptions(
+            common_extended=(
+                SopClassCommonExtendedNegotiation(VERIFICATION, STORAGE_SERVICE_CLASS),
+                SopClassCommonExtendedNegotiation(VERIFICATION, STORAGE_SERVICE_CLASS),
+            )
+        ),
+    ],
+    ids=["extended-of-nothing", "common-of-nothing", "common-twice"],
+)
+def test_extended_negotiation_is_about_one_proposed_sop_class(options: RequestorOptions) -> None:
+    """PS3.7 D.3.3.5, D.3.3.6: at most one item for a SOP class that is in the request."""
+    with pytest.raises(PacsException) as raised:
+        association_request("A", "B", [ProposedContext(VERIFICATION, (IMPLICIT,))], options=options)
+    assert raised.value.error.code is ErrorCode.INVALID_ARGUMENT
+
+
+# -- unknown SOP classes (PS3.7 D.3.3.6) -------------------------------------------------------
+
+STORING = AcceptorPolicy(
+    "ARCHIVE",
+    [
+        SupportedContext(VERIFICATION, [IMPLICIT]),
+        SupportedContext(ENHANCED_SR, [IMPLICIT, EXPLICIT, "1.2.840.10008.1.2.1.99"]),
+        SupportedContext(CT_IMAGE, [EXPLICIT, IMPLICIT, JPEG_2000], as_scu=True),
+        SupportedContext(STUDY_ROOT_FIND, [IMPLICIT]),
+    ],
+    accept_by_service_class=True,
+)
+
+
+def describing(uid: str, service_class: str = STORAGE_SERVICE_CLASS, *general: str) -> AAssociateRQ:
+    """Propose a SOP class and say what it is generally."""
+    item = SopClassCommonExtendedNegotiation(uid, service_class, general)
+    return association_request(
+        "MODALITY",
+        "ARCHIVE",
+        [ProposedContext(uid, ("1.2.840.10008.1.2.1.99", JPEG_2000, EXPLICIT, IMPLICIT))],
+        options=RequestorOptions(common_extended=(item,)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("proposal", "syntax", "handled_as"),
+    [
+        (
+            describing(PROCEDURE_LOG, STORAGE_SERVICE_CLASS, "1.2.3", ENHANCED_SR),
+            "1.2.840.10008.1.2.1.99",
+            ENHANCED_SR,
+        ),
+        (describing("1.2.3.4"), EXPLICIT, ENHANCED_SR),
+        (describing("1.2.3.4", STORAGE_SERVICE_CLASS, "1.2.3"), EXPLICIT, ENHANCED_SR),
+        (describing("1.2.3.4", "1.2.3"), None, None),
+        (request(ProposedContext("1.2.3.4", (IMPLICIT,))), None, None),
+    ],
+    ids=["related", "storage", "unrelated-storage", "other-service", "undescribed"],
+)
+def test_an_unknown_sop_class_is_accepted_by_its_description(
+    proposal: AAssociateRQ, syntax: str | None, handled_as: str | None
+) -> None:
+    """As its related general SOP class, else, being of Storage, with what all of them take."""
+    got = answer(proposal, STORING)
+    (context,) = got.presentation_contexts
+    assert (context.transfer_syntax if context.result is ACCEPTED else None) == syntax
+    uid = proposal.presentation_contexts[0].abstract_syntax
+    supported = STORING.supporting(proposal).get(uid)
+    assert (supported.abstract_syntax if supported else None) == handled_as
+    assert got.user_information.common_extended_negotiations == ()  # never in a response
+    if syntax is not None:
+        assert accepted_by_acceptor(proposal, got)[1].abstract_syntax == uid
+        assert accepted_by_requestor(proposal, got)[1].as_scu
+
+
+def test_a_description_means_nothing_unless_the_policy_says_so() -> None:
+    """By default an unknown SOP class is refused, whatever it is related to."""
+    policy = attrs.evolve(
+        STORING, contexts=STORING.contexts.values(), accept_by_service_class=False
+    )
+    (context,) = answer(describing("1.2.3.4"), policy).presentation_contexts
+    assert context.result is NO_SOP_CLASS
+
+
+def test_an_archive_without_storage_takes_no_unknown_storage() -> None:
+    """There must be something that it can be handled as."""
+    policy = AcceptorPolicy(
+        "A", [SupportedContext(VERIFICATION, [IMPLICIT])], accept_by_service_class=True
+    )
+    (context,) = answer(describing("1.2.3.4"), policy).presentation_contexts
+    assert context.result is NO_SOP_CLASS
+
+
+def test_a_function_may_know_more_sop_classes() -> None:
+    """It is asked once for each unknown one that is a UID, and never for known ones."""
+    asked = []
+
+    def private_storage(uid: str) -> SupportedContext | None:
+        asked.append(uid)
+        return STORING.contexts[CT_IMAGE] if uid.startswith("1.3.12.") else None
+
+    policy = attrs.evolve(
+        STORING,
+        contexts=STORING.contexts.values(),
+        unknown_abstract_syntax=private_storage,
+    )
+    uids = (CT_IMAGE, "1.3.12.1", "1.3.12.1", "1.2.3", "no UID", "")
+    contexts = tuple(
+        PresentationContextRQ(2 * index + 1, uid, (JPEG_2000,)) for index, uid in enumerate(uids)
+    )
+    proposal = attrs.evolve(PLAIN, presentation_contexts=contexts)
+    results = [context.result for context in answer(proposal, policy).presentation_contexts]
+    assert results == [ACCEPTED, ACCEPTED, ACCEPTED, NO_SOP_CLASS, NO_SOP_CLASS, NO_SOP_CLASS]
+    assert asked == ["1.2.3", "1.3.12.1"]
+
+
+# -- user identity (PS3.7 D.3.3.7) -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        (None, None),
+        (UserIdentityRQ(UserIdentityType.USERNAME, b"ann"), None),
+        (
+            UserIdentityRQ(
+                UserIdentityType.KERBEROS_SERVICE_TICKET, b"t", positive_response_requested=True
+            ),
+            UserIdentityAC(b"ticket"),
+        ),
+    ],
+    ids=["no-identity", "not-asked-for", "asked-for"],
+)
+def test_an_identity_is_confirmed_only_if_that_was_asked_for(
+    identity: UserIdentityRQ | None, expected: UserIdentityAC | None
+) -> None:
+    """The answer has the sub-item only if a positive response was requested."""
+    proposal = association_request(
+        "MODALITY",
+        "ARCHIVE",
+        [ProposedContext(VERIFICATION, (IMPLICIT,))],
+        options=RequestorOptions(user_identity=identity),
+    )
+    assert proposal.user_information.user_identity == identity
+    got = negotiate(proposal, POLICY, identity_response=UserIdentityAC(b"ticket"))
+    assert isinstance(got, AAssociateAC)
+    assert got.user_information.user_identity_response == expected
+    assert decode_pdu(encode_pdu(got)) == got
+
+
+# -- properties --------------------------------------------------------------------------------
+
+_UIDS = st.sampled_from([CT_IMAGE, MR_IMAGE, VERIFICATION, "1.2.3", "1.2.4", "no UID", ""])
+_SYNTAXES = st.sampled_from([IMPLICIT, EXPLICIT, JPEG_2000, "1.2.5", "no UID", ""])
+_OPERATIONS = st.one_of(st.integers(0, 4), st.integers(0, 65535))
+
+_information = st.builds(
+    UserInformation,
+    st.just(0),
+    st.just("1.2"),
+    asynchronous_operations_window=st.none()
+    | st.builds(AsynchronousOperationsWindow, _OPERATIONS, _OPERATIONS),
+    role_selections=st.lists(
+        st.builds(RoleSelection, _UIDS, st.booleans(), st.booleans()), max_size=5
+    ).map(tuple),
+    extended_negotiations=st.lists(
+        st.builds(SopClassExtendedNegotiation, _UIDS, st.binary(max_size=4)), max_size=4
+    ).map(tuple),
+    common_extended_negotiations=st.lists(
+        st.builds(
+            SopClassCommonExtendedNegotiation,
+            _UIDS,
+            st.sampled_from([STORAGE_SERVICE_CLASS, "1.2"]),
+            st.lists(_UIDS, max_size=2).map(tuple),
+        ),
+        max_size=4,
+    ).map(tuple),
+)
+_requests = st.builds(
+    AAssociateRQ,
+    st.just("ARCHIVE"),
+    st.just("MODALITY"),
+    st.lists(st.tuples(_UIDS, st.lists(_SYNTAXES, max_size=4).map(tuple)), max_size=8).map(
+        lambda contexts: tuple(
+            PresentationContextRQ(2 * index + 1, uid, syntaxes)
+            for index, (uid, syntaxes) in enumerate(contexts)
+        )
+    ),
+    _information,
+)
+_policies = st.builds(
+    AcceptorPolicy,
+    st.just("ARCHIVE"),
+    st.lists(
+        st.builds(
+            SupportedContext,
+            st.sampled_from([CT_IMAGE, MR_IMAGE, VERIFICATION]),
+            st.lists(st.sampled_from([IMPLICIT, EXPLICIT, JPEG_2000]), max_size=3),
+            st.booleans(),
+            st.booleans(),
+        ),
+        max_size=4,
+    ),
+    max_operations_performed=_OPERATIONS,
+    max_operations_invoked=_OPERATIONS,
+    extended=st.dictionaries(_UIDS, st.binary(max_size=4), max_size=3),
+    accept_by_service_class=st.booleans(),
+)
+
+
+def _at_most(count: int, limit: int) -> bool:
+    """Compare two numbers of operations, where 0 is more than any number."""
+    return limit == 0 or 0 < count <= limit
+
+
+@given(_requests, _policies)
+def test_nothing_is_accepted_that_one_side_did_not_offer(
+    proposal: AAssociateRQ, policy: AcceptorPolicy
+) -> None:
+    """Contexts, syntaxes, roles and operations are within proposal and policy, and sendable."""
+    got = answer(proposal, policy)
+    supported = policy.supporting(proposal)
+    assert [c.context_id for c in got.presentation_contexts] == [
+        c.context_id for c in proposal.presentation_contexts
+    ]
+    offered = {context.context_id: context for context in proposal.presentation_contexts}
+    roles = {role.sop_class_uid: role for role in proposal.user_information.role_selections}
+    ours = accepted_by_acceptor(proposal, got)
+    theirs = accepted_by_requestor(proposal, got)
+    accepted = {c.context_id for c in got.presentation_contexts if c.result is ACCEPTED}
+    assert set(ours) == set(theirs) == accepted
+    for number, context in theirs.items():
+        uid = offered[number].abstract_syntax
+        assert context.transfer_syntax in offered[number].transfer_syntaxes
+        assert context.transfer_syntax in supported[uid].transfer_syntaxes
+        assert context.as_scu or context.as_scp
+        role = roles.get(uid, RoleSelection(uid, scu=True, scp=False))
+        assert context.as_scu <= (role.scu and supported[uid].as_scp)
+        assert context.as_scp <= (role.scp and supported[uid].as_scu)
+        assert (ours[number].as_scp, ours[number].as_scu) == (context.as_scu, context.as_scp)
+    refused = set(offered) - set(accepted)
+    assert len(explain(proposal, got, policy)) == len(refused)
+    assert set(agreed_extended(proposal, got)) <= set(policy.extended)
+
+    window = agreed_window(proposal, got, is_requestor=True)
+    proposed = proposal.user_information.asynchronous_operations_window
+    if proposed is None:
+        assert window == (1, 1)
+    else:
+        assert _at_most(window.invoked, proposed.maximum_invoked)
+        assert _at_most(window.invoked, policy.max_operations_performed)
+        assert _at_most(window.performed, proposed.maximum_performed)
+        assert _at_most(window.performed, policy.max_operations_invoked)
+    assert agreed_window(proposal, got, is_requestor=False) == window[::-1]

@@ -83,7 +83,7 @@ def test_a_refused_association_is_refused_in_words(config: ServerConfig, words: 
         assert words in failure.message
         assert f"ARCHIVE at 127.0.0.1 port {server.port}" in failure.message
     (fields,) = logger.named("association-rejected")
-    assert words in str(fields["reason"])
+    assert words in str(fields["answer"])
     assert fields["peer_host"] == "127.0.0.1"
 
 

@@ -132,7 +132,7 @@ def test_without_transcoding_a_refused_syntax_is_a_failure_in_words(
         report = scu.store(Peer("127.0.0.1", server.port), [make_instance()]).unwrap()
     (outcome,) = report.outcomes
     assert outcome.status is None
-    assert EXPLICIT_VR_LITTLE_ENDIAN.uid in outcome.comment
+    assert EXPLICIT_VR_LITTLE_ENDIAN.name in outcome.comment
 
 
 def test_a_failure_of_the_handler_is_the_status_of_its_code(make_instance: MakeInstance) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import AuditSink, Clock, Logger, MetricSink
 from pacs_sdk.core.results import edge, raised
+from pacs_sdk.network.access import AccessControl
 from pacs_sdk.network.asyncio.server import AsyncDicomServer
 from pacs_sdk.network.server_config import ServerConfig
 from pacs_sdk.network.service import DicomService
@@ -25,11 +26,14 @@ class BackgroundServer:
     Args:
         config: How to listen and what to allow.
         services: Who performs which SOP classes.
-        workers: How many associations are worked on at the same time.
         logger: Where events are recorded.
         clock: The time, for timeouts.
         metrics: Where counts go.
         audit: Where refused and opened associations are recorded.
+        access: The program's own say in who may associate.
+
+    Raises:
+        PacsException: ``INVALID_CONFIGURATION`` for rules that are none.
     """
 
     def __init__(
@@ -37,20 +41,20 @@ class BackgroundServer:
         config: ServerConfig,
         services: Sequence[DicomService],
         *,
-        workers: int = 16,
         logger: Logger | None = None,
         clock: Clock | None = None,
         metrics: MetricSink | None = None,
         audit: AuditSink | None = None,
+        access: AccessControl | None = None,
     ) -> None:
         self._server = AsyncDicomServer(
             config,
             services,
-            workers=workers,
             logger=logger,
             clock=clock,
             metrics=metrics,
             audit=audit,
+            access=access,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None

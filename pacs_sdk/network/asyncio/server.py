@@ -20,6 +20,7 @@ from pacs_sdk.core.ports import (
     SystemClock,
 )
 from pacs_sdk.core.results import PacsResult, edge, raised
+from pacs_sdk.network.access import AccessControl
 from pacs_sdk.network.connection.listener import ACCEPT_PAUSE_S, OUT_OF_DESCRIPTORS, listen
 from pacs_sdk.network.connection.session import ServerSession
 from pacs_sdk.network.connection.transport import Transport
@@ -43,16 +44,19 @@ class AsyncDicomServer:
 
     The services, the configuration and the behaviour are those of
     :class:`~pacs_sdk.network.DicomServer`. While a peer is silent only the loop waits for
-    it. Once bytes come, one of ``workers`` threads reads them and carries out requests.
+    it. Once bytes come, one of the worker threads reads them and carries out requests.
 
     Args:
         config: How to listen and what to allow.
         services: Who performs which SOP classes, in plain synchronous code.
-        workers: How many associations are worked on at the same time.
         logger: Where events are recorded.
         clock: The time, for timeouts.
         metrics: Where counts go.
         audit: Where refused and opened associations are recorded.
+        access: The program's own say in who may associate.
+
+    Raises:
+        PacsException: ``INVALID_CONFIGURATION`` for rules that are none.
     """
 
     def __init__(
@@ -60,16 +64,13 @@ class AsyncDicomServer:
         config: ServerConfig,
         services: Sequence[DicomService],
         *,
-        workers: int = 16,
         logger: Logger | None = None,
         clock: Clock | None = None,
         metrics: MetricSink | None = None,
         audit: AuditSink | None = None,
+        access: AccessControl | None = None,
     ) -> None:
-        if workers < 1:
-            raise ValueError(f"a server needs at least one worker, not {workers}")
         self._config = config
-        self._workers = workers
         self._logger = logger or NullLogger()
         self._clock = clock or SystemClock()
         self._core = ServerCore(
@@ -79,6 +80,7 @@ class AsyncDicomServer:
             self._clock,
             metrics or NullMetricSink(),
             audit or NullAuditSink(),
+            access or AccessControl(),
         )
         self._listener: socket.socket | None = None
         self._pool: ThreadPoolExecutor | None = None
@@ -127,7 +129,7 @@ class AsyncDicomServer:
         self._listener = listener
         self._port = listener.getsockname()[1]
         self._core.stopping.clear()
-        self._pool = ThreadPoolExecutor(self._workers, f"dicom-work-{self._port}")
+        self._pool = ThreadPoolExecutor(self._config.worker_threads, f"dicom-work-{self._port}")
         self._listen(loop, listener)
         self._logger.info("server-started", host=self._config.host, port=self._port)
         return self

@@ -34,7 +34,7 @@ class ServerSession:
         self._association = core.association(transport, host, port)
         self._waits = self._served()
         self._deadline: float | None = None
-        self._is_counted = False
+        self._left: Callable[[], None] | None = None
         self._has_failed = False
         self._is_closed = False
 
@@ -133,9 +133,9 @@ class ServerSession:
     def _close(self) -> None:
         self._association.close()
         self._is_closed = True
-        if self._is_counted:
-            self._is_counted = False
-            self._core.left()
+        left, self._left = self._left, None
+        if left is not None:
+            left()
         self._association.logger.debug("connection-closed")
 
     def _served(self) -> Waits[None]:
@@ -152,12 +152,12 @@ class ServerSession:
         association.logger = association.logger.bind(
             calling_ae_title=info.calling_ae_title, called_ae_title=info.called_ae_title
         )
-        answer = self._core.answer(request, info, association.logger)
+        answer, info = self._core.admit(request, info, association.logger)
         if isinstance(answer, AAssociateRJ):
             association.engine.reject(answer, self._core.clock.monotonic())
             yield from association.finished()
             return
-        self._is_counted = True
+        self._left = lambda: self._core.left(request, info)
         association.engine.accept(answer)
         association.logger.info("association-accepted", contexts=len(association.engine.contexts))
         association.flush()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Self
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import Self, TypeVar
 
 import attrs
 
@@ -12,8 +12,10 @@ from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
 from pacs_sdk.core.results import edge
+from pacs_sdk.network.agreement import OperationsWindow, agreed_window
 from pacs_sdk.network.connection.association import AssociationOptions, SocketAssociation
 from pacs_sdk.network.connection.transport import Transport
+from pacs_sdk.network.contexts import RequestorOptions
 from pacs_sdk.network.dimse import (
     CCancelRQ,
     CStoreRQ,
@@ -32,8 +34,12 @@ from pacs_sdk.network.negotiation import (
     association_request,
     explain_refusal,
 )
+from pacs_sdk.network.pipeline import Operation, Performed, pipelined
 
 __all__ = ["ClientTimeouts", "DicomAssociation", "Peer", "Reply", "connect"]
+
+
+_KeyT = TypeVar("_KeyT")
 
 
 @attrs.frozen
@@ -81,7 +87,7 @@ def connect(
     contexts: Sequence[ProposedContext],
     *,
     timeouts: ClientTimeouts | None = None,
-    maximum_length: int = DEFAULT_MAXIMUM_LENGTH,
+    options: RequestorOptions | None = None,
     logger: Logger | None = None,
     clock: Clock | None = None,
 ) -> DicomAssociation:
@@ -92,7 +98,7 @@ def connect(
         calling_ae_title: Our own AE title.
         contexts: The SOP classes, transfer syntaxes and roles to propose, 1 to 128.
         timeouts: How long to wait for what.
-        maximum_length: The longest P-DATA-TF to ask the peer for, in bytes.
+        options: What else is negotiated: an operations window, a user identity, and more.
         logger: Where events are recorded.
         clock: The time, for timeouts.
 
@@ -104,11 +110,11 @@ def connect(
     timeouts = timeouts or ClientTimeouts()
     clock = clock or SystemClock()
     engine = AssociationEngine(
-        is_requestor=True, now=clock.monotonic(), maximum_length=maximum_length
+        is_requestor=True, now=clock.monotonic(), maximum_length=DEFAULT_MAXIMUM_LENGTH
     )
     try:
         engine.associate(
-            association_request(calling_ae_title, peer.ae_title, contexts, maximum_length)
+            association_request(calling_ae_title, peer.ae_title, contexts, options=options)
         )
     except PacsException as exc:
         raise PacsException(
@@ -177,6 +183,14 @@ class DicomAssociation:
     def is_open(self) -> bool:
         """Whether messages can still be exchanged."""
         return self._association.end_reason is None and self._association.engine.is_established
+
+    @property
+    def window(self) -> OperationsWindow:
+        """How many operations may be outstanding at a time, in each direction."""
+        engine = self._association.engine
+        if engine.request is None or engine.answer is None:
+            return OperationsWindow(1, 1)
+        return agreed_window(engine.request, engine.answer, is_requestor=True)
 
     def next_message_id(self) -> int:
         """Return a Message ID for the next request."""
@@ -272,6 +286,29 @@ class DicomAssociation:
                             return
                 finally:
                     incoming.discard()
+
+    def pipelined(
+        self, operations: Iterable[Operation[_KeyT]]
+    ) -> Generator[Performed[_KeyT], None, None]:
+        """Send requests that have one response each, as many ahead as the peer granted.
+
+        Responses may come in any order. Leaving the iterator before its end aborts the
+        association, as with :meth:`replies`.
+
+        Args:
+            operations: What to ask, taken one by one as there is room in the window.
+
+        Raises:
+            PacsException: As the failures of :meth:`call`.
+        """
+        with self._association.exclusive():
+            try:
+                yield from pipelined(
+                    self._association, operations, self.window.invoked, self._timeouts.dimse_s
+                )
+            except GeneratorExit:
+                self.abort()
+                raise
 
     def _handed_on(self, reply: Reply) -> Iterator[Reply]:
         try:

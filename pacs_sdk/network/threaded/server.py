@@ -20,6 +20,7 @@ from pacs_sdk.core.ports import (
     SystemClock,
 )
 from pacs_sdk.core.results import edge, raised
+from pacs_sdk.network.access import AccessControl
 from pacs_sdk.network.connection.listener import (
     ACCEPT_PAUSE_S,
     OUT_OF_DESCRIPTORS,
@@ -48,6 +49,10 @@ class DicomServer:
         clock: The time, for timeouts.
         metrics: Where counts go.
         audit: Where refused and opened associations are recorded.
+        access: The program's own say in who may associate.
+
+    Raises:
+        PacsException: ``INVALID_CONFIGURATION`` for rules that are none.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class DicomServer:
         clock: Clock | None = None,
         metrics: MetricSink | None = None,
         audit: AuditSink | None = None,
+        access: AccessControl | None = None,
     ) -> None:
         self._config = config
         self._logger = logger or NullLogger()
@@ -70,6 +76,7 @@ class DicomServer:
             self._clock,
             metrics or NullMetricSink(),
             audit or NullAuditSink(),
+            access or AccessControl(),
         )
         self._lock = threading.Lock()
         self._threads: dict[threading.Thread, Transport | None] = {}

@@ -1,0 +1,191 @@
+"""The tolerant reader of command sets (PS3.7 6.3.1, Annex E).
+
+Tolerated are elements in any order, unknown ones, a missing or wrong group length, values
+of odd length or with the other padding, and missing optional elements. An empty number
+counts as missing. An empty or malformed UID or AE title is handed on as it is, so that
+the request can be answered with a status rather than an abort.
+
+Refused are lengths that lie, elements of other groups, numbers and tags of the wrong
+size, and the same element twice: peers that read the first and peers that read the last
+would not agree on what was asked for.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.network.dimse.elements import (
+    COMMAND_DATA_SET_TYPE,
+    ELEMENT_HEADER,
+    ELEMENTS,
+    NO_DATA_SET,
+    RESPONSE_BIT,
+    element_name,
+)
+from pacs_sdk.network.dimse.messages import (
+    MESSAGE_TYPES,
+    Message,
+    UnsupportedRQ,
+    UnsupportedRSP,
+)
+
+__all__ = ["DecodedCommand", "decode_command"]
+
+_HEADER: Final = struct.Struct(ELEMENT_HEADER)
+_DATA_SET_TYPE: Final = "command_data_set_type"
+
+
+@attrs.frozen
+class DecodedCommand:
+    """A command set as it was received."""
+
+    message: Message
+    """The message it makes."""
+    has_dataset: bool
+    """Whether a data set follows it."""
+
+
+# -- values --------------------------------------------------------------------------------
+
+
+def _number(element: int, raw: bytes) -> int | None:
+    if len(raw) == 2:
+        return raw[0] | raw[1] << 8
+    if not raw:
+        return None
+    raise PacsException(
+        ErrorCode.INVALID_DIMSE_MESSAGE,
+        f"{element_name(element)} has {len(raw)} bytes where a US value has 2",
+    )
+
+
+def _text(_: int, raw: bytes) -> str:
+    return raw.decode("ascii", "replace").strip("\0 ")
+
+
+def _tags(element: int, raw: bytes) -> tuple[int, ...]:
+    if len(raw) % 4:
+        raise PacsException(
+            ErrorCode.INVALID_DIMSE_MESSAGE,
+            f"{element_name(element)} has {len(raw)} bytes where each AT value has 4",
+        )
+    return tuple(group << 16 | number for group, number in struct.iter_unpack("<HH", raw))
+
+
+_Reader: TypeAlias = Callable[[int, bytes], Any]
+_READERS_OF_VR: Final[dict[str, _Reader]] = {
+    "US": _number,
+    "UI": _text,
+    "AE": _text,
+    "LO": _text,
+    "AT": _tags,
+}
+_READERS: Final[dict[int, tuple[str, _Reader]]] = {
+    element.number: (name, _READERS_OF_VR[element.vr])
+    for name, element in {**ELEMENTS, _DATA_SET_TYPE: COMMAND_DATA_SET_TYPE}.items()
+}
+"""Element number -> the attribute it is, and what reads it."""
+
+
+# -- messages ------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class _Shape:
+    """What a class of messages takes: worked out once, not asked of attrs at every message."""
+
+    names: frozenset[str]
+    """All its attributes."""
+    required: frozenset[str]
+    """Those that must be there."""
+
+
+_SHAPES: Final = {
+    kind: _Shape(
+        frozenset(field.name for field in attrs.fields(kind)),
+        frozenset(field.name for field in attrs.fields(kind) if field.default is attrs.NOTHING),
+    )
+    for kind in (*MESSAGE_TYPES.values(), UnsupportedRQ, UnsupportedRSP)
+}
+
+
+def decode_command(data: bytes | bytearray | memoryview) -> DecodedCommand:
+    """Decode one whole command set.
+
+    Args:
+        data: All of its bytes and no others.
+
+    Raises:
+        PacsException: ``INVALID_DIMSE_MESSAGE`` naming the element or byte offset.
+    """
+    values = _values(bytes(data))
+    has_dataset = values.pop(_DATA_SET_TYPE, NO_DATA_SET) != NO_DATA_SET
+    command_field = values.pop("command_field", None)
+    if command_field is None:
+        raise PacsException(
+            ErrorCode.INVALID_DIMSE_MESSAGE,
+            f"the command set has no {ELEMENTS['command_field']}",
+        )
+    kind = MESSAGE_TYPES.get(command_field)
+    if kind is None:
+        kind = UnsupportedRSP if command_field & RESPONSE_BIT else UnsupportedRQ
+        values["command_field"] = command_field
+    shape = _SHAPES[kind]
+    found = values.keys()
+    if not found >= shape.required:
+        missing = sorted(shape.required - found, key=lambda name: ELEMENTS[name].number)
+        raise PacsException(
+            ErrorCode.INVALID_DIMSE_MESSAGE,
+            f"the command set with Command Field {command_field:04X}H lacks "
+            + ", ".join(str(ELEMENTS[name]) for name in missing),
+        )
+    if not found <= shape.names:  # elements of other messages mean nothing in this one
+        values = {name: value for name, value in values.items() if name in shape.names}
+    return DecodedCommand(kind(**values), has_dataset)
+
+
+def _values(data: bytes) -> dict[str, Any]:
+    """Read all known elements in one pass; on the path of every image, hence no iterator."""
+    values: dict[str, Any] = {}
+    offset, end = 0, len(data)
+    while offset < end:
+        start = offset + 8
+        if start > end:
+            raise PacsException(
+                ErrorCode.INVALID_DIMSE_MESSAGE,
+                f"the command set ends inside an element header at byte {offset}",
+                offset=offset,
+            )
+        group, element, length = _HEADER.unpack_from(data, offset)
+        if group:
+            raise PacsException(
+                ErrorCode.INVALID_DIMSE_MESSAGE,
+                f"({group:04X},{element:04X}) at byte {offset} is no command element",
+                offset=offset,
+            )
+        offset = start + length
+        if offset > end:
+            raise PacsException(
+                ErrorCode.INVALID_DIMSE_MESSAGE,
+                f"{element_name(element)} claims {length} bytes where {end - start} remain",
+                offset=start,
+            )
+        known = _READERS.get(element)
+        if known is None:
+            continue
+        name, read = known
+        if name in values:
+            raise PacsException(
+                ErrorCode.INVALID_DIMSE_MESSAGE,
+                f"{element_name(element)} occurs again at byte {start - 8}",
+                offset=start - 8,
+            )
+        value = read(element, data[start:offset])
+        if value is not None:
+            values[name] = value
+    return values

@@ -1,0 +1,122 @@
+"""Several operations under way at once, where both sides agreed on it (PS3.7 D.3.3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from typing import Final, Generic, Protocol, TypeVar
+
+import attrs
+
+from pacs_sdk.core.byte_source import ByteSource
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.network.dimse import Message, Request, Response, StatusCategory, status_category
+from pacs_sdk.network.messages import IncomingMessage
+
+__all__ = ["Operation", "Performed", "pipelined"]
+
+_KeyT = TypeVar("_KeyT")
+
+_MOST_OUTSTANDING: Final = 64
+"""Both sides send without reading meanwhile. Responses that nobody reads yet must not fill
+the buffers between them, or both would wait for the other for ever."""
+
+
+@attrs.frozen
+class Operation(Generic[_KeyT]):
+    """A request that has one response."""
+
+    key: _KeyT
+    """What the caller calls it by."""
+    context_id: int
+    """The presentation context it is sent in."""
+    request: Request
+    """The command set; its Message ID is none that is outstanding."""
+    data: ByteSource | None = None
+    """The data set."""
+
+
+@attrs.frozen
+class Performed(Generic[_KeyT]):
+    """An operation and its response."""
+
+    operation: Operation[_KeyT]
+    """What was asked."""
+    response: Response
+    """What was answered."""
+
+
+class _Line(Protocol):
+    """What messages go through: an association of either side."""
+
+    def send(self, context_id: int, message: Message, data: ByteSource | None = None) -> None:
+        """Send a message."""
+
+    def receive(self, timeout_s: float | None) -> IncomingMessage | None:
+        """Return the next message; ``None`` once the peer asked for release."""
+
+
+def pipelined(
+    line: _Line, operations: Iterable[Operation[_KeyT]], window: int, timeout_s: float | None
+) -> Generator[Performed[_KeyT], None, None]:
+    """Send requests, up to ``window`` of them ahead of their responses.
+
+    Responses are told apart by Message ID, in whatever order they come.
+
+    Args:
+        line: The association.
+        operations: What to send, taken one by one as there is room.
+        window: How many may be outstanding; 0, and more than 64, count as 64, so that
+            their responses always fit the buffers between the two sides.
+        timeout_s: How long the peer may send nothing while something is outstanding.
+
+    Yields:
+        Each operation once it is answered.
+
+    Raises:
+        PacsException: What ended the association, or ``INVALID_DIMSE_MESSAGE`` for a
+            message that answers none of the requests.
+    """
+    most = min(window or _MOST_OUTSTANDING, _MOST_OUTSTANDING)
+    outstanding: dict[int, Operation[_KeyT]] = {}
+    waiting = iter(operations)
+    is_more = True
+    while True:
+        while is_more and len(outstanding) < most:
+            operation = next(waiting, None)
+            if operation is None:
+                is_more = False
+                break
+            number = operation.request.message_id
+            if number in outstanding:
+                raise PacsException(
+                    ErrorCode.PROTOCOL_MISUSE, f"message {number} is outstanding already"
+                )
+            outstanding[number] = operation
+            line.send(operation.context_id, operation.request, operation.data)
+        if not outstanding:
+            return
+        response = _response(line.receive(timeout_s))
+        answered = outstanding.get(response.message_id_being_responded_to)
+        if answered is None:
+            raise PacsException(
+                ErrorCode.INVALID_DIMSE_MESSAGE,
+                f"the peer answered message {response.message_id_being_responded_to}, "
+                "which is not outstanding",
+            )
+        if status_category(response.status) is not StatusCategory.PENDING:
+            del outstanding[response.message_id_being_responded_to]
+            yield Performed(answered, response)
+
+
+def _response(incoming: IncomingMessage | None) -> Response:
+    if incoming is None:
+        raise PacsException(
+            ErrorCode.ASSOCIATION_ABORTED, "the peer released the association early"
+        )
+    incoming.discard()
+    if not isinstance(incoming.message, Response):
+        raise PacsException(
+            ErrorCode.INVALID_DIMSE_MESSAGE,
+            f"the peer sent {type(incoming.message).__name__} where responses were expected",
+        )
+    return incoming.message

@@ -1,0 +1,143 @@
+"""What holds for all command sets: of every message, and of any bytes at all."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from pacs_sdk.network.dimse import (
+    REQUEST_TYPES,
+    RESPONSE_TYPES,
+    CCancelRQ,
+    Message,
+    Priority,
+    UnsupportedRQ,
+    UnsupportedRSP,
+    decode_command,
+    encode_command,
+)
+from tests.network.dimse_helpers import element, read_or_refuse, split
+from tests.network.dimse_normalized_vectors import NORMALIZED_VECTORS
+from tests.network.dimse_vectors import VECTORS, Vector
+
+ALL_VECTORS: Final = (*VECTORS, *NORMALIZED_VECTORS)
+MESSAGE_CLASSES: Final = (*REQUEST_TYPES, *RESPONSE_TYPES, CCancelRQ)
+
+_numbers = st.integers(0, 0xFFFF)
+_uids = st.from_regex(r"[0-9]{1,9}(\.[0-9]{1,9}){0,5}", fullmatch=True)
+_letters = st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters="\\")
+_titles = st.text(_letters, min_size=1, max_size=16).map(str.strip).filter(bool)
+_comments = st.text(_letters, max_size=64).map(str.strip)
+_tags = st.lists(st.integers(0, 0xFFFFFFFF), max_size=5).map(tuple)
+
+_VALUES: Final[dict[str, SearchStrategy[Any]]] = {
+    "priority": st.sampled_from(Priority),
+    "move_destination": _titles,
+    "move_originator_ae_title": st.just("") | _titles,
+    "error_comment": _comments,
+    "offending_element": _tags,
+    "attribute_identifier_list": _tags,
+}
+
+
+def _value_of(kind: type[Any], field: attrs.Attribute[Any]) -> SearchStrategy[Any]:
+    """Draw what an attribute may hold: by its name, else by what stands for its absence."""
+    if field.name == "command_field":
+        return st.just(0x0160 if kind is UnsupportedRQ else 0x8160)
+    if field.name in _VALUES:
+        return _VALUES[field.name]
+    values = _uids if field.name.endswith("_uid") else _numbers
+    if field.default in ("", None) and field.default is not attrs.NOTHING:
+        return st.just(field.default) | values
+    return values
+
+
+def messages_of(kind: type[Any]) -> SearchStrategy[Message]:
+    """Draw messages of one class, all their attributes included."""
+    return st.builds(kind, **{one.name: _value_of(kind, one) for one in attrs.fields(kind)})
+
+
+@pytest.mark.parametrize("kind", MESSAGE_CLASSES, ids=lambda kind: kind.__name__)
+@given(st.data(), st.booleans())
+def test_a_message_that_is_written_is_read_again(
+    kind: type[Any], data: st.DataObject, has_dataset: bool
+) -> None:
+    """Writing and reading give back the same value; the bytes are even, sorted and counted."""
+    message = data.draw(messages_of(kind))
+    encoded = encode_command(message, has_dataset=has_dataset)
+    decoded = decode_command(encoded)
+    assert decoded.message == message
+    assert type(decoded.message) is kind
+    assert decoded.has_dataset is has_dataset
+    pieces = split(encoded)
+    tags = [piece[2:4][::-1] for piece in pieces]
+    assert tags == sorted(set(tags))
+    assert all(len(piece) % 2 == 0 for piece in pieces)
+    assert pieces[0] == element(0, (len(encoded) - 12).to_bytes(4, "little"))
+
+
+@pytest.mark.parametrize("kind", MESSAGE_CLASSES, ids=lambda kind: kind.__name__)
+def test_every_attribute_of_every_message_is_an_element(kind: type[Any]) -> None:
+    """A field that the table of elements forgot would be dropped in silence."""
+    filled = {"US": 1, "UID": "1.2", "TAGS": (0x00100010,), "TEXT": "WEST"}
+
+    def some_value(field: attrs.Attribute[Any]) -> object:
+        if field.name == "command_field":
+            return 0x0160 if kind is UnsupportedRQ else 0x8160
+        if field.name.endswith("_uid"):
+            return filled["UID"]
+        if field.name in ("offending_element", "attribute_identifier_list"):
+            return filled["TAGS"]
+        if field.name in ("error_comment", "move_destination", "move_originator_ae_title"):
+            return filled["TEXT"]
+        return filled["US"]
+
+    full = kind(**{field.name: some_value(field) for field in attrs.fields(kind)})
+    encoded = encode_command(full, has_dataset=True)
+    # Group Length and Command Data Set Type are no attributes; Command Field mostly isn't.
+    has_own_field = kind not in (UnsupportedRQ, UnsupportedRSP)
+    assert len(split(encoded)) == len(attrs.fields(kind)) + 2 + has_own_field
+    assert decode_command(encoded).message == full
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_are_read_or_refused(data: bytes) -> None:
+    """Nothing but a message or the documented error comes of any bytes."""
+    message = read_or_refuse(data)
+    assert message is None or message.command_field >= 0
+
+
+_elements = st.builds(
+    element,
+    st.sampled_from((0x0002, 0x0003, 0x0100, 0x0110, 0x0120, 0x0600, 0x0700, 0x0800, 0x0900))
+    | st.sampled_from((0x0901, 0x0902, 0x0903, 0x1000, 0x1001, 0x1002, 0x1005, 0x1008, 0x1021))
+    | _numbers,
+    st.sampled_from((b"", b"\1\0", b"\x20\x80", b"1.2\0", b"\x50\x01")) | st.binary(max_size=20),
+)
+
+
+@given(st.lists(_elements, max_size=12).map(b"".join))
+def test_arbitrary_elements_are_read_or_refused(data: bytes) -> None:
+    """Well-formed elements that make no sense together are no way around the checks."""
+    message = read_or_refuse(data)
+    assert message is None or message.command_field >= 0
+
+
+@given(
+    st.sampled_from(ALL_VECTORS),
+    st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=4),
+)
+def test_damaged_messages_are_read_or_refused(
+    vector: Vector, damage: list[tuple[int, int]]
+) -> None:
+    """Wrong bytes in a good message give another message or the documented error."""
+    data = bytearray(vector.data)
+    for place, value in damage:
+        data[place % len(data)] = value
+    message = read_or_refuse(bytes(data))
+    assert message is None or message.command_field >= 0
