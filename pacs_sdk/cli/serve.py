@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -18,6 +19,7 @@ from pacs_sdk.cli.options import valid_ae_title
 
 if TYPE_CHECKING:
     from pacs_sdk.integration.config import PacsConfig
+    from pacs_sdk.network.workers import WorkerContext
 
 __all__ = ["serve"]
 
@@ -39,7 +41,7 @@ def _ae_title(title: str | None) -> str | None:
     return None if title is None else valid_ae_title(title)
 
 
-def serve(
+def serve(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     data: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The archive's folder.", show_default="pacs-data"),
@@ -83,6 +85,12 @@ def serve(
             show_default="durable",
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Processes that share the port and the archive.", min=1, max=64
+        ),
+    ] = 1,
     log_level: Annotated[
         Verbosity, typer.Option(help="What is logged to stderr.", case_sensitive=False)
     ] = Verbosity.INFO,
@@ -102,6 +110,9 @@ def serve(
         {"data_dir": data, "durability": durability and durability.value},
     )
     settings: PacsConfig = raised(PacsConfig.layered(toml=config, overrides=chosen))
+    if workers > 1:
+        _serve_by_workers(settings, workers, log_level)
+        return
     pacs = Pacs.configured(settings, logger=stderr_logger(log_level))
     with _stop_signals() as wait_for_stop:
         raised(pacs.start())
@@ -111,6 +122,49 @@ def serve(
             wait_for_stop()
         finally:
             pacs.stop(_STOP_S)
+
+
+def _serve_by_workers(settings: PacsConfig, count: int, log_level: Verbosity) -> None:
+    from pacs_sdk.core.errors import ErrorCode, PacsException
+    from pacs_sdk.core.results import raised
+    from pacs_sdk.network.workers import WorkerGroup, WorkerGroupConfig
+    from pacs_sdk.storage import DuplicatePolicy
+
+    if settings.storage.duplicates is DuplicatePolicy.REPLACE:
+        raise PacsException(
+            ErrorCode.INVALID_CONFIGURATION,
+            "storage.duplicates = replace goes with one process only: two that replace an "
+            "instance at the same time could leave one's object with the other's row",
+            setting="storage.duplicates",
+        )
+    server = settings.server
+    group = WorkerGroup(
+        partial(_serve_worker, settings, log_level),
+        WorkerGroupConfig(count=count, host=server.host, port=server.port),
+        logger=stderr_logger(log_level),
+    )
+    with _stop_signals() as wait_for_stop:
+        raised(group.start())
+        try:
+            typer.echo(f"READY dicom={group.host}:{group.port} http=-")
+            wait_for_stop()
+        finally:
+            group.stop(_STOP_S)
+
+
+def _serve_worker(settings: PacsConfig, log_level: Verbosity, worker: WorkerContext) -> None:
+    """Be one of the processes."""
+    import attrs
+
+    from pacs_sdk.core.results import raised
+    from pacs_sdk.integration.pacs import Pacs
+
+    server = attrs.evolve(settings.server, port=worker.port, reuse_port=True)
+    logger = stderr_logger(log_level).bind(worker=worker.number)
+    pacs = Pacs.configured(attrs.evolve(settings, server=server), logger=logger)
+    raised(pacs.start())
+    worker.ready()
+    pacs.stop(worker.wait_for_stop())
 
 
 def _overrides(server: dict[str, Any], storage: dict[str, Any]) -> dict[str, dict[str, Any]]:

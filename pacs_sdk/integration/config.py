@@ -6,7 +6,8 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -148,13 +149,27 @@ def _built(kind: type[_Part], values: Mapping[str, Any], where: str) -> _Part:
                 f"{path} is not a setting; known are {', '.join(sorted(names))}",
                 setting=path,
             )
-        if attrs.has(types[name]):
+        kind_of_part = _without_none(types[name])
+        if attrs.has(kind_of_part):
             if not isinstance(value, Mapping):
                 raise _impossible(path, value, "a table of settings")
-            arguments[name] = _built(types[name], value, f"{path}.")
+            arguments[name] = _built(kind_of_part, value, f"{path}.")
         else:
-            arguments[name] = _converted(types[name], value, path)
-    return kind(**arguments)
+            arguments[name] = _converted(kind_of_part, value, path)
+    try:
+        return kind(**arguments)
+    except TypeError:  # something that has no default was not given
+        needed = {one.name for one in attrs.fields(kind) if one.default is attrs.NOTHING}
+        missing = ", ".join(f"{where}{name}" for name in sorted(needed - set(arguments)))
+        raise PacsException(
+            ErrorCode.INVALID_CONFIGURATION, f"{missing} must be given", setting=where.rstrip(".")
+        ) from None
+
+
+def _without_none(kind: Any) -> Any:
+    """Take the type of a setting that may be left out."""
+    kinds = [one for one in get_args(kind) if one is not type(None)]
+    return kinds[0] if get_origin(kind) in (Union, UnionType) and len(kinds) == 1 else kind
 
 
 _BOOLEANS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -166,10 +181,10 @@ def _converted(kind: Any, value: Any, path: str) -> Any:
         if known is None:
             raise _impossible(path, value, "true or false")
         return known
-    if get_origin(kind) is frozenset:
+    if get_origin(kind) in (frozenset, tuple):
         items = value.split(",") if isinstance(value, str) else value
-        (item_kind,) = get_args(kind)
-        return frozenset(item_kind(item).strip() for item in items if str(item).strip())
+        item_kind = get_args(kind)[0]
+        return get_origin(kind)(item_kind(item).strip() for item in items if str(item).strip())
     try:
         if kind is int and isinstance(value, float):
             raise ValueError

@@ -7,12 +7,17 @@ Nothing below this module knows that containers exist. A test replaces a provide
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dependency_injector import containers, providers
 
 from pacs_sdk.core.events import InProcessEventBus
 from pacs_sdk.core.ports import (
+    AuditSink,
+    Clock,
     EventBus,
     Logger,
+    MetricSink,
     NullAuditSink,
     NullLogger,
     NullMetricSink,
@@ -21,7 +26,15 @@ from pacs_sdk.core.ports import (
 )
 from pacs_sdk.core.results import raised
 from pacs_sdk.integration.config import PacsConfig, StorageConfig
-from pacs_sdk.network import ClientTimeouts, DicomServer, ServerConfig
+from pacs_sdk.network import (
+    AccessControl,
+    BackgroundServer,
+    ClientTimeouts,
+    DicomServer,
+    DicomService,
+    Driver,
+    ServerConfig,
+)
 from pacs_sdk.services import (
     QueryScp,
     QueryScu,
@@ -61,6 +74,22 @@ def _server_config(config: PacsConfig) -> ServerConfig:
 
 def _storage_config(config: PacsConfig) -> StorageConfig:
     return config.storage
+
+
+def _server(
+    config: ServerConfig,
+    services: Sequence[DicomService],
+    *,
+    logger: Logger,
+    clock: Clock,
+    metrics: MetricSink,
+    audit: AuditSink,
+    access: AccessControl,
+) -> DicomServer | BackgroundServer:
+    kind = BackgroundServer if config.driver is Driver.ASYNCIO else DicomServer
+    return kind(
+        config, services, logger=logger, clock=clock, metrics=metrics, audit=audit, access=access
+    )
 
 
 def _ae_title(config: PacsConfig) -> str:
@@ -125,14 +154,16 @@ class NetworkContainer(containers.DeclarativeContainer):
 
     core = providers.DependenciesContainer()
     services = providers.DependenciesContainer()
+    access = providers.Singleton(AccessControl)
     server = providers.Singleton(
-        DicomServer,
+        _server,
         providers.Callable(_server_config, core.config),
         services.scps,
         logger=core.logger,
         clock=core.clock,
         metrics=core.metrics,
         audit=core.audit,
+        access=access,
     )
 
 

@@ -12,7 +12,7 @@ from pacs_sdk.core.ports import Logger
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.integration.config import PacsConfig, StorageConfig
 from pacs_sdk.integration.container import PacsContainer
-from pacs_sdk.network import DicomServer, Peer, ServerConfig
+from pacs_sdk.network import BackgroundServer, DicomServer, Peer, ServerConfig
 from pacs_sdk.storage import Archive, Durability
 
 __all__ = ["Pacs"]
@@ -76,9 +76,9 @@ class Pacs:
         return archive
 
     @property
-    def server(self) -> DicomServer:
-        """The DICOM server over the archive."""
-        server: DicomServer = self.container.network.server()
+    def server(self) -> DicomServer | BackgroundServer:
+        """The DICOM server over the archive, of the driver that is configured."""
+        server: DicomServer | BackgroundServer = self.container.network.server()
         return server
 
     @property

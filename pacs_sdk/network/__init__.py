@@ -25,7 +25,7 @@ from pacs_sdk.network.negotiation import (
     SupportedContext,
 )
 from pacs_sdk.network.pipeline import Operation, Performed
-from pacs_sdk.network.server_config import ServerConfig
+from pacs_sdk.network.server_config import Driver, ServerConfig
 from pacs_sdk.network.service import DicomService, Exchange
 from pacs_sdk.network.sink import DataSink, SpoolingSink
 from pacs_sdk.network.threaded import (
@@ -51,6 +51,7 @@ __all__ = [
     "DicomAssociation",
     "DicomServer",
     "DicomService",
+    "Driver",
     "Exchange",
     "IncomingMessage",
     "Operation",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable
 from typing import Final
 
@@ -11,7 +12,7 @@ from pacs_sdk.network.engine import ARTIM_TIMEOUT_S
 from pacs_sdk.network.negotiation import DEFAULT_MAXIMUM_LENGTH
 from pacs_sdk.network.sink import DEFAULT_MAX_DATASET_BYTES, DEFAULT_SPOOL_THRESHOLD_BYTES
 
-__all__ = ["ServerConfig"]
+__all__ = ["Driver", "ServerConfig"]
 
 _CONNECTIONS_OVER_LIMIT: Final = 16
 
@@ -22,6 +23,15 @@ def _frozen(texts: Iterable[str]) -> frozenset[str]:
 
 def _tuple(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(texts)
+
+
+class Driver(enum.StrEnum):
+    """How a server waits for its peers."""
+
+    THREADED = "threaded"
+    """One thread an association: the fastest for few."""
+    ASYNCIO = "asyncio"
+    """An event loop and a few threads: for hundreds that are mostly idle."""
 
 
 @attrs.frozen
@@ -36,6 +46,8 @@ class ServerConfig:
     """The port to listen on; 0 picks a free one."""
     reuse_port: bool = False
     """Whether other processes may listen on the same port, and share the connections."""
+    driver: Driver = Driver.THREADED
+    """Which driver a program should take; each class of server is one of them."""
     worker_threads: int = 16
     """How many associations the asyncio driver works on at the same time."""
     max_associations: int = 20

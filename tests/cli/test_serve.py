@@ -273,3 +273,28 @@ def test_a_broken_index_is_one_line(tmp_path: Path) -> None:
     (line,) = done.stderr.splitlines()
     assert line.startswith("pacs: ")
     assert "unexpected" not in line
+
+
+@pytest.mark.slow
+def test_workers_share_the_port_and_the_archive(tmp_path: Path) -> None:
+    """What one process stored another finds; a signal ends them all with exit code 0."""
+    with serving("--data", tmp_path, "--port", 0, "--workers", 2) as server:
+        where = address(server.peer)
+        succeeded(pacs("store", *where, SERIES))
+        for _ in range(8):  # whichever of the two answers
+            found = succeeded(
+                pacs("find", *where, "--level", "SERIES", "-k", "Modality=CT", "--json")
+            )
+            assert "SeriesInstanceUID" in found
+        server.process.terminate()
+        log = server.stopped()
+    assert log.count("worker-ready") == 2
+    assert "workers-stopped" in log
+
+
+def test_workers_and_replacing_do_not_go_together(tmp_path: Path) -> None:
+    """Two processes that replace one instance at a time could mix it up: refused at the start."""
+    settings = tmp_path / "pacs.toml"
+    settings.write_text("[storage]\nduplicates = 'replace'\n")
+    options = ("serve", "--data", tmp_path, "--port", 0, "--workers", 2, "--config", settings)
+    assert "one process only" in failed(pacs(*options))
