@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterator
 
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.harness import Comparison, Contestant, Timing, measure, table
+from benchmarks.harness import (
+    Comparison,
+    Contestant,
+    Figure,
+    Timing,
+    figure_table,
+    measure,
+    scaled,
+    table,
+)
 
 
 def test_contestants_alternate_and_take_turns_to_start() -> None:
@@ -35,6 +46,112 @@ def test_table_gives_medians_rates_and_ratios_to_ours() -> None:
     assert [cell.strip() for cell in theirs.split("|")[1:-1]] == [
         "theirs", "500.00", "0%", "200", "2.50",
     ]  # fmt: skip
+
+
+def test_what_is_around_a_run_is_done_for_each_and_not_timed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server can be started before each run and stopped after it at nobody's cost."""
+    order: list[str] = []
+    now = 0.0
+    monkeypatch.setattr("time.perf_counter", lambda: now)
+
+    def run() -> None:
+        nonlocal now
+        now += 2.0
+        order.append("run")
+
+    @contextlib.contextmanager
+    def around() -> Iterator[None]:
+        nonlocal now
+        now += 100.0
+        order.append("before")
+        yield
+        now += 100.0
+        order.append("after")
+
+    (timing,) = measure(Comparison("x", "runs", 1, (Contestant("a", run, around),)), rounds=2)
+    assert order == ["before", "run", "after"] * 3
+    assert timing.seconds == (2.0, 2.0)
+
+
+def test_a_contestant_that_does_less_has_its_time_scaled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten of a hundred units in one second count as ten seconds."""
+    now = 0.0
+    monkeypatch.setattr("time.perf_counter", lambda: now)
+
+    def run() -> None:
+        nonlocal now
+        now += 1.0
+
+    comparison = Comparison("x", "units", 100, (Contestant("slow", run, count=10),))
+    (timing,) = measure(comparison, rounds=2)
+    assert timing.seconds == (10.0, 10.0)
+
+
+def test_table_gives_megabytes_where_a_unit_has_a_length() -> None:
+    """100 units of 500,000 bytes in half a second are 100 MB/s."""
+    comparison = Comparison(
+        "send", "images", 100, (Contestant("unused", lambda: None),), unit_bytes=500_000
+    )
+    lines = table(comparison, (Timing("ours", (0.5, 0.5)),)).splitlines()
+    heading, ours = ([cell.strip() for cell in lines[n].split("|")[1:-1]] for n in (2, 4))
+    assert heading == ["", "ms, median", "± half", "images/s", "MB/s", "ratio"]
+    assert ours == ["ours", "500.00", "0%", "200", "100", "1.00"]
+
+
+def test_figures_have_a_table_of_their_own() -> None:
+    """What nobody is compared with is a name and a value."""
+    lines = figure_table([Figure("stop()", "3 ms")]).splitlines()
+    assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in (lines[0], lines[2])] == [
+        ["what", "measured"],
+        ["stop()", "3 ms"],
+    ]
+
+
+def test_long_benchmarks_can_be_made_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PACS_BENCH_SCALE multiplies what they do, which stays at least one unit."""
+    monkeypatch.delenv("PACS_BENCH_SCALE", raising=False)
+    assert scaled(500) == 500
+    monkeypatch.setenv("PACS_BENCH_SCALE", "0.1")
+    assert (scaled(500), scaled(2)) == (50, 1)
+
+
+_DCMTK = pytest.mark.interop("storescp", "storescu")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "tables"),
+    [
+        ("associations", 2),
+        ("bare_copy", 1),
+        pytest.param("receive_images", 4, marks=_DCMTK),
+        pytest.param("send_images", 2, marks=_DCMTK),
+    ],
+)
+def test_network_benchmarks_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, tables: int
+) -> None:
+    """Every benchmark prints its tables, ours first, and names peers that are missing."""
+    monkeypatch.setenv("PACS_BENCH_SCALE", "0.02")
+    assert main([name, "--rounds", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count(f"\n{name}: ") == tables
+    assert printed.count("|  1.00 |") + printed.count("| 1.00 |") >= tables
+
+
+@pytest.mark.slow
+def test_association_memory_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figures of memory and of stopping are printed, and no descriptor is lost."""
+    monkeypatch.setenv("PACS_BENCH_SCALE", "0.02")
+    assert main(["association_memory"]) == 0
+    printed = capsys.readouterr().out
+    assert "an idle association, of 10" in printed
+    assert "an object of 40 MiB" in printed
+    assert "stop() with 2 idle associations" in printed
 
 
 @pytest.mark.slow

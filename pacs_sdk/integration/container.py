@@ -100,6 +100,10 @@ def _store_of(archive: Archive) -> object:
     return archive.store
 
 
+def _receive_of(archive: Archive) -> object:
+    return archive.receive
+
+
 class CoreContainer(containers.DeclarativeContainer):
     """The ports: silent and safe unless replaced."""
 
@@ -131,7 +135,10 @@ class ServicesContainer(containers.DeclarativeContainer):
     storage = providers.DependenciesContainer()
     verification_scp = providers.Singleton(VerificationScp)
     storage_scp = providers.Singleton(
-        StorageScp, providers.Callable(_store_of, storage.archive), metrics=core.metrics
+        StorageScp,
+        providers.Callable(_store_of, storage.archive),
+        receive=providers.Callable(_receive_of, storage.archive),
+        metrics=core.metrics,
     )
     query_scp = providers.Singleton(
         QueryScp, storage.archive, providers.Callable(_ae_title, core.config)

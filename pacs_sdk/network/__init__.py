@@ -25,6 +25,7 @@ from pacs_sdk.network.negotiation import (
     SupportedContext,
 )
 from pacs_sdk.network.pipeline import Operation, Performed
+from pacs_sdk.network.pool import AssociationPool, PoolConfig, PoolStatistics
 from pacs_sdk.network.server_config import Driver, ServerConfig
 from pacs_sdk.network.service import DicomService, Exchange
 from pacs_sdk.network.sink import DataSink, SpoolingSink
@@ -36,6 +37,7 @@ from pacs_sdk.network.threaded import (
     Reply,
     connect,
 )
+from pacs_sdk.network.tls import ClientTls, ServerTls, TlsFacts, TlsProfile
 
 __all__ = [
     "AcceptedContext",
@@ -43,10 +45,12 @@ __all__ = [
     "AccessControl",
     "Admitted",
     "AssociationInfo",
+    "AssociationPool",
     "AsyncAssociation",
     "AsyncDicomServer",
     "BackgroundServer",
     "ClientTimeouts",
+    "ClientTls",
     "DataSink",
     "DicomAssociation",
     "DicomServer",
@@ -59,13 +63,18 @@ __all__ = [
     "PasswordVerifier",
     "Peer",
     "Performed",
+    "PoolConfig",
+    "PoolStatistics",
     "ProposedContext",
     "Refused",
     "Reply",
     "RequestorOptions",
     "ServerConfig",
+    "ServerTls",
     "SpoolingSink",
     "SupportedContext",
+    "TlsFacts",
+    "TlsProfile",
     "UserIdentityVerifier",
     "VerifiedIdentity",
     "connect",

@@ -9,6 +9,7 @@ from pacs_sdk.core.errors import PacsError
 from pacs_sdk.network.dimse import Message
 from pacs_sdk.network.negotiation import AcceptedContext
 from pacs_sdk.network.sink import DataSink
+from pacs_sdk.network.tls.facts import TlsFacts
 
 __all__ = ["AssociationInfo", "IncomingMessage"]
 
@@ -29,6 +30,8 @@ class AssociationInfo:
     """The peer's implementation."""
     peer_implementation_version_name: str
     """Its version."""
+    tls: TlsFacts | None = None
+    """The TLS version, cipher suite and the peer's certificate; ``None`` in clear."""
     user_name: str = ""
     """The user whose identity was verified; empty where nobody's was (PS3.7 D.3.3.7)."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 import attrs
@@ -11,6 +12,8 @@ import attrs
 from pacs_sdk.network.engine import ARTIM_TIMEOUT_S
 from pacs_sdk.network.negotiation import DEFAULT_MAXIMUM_LENGTH
 from pacs_sdk.network.sink import DEFAULT_MAX_DATASET_BYTES, DEFAULT_SPOOL_THRESHOLD_BYTES
+from pacs_sdk.network.spool_area import DEFAULT_MEMORY_QUOTA_BYTES, DEFAULT_SPOOL_QUOTA_BYTES
+from pacs_sdk.network.tls import ServerTls
 
 __all__ = ["Driver", "ServerConfig"]
 
@@ -44,6 +47,8 @@ class ServerConfig:
     """The address to listen on; ``0.0.0.0`` for every IPv4 interface."""
     port: int = 11112
     """The port to listen on; 0 picks a free one."""
+    tls: ServerTls | None = None
+    """How it speaks TLS; in clear if ``None``."""
     reuse_port: bool = False
     """Whether other processes may listen on the same port, and share the connections."""
     driver: Driver = Driver.THREADED
@@ -79,6 +84,13 @@ class ServerConfig:
     one (asynchronous operations window, PS3.7 D.3.3.3)."""
     maximum_length: int = DEFAULT_MAXIMUM_LENGTH
     """The longest P-DATA-TF we ask peers for, in bytes."""
+    spool_directory: Path | None = None
+    """Where long data sets lie while they arrive; a private folder of the system's temporary
+    one if ``None``."""
+    spool_quota_bytes: int = DEFAULT_SPOOL_QUOTA_BYTES
+    """How much all of them together may take there; more are refused."""
+    memory_quota_bytes: int = DEFAULT_MEMORY_QUOTA_BYTES
+    """How much memory all data sets under way may take; then they go to the spool earlier."""
     spool_threshold_bytes: int = DEFAULT_SPOOL_THRESHOLD_BYTES
     """Longer data sets go to a spool file while they arrive."""
     max_dataset_bytes: int = DEFAULT_MAX_DATASET_BYTES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ import attrs
 
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.ports import AuditEvent, AuditSink, Clock, Logger, MetricSink
+from pacs_sdk.core.results import raised
 from pacs_sdk.network.access import AccessControl
 from pacs_sdk.network.admission import Admission, AdmissionRules, Admitted, Refused
 from pacs_sdk.network.connection.association import (
@@ -16,12 +18,18 @@ from pacs_sdk.network.connection.association import (
     ReceiveBuffers,
     SocketAssociation,
 )
+from pacs_sdk.network.connection.tls_transport import TlsTransport
 from pacs_sdk.network.connection.transport import Transport
-from pacs_sdk.network.dimse import CommandField, Request, Status, UnsupportedRQ, is_request
+from pacs_sdk.network.dimse import CommandField, Message, Request, Status, UnsupportedRQ, is_request
 from pacs_sdk.network.engine import AssociationEngine
 from pacs_sdk.network.identity import IdentityPolicy
 from pacs_sdk.network.messages import AssociationInfo, IncomingMessage
-from pacs_sdk.network.negotiation import AcceptorPolicy, SupportedContext, negotiate
+from pacs_sdk.network.negotiation import (
+    AcceptedContext,
+    AcceptorPolicy,
+    SupportedContext,
+    negotiate,
+)
 from pacs_sdk.network.pdu import (
     AAssociateAC,
     AAssociateRJ,
@@ -32,8 +40,10 @@ from pacs_sdk.network.pdu import (
 )
 from pacs_sdk.network.refusals import explain
 from pacs_sdk.network.server_config import ServerConfig
-from pacs_sdk.network.service import DicomService, Exchange
-from pacs_sdk.network.sink import DataSink, SpoolingSink
+from pacs_sdk.network.service import DicomService, Exchange, ReceivingService
+from pacs_sdk.network.sink import DataSink
+from pacs_sdk.network.spool_area import SpoolArea
+from pacs_sdk.network.tls import ServerTlsContext
 
 __all__ = ["ServerCore"]
 
@@ -99,9 +109,37 @@ class ServerCore:
             access.admission_hook,
         )
         self._identity = IdentityPolicy(access.identity_verifier, config.identity_required)
+        self._spool = SpoolArea(
+            config.spool_directory,
+            config.spool_quota_bytes,
+            memory_quota_bytes=config.memory_quota_bytes,
+            logger=logger,
+        )
         self._buffers = ReceiveBuffers()
+        self._tls: ServerTlsContext | None = None
         self._lock = threading.Lock()
         self._established = 0
+
+    def prepare(self) -> None:
+        """Load what a start needs, and sweep what a crash has left.
+
+        Raises:
+            PacsException: The files for TLS, or the spool folder, cannot be used.
+        """
+        raised(self._spool.sweep())
+        tls = self.config.tls
+        if tls is not None:
+            self._tls = ServerTlsContext(tls, clock=self.clock, logger=self.logger)
+
+    def transport(self, connected: socket.socket, wake_descriptor: int | None = None) -> Transport:
+        """Take a connection that a peer has opened.
+
+        Raises:
+            OSError: The peer has gone already.
+        """
+        if self._tls is None:
+            return Transport(connected, wake_descriptor)
+        return TlsTransport(connected, self._tls.current(), wake_descriptor, clock=self.clock)
 
     @property
     def established(self) -> int:
@@ -126,13 +164,18 @@ class ServerCore:
                 self.config.message_timeout_s,
                 self._open_sink,
                 self._buffers,
+                self.config.max_dataset_bytes,
             ),
         )
 
-    def _open_sink(self, *_: object) -> DataSink:
-        return SpoolingSink(
-            threshold_bytes=self.config.spool_threshold_bytes,
-            max_bytes=self.config.max_dataset_bytes,
+    def _open_sink(self, context: AcceptedContext, message: Message) -> DataSink:
+        service = self._services.get(context.abstract_syntax)
+        if isinstance(service, ReceivingService):
+            sink = service.open_sink(context, message)
+            if sink is not None:
+                return sink
+        return self._spool.open_sink(
+            self.config.spool_threshold_bytes, self.config.max_dataset_bytes
         )
 
     # -- associations --------------------------------------------------------------------
@@ -199,8 +242,20 @@ class ServerCore:
 
     def _record(self, info: AssociationInfo, *, is_accepted: bool) -> None:
         action = "association-accepted" if is_accepted else "association-rejected"
+        facts = {"called_ae_title": info.called_ae_title}
+        if info.user_name:
+            facts["user"] = info.user_name
+        if info.tls is not None:
+            facts["tls_version"], facts["tls_cipher"] = info.tls.version, info.tls.cipher
+            facts["tls_peer"] = info.tls.peer_subject or "without a certificate"
         self._audit.record(
-            AuditEvent(action, is_accepted, actor=info.calling_ae_title, source=info.peer_host)
+            AuditEvent(
+                action,
+                is_accepted,
+                actor=info.calling_ae_title,
+                source=info.peer_host,
+                facts=facts,
+            )
         )
 
     def left(self, request: AAssociateRQ, info: AssociationInfo) -> None:

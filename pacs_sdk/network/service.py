@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
@@ -20,8 +20,9 @@ from pacs_sdk.network.dimse import (
 )
 from pacs_sdk.network.messages import AssociationInfo, IncomingMessage
 from pacs_sdk.network.negotiation import AcceptedContext, SupportedContext
+from pacs_sdk.network.sink import DataSink
 
-__all__ = ["Conversation", "DicomService", "Exchange", "response_to"]
+__all__ = ["Conversation", "DicomService", "Exchange", "ReceivingService", "response_to"]
 
 
 class Conversation(Protocol):
@@ -142,4 +143,17 @@ class DicomService(Protocol):
 
         A :class:`PacsException` becomes a response with the error's DIMSE status; any
         other exception one with 0110H, and a log entry.
+        """
+
+
+@runtime_checkable
+class ReceivingService(Protocol):
+    """A service that takes the data set of a request while it arrives."""
+
+    def open_sink(self, context: AcceptedContext, message: Message) -> DataSink | None:
+        """Open what takes the data set, or leave that to the server (``None``).
+
+        Raises:
+            PacsException: Why the data set cannot be taken; the peer is told once it has
+                sent it.
         """

@@ -9,11 +9,11 @@ from pacs_sdk.core.ports import MetricSink, NullMetricSink
 from pacs_sdk.core.results import PacsResult, raised
 from pacs_sdk.core.uids import checked_uid
 from pacs_sdk.encoding import Instance, all_transfer_syntaxes
-from pacs_sdk.network import Exchange, SupportedContext
-from pacs_sdk.network.dimse import CStoreRQ, Status
+from pacs_sdk.network import AcceptedContext, DataSink, Exchange, SupportedContext
+from pacs_sdk.network.dimse import CStoreRQ, Message, Status
 from pacs_sdk.services.sop_classes import storage_sop_classes
 
-__all__ = ["StorageScp", "StoreInstance"]
+__all__ = ["ReceiveInstance", "StorageScp", "StoreInstance"]
 
 StoreInstance = Callable[[Instance], PacsResult[object]]
 """Keeps an instance: ``Archive.store``, or a vendor's own function.
@@ -24,11 +24,18 @@ call only.
 """
 
 
+ReceiveInstance = Callable[[str, str, str], DataSink | None]
+"""Opens what an instance is written to while it arrives, given SOP Class UID, SOP Instance
+UID and Transfer Syntax UID: ``Archive.receive``."""
+
+
 class StorageScp:
     """Receives instances and hands each to a function that keeps it.
 
     Args:
         store: What keeps an instance.
+        receive: What takes an instance's bytes as they come; in memory, or in a spool file
+            if it is long, by default.
         sop_classes: The SOP class UIDs to accept; every storage SOP class by default.
         metrics: Where counts go.
     """
@@ -37,10 +44,12 @@ class StorageScp:
         self,
         store: StoreInstance,
         *,
+        receive: ReceiveInstance | None = None,
         sop_classes: Sequence[str] | None = None,
         metrics: MetricSink | None = None,
     ) -> None:
         self._store = store
+        self._receive = receive
         self._sop_classes = (
             [sop_class.uid for sop_class in storage_sop_classes()]
             if sop_classes is None
@@ -52,6 +61,16 @@ class StorageScp:
         """List the storage SOP classes, each in every transfer syntax: nothing is decoded."""
         syntaxes = frozenset(syntax.uid for syntax in all_transfer_syntaxes())
         return [SupportedContext(uid, syntaxes) for uid in self._sop_classes]
+
+    def open_sink(self, context: AcceptedContext, message: Message) -> DataSink | None:
+        """Open what takes the data set of a C-STORE request."""
+        if self._receive is None or not isinstance(message, CStoreRQ):
+            return None
+        return self._receive(
+            message.affected_sop_class_uid,
+            checked_uid(message.affected_sop_instance_uid, "Affected SOP Instance UID"),
+            context.transfer_syntax,
+        )
 
     def handle(self, exchange: Exchange) -> None:
         """Store one instance and answer when it is safe (PS3.4 B.2.3)."""

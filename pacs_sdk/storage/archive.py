@@ -22,6 +22,7 @@ from pacs_sdk.storage.file_storage import FileStorage
 from pacs_sdk.storage.index import IndexDatabase, index_url
 from pacs_sdk.storage.ingest import Ingest, StoredInstance
 from pacs_sdk.storage.query import Match, Query
+from pacs_sdk.storage.received import ReceivedObject
 from pacs_sdk.storage.records import (
     ArchiveStatistics,
     InstanceLocation,
@@ -106,6 +107,28 @@ class Archive:
             ``INDEX_FAILED``, or what reading the instance gives.
         """
         return self._ingest.store(instance)
+
+    def receive(
+        self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str
+    ) -> ReceivedObject | None:
+        """Begin to write an instance that is just arriving.
+
+        Its data set goes to a spool file of the archive piece by piece (``write``). What
+        ``finish`` then gives is an instance's ``encoded``; to :meth:`store` such an instance
+        takes no second writing. ``discard`` frees what was not stored.
+
+        Args:
+            sop_class_uid: What is announced.
+            sop_instance_uid: What is announced.
+            transfer_syntax_uid: How it is encoded.
+
+        Returns:
+            The object; ``None`` if the backend cannot do that.
+
+        Raises:
+            PacsException: ``INVALID_UID`` or ``STORAGE_WRITE_FAILED``.
+        """
+        return self._ingest.receive(sop_class_uid, sop_instance_uid, transfer_syntax_uid)
 
     def find(self, query: Query) -> PacsResult[Iterator[Match]]:
         """Search at the query's level; see :meth:`IndexDatabase.find`.

@@ -19,6 +19,7 @@ from typing_extensions import Buffer
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import PacsResult
+from pacs_sdk.storage.received import ReceivedObject
 
 __all__ = [
     "MAX_COMPONENT_LENGTH",
@@ -26,6 +27,7 @@ __all__ = [
     "MAX_KEY_LENGTH",
     "DuplicatePolicy",
     "Durability",
+    "ReceivingBackend",
     "StorageBackend",
     "StorageHealth",
     "StoredObject",
@@ -164,6 +166,36 @@ class StorageBackend(Protocol):
 
     def close(self) -> None:
         """Give back what the backend holds; it is not used afterwards, but perhaps closed again."""
+
+
+@runtime_checkable
+class ReceivingBackend(Protocol):
+    """A backend that can write an object while it arrives, before its key is known."""
+
+    def receive(self, meta: bytes) -> ReceivedObject:
+        """Begin an object; whoever asked for it discards it in the end.
+
+        Args:
+            meta: What it begins with.
+
+        Raises:
+            PacsException: ``STORAGE_WRITE_FAILED``.
+        """
+
+    def put_received(
+        self,
+        key: str,
+        received: ReceivedObject,
+        *,
+        policy: DuplicatePolicy = DuplicatePolicy.REJECT,
+    ) -> PacsResult[StoredObject]:
+        """Store an object that this backend has received, as :meth:`StorageBackend.put` does.
+
+        Args:
+            key: Its name.
+            received: The object, which is complete.
+            policy: What to do where the key is taken.
+        """
 
 
 def checked_key(key: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,7 @@ from pacs_sdk.storage.disk import (
     sync_path,
     write_new,
 )
+from pacs_sdk.storage.received import ReceivedObject
 from pacs_sdk.storage.spool import SPOOL_NAME, Spool
 
 __all__ = ["FileStorage"]
@@ -113,19 +114,66 @@ class FileStorage(StorageBackend):
         components = checked_key(key)
         with _translated(ErrorCode.STORAGE_WRITE_FAILED, f"{key} could not be stored", key):
             target = self._target(components)
-            if (kept := self._kept(key, target, parts, policy)) is not None:
+            if (kept := self._kept(key, target, lambda: parts, policy)) is not None:
                 return kept
             spooled = self._spool.new_path()
             try:
                 size = write_new(spooled, parts, durable=self._durable)
-                while not self._published(spooled, target, policy):
-                    if (kept := self._kept(key, target, parts, policy)) is not None:
-                        return kept  # somebody else was faster
+                stored = self._given(key, target, spooled, size, lambda: parts, policy)
             finally:
                 with contextlib.suppress(OSError):
                     spooled.unlink(missing_ok=True)
             self._folders.sync_up(target.parent)
-            return StoredObject(key, size, created=True)
+            return stored
+
+    def receive(self, meta: bytes) -> ReceivedObject:
+        """Begin an object; see :meth:`ReceivingBackend.receive`."""
+        with _translated(ErrorCode.STORAGE_WRITE_FAILED, "what arrives could not be kept"):
+            return ReceivedObject(self._spool.new_path(), meta)
+
+    @edge()
+    def put_received(
+        self,
+        key: str,
+        received: ReceivedObject,
+        *,
+        policy: DuplicatePolicy = DuplicatePolicy.REJECT,
+    ) -> StoredObject:
+        """Store a received object; see :meth:`ReceivingBackend.put_received`."""
+        components = checked_key(key)
+
+        def parts() -> Sequence[Buffer]:
+            return (FileBytes(received.path, 0, received.whole_size).view(),)
+
+        with _translated(ErrorCode.STORAGE_WRITE_FAILED, f"{key} could not be stored", key):
+            target = self._target(components)
+            if (kept := self._kept(key, target, parts, policy)) is not None:
+                return kept
+            if self._durable:
+                received.sync()
+            spooled = received.path
+            stored = self._given(key, target, spooled, received.whole_size, parts, policy)
+            if stored.created:
+                received.named(target)
+                with contextlib.suppress(OSError):
+                    spooled.unlink(missing_ok=True)
+            self._folders.sync_up(target.parent)
+            return stored
+
+    def _given(
+        self,
+        key: str,
+        target: Path,
+        spooled: Path,
+        size: int,
+        parts: Callable[[], Sequence[Buffer]],
+        policy: DuplicatePolicy,
+    ) -> StoredObject:
+        """Give a finished file its name, unless somebody else was faster."""
+        while not self._published(spooled, target, policy):
+            if (kept := self._kept(key, target, parts, policy)) is not None:
+                return kept
+        return StoredObject(key, size, created=True)
 
     @edge()
     def open(self, key: str) -> ByteSource:
@@ -198,7 +246,11 @@ class FileStorage(StorageBackend):
         return target, size
 
     def _kept(
-        self, key: str, target: Path, parts: Sequence[Buffer], policy: DuplicatePolicy
+        self,
+        key: str,
+        target: Path,
+        parts: Callable[[], Sequence[Buffer]],
+        policy: DuplicatePolicy,
     ) -> StoredObject | None:
         """Answer a put of a key that is taken, unless the object shall be written.
 
@@ -208,7 +260,7 @@ class FileStorage(StorageBackend):
         size = _size_of(target)
         if size is None:
             return None
-        if policy is not DuplicatePolicy.IGNORE and not holds_exactly(target, parts):
+        if policy is not DuplicatePolicy.IGNORE and not holds_exactly(target, parts()):
             if policy is DuplicatePolicy.REPLACE:
                 return None
             raise PacsException(

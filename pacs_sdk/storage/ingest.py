@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Sequence
 from typing import Final
 
 import attrs
-from typing_extensions import Buffer
 
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
@@ -16,8 +14,14 @@ from pacs_sdk.core.events import InstanceStored
 from pacs_sdk.core.ports import EventBus, Logger
 from pacs_sdk.core.results import Failure, PacsResult, Success, raised
 from pacs_sdk.encoding import Instance, InstanceHeader, part10_header, read_source
-from pacs_sdk.storage.backend import DuplicatePolicy, StorageBackend, StoredObject
+from pacs_sdk.storage.backend import (
+    DuplicatePolicy,
+    ReceivingBackend,
+    StorageBackend,
+    StoredObject,
+)
 from pacs_sdk.storage.index import IndexDatabase
+from pacs_sdk.storage.received import ReceivedBytes, ReceivedObject
 from pacs_sdk.storage.records import IndexEntry, InstanceIdentity, InstanceLocation
 
 __all__ = ["Ingest", "StoredInstance"]
@@ -119,11 +123,10 @@ class Ingest:
         """Put the object; return what lies under its key then."""
         syntax = instance.transfer_syntax_uid
         meta = part10_header(identity.sop_class_uid, identity.sop_instance_uid, syntax)
-        parts = (meta, instance.encoded.view())
         key = identity.storage_key
         size = len(meta) + instance.size
         entry = IndexEntry(identity, header, syntax, key, size, len(meta))
-        put = self._backend.put(key, parts, policy=self._duplicates)
+        put = self._put_bytes(entry, meta, instance, self._duplicates)
         if isinstance(put, Success):
             written = put.unwrap().created
             if written or self._duplicates is not DuplicatePolicy.IGNORE:
@@ -131,14 +134,34 @@ class Ingest:
                 return _PutObject(entry, written, replaces)
         elif put.failure().code is not ErrorCode.DUPLICATE_OBJECT:
             raise PacsException.of(put.failure())
-        return self._kept(put, entry, instance, parts)
+        return self._kept(put, entry, instance, meta)
+
+    def _put_bytes(
+        self, entry: IndexEntry, meta: bytes, instance: Instance, policy: DuplicatePolicy
+    ) -> PacsResult[StoredObject]:
+        encoded, backend = instance.encoded, self._backend
+        if (
+            isinstance(encoded, ReceivedBytes)
+            and encoded.received.meta == meta
+            and isinstance(backend, ReceivingBackend)
+        ):
+            return backend.put_received(entry.storage_key, encoded.received, policy=policy)
+        return backend.put(entry.storage_key, (meta, encoded.view()), policy=policy)
+
+    def receive(
+        self, sop_class_uid: str, sop_instance_uid: str, syntax: str
+    ) -> ReceivedObject | None:
+        """Begin an instance; see :meth:`pacs_sdk.storage.Archive.receive`."""
+        if not isinstance(self._backend, ReceivingBackend):
+            return None
+        return self._backend.receive(part10_header(sop_class_uid, sop_instance_uid, syntax))
 
     def _kept(
         self,
         put: PacsResult[StoredObject],
         entry: IndexEntry,
         instance: Instance,
-        parts: Sequence[Buffer],
+        meta: bytes,
     ) -> _PutObject:
         """Answer for an object that is under the key already and stays there."""
         key = entry.storage_key
@@ -149,7 +172,7 @@ class Ingest:
         else:
             kept = self._intact(key, source)
             if kept is None:
-                raised(self._backend.put(key, parts, policy=DuplicatePolicy.REPLACE))
+                raised(self._put_bytes(entry, meta, instance, DuplicatePolicy.REPLACE))
                 return _PutObject(entry, written=True, replaces=True)
             found = _PutObject(_entry_of(key, kept, source.size))
         if isinstance(put, Failure) and not _same_content(kept, instance):

@@ -12,7 +12,6 @@ from pacs_sdk.core.errors import ErrorCode, PacsError
 from pacs_sdk.core.results import Failure, Result, Success
 from pacs_sdk.network import AcceptedContext, Peer, ProposedContext
 from pacs_sdk.network.dimse import CEchoRQ, CEchoRSP, Request, Response, Status
-from pacs_sdk.network.tls import ClientTls
 from tests.network.helpers import IMPLICIT, VERIFICATION
 
 __all__ = ["FakeAssociation", "FakeNetwork"]
@@ -43,13 +42,12 @@ class FakeNetwork:
         peer: Peer,
         calling_ae_title: str,
         contexts: Sequence[ProposedContext],
-        tls: ClientTls | None,
     ) -> Result[FakeAssociation, PacsError]:
         """Open an association."""
         self.called("connect")
         if self.refuses is not None:
             return Failure(self.refuses)
-        association = FakeAssociation(self, peer, calling_ae_title, tuple(contexts), tls)
+        association = FakeAssociation(self, peer, calling_ae_title, tuple(contexts))
         with self.lock:
             self.opened.append(association)
             self.per_peer[peer] += 1
@@ -85,11 +83,12 @@ class FakeAssociation:
     peer: Peer
     calling_ae_title: str
     proposed: tuple[ProposedContext, ...]
-    tls: ClientTls | None
     is_open: bool = True
     """Whether nothing is known against it."""
     is_quiet: bool = True
     """Whether a look at the socket shows nothing."""
+    is_busy: bool = False
+    """Whether the answers of an operation were not taken to their end."""
     answer: Result[Response, PacsError] | None = None
     """What a C-ECHO gives, instead of success."""
     echoes: int = 0
@@ -112,7 +111,7 @@ class FakeAssociation:
         self.network.called("is_alive")
         if not self.is_quiet:
             self.is_open = False
-        return self.is_open
+        return self.is_open and not self.is_busy
 
     def next_message_id(self) -> int:
         """Return a Message ID."""

@@ -204,7 +204,7 @@ def test_a_data_set_over_the_limit_costs_its_request_only(
             assert response.status == status
             assert ("100000 bytes" in response.error_comment) is (status != 0)
             assert_alive(association)
-        assert list(tmp_path.iterdir()) == []
+        assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     assert list(shelf.kept) == ["1.100000"]
 
 

@@ -494,3 +494,95 @@ def test_a_file_that_cannot_be_removed_is_recorded_and_given_back(
     assert logger.named("spool-file-not-removed")
     assert area.statistics() == NOTHING
     assert raised(area.sweep()) == SweepReport(1, 4, 0)
+
+
+# -- what hardly ever happens ----------------------------------------------------------------
+
+
+def test_a_file_that_cannot_be_locked_is_removed(
+    area: SpoolArea, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unlocked one would be taken for an orphan while it is written."""
+    raised(area.sweep())
+    before = open_descriptors()
+
+    def no_locks(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    error = failure_of(area.open_sink(threshold_bytes=0), b"x")
+    assert "No locks available" in error.message
+    assert files(area) == []
+    assert open_descriptors() == before
+    assert area.statistics() == NOTHING
+
+
+def test_making_a_file_is_given_up_after_some_attempts(
+    area: SpoolArea, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program that locks each new file must not keep us busy for ever."""
+    raised(area.sweep())
+    before = open_descriptors()
+
+    def always_held(*_: object) -> None:
+        raise BlockingIOError
+
+    monkeypatch.setattr(fcntl, "flock", always_held)
+    error = failure_of(area.open_sink(threshold_bytes=0), b"x")
+    assert error.code is ErrorCode.STORE_OUT_OF_RESOURCES
+    assert "other processes remove each spool file" in error.message
+    assert open_descriptors() == before
+
+
+def test_a_folder_that_vanishes_again_and_again_is_an_error(
+    area: SpoolArea, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is made again once for a file, not for ever."""
+    raised(area.sweep())
+    real_open = os.open
+
+    def vanish(path: Path, flags: int, *permissions: int) -> int:
+        if flags & os.O_CREAT:
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return real_open(path, flags, *permissions)
+
+    monkeypatch.setattr(os, "open", vanish)
+    error = failure_of(area.open_sink(threshold_bytes=0), b"x")
+    assert "No such file or directory" in error.message
+    assert str(error.details["path"]).startswith(str(area.directory))
+
+
+@pytest.mark.parametrize("is_taken_again", [True, False])
+def test_a_sweep_that_comes_second_removes_nothing(
+    area: SpoolArea, monkeypatch: pytest.MonkeyPatch, is_taken_again: bool
+) -> None:
+    """Another one removes the orphan, and perhaps a new file gets its name, before the lock."""
+    area.directory.mkdir(0o700)
+    orphan = area.directory / ORPHAN
+    orphan.write_bytes(b"old")
+    real_flock = fcntl.flock
+
+    def be_late(descriptor: int, operation: int) -> None:
+        real_flock(descriptor, operation)
+        if operation & fcntl.LOCK_EX:
+            orphan.rename(orphan.with_name("elsewhere"))
+            if is_taken_again:
+                orphan.write_bytes(b"new")
+
+    monkeypatch.setattr(fcntl, "flock", be_late)
+    assert raised(area.sweep()) == SweepReport(0, 0, 0)
+    assert orphan.exists() == is_taken_again
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(
+    area: SpoolArea, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In words, naming the folder."""
+
+    def fail(_: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "iterdir", fail)
+    error = area.sweep().failure()
+    assert error.code is ErrorCode.INVALID_CONFIGURATION
+    assert f"{area.directory} cannot be used: Input/output error" in error.message

@@ -69,7 +69,7 @@ def test_a_profile_allows_its_versions_and_suites_and_no_others(
 
 def test_tls_1_3_alone_has_no_suites_of_1_2() -> None:
     """What OpenSSL is given as a placeholder is ruled out by the version."""
-    profile = TlsProfile.TLS_1_3_ONLY
+    profile: TlsProfile = TlsProfile.TLS_1_3_ONLY
     context = client_context(ClientTls(profile=profile))
     assert (context.minimum_version, context.maximum_version) == (V1_3, V1_3)
     assert profile.cipher_suites == ()
@@ -255,7 +255,7 @@ def test_a_failing_renewal_keeps_the_old_certificate(renewal: Renewal) -> None:
     for _ in range(3):
         renewal.clock.advance(1)
         assert renewal.serves() == "CN=server"
-    assert renewal.logger.events == ("tls-certificate-not-reloaded",)
+    assert list(renewal.logger.events) == ["tls-certificate-not-reloaded"]
     assert "does not belong to the certificate" in str(renewal.logger.entries[0].fields["reason"])
     renewal.tls.certificate.unlink()
     renewal.clock.advance(1)
@@ -264,7 +264,7 @@ def test_a_failing_renewal_keeps_the_old_certificate(renewal: Renewal) -> None:
     renewal.install(renewed)
     renewal.clock.advance(1)
     assert renewal.serves() == "CN=renewed-late"
-    assert renewal.logger.events[2:] == ("tls-certificate-reloaded",)
+    assert list(renewal.logger.events[2:]) == ["tls-certificate-reloaded"]
 
 
 def test_a_reload_can_be_asked_for(renewal: Renewal) -> None:

@@ -152,6 +152,7 @@ def test_a_connection_can_be_broken_off_from_another_thread(
     line.pool.submit(near.break_off)
     assert near.receive(memoryview(bytearray(10)), TIMEOUT_S) == 0
     near.break_off()
+    assert near._tls.cipher() is not None  # TLS is never taken off: nothing is read in clear
     near.close()
     near.break_off()
     near.finish_sending()
@@ -222,7 +223,7 @@ def test_a_record_that_comes_byte_by_byte_does_not_prolong_the_wait(line: Line, 
 def test_a_close_is_announced(line: Line, ends: tuple[TlsTransport, TlsTransport]) -> None:
     """The peer gets a close_notify (RFC 8446 6.1): an end that nobody on the way can forge."""
     near, far = ends
-    far._tls.suppress_ragged_eofs = False  # a bare end of the stream would be an error now
+    vars(far._tls)["suppress_ragged_eofs"] = False  # a bare end would be an error now
     near.close()
     assert far.receive(memoryview(bytearray(10)), TIMEOUT_S) == 0
 
@@ -285,10 +286,8 @@ def test_last_words_are_heard_after_sending_failed(
     near, far = ends
     far.send([b"abort"], TIMEOUT_S)
     far.close()
-    with pytest.raises(OSError) as raised:  # noqa: PT011  # reset or broken pipe, as it comes
-        while True:
-            near.send([bytes(1 << 20)], TIMEOUT_S)
-    assert not isinstance(raised.value, TimeoutError)
+    with pytest.raises(ConnectionError):  # reset or broken pipe, as it comes
+        near.send([bytes(64 << 20)], TIMEOUT_S)
     assert near.receive(memoryview(bytearray(10)), TIMEOUT_S) == 5
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import attrs
 
-from pacs_sdk.network.connection.tls_transport import TlsTransport, connect_tls, handshake
+from pacs_sdk.network.connection.tls_connect import connect_tls, handshake
+from pacs_sdk.network.connection.tls_transport import TlsTransport
 from pacs_sdk.network.tls import ClientTls, ServerTls
 from pacs_sdk.network.tls.settings import server_context
 from tests.network.certificates import CertificateAuthority, Identity

@@ -22,8 +22,7 @@ from pacs_sdk.core.ports import (
 from pacs_sdk.core.results import PacsResult, edge, raised
 from pacs_sdk.network.access import AccessControl
 from pacs_sdk.network.connection.listener import ACCEPT_PAUSE_S, OUT_OF_DESCRIPTORS, listen
-from pacs_sdk.network.connection.session import ServerSession
-from pacs_sdk.network.connection.transport import Transport
+from pacs_sdk.network.connection.session import ServerSession, is_secured
 from pacs_sdk.network.server_config import ServerConfig
 from pacs_sdk.network.server_core import ServerCore
 from pacs_sdk.network.service import DicomService
@@ -116,8 +115,9 @@ class AsyncDicomServer:
         """Listen, and serve in the running event loop.
 
         Returns:
-            ``Success`` with the server, or ``Failure`` with ``PORT_UNAVAILABLE`` or, if
-            it already runs, ``PROTOCOL_MISUSE``.
+            ``Success`` with the server, or ``Failure`` with ``PORT_UNAVAILABLE``,
+            ``PROTOCOL_MISUSE`` if it already runs, or for the files of TLS
+            ``FILE_NOT_FOUND``, ``FILE_READ_FAILED`` or ``INVALID_CONFIGURATION``.
         """
         return self._start(asyncio.get_running_loop())
 
@@ -125,6 +125,7 @@ class AsyncDicomServer:
     def _start(self, loop: asyncio.AbstractEventLoop) -> Self:
         if self._listener is not None:
             raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the server already runs")
+        self._core.prepare()
         listener = listen(self._config.host, self._config.port, reuse_port=self._config.reuse_port)
         self._listener = listener
         self._port = listener.getsockname()[1]
@@ -208,15 +209,18 @@ class _Connection:
     """One connection, between the loop that waits for it and the worker that reads it."""
 
     def __init__(self, core: ServerCore, connected: socket.socket, host: str, port: int) -> None:
-        self.transport = Transport(connected)
-        self._descriptor = connected.fileno()
-        self._session = ServerSession(core, self.transport, host, port)
+        self.transport = core.transport(connected)
+        self._descriptor = self.transport.fileno()
+        self._core, self._host, self._port = core, host, port
+        self._session: ServerSession | None = None
         self._waiting: asyncio.Future[bool] | None = None
         self._is_woken = False
 
     def wake(self) -> None:
         """End the wait for the peer, as the server stops."""
         self._is_woken = True
+        if self._session is None:
+            self.transport.break_off()
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(True)
 
@@ -224,7 +228,9 @@ class _Connection:
         self, loop: asyncio.AbstractEventLoop, pool: ThreadPoolExecutor, core: ServerCore
     ) -> None:
         """Serve to the end; only waiting happens in the loop, as sending may block."""
-        session = self._session
+        if not await self._secured(loop, pool):
+            return
+        session = self._session = ServerSession(core, self.transport, self._host, self._port)
         goes_on = session.proceed()
         while goes_on:
             deadline = session.deadline
@@ -244,9 +250,21 @@ class _Connection:
                 session.give_up(str(exc))
                 return
 
+    async def _secured(self, loop: asyncio.AbstractEventLoop, pool: ThreadPoolExecutor) -> bool:
+        if self._core.config.tls is None:
+            return True
+        try:
+            return await loop.run_in_executor(
+                pool, is_secured, self._core, self.transport, self._host, self._port
+            )
+        except RuntimeError as exc:  # no thread to be had
+            self._core.logger.warning("connection-not-served", reason=str(exc))
+            self.transport.close()
+            return False
+
     async def _readable(self, loop: asyncio.AbstractEventLoop, timeout_s: float | None) -> bool:
         """Wait for bytes; ``False`` when time is up first."""
-        if self._is_woken:
+        if self._is_woken or self.transport.pending():
             return True
         waiting: asyncio.Future[bool] = loop.create_future()
         self._waiting = waiting

@@ -40,6 +40,7 @@ from pacs_sdk.network.indications import (
 from pacs_sdk.network.messages import IncomingMessage
 from pacs_sdk.network.negotiation import AcceptedContext
 from pacs_sdk.network.pdu import AAssociateRQ
+from pacs_sdk.network.sink import DEFAULT_MAX_DATASET_BYTES
 from pacs_sdk.network.state_table import State
 
 __all__ = ["AssociationOptions", "ReceiveBuffers", "SocketAssociation", "Waits"]
@@ -81,6 +82,8 @@ class AssociationOptions:
     """Opens what takes a data set piece by piece."""
     buffers: ReceiveBuffers = attrs.field(factory=ReceiveBuffers)
     """Where bytes are read to; many associations may share them."""
+    max_dataset_bytes: int = DEFAULT_MAX_DATASET_BYTES
+    """Longer data sets are read to their end, and not kept."""
 
 
 class SocketAssociation:
@@ -110,7 +113,7 @@ class SocketAssociation:
         self._message_timeout_s = options.message_timeout_s
         self._reads = 0
         self._unfinished_since: float | None = None
-        self._inbox = Inbox(options.open_sink)
+        self._inbox = Inbox(options.open_sink, options.max_dataset_bytes)
         self._request_received: AAssociateRQ | None = None
         self._release_requested = False
         self._end: PacsError | None = None
@@ -213,6 +216,24 @@ class SocketAssociation:
                 if not self._inbox.waiting and whole_by is not None and quiet_since >= whole_by:
                     raise PacsException(ErrorCode.NETWORK_TIMEOUT, self._overdue(quiet_since))
         return self._inbox.waiting.popleft()
+
+    def is_alive(self) -> bool:
+        """Look at the socket without waiting: whether another operation can begin."""
+        if not self._in_use.acquire(blocking=False):
+            return False  # an operation was not taken to its end
+        try:
+            if self._end is None:
+                try:
+                    count = self._transport.receive_available(self._buffers.view)
+                    if count is not None:
+                        self._took(count)
+                except OSError as exc:
+                    self._lost(exc)
+                except PacsException as exc:
+                    self.logger.debug("connection-lost-at-look", reason=exc.error.message)
+            return self._end is None and self.engine.is_established and not self._inbox.is_active
+        finally:
+            self._in_use.release()
 
     def is_cancelled(self, message_id: int) -> bool:
         """Tell whether the peer has cancelled this operation, without waiting."""
@@ -333,6 +354,8 @@ class SocketAssociation:
                 if count is None:
                     return
                 self._took(count)
+        except ConnectionAbortedError as exc:  # what TLS has to say, which is words
+            self._lost(exc)
         except (PacsException, OSError) as exc:
             self.logger.debug("no-last-words", reason=str(exc))
 

@@ -10,7 +10,7 @@ from pacs_sdk.network.dimse import CCancelRQ, Message, Request
 from pacs_sdk.network.indications import CommandReceived, DataReceived
 from pacs_sdk.network.messages import IncomingMessage
 from pacs_sdk.network.negotiation import AcceptedContext
-from pacs_sdk.network.sink import DataSink, SpoolingSink
+from pacs_sdk.network.sink import DEFAULT_MAX_DATASET_BYTES, DataSink, SpoolingSink
 
 __all__ = ["Inbox", "SinkFactory"]
 
@@ -28,14 +28,21 @@ class Inbox:
 
     Args:
         open_sink: Opens what takes a data set piece by piece.
+        max_dataset_bytes: Longer data sets are not kept.
     """
 
-    def __init__(self, open_sink: SinkFactory = default_sink) -> None:
+    def __init__(
+        self,
+        open_sink: SinkFactory = default_sink,
+        max_dataset_bytes: int = DEFAULT_MAX_DATASET_BYTES,
+    ) -> None:
         self.waiting: deque[IncomingMessage] = deque()
         """Whole messages that nobody has taken yet."""
         self.cancelled: set[int] = set()
         """Message IDs of operations that the peer cancelled."""
         self._open_sink = open_sink
+        self._max_dataset_bytes = max_dataset_bytes
+        self._size = 0
         self._begun: CommandReceived | None = None
         self._sink: DataSink | None = None
         self._sink_failure: PacsError | None = None
@@ -67,7 +74,7 @@ class Inbox:
             self.waiting.append(IncomingMessage(event.context, message, None, None, None))
 
     def _open_message(self, command: CommandReceived) -> None:
-        self._sink_failure = None
+        self._sink_failure, self._size = None, 0
         try:
             self._sink = self._open_sink(command.context, command.message)
         except (PacsException, OSError) as exc:
@@ -77,6 +84,12 @@ class Inbox:
         """Take a piece of the data set."""
         if self._sink is not None:
             try:
+                self._size += event.data.nbytes
+                if self._size > self._max_dataset_bytes:
+                    raise PacsException(
+                        ErrorCode.LIMIT_EXCEEDED,
+                        f"the data set is longer than the {self._max_dataset_bytes} bytes allowed",
+                    )
                 self._sink.write(event.data)
             except (PacsException, OSError) as exc:
                 self._keep_failure(exc)

@@ -6,12 +6,15 @@ from collections.abc import Callable
 
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.network.connection.association import Waits
+from pacs_sdk.network.connection.tls_transport import TlsTransport
 from pacs_sdk.network.connection.transport import Transport, WokenUp
 from pacs_sdk.network.messages import AssociationInfo
 from pacs_sdk.network.pdu import AAssociateRJ, AAssociateRQ
 from pacs_sdk.network.server_core import ServerCore
+from pacs_sdk.network.tls.facts import TlsFacts
+from pacs_sdk.network.tls.failures import HandshakeFailure
 
-__all__ = ["ServerSession"]
+__all__ = ["ServerSession", "is_secured"]
 
 
 class ServerSession:
@@ -31,6 +34,7 @@ class ServerSession:
     def __init__(self, core: ServerCore, transport: Transport, host: str, port: int) -> None:
         self._core = core
         self._host, self._port = host, port
+        self._transport = transport
         self._association = core.association(transport, host, port)
         self._waits = self._served()
         self._deadline: float | None = None
@@ -148,7 +152,8 @@ class ServerSession:
             )
             yield from association.finished()
             return
-        info = _info(request, self._host, self._port)
+        tls = self._transport.facts if isinstance(self._transport, TlsTransport) else None
+        info = _info(request, self._host, self._port, tls)
         association.logger = association.logger.bind(
             calling_ae_title=info.calling_ae_title, called_ae_title=info.called_ae_title
         )
@@ -178,7 +183,36 @@ class ServerSession:
                 raise WokenUp
 
 
-def _info(request: AAssociateRQ, host: str, port: int) -> AssociationInfo:
+def is_secured(core: ServerCore, transport: Transport, host: str, port: int) -> bool:
+    """Agree with a peer on TLS, if the server speaks it, in the thread that serves it.
+
+    Returns:
+        Whether the connection can be served; otherwise it is closed, and the reason logged.
+    """
+    tls = core.config.tls
+    if tls is None or not isinstance(transport, TlsTransport):
+        return True
+    logger = core.logger.bind(peer_host=host, peer_port=port)
+    try:
+        facts = transport.handshake(tls.handshake_timeout_s)
+    except WokenUp:
+        logger.info("association-ended-by-stop")
+    except PacsException as exc:
+        cause = exc.error.details.get("cause")
+        # Who connects and closes at once looks whether the port is open: nothing to warn of.
+        log = logger.debug if cause == HandshakeFailure.CLOSED else logger.warning
+        log("tls-refused", reason=exc.error.message, cause=str(cause or ""))
+    except Exception as exc:  # noqa: BLE001  # a bug must end one connection, not the server
+        logger.error("tls-crashed", reason=repr(exc))
+    else:
+        logger.debug("tls-agreed", version=facts.version, cipher=facts.cipher)
+        return True
+    transport.close()
+    logger.debug("connection-closed")
+    return False
+
+
+def _info(request: AAssociateRQ, host: str, port: int, tls: TlsFacts | None) -> AssociationInfo:
     return AssociationInfo(
         peer_host=host,
         peer_port=port,
@@ -186,4 +220,5 @@ def _info(request: AAssociateRQ, host: str, port: int) -> AssociationInfo:
         called_ae_title=request.called_ae_title,
         peer_implementation_class_uid=request.user_information.implementation_class_uid,
         peer_implementation_version_name=request.user_information.implementation_version_name,
+        tls=tls,
     )

@@ -11,7 +11,7 @@ import contextlib
 import select
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
@@ -24,16 +24,9 @@ from pacs_sdk.network.tls.failures import (
     explain_failure,
     offered_version,
 )
-from pacs_sdk.network.tls.settings import ClientTls, client_context
+from pacs_sdk.network.tls.records import MAX_RECORD_BYTES, cut_into_records
 
-__all__ = ["TlsTransport", "connect_tls", "handshake"]
-
-_RECORD_BYTES: Final = 1 << 14
-"""What one TLS record holds at most (RFC 8446 5.1). Smaller buffers are joined into whole
-records; a P-DATA-TF header alone would cost a record, a packet and a system call."""
-
-_CHUNK_BYTES: Final = 1 << 18
-"""What is handed to OpenSSL in one call, uncopied. It makes records of it one by one."""
+__all__ = ["TlsTransport", "failed"]
 
 _FIRST_BYTES: Final = 11
 """A record header (5), a handshake header (4) and the version of a ClientHello (2)."""
@@ -73,6 +66,10 @@ class TlsTransport(Transport):
         clock: Clock | None = None,
     ) -> None:
         self._is_server = context.protocol is ssl.PROTOCOL_TLS_SERVER
+        # Two failures that wrap_socket notices too late to close the socket.
+        connected.getpeername()
+        if server_hostname is not None:
+            server_hostname.encode("idna")
         connected.setblocking(False)
         self._tls = context.wrap_socket(
             connected,
@@ -122,7 +119,7 @@ class TlsTransport(Transport):
         except OSError as exc:
             cause, words = explain_failure(exc, offered_version(self._first))
             self._let_alert_arrive()
-            raise _failed(cause, words) from exc
+            raise failed(cause, words) from exc
         self._facts = tls_facts(self._tls)
         return self._facts
 
@@ -162,9 +159,9 @@ class TlsTransport(Transport):
                 else "the peer closed the connection when TLS was begun; it may listen for DICOM "
                 "without TLS"
             )
-            raise _failed(HandshakeFailure.CLOSED, words)
+            raise failed(HandshakeFailure.CLOSED, words)
         if found := explain_clear_text(self._first):
-            raise _failed(*found)
+            raise failed(*found)
         return True
 
     def _let_alert_arrive(self) -> None:
@@ -173,7 +170,7 @@ class TlsTransport(Transport):
         Closing while bytes of the peer lie unread resets the connection, and the alert that
         says why it was refused would be lost on the way.
         """
-        scratch = bytearray(_RECORD_BYTES)
+        scratch = bytearray(MAX_RECORD_BYTES)
         deadline = self._clock.monotonic() + _LINGER_S
         try:
             socket.socket.shutdown(self._tls, socket.SHUT_WR)
@@ -290,7 +287,7 @@ class TlsTransport(Transport):
                 in part, so nothing can be sent any more.
             OSError: The connection is broken, in words.
         """
-        for chunk in _chunks(buffers):
+        for chunk in cut_into_records(buffers):
             rest = memoryview(chunk)
             while rest.nbytes:
                 rest = rest[self._send_some(rest, timeout_s) :]
@@ -350,94 +347,8 @@ class TlsTransport(Transport):
                     self._tls.unwrap()
 
 
-def handshake(
-    connected: socket.socket,
-    context: ssl.SSLContext,
-    timeout_s: float,
-    wake_descriptor: int | None = None,
-    *,
-    clock: Clock | None = None,
-) -> TlsTransport:
-    """Make a secure transport of a server's connection, in the thread that will use it.
-
-    Args:
-        connected: The accepted socket; it is closed if this fails.
-        context: As :meth:`~pacs_sdk.network.tls.context.ServerTlsContext.current` gives it.
-        timeout_s: How long the whole handshake may take.
-        wake_descriptor: A file descriptor that ends it, and later waits, once readable.
-        clock: The time, for timeouts.
-
-    Returns:
-        The transport, ready to be used.
-
-    Raises:
-        PacsException: ``TLS_HANDSHAKE_FAILED`` or ``NETWORK_TIMEOUT``.
-        WokenUp: The wake descriptor became readable.
-    """
-    with contextlib.ExitStack() as undo:
-        undo.callback(connected.close)
-        try:
-            transport = TlsTransport(connected, context, wake_descriptor, clock=clock)
-        except OSError as exc:
-            raise _failed(*explain_failure(exc)) from exc
-        undo.callback(transport.close)
-        transport.handshake(timeout_s)
-        undo.pop_all()
-    return transport
-
-
-def connect_tls(
-    connected: socket.socket,
-    tls: ClientTls,
-    host: str,
-    timeout_s: float,
-    *,
-    wake_descriptor: int | None = None,
-    clock: Clock | None = None,
-) -> TlsTransport:
-    """Make a secure transport of a client's connection.
-
-    The files are read anew each time, so that a renewed certificate is used at once.
-
-    Args:
-        connected: The connected socket; it is closed if this fails.
-        tls: Whom to trust, and who we are.
-        host: The host that was called, for its certificate; ``tls.server_hostname`` goes first.
-        timeout_s: How long the whole handshake may take.
-        wake_descriptor: A file descriptor that ends it, and later waits, once readable.
-        clock: The time, for timeouts.
-
-    Returns:
-        The transport, ready to be used. With TLS 1.3 a server checks our certificate after the
-        handshake; if it refuses it, the first ``receive`` or ``send`` says so.
-
-    Raises:
-        PacsException: ``TLS_HANDSHAKE_FAILED``, ``NETWORK_TIMEOUT``; ``INVALID_ARGUMENT`` for
-            what is no host name; for the files ``FILE_NOT_FOUND``, ``FILE_READ_FAILED`` or
-            ``INVALID_CONFIGURATION``.
-        WokenUp: The wake descriptor became readable.
-    """
-    name = tls.server_hostname or host
-    with contextlib.ExitStack() as undo:
-        undo.callback(connected.close)
-        context = client_context(tls)
-        try:
-            transport = TlsTransport(
-                connected, context, wake_descriptor, server_hostname=name, clock=clock
-            )
-        except OSError as exc:
-            raise _failed(*explain_failure(exc)) from exc
-        except ValueError as exc:
-            raise PacsException(
-                ErrorCode.INVALID_ARGUMENT, f"{name!r} cannot be the host name of a server: {exc}"
-            ) from exc
-        undo.callback(transport.close)
-        transport.handshake(timeout_s)
-        undo.pop_all()
-    return transport
-
-
-def _failed(cause: HandshakeFailure, words: str) -> PacsException:
+def failed(cause: HandshakeFailure, words: str) -> PacsException:
+    """Make the exception of a handshake that came to nothing."""
     return PacsException(ErrorCode.TLS_HANDSHAKE_FAILED, words, cause=cause.value)
 
 
@@ -449,26 +360,3 @@ def _in_words(exc: OSError) -> OSError:
         _, words = explain_failure(exc)
         return ConnectionAbortedError(words)
     return exc
-
-
-def _chunks(buffers: Sequence[bytes | memoryview]) -> Iterator[bytearray | memoryview]:
-    """Cut buffers into whole records, copying only what a record has to be pieced together of."""
-    joined = bytearray()
-    for buffer in buffers:
-        view = memoryview(buffer)
-        if not view.nbytes:
-            continue
-        rest = view.cast("B")
-        if joined:
-            room = _RECORD_BYTES - len(joined)
-            joined += rest[:room]
-            rest = rest[room:]
-            if len(joined) == _RECORD_BYTES:
-                yield joined
-                joined = bytearray()
-        whole = rest.nbytes - rest.nbytes % _RECORD_BYTES
-        for start in range(0, whole, _CHUNK_BYTES):
-            yield rest[start : min(start + _CHUNK_BYTES, whole)]
-        joined += rest[whole:]
-    if joined:
-        yield joined

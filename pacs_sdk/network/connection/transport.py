@@ -53,6 +53,10 @@ class Transport:
             self._readable.unregister(self._wake_descriptor)
             self._wake_descriptor = None
 
+    def fileno(self) -> int:
+        """Return the socket's descriptor, for an event loop that waits for it."""
+        return self._socket.fileno()
+
     def pending(self) -> int:
         """Count the bytes that a wait for the socket would not show, because they left it."""
         return 0

@@ -14,6 +14,7 @@ from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
 from pacs_sdk.core.results import edge
 from pacs_sdk.network.agreement import OperationsWindow, agreed_window
 from pacs_sdk.network.connection.association import AssociationOptions, SocketAssociation
+from pacs_sdk.network.connection.tls_connect import connect_tls
 from pacs_sdk.network.connection.transport import Transport
 from pacs_sdk.network.contexts import RequestorOptions
 from pacs_sdk.network.dimse import (
@@ -35,6 +36,7 @@ from pacs_sdk.network.negotiation import (
     explain_refusal,
 )
 from pacs_sdk.network.pipeline import Operation, Performed, pipelined
+from pacs_sdk.network.tls import ClientTls
 
 __all__ = ["ClientTimeouts", "DicomAssociation", "Peer", "Reply", "connect"]
 
@@ -52,6 +54,8 @@ class Peer:
     """Its port."""
     ae_title: str = "ANY-SCP"
     """Its AE title."""
+    tls: ClientTls | None = None
+    """How to speak TLS with it; in clear if ``None``."""
 
 
 @attrs.frozen
@@ -104,7 +108,8 @@ def connect(
 
     Returns:
         ``Success`` with the association, a context manager that releases it; or
-        ``Failure`` with ``CONNECTION_FAILED``, ``ASSOCIATION_REJECTED``,
+        ``Failure`` with ``CONNECTION_FAILED``, ``TLS_HANDSHAKE_FAILED`` (and for the files
+        of TLS ``FILE_NOT_FOUND``, ``FILE_READ_FAILED``), ``ASSOCIATION_REJECTED``,
         ``ASSOCIATION_ABORTED``, ``NETWORK_TIMEOUT`` or ``INVALID_ARGUMENT``.
     """
     timeouts = timeouts or ClientTimeouts()
@@ -120,8 +125,9 @@ def connect(
         raise PacsException(
             ErrorCode.INVALID_ARGUMENT, exc.error.message, **exc.error.details
         ) from exc
+    connected = _open_connection(peer, timeouts.connect_s)
     association = SocketAssociation(
-        Transport(_open_connection(peer, timeouts.connect_s)),
+        _transport(peer, connected, timeouts.connect_s, clock),
         engine,
         clock,
         (logger or NullLogger()).bind(peer_host=peer.host, peer_port=peer.port),
@@ -140,6 +146,20 @@ def connect(
             **error.details,
         ) from exc
     return DicomAssociation(peer, association, timeouts)
+
+
+def _transport(peer: Peer, connected: socket.socket, timeout_s: float, clock: Clock) -> Transport:
+    if peer.tls is None:
+        return Transport(connected)
+    try:
+        return connect_tls(connected, peer.tls, peer.host, timeout_s, clock=clock)
+    except PacsException as exc:
+        error = exc.error
+        raise PacsException(
+            error.code,
+            f"{peer.ae_title} at {peer.host} port {peer.port}: {error.message}",
+            **error.details,
+        ) from exc
 
 
 def _open_connection(peer: Peer, timeout_s: float) -> socket.socket:
@@ -183,6 +203,10 @@ class DicomAssociation:
     def is_open(self) -> bool:
         """Whether messages can still be exchanged."""
         return self._association.end_reason is None and self._association.engine.is_established
+
+    def is_alive(self) -> bool:
+        """Look at the connection without waiting: whether another operation can begin."""
+        return self._association.is_alive()
 
     @property
     def window(self) -> OperationsWindow:

@@ -27,7 +27,7 @@ from pacs_sdk.network.connection.listener import (
     AcceptWait,
     listen,
 )
-from pacs_sdk.network.connection.session import ServerSession
+from pacs_sdk.network.connection.session import ServerSession, is_secured
 from pacs_sdk.network.connection.transport import Transport
 from pacs_sdk.network.server_config import ServerConfig
 from pacs_sdk.network.server_core import ServerCore
@@ -115,11 +115,13 @@ class DicomServer:
         """Listen, and serve in the background.
 
         Returns:
-            ``Success`` with the server, or ``Failure`` with ``PORT_UNAVAILABLE`` or, if
-            it already runs, ``PROTOCOL_MISUSE``.
+            ``Success`` with the server, or ``Failure`` with ``PORT_UNAVAILABLE``,
+            ``PROTOCOL_MISUSE`` if it already runs, or for the files of TLS
+            ``FILE_NOT_FOUND``, ``FILE_READ_FAILED`` or ``INVALID_CONFIGURATION``.
         """
         if self._listener is not None:
             raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the server already runs")
+        self._core.prepare()
         listener = listen(self._config.host, self._config.port, reuse_port=self._config.reuse_port)
         try:
             self._wake_read, self._wake_write = os.pipe()
@@ -248,7 +250,8 @@ class DicomServer:
         with self._lock:
             self._threads[threading.current_thread()] = transport
         try:
-            ServerSession(self._core, transport, host, port).run()
+            if is_secured(self._core, transport, host, port):
+                ServerSession(self._core, transport, host, port).run()
         finally:
             with self._lock:
                 self._threads[threading.current_thread()] = None
@@ -258,7 +261,7 @@ class DicomServer:
         self, connected: socket.socket, host: str, listener: socket.socket, is_last: bool
     ) -> Transport | None:
         try:
-            transport = Transport(connected, self._wake_read)
+            transport = self._core.transport(connected, self._wake_read)
             if is_last:
                 self._start_thread(listener)
         except (OSError, RuntimeError) as exc:  # already reset, or no thread to be had
