@@ -184,7 +184,8 @@ def wait_until_served(logger: RecordingLogger, port: int) -> None:
     """Wait until the server is done with the connection from a port, its thread included."""
     logger.wait_until(
         lambda: any(
-            event == "connection-closed" and fields["peer_port"] == port for _, event, fields in logger.entries
+            event == "connection-closed" and fields["peer_port"] == port
+            for _, event, fields in logger.entries
         )
     )
     for thread in threading.enumerate():

@@ -17,6 +17,7 @@ from pacs_sdk.network import (
     DicomAssociation,
     Exchange,
     ProposedContext,
+    ServerConfig,
     connect,
 )
 from pacs_sdk.network.dimse import (
@@ -188,7 +189,11 @@ def test_an_answer_that_cannot_be_kept_is_a_failure_in_words(
         exchange.respond(CFindRSP(1, Status.SUCCESS), MemoryBytes(bytes(17 << 20)))
 
     with (
-        serving(Scripted(act, STUDY_ROOT_FIND), EchoService()) as server,
+        serving(
+            Scripted(act, STUDY_ROOT_FIND),
+            EchoService(),
+            config=ServerConfig(spool_directory=tmp_path / "spool"),
+        ) as server,
         open_to(server) as association,
     ):
         context = raised(association.context_for(STUDY_ROOT_FIND))

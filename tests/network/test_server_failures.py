@@ -29,6 +29,7 @@ from pacs_sdk.network.dimse import (
     UnsupportedRQ,
     UnsupportedRSP,
 )
+from pacs_sdk.network.spool_area import SpoolArea
 from tests.network.helpers import (
     CT_IMAGE,
     ECHO_CONTEXT,
@@ -215,10 +216,10 @@ def test_a_disk_that_is_full_at_the_last_byte_costs_its_request_only(
     """What is buffered fails to be written only when the data set has ended."""
     handled: list[Exchange] = []
 
-    def on_full_disk(**_: object) -> tuple[int, str]:
-        return os.open("/dev/full", os.O_WRONLY), str(tmp_path / "spool")
+    def on_full_disk(_: SpoolArea) -> tuple[int, Path]:
+        return os.open("/dev/full", os.O_WRONLY), tmp_path / "spool"
 
-    monkeypatch.setattr(tempfile, "mkstemp", on_full_disk)
+    monkeypatch.setattr(SpoolArea, "create_file", on_full_disk)
     with (
         serving(
             Scripted(handled.append), EchoService(), config=ServerConfig(spool_threshold_bytes=0)
@@ -235,21 +236,21 @@ def test_a_disk_that_is_full_at_the_last_byte_costs_its_request_only(
     assert handled == []
 
 
-def test_a_spool_folder_that_is_missing_costs_its_request_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_spool_folder_that_goes_missing_costs_its_request_only(tmp_path: Path) -> None:
     """A700H too; what cannot be kept is read to its end and dropped."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     logger = RecordingLogger()
+    spool = tmp_path / "spool"
     with (
         serving(
             Scripted(Shelf()),
             EchoService(),
             logger=logger,
-            config=ServerConfig(spool_threshold_bytes=1000),
+            config=ServerConfig(spool_threshold_bytes=1000, spool_directory=spool),
         ) as server,
         open_to(server) as association,
     ):
+        spool.rmdir()
+        spool.write_text("a file in its place")
         context = raised(association.context_for(CT_IMAGE))
         request = CStoreRQ(1, CT_IMAGE, "1.2.3")
         response = raised(association.call(context, request, MemoryBytes(PIXELS)))

@@ -40,6 +40,7 @@ from tests.network.helpers import (
 )
 from tests.network.servers import (
     CONTEXTS,
+    AnyServer,
     EchoService,
     RecordingLogger,
     Scripted,
@@ -140,14 +141,17 @@ def test_audit_and_metrics_see_associations() -> None:
 
         def observe(self, name: str, value: float, **labels: str) -> None: ...
 
+    def called(server: AnyServer | None = None) -> dict[str, str]:
+        return {"called_ae_title": "ANY-SCP" if server is None else server.ae_title}
+
     config = ServerConfig(port=0, calling_ae_titles=["TESTER"])
     server = server_of_driver()(config, [EchoService()], metrics=Sink(), audit=Sink())
     with raised(server.start()):
         open_to(server).release()
         connect(Peer("127.0.0.1", server.port), "STRANGER", CONTEXTS).failure()
     assert recorded == [
-        AuditEvent("association-accepted", True, "TESTER", "127.0.0.1"),
-        AuditEvent("association-rejected", False, "STRANGER", "127.0.0.1"),
+        AuditEvent("association-accepted", True, "TESTER", "127.0.0.1", facts=called(server)),
+        AuditEvent("association-rejected", False, "STRANGER", "127.0.0.1", facts=called()),
     ]
     assert counted == ["pacs_associations_total", "pacs_associations_rejected_total"]
 

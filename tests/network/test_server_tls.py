@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from pathlib import Path
@@ -163,7 +164,8 @@ def test_rubbish_instead_of_a_handshake_bothers_nobody(pki: Pki, rubbish: bytes)
         bad.sendall(rubbish)
         with raised(call(server, pki.client_tls)) as association:
             assert_alive(association)
-        bad.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # it may have been closed already
+            bad.shutdown(socket.SHUT_WR)
         logger.wait_for("tls-refused")
     assert len(logger.named("tls-refused")) == 1
 
@@ -230,4 +232,8 @@ def test_what_is_sent_in_clear_is_never_answered_in_clear(pki: Pki) -> None:
     config = ServerConfig(tls=pki.server_tls)
     with serving(EchoService(), config=config) as server, RawPeer.to(server.port) as peer:
         peer.send(REQUEST)
-        assert peer.socket.recv(1000)[:1] in (b"", b"\x15")  # nothing, or a TLS alert
+        try:
+            answer = peer.socket.recv(1000)
+        except ConnectionResetError:
+            answer = b""
+        assert answer[:1] in (b"", b"\x15")  # nothing, or a TLS alert
