@@ -36,7 +36,7 @@ def put_idle(book: Book, key: PoolKey) -> None:
     """Make an idle association."""
     grant = arrive(book, key).grant
     assert grant is not None
-    association = FakeAssociation(FakeNetwork(), key.peer, "US", key.contexts, None)
+    association = FakeAssociation(FakeNetwork(), key.peer, "US", key.contexts)
     book.put_idle(grant.place, Pooled(association, key, 0.0, 0.0), 0.0)
 
 

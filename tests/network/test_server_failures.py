@@ -257,4 +257,4 @@ def test_a_spool_folder_that_goes_missing_costs_its_request_only(tmp_path: Path)
         assert response.status == 0xA700
         assert_alive(association)
         (fields,) = logger.named("data-set-not-kept")
-        assert "No such file" in str(fields["reason"])
+        assert "Not a directory" in str(fields["reason"])

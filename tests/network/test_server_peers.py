@@ -14,7 +14,6 @@ import pytest
 
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.ports import AuditEvent
-from pacs_sdk.core.results import raised
 from pacs_sdk.network import Exchange, Peer, ServerConfig, connect
 from pacs_sdk.network.dimse import CEchoRQ, CEchoRSP, CStoreRQ, CStoreRSP, Status
 from pacs_sdk.network.pdu import (
@@ -146,7 +145,7 @@ def test_audit_and_metrics_see_associations() -> None:
 
     config = ServerConfig(port=0, calling_ae_titles=["TESTER"])
     server = server_of_driver()(config, [EchoService()], metrics=Sink(), audit=Sink())
-    with raised(server.start()):
+    with server:
         open_to(server).release()
         connect(Peer("127.0.0.1", server.port), "STRANGER", CONTEXTS).failure()
     assert recorded == [
@@ -439,7 +438,7 @@ def test_a_bug_of_ours_costs_one_association() -> None:
     server = server_of_driver()(
         ServerConfig(port=0), [EchoService()], logger=logger, audit=BrokenAudit()
     )
-    with raised(server.start()):
+    with server:
         with RawPeer.to(server.port) as peer:
             peer.send(REQUEST)
             assert peer.rest()[-1] == USER_ABORT
