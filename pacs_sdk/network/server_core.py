@@ -85,6 +85,7 @@ class ServerCore:
         self._metrics = metrics
         self._audit = audit
         self._services: dict[str, DicomService] = {}
+        self._receiving: dict[str, ReceivingService] = {}
         contexts: dict[str, SupportedContext] = {}
         for service in services:
             for context in service.supported_contexts():
@@ -92,6 +93,8 @@ class ServerCore:
                 contexts[context.abstract_syntax] = _merged(known, context)
                 if context.as_scp:
                     self._services[context.abstract_syntax] = service
+                    if isinstance(service, ReceivingService):
+                        self._receiving[context.abstract_syntax] = service
         self._policy = AcceptorPolicy(
             ae_title=config.ae_title,
             contexts=contexts.values(),
@@ -169,8 +172,8 @@ class ServerCore:
         )
 
     def _open_sink(self, context: AcceptedContext, message: Message) -> DataSink:
-        service = self._services.get(context.abstract_syntax)
-        if isinstance(service, ReceivingService):
+        service = self._receiving.get(context.abstract_syntax)
+        if service is not None:
             sink = service.open_sink(context, message)
             if sink is not None:
                 return sink

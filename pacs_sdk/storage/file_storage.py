@@ -228,12 +228,12 @@ class FileStorage(StorageBackend):
 
     def _target(self, components: Sequence[str]) -> Path:
         """Name the file of a key, which no symbolic link may carry off somewhere else."""
-        folder = self._root
-        for component in components[:-1]:
-            folder = folder / component
-            if folder.is_symlink():
+        folder = str(self._root)
+        for component in components[:-1]:  # text: a Path for each takes longer
+            folder = f"{folder}{os.sep}{component}"
+            if os.path.islink(folder):  # noqa: PTH114
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        return folder / components[-1]
+        return Path(folder, components[-1])
 
     def _existing(self, key: str) -> tuple[Path, int]:
         """Find an object's file and its size."""

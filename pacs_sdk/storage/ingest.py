@@ -93,6 +93,7 @@ class Ingest:
         duplicates: DuplicatePolicy,
     ) -> None:
         self._backend = backend
+        self._receiving = backend if isinstance(backend, ReceivingBackend) else None
         self._index = index
         self._bus = bus
         self._logger = logger
@@ -139,22 +140,22 @@ class Ingest:
     def _put_bytes(
         self, entry: IndexEntry, meta: bytes, instance: Instance, policy: DuplicatePolicy
     ) -> PacsResult[StoredObject]:
-        encoded, backend = instance.encoded, self._backend
+        encoded, receiving = instance.encoded, self._receiving
         if (
-            isinstance(encoded, ReceivedBytes)
+            receiving is not None
+            and isinstance(encoded, ReceivedBytes)
             and encoded.received.meta == meta
-            and isinstance(backend, ReceivingBackend)
         ):
-            return backend.put_received(entry.storage_key, encoded.received, policy=policy)
-        return backend.put(entry.storage_key, (meta, encoded.view()), policy=policy)
+            return receiving.put_received(entry.storage_key, encoded.received, policy=policy)
+        return self._backend.put(entry.storage_key, (meta, encoded.view()), policy=policy)
 
     def receive(
         self, sop_class_uid: str, sop_instance_uid: str, syntax: str
     ) -> ReceivedObject | None:
         """Begin an instance; see :meth:`pacs_sdk.storage.Archive.receive`."""
-        if not isinstance(self._backend, ReceivingBackend):
+        if self._receiving is None:
             return None
-        return self._backend.receive(part10_header(sop_class_uid, sop_instance_uid, syntax))
+        return self._receiving.receive(part10_header(sop_class_uid, sop_instance_uid, syntax))
 
     def _kept(
         self,

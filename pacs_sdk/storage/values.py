@@ -38,6 +38,10 @@ _INTEGER_STRINGS: Final = frozenset(
     tag for tag in ATTRIBUTES if DicomTag(tag).dictionary_vr == VR.IS
 )
 
+_UNSIGNED_SHORTS: Final = frozenset(
+    tag for tag in ATTRIBUTES if DicomTag(tag).dictionary_vr == VR.US
+)
+
 _DATE: Final = re.compile(
     r"(?P<year>\d{4})(?P<dot>\.?)(?P<month>0[1-9]|1[0-2])(?P=dot)(?P<day>0[1-9]|[12]\d|3[01])",
     re.ASCII,
@@ -105,7 +109,10 @@ def name_groups(text: str) -> tuple[str, str, str]:
 
 
 def _number(header: InstanceHeader, tag: int) -> int | None:
-    raw = header.raw.get(tag, b"").strip(b" ")
+    value = header.raw.get(tag, b"")
+    if len(value) == 2 and tag in _UNSIGNED_SHORTS:
+        return int.from_bytes(value, "little" if header.little_endian else "big")
+    raw = value.strip(b" ")
     if raw.isdigit() and len(raw) < 10 and tag in _INTEGER_STRINGS:
         return int(raw)  # what nearly every IS is; five of them an instance
     return bounded_number(header.integer(tag))
