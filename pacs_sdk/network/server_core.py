@@ -167,9 +167,14 @@ class ServerCore:
                 self.config.message_timeout_s,
                 self._open_sink,
                 self._buffers,
+                self._is_quiet,
                 self.config.max_dataset_bytes,
             ),
         )
+
+    def _is_quiet(self) -> bool:
+        """Whether at most one association is served: a moment's active wait costs nobody."""
+        return self._established <= 1
 
     def _open_sink(self, context: AcceptedContext, message: Message) -> DataSink:
         service = self._receiving.get(context.abstract_syntax)

@@ -12,7 +12,7 @@ driver reads once, or learns that time is up, and resumes it: the threaded one i
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, TypeAlias, TypeVar
 
@@ -54,6 +54,9 @@ engine's own deadline lets it, and is resumed after every read and every deadlin
 RECEIVE_BUFFER_BYTES: Final = 1 << 18
 """One read takes up to this much: two P-DATA-TF of the length we ask for."""
 
+_READS_OF_A_DATA_SET: Final = 16
+"""How often is read at once what is there of one data set; then deadlines are looked at."""
+
 _LINGER_S: Final = 0.25
 """How long the local side waits for the peer to close after an abort of its own."""
 
@@ -70,6 +73,10 @@ class ReceiveBuffers(threading.local):
         """The calling thread's."""
 
 
+def _never() -> bool:
+    return False
+
+
 @attrs.frozen
 class AssociationOptions:
     """How an association behaves towards its peer."""
@@ -82,6 +89,8 @@ class AssociationOptions:
     """Opens what takes a data set piece by piece."""
     buffers: ReceiveBuffers = attrs.field(factory=ReceiveBuffers)
     """Where bytes are read to; many associations may share them."""
+    is_alone: Callable[[], bool] = _never
+    """Whether processors have nothing else to do, so that a moment may be waited actively."""
     max_dataset_bytes: int = DEFAULT_MAX_DATASET_BYTES
     """Longer data sets are read to their end, and not kept."""
 
@@ -111,6 +120,7 @@ class SocketAssociation:
         self._send_timeout_s = options.send_timeout_s
         self._buffers = options.buffers
         self._message_timeout_s = options.message_timeout_s
+        self._is_alone = options.is_alone
         self._reads = 0
         self._unfinished_since: float | None = None
         self._inbox = Inbox(options.open_sink, options.max_dataset_bytes)
@@ -407,18 +417,28 @@ class SocketAssociation:
             WokenUp: The owner stops.
             PacsException: The connection is broken.
         """
+        buffer = self._buffers.view
         try:
-            count = self._transport.receive(self._buffers.view, timeout_s)
+            count = self._transport.receive_soon(buffer) if self._is_alone() else None
+            if count is None:
+                count = self._transport.receive(buffer, timeout_s)
+            left = _READS_OF_A_DATA_SET
+            while not self._is_draining:
+                self._took(count)
+                left -= 1
+                if not (left and count and self._inbox.is_receiving):
+                    return
+                more = self._transport.receive_available(buffer)
+                if more is None:
+                    return
+                count = more
         except TimeoutError:
             raise
         except OSError as exc:
             if not self._is_draining:
                 raise self._lost(exc) from exc
             count = 0  # a reset ends the wait just as a close does
-        if self._is_draining:
-            self._is_drained = not count
-        else:
-            self._took(count)
+        self._is_drained = not count
 
     def _took(self, count: int) -> None:
         """Give the engine what was read: ``count`` bytes of the buffer, 0 for the end."""

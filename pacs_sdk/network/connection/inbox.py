@@ -52,6 +52,11 @@ class Inbox:
         """Whether a message waits, or its data set is still to come."""
         return self._begun is not None or bool(self.waiting)
 
+    @property
+    def is_receiving(self) -> bool:
+        """Whether the rest of a data set is still to come."""
+        return self._begun is not None
+
     def discard(self) -> None:
         """Free what was received and not taken."""
         self._drop_data()
