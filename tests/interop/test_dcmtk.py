@@ -59,14 +59,14 @@ def run(*command: object, check: bool = True) -> subprocess.CompletedProcess[str
 
 
 @contextmanager
-def process(*command: object) -> Iterator[subprocess.Popen[str]]:
+def process(*command: object, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """Run a server process and end it afterwards."""
     with subprocess.Popen(
         [str(part) for part in command],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=ENVIRONMENT,
+        env=ENVIRONMENT | environment,
     ) as started:
         try:
             yield started
@@ -75,11 +75,19 @@ def process(*command: object) -> Iterator[subprocess.Popen[str]]:
             started.wait(DEADLINE_S)
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """Run `pacs serve` on a free port."""
+@pytest.fixture(params=["threaded", "asyncio"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    """Run `pacs serve` on a free port, with each driver."""
     with process(
-        PACS, "serve", "--data", tmp_path / "archive", "--ae-title", "PACS_SCP", "--port", 0
+        PACS,
+        "serve",
+        "--data",
+        tmp_path / "archive",
+        "--ae-title",
+        "PACS_SCP",
+        "--port",
+        0,
+        PACS_SERVER__DRIVER=request.param,
     ) as serving:
         assert serving.stdout is not None
         line = serving.stdout.readline()
