@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -151,6 +152,7 @@ def test_association_memory_runs(
     printed = capsys.readouterr().out
     assert "an idle association, of 10" in printed
     assert "an object of 40 MiB" in printed
+    assert re.search(r"(\+0|-\d+) descriptors", printed)
     assert "stop() with 2 idle associations" in printed
 
 

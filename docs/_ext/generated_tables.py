@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import attrs
 from sphinx.pycode import ModuleAnalyzer
@@ -66,13 +66,34 @@ def settings_table() -> str:
     """Return every setting of ``PacsConfig``: its names, default and meaning."""
     lines = ["| setting | environment variable | default | meaning |", "|---|---|---|---|"]
     for part, kind in get_type_hints(PacsConfig).items():
-        told = ModuleAnalyzer.for_module(kind.__module__).find_attr_docs()
-        for field in attrs.fields(kind):
-            variable = f"{ENVIRONMENT_PREFIX}{part}__{field.name}".upper()
-            meaning = " ".join(filter(None, told[kind.__name__, field.name]))
-            default = _setting(getattr(kind(), field.name))
-            lines.append(f"| `{part}.{field.name}` | `{variable}` | {default} | {meaning} |")
+        lines += _setting_rows(part, kind)
     return "\n".join(lines)
+
+
+def _setting_rows(part: str, kind: Any) -> Iterator[str]:
+    told = ModuleAnalyzer.for_module(kind.__module__).find_attr_docs()
+    types = get_type_hints(kind)
+    for field in attrs.fields(kind):
+        name = f"{part}.{field.name}"
+        # A table within a table can only be written in a file.
+        variable = f"`{ENVIRONMENT_PREFIX}{part}__{field.name}`".upper() if "." not in part else "–"
+        meaning = " ".join(filter(None, told[kind.__name__, field.name])).replace("|", "\\|")
+        parts = [one for one in get_args(types[field.name]) if attrs.has(one)]
+        if parts:
+            yield f"| `{name}` | – | none | {meaning} A table: |"
+            yield from _setting_rows(name, parts[0])
+        else:
+            yield f"| `{name}` | {variable} | {_default(field)} | {meaning} |"
+
+
+def _default(field: Any) -> str:
+    default = field.default
+    if default is attrs.NOTHING:
+        return "must be given"
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, whatever its type says
+        default = default.factory()
+    converter = field.converter
+    return _setting(converter(default) if converter is not None else default)
 
 
 def _setting(value: Any) -> str:
@@ -83,7 +104,9 @@ def _setting(value: Any) -> str:
             return f"`{value.value}`; or {', '.join(others)}"
         case bool():
             return f"`{str(value).lower()}`"
-        case frozenset():
+        case None:
+            return "none"
+        case frozenset() | tuple():
             return f"`{','.join(sorted(value))}`" if value else "none"
         case Path() | str() | int() | float():
             return f"`{value}`"

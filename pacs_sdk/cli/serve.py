@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -116,6 +117,7 @@ def serve(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     pacs = Pacs.configured(settings, logger=stderr_logger(log_level))
     with _stop_signals() as wait_for_stop:
         raised(pacs.start())
+        _leave_out_of_collection()
         try:
             # The one line on stdout that programs wait for.
             typer.echo(f"READY dicom={pacs.server.host}:{pacs.port} http=-")
@@ -163,8 +165,16 @@ def _serve_worker(settings: PacsConfig, log_level: Verbosity, worker: WorkerCont
     logger = stderr_logger(log_level).bind(worker=worker.number)
     pacs = Pacs.configured(attrs.evolve(settings, server=server), logger=logger)
     raised(pacs.start())
+    _leave_out_of_collection()
     worker.ready()
     pacs.stop(worker.wait_for_stop())
+
+
+def _leave_out_of_collection() -> None:
+    """Spare the garbage collector what was loaded, which stays: it would look at it again
+    and again while images come."""
+    gc.collect()
+    gc.freeze()
 
 
 def _overrides(server: dict[str, Any], storage: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -95,7 +95,7 @@ def test_we_send_images_to_dcmtk_over_tls(
     pki: Pki, dcmtk: dict[str, Path], tmp_path: Path, profile: str
 ) -> None:
     """`storescp` demands our certificate, and writes what we send."""
-    command = [
+    command: list[str | Path] = [
         dcmtk["storescp"], "--inetd", profile, "-od", tmp_path,
         "+tls", pki.server.private_key, pki.server.certificate, "+cf", pki.ca.certificate,
     ]  # fmt: skip
