@@ -10,9 +10,18 @@ import sys
 from collections.abc import Sequence
 
 import benchmarks
-from benchmarks.harness import ROUNDS, measure, table
+from benchmarks.harness import ROUNDS, figure_table, measure, table
 
-_NO_BENCHMARK = ("__main__", "harness")
+_NO_BENCHMARK = (
+    "__main__",
+    "harness",
+    "launch",
+    "loopback_client",
+    "made_files",
+    "made_images",
+    "peers",
+    "pynetdicom_server",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,10 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("a median needs at least 2 rounds")
     print(f"Python {platform.python_version()}, {platform.machine()}; ratio: times ours")
     for name in options.names or names:
-        for comparison in importlib.import_module(f"benchmarks.{name}").comparisons():
-            timings = measure(comparison, options.rounds)
-            print(f"\n{name}: {table(comparison, timings)}", flush=True)
+        _run(name, options.rounds)
     return 0
+
+
+def _run(name: str, rounds: int) -> None:
+    module = importlib.import_module(f"benchmarks.{name}")
+    if hasattr(module, "figures"):  # there is nobody to take turns with
+        print(f"\n{name}:\n\n{figure_table(module.figures())}", flush=True)
+        return
+    for comparison in module.comparisons():
+        timings = measure(comparison, rounds)
+        print(f"\n{name}: {table(comparison, timings)}", flush=True)
 
 
 if __name__ == "__main__":

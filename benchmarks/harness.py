@@ -6,17 +6,38 @@ round starts with another one, so that a slow minute slows all of them.
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 
 import attrs
 
-__all__ = ["Comparison", "Contestant", "Timing", "measure", "table"]
+__all__ = [
+    "Comparison",
+    "Contestant",
+    "Figure",
+    "Timing",
+    "figure_table",
+    "measure",
+    "scaled",
+    "table",
+]
 
 ROUNDS = 15
 """Enough for a median that one slow round doesn't move."""
+
+
+def scaled(count: int) -> int:
+    """Return how many units a long benchmark does: ``PACS_BENCH_SCALE=0.1`` makes it a tenth.
+
+    Args:
+        count: How many it does by default.
+    """
+    return max(1, round(count * float(os.environ.get("PACS_BENCH_SCALE", "1"))))
 
 
 @attrs.frozen
@@ -27,6 +48,11 @@ class Contestant:
     """What the table calls it."""
     run: Callable[[], object]
     """Does the work once."""
+    around: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
+    """What is entered before each run and left after it, neither of which is timed."""
+    count: int | None = None
+    """How many units its run does, where that isn't the comparison's number: a slow one may
+    do less, and its time is scaled."""
 
 
 @attrs.frozen
@@ -41,6 +67,18 @@ class Comparison:
     """How many units one run does."""
     contestants: tuple[Contestant, ...] = attrs.field(validator=attrs.validators.min_len(1))
     """Who does it."""
+    unit_bytes: int = 0
+    """How long a unit is; where it is known, the table says MB/s."""
+
+
+@attrs.frozen
+class Figure:
+    """One thing that was measured, where there is nobody to compare it with."""
+
+    what: str
+    """What was measured."""
+    value: str
+    """How much, with its unit."""
 
 
 @attrs.frozen
@@ -76,49 +114,63 @@ def measure(comparison: Comparison, rounds: int = ROUNDS) -> tuple[Timing, ...]:
     """
     contestants = comparison.contestants
     for contestant in contestants:
-        contestant.run()
+        _time(contestant, comparison.count)
     seconds: list[list[float]] = [[] for _ in contestants]
     for number in range(rounds):
         for offset in range(len(contestants)):
             turn = (number + offset) % len(contestants)
-            seconds[turn].append(_time(contestants[turn].run))
+            seconds[turn].append(_time(contestants[turn], comparison.count))
     return tuple(
         Timing(contestant.name, tuple(taken))
         for contestant, taken in zip(contestants, seconds, strict=True)
     )
 
 
-def _time(run: Callable[[], object]) -> float:
-    gc.collect()  # so that nobody pays for the garbage of the one before
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+def _time(contestant: Contestant, count: int) -> float:
+    with contestant.around():
+        gc.collect()  # so that nobody pays for the garbage of the one before
+        start = time.perf_counter()
+        contestant.run()
+        taken = time.perf_counter() - start
+    return taken * count / (contestant.count or count)
 
 
 def table(comparison: Comparison, timings: Sequence[Timing]) -> str:
     """Return a Markdown table; the ratio says how many times ours is faster."""
-    rows = [("", "ms, median", "± half", f"{comparison.unit}/s", "ratio")]
-    rows += list(_rows(comparison, timings))
+    heading = ["", "ms, median", "± half", f"{comparison.unit}/s", "ratio"]
+    if comparison.unit_bytes:
+        heading.insert(-1, "MB/s")
+    rows = [heading, *_rows(comparison, timings)]
+    return "\n".join(
+        (f"{comparison.title} ({comparison.count} {comparison.unit})", "", *_lines(rows))
+    )
+
+
+def figure_table(figures: Iterable[Figure]) -> str:
+    """Return a Markdown table of figures that nobody is compared with."""
+    return "\n".join(_lines([["what", "measured"], *([one.what, one.value] for one in figures)]))
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "| " + " | ".join(_cells(row, widths)) + " |"
-        for row in (rows[0], tuple("-" * width for width in widths), *rows[1:])
-    ]
-    return "\n".join((f"{comparison.title} ({comparison.count} {comparison.unit})", "", *lines))
+    for row in (rows[0], ["-" * width for width in widths], *rows[1:]):
+        yield "| " + " | ".join(_cells(row, widths)) + " |"
 
 
-def _rows(
-    comparison: Comparison, timings: Sequence[Timing]
-) -> Iterator[tuple[str, str, str, str, str]]:
+def _rows(comparison: Comparison, timings: Sequence[Timing]) -> Iterator[list[str]]:
     ours = timings[0].median_s
     for timing in timings:
-        yield (
+        per_second = comparison.count / timing.median_s
+        row = [
             timing.name,
             f"{timing.median_s * 1000:.2f}",
             f"{timing.spread / 2:.0%}",
-            f"{comparison.count / timing.median_s:,.0f}",
+            f"{per_second:,.0f}",
             f"{timing.median_s / ours:.2f}",
-        )
+        ]
+        if comparison.unit_bytes:
+            row.insert(-1, f"{per_second * comparison.unit_bytes / 1e6:,.0f}")
+        yield row
 
 
 def _cells(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:

@@ -1,0 +1,199 @@
+"""The servers and clients that ours is measured against, and how they are run.
+
+Everything listens on 127.0.0.1 where it can be told to. DCMTK's ``storescp`` and Orthanc
+listen on every interface, for they have no option for it: ``unshare -n`` gives them a
+network that nobody else is on.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.launch import Launch
+
+__all__ = [
+    "OUR_MAXIMUM_LENGTH",
+    "STOCK_MAXIMUM_LENGTH",
+    "dcmtk",
+    "dcmtk_environment",
+    "has_pynetdicom",
+    "orthanc",
+    "our_server",
+    "present",
+    "pynetdicom_server",
+    "storescp",
+]
+
+OUR_MAXIMUM_LENGTH = 131_072
+"""The longest P-DATA-TF that ours asks for; the others do too unless told otherwise."""
+
+STOCK_MAXIMUM_LENGTH = 16_384
+"""What DCMTK and what is built with it ask for unless they are told; pynetdicom: 16,382."""
+
+_NO_DELAY = {"TCP_NODELAY": "1"}
+"""What makes DCMTK, and whatever is built with it, switch Nagle's algorithm off."""
+
+
+def our_server(name: str, *options: str, **settings: str) -> Launch:
+    """Run ``pacs serve`` as anybody would.
+
+    Args:
+        name: What tables call it.
+        options: More options.
+        settings: Settings of the table ``server``, by name.
+    """
+
+    def command(folder: Path, port: int) -> list[str]:
+        program = [sys.executable, "-m", "pacs_sdk.cli.main", "serve"]
+        return [*program, "--data", str(folder / "data"), "--port", "0", *options]
+
+    environment = {f"PACS_SERVER__{key.upper()}": value for key, value in settings.items()}
+    return Launch(name, command, says_when_ready=True, environment=environment)
+
+
+def storescp(
+    name: str = "DCMTK storescp", *options: str, maximum_length: int = OUR_MAXIMUM_LENGTH
+) -> Launch | None:
+    """Run DCMTK's ``storescp``, which writes files and keeps no index; ``None`` without it.
+
+    Args:
+        name: What tables call it.
+        options: More options.
+        maximum_length: The longest P-DATA-TF it takes, in bytes.
+    """
+    program = dcmtk("storescp")
+    if program is None:
+        return None
+
+    def command(folder: Path, port: int) -> list[str]:
+        return [str(program), "-pdu", str(maximum_length), *options, "-od", str(folder), str(port)]
+
+    return Launch(name, command, environment=_NO_DELAY)
+
+
+def pynetdicom_server(
+    name: str, *options: str, maximum_length: int = OUR_MAXIMUM_LENGTH
+) -> Launch | None:
+    """Run pynetdicom's server, which writes files; ``None`` where it isn't installed.
+
+    Args:
+        name: What tables call it.
+        options: Options of :mod:`benchmarks.pynetdicom_server`.
+        maximum_length: The longest P-DATA-TF it takes, in bytes.
+    """
+    length = ("--maximum-length", str(maximum_length))
+    if not has_pynetdicom():
+        return None
+
+    def command(folder: Path, port: int) -> list[str]:
+        return [
+            sys.executable,
+            "-m",
+            "benchmarks.pynetdicom_server",
+            str(folder),
+            *length,
+            *options,
+        ]
+
+    return Launch(name, command, says_when_ready=True)
+
+
+def orthanc(
+    name: str, *, sync: bool = True, maximum_length: int = OUR_MAXIMUM_LENGTH
+) -> Launch | None:
+    """Run Orthanc with its SQLite index; ``None`` where it isn't installed.
+
+    Args:
+        name: What tables call it.
+        sync: Whether it syncs each file, which is its default (``SyncStorageArea``).
+        maximum_length: The longest P-DATA-TF it takes, in bytes.
+    """
+    program = _orthanc_program()
+    if program is None:
+        return None
+
+    def command(folder: Path, port: int) -> list[str]:
+        settings = {
+            "DicomPort": port,
+            "MaximumPduLength": maximum_length,
+            "StorageDirectory": str(folder / "storage"),
+            "IndexDirectory": str(folder / "storage"),
+            "StorageCompression": False,
+            "SyncStorageArea": sync,
+            "RemoteAccessAllowed": False,
+            "HttpServerEnabled": False,
+            "ExecuteLuaEnabled": False,
+            "DicomAssociationCloseDelay": 0,
+            "DicomCheckCalledAet": False,
+            "DicomAlwaysAllowEcho": True,
+            "DicomAlwaysAllowStore": True,
+            "Plugins": [],
+        }
+        path = folder / "orthanc.json"
+        path.write_text(json.dumps(settings))
+        return [str(program), str(path)]
+
+    return Launch(name, command, environment=_NO_DELAY)
+
+
+def present(*launches: Launch | None) -> tuple[Launch, ...]:
+    """Keep the servers that are installed; those that aren't have been named already."""
+    return tuple(launch for launch in launches if launch is not None)
+
+
+@functools.cache
+def dcmtk(name: str) -> Path | None:
+    """Return the path of a DCMTK program, or say that it is left out.
+
+    pynetdicom may have scripts of the same names, so each one found is asked who it is.
+    """
+    for folder in os.get_exec_path():
+        found = shutil.which(name, path=folder)
+        if found is not None:
+            answer = subprocess.run(
+                [found, "--version"], capture_output=True, text=True, check=False
+            )
+            if "dcmtk" in answer.stdout:
+                return Path(found)
+    _left_out(f"DCMTK's {name}")
+    return None
+
+
+def dcmtk_environment(*, nagle: bool = False) -> dict[str, str]:
+    """Return the environment of a DCMTK client.
+
+    Args:
+        nagle: Whether it leaves Nagle's algorithm on, as it does unless it is told.
+    """
+    ours = {name: value for name, value in os.environ.items() if name not in _NO_DELAY}
+    return ours if nagle else {**ours, **_NO_DELAY}
+
+
+@functools.cache
+def _orthanc_program() -> Path | None:
+    places = (*os.get_exec_path(), "/usr/sbin")
+    found = shutil.which("Orthanc", path=os.pathsep.join(places))
+    if found is None:
+        _left_out("Orthanc")
+        return None
+    return Path(found)
+
+
+@functools.cache
+def has_pynetdicom() -> bool:
+    """Tell whether pynetdicom is installed, or say that it is left out."""
+    if importlib.util.find_spec("pynetdicom") is None:
+        _left_out("pynetdicom")
+        return False
+    return True
+
+
+def _left_out(what: str) -> None:
+    print(f"{what} is not installed and is left out")
