@@ -14,7 +14,7 @@ from benchmarks.harness import Figure, scaled
 from benchmarks.loopback_client import CT_IMAGE_STORAGE, Client, store_message
 from benchmarks.made_files import element
 from benchmarks.peers import our_server
-from pacs_sdk.network import DicomServer, ServerConfig
+from pacs_sdk.network import DicomServer, Driver, ServerConfig
 from pacs_sdk.services import VerificationScp
 
 __all__ = ["figures"]
@@ -40,14 +40,20 @@ def figures() -> Iterator[Figure]:
 
 
 def _idle_associations(count: int) -> Iterator[Figure]:
-    server = our_server("pacs_sdk", *_QUIET, max_associations=str(count + 10))
+    for driver in Driver:
+        yield _idle_association(count, driver)
+
+
+def _idle_association(count: int, driver: Driver) -> Figure:
+    limit = str(count + 10)
+    server = our_server("pacs_sdk", *_QUIET, max_associations=limit, driver=driver.value)
     with server.running() as running:
         _warm_up(running.port)
         before = _memory_kib(running.process_id, "VmRSS")
         with Client.associations(running.port, count):
             during = _memory_kib(running.process_id, "VmRSS")
-    yield Figure(
-        f"an idle association, of {count} (one thread each)",
+    return Figure(
+        f"an idle association, of {count}, {driver.value}",
         f"{(during - before) / count:.1f} KiB",
     )
 

@@ -171,8 +171,7 @@ def _serve_worker(settings: PacsConfig, log_level: Verbosity, worker: WorkerCont
 
 
 def _leave_out_of_collection() -> None:
-    """Spare the garbage collector what was loaded, which stays: it would look at it again
-    and again while images come."""
+    """Spare the garbage collector what was loaded and stays, again and again while images come."""
     gc.collect()
     gc.freeze()
 

@@ -26,6 +26,7 @@ from pacs_sdk.network.negotiation import (
 )
 from pacs_sdk.network.pipeline import Operation, Performed
 from pacs_sdk.network.pool import AssociationPool, PoolConfig, PoolStatistics
+from pacs_sdk.network.retries import RetryPolicy, retried
 from pacs_sdk.network.server_config import Driver, ServerConfig
 from pacs_sdk.network.service import DicomService, Exchange
 from pacs_sdk.network.sink import DataSink, SpoolingSink
@@ -69,6 +70,7 @@ __all__ = [
     "Refused",
     "Reply",
     "RequestorOptions",
+    "RetryPolicy",
     "ServerConfig",
     "ServerTls",
     "SpoolingSink",
@@ -80,5 +82,6 @@ __all__ = [
     "connect",
     "connect_async",
     "hash_passcode",
+    "retried",
     "username_identity",
 ]

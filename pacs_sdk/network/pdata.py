@@ -14,6 +14,7 @@ from pacs_sdk.network.pdu_codec import pdata_header
 
 __all__ = [
     "MAX_COMMAND_SET_LENGTH",
+    "MAX_FRAGMENTS",
     "MAX_SENT_LENGTH",
     "MessageAssembler",
     "fragment_length",
@@ -27,6 +28,10 @@ list) stays under 2 KiB; a peer that sends more is broken or hostile."""
 MAX_SENT_LENGTH: Final = 1 << 17
 """The longest P-DATA-TF we send to a peer that allows more or any length: larger ones
 gain nothing on the wire and make the peer buffer more."""
+
+MAX_FRAGMENTS: Final = 1 << 22
+"""Fragments (PDV items) a message may come in: 16 GiB in pieces of 4 KiB. Nobody needs more,
+and pieces of nothing would otherwise be counted for ever."""
 
 _BATCH_FRAGMENTS: Final = 128
 """P-DATA-TF PDUs handed to the driver at once; two buffers each stay well under the
@@ -93,14 +98,20 @@ class MessageAssembler:
         self._dataset_context: int | None = None
         self._context: AcceptedContext | None = None
         self._is_command = False
+        self._fragments = 0
 
     def begin(self, context: AcceptedContext, length: int, *, is_command: bool) -> None:
         """Begin a fragment (PS3.8 E.1).
 
         Raises:
             PacsException: ``INVALID_PDU`` when it does not belong to the message under way,
-                or the command set grows too long.
+                the command set grows too long, or the message has too many fragments.
         """
+        self._fragments += 1
+        if self._fragments > MAX_FRAGMENTS:
+            raise PacsException(
+                ErrorCode.INVALID_PDU, f"a message came in more than {MAX_FRAGMENTS} fragments"
+            )
         context_id = context.context_id
         self._context, self._is_command = context, is_command
         if not is_command:
@@ -131,7 +142,7 @@ class MessageAssembler:
         """
         if not self._is_command:
             if is_last:
-                self._dataset_context = None
+                self._dataset_context, self._fragments = None, 0
             return DataReceived(data, is_last)
         self._command += data
         if not is_last or self._context is None:
@@ -140,6 +151,8 @@ class MessageAssembler:
         self._command.clear()
         if decoded.has_dataset:
             self._dataset_context = self._context.context_id
+        else:
+            self._fragments = 0
         return CommandReceived(self._context, decoded.message, decoded.has_dataset)
 
 

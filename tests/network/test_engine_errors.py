@@ -242,6 +242,21 @@ def test_a_long_command_set_is_refused_before_it_is_kept() -> None:
     assert "longer than 65536 bytes" in event.reason
 
 
+def test_endless_fragments_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces of nothing end, too; each message begins to count anew."""
+    monkeypatch.setattr("pacs_sdk.network.pdata.MAX_FRAGMENTS", 10)
+    nothing = pdata(b"", last=False)
+    whole = STORE_COMMAND + nothing * 8 + pdata(b"")
+    pair = after(whole + ECHO + whole + STORE_COMMAND + nothing * 9)
+    assert pair.acceptor.engine.is_established
+    assert len([one for one in pair.acceptor.messages if one.is_complete]) == 3
+    pair.acceptor.wire += nothing
+    pair.deliver(pair.acceptor)
+    event = pair.acceptor.events[-1]
+    assert isinstance(event, Aborted)
+    assert "more than 10 fragments" in event.reason
+
+
 def test_our_limit_is_the_length_of_the_variable_field() -> None:
     """A P-DATA-TF of just the maximum length is taken (PS3.8 D.1)."""
     pair = after(STORE_COMMAND + pdata(bytes(LIMIT - 6)))

@@ -519,7 +519,9 @@ class SocketAssociation:
             case ReleaseRequested():
                 self._release_requested = True
             case AssociationRejected():
-                self._end = PacsError(ErrorCode.ASSOCIATION_REJECTED, event.answer.explain())
+                answer = event.answer
+                codes = {"result": int(answer.result), "source": int(answer.source)}
+                self._end = PacsError(ErrorCode.ASSOCIATION_REJECTED, answer.explain(), codes)
             case Aborted():
                 who = "the peer aborted" if event.by_peer else "aborted here"
                 self._end = PacsError(ErrorCode.ASSOCIATION_ABORTED, f"{who}: {event.reason}")
