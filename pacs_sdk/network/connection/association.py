@@ -11,6 +11,7 @@ driver reads once, or learns that time is up, and resumes it: the threaded one i
 
 from __future__ import annotations
 
+import mmap
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -69,7 +70,9 @@ class ReceiveBuffers(threading.local):
     """A receive buffer for each thread: it is in use only while what it holds is acted on."""
 
     def __init__(self) -> None:
-        self.view = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
+        # Mapped, so that it takes real memory only as far as something was ever read into it:
+        # most of what an idle association has received fits in one page.
+        self.view = memoryview(mmap.mmap(-1, RECEIVE_BUFFER_BYTES))
         """The calling thread's."""
 
 
