@@ -107,7 +107,7 @@ def _servers(
     return (
         our_server("pacs_sdk, relaxed: file and index", *relaxed),
         *(several if workers > 1 else ()),
-        our_server("pacs_sdk, durable: both synced", *quiet),
+        our_server("pacs_sdk, durable: file synced, index", *quiet),
         *present(
             storescp("DCMTK storescp: file", *storescp_options, maximum_length=maximum_length),
             pynetdicom_server("pynetdicom: file", maximum_length=maximum_length),
