@@ -1,0 +1,162 @@
+"""What is written while it arrives: every byte, one name, nothing left when it is refused."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.results import raised
+from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, Instance, part10_header, read_file
+from pacs_sdk.storage import Archive, DuplicatePolicy, Durability, FileStorage, open_archive
+from pacs_sdk.storage.received import ReceivedBytes, ReceivedObject
+from tests.storage.made_instances import CT, made_instance
+
+META = b"what an object begins with"
+SYNTAX = EXPLICIT_VR_LITTLE_ENDIAN.uid
+
+
+def spooled(root: Path) -> list[Path]:
+    """List the files in spools below a folder; locks are not counted."""
+    return [path for path in root.rglob("*.part") if path.is_file()]
+
+
+@pytest.fixture(name="storage", params=list(Durability))
+def _storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FileStorage]:
+    """Make a storage; nothing is left in its spool at the end."""
+    storage = FileStorage(tmp_path, request.param)
+    yield storage
+    assert spooled(tmp_path) == []
+    storage.close()
+
+
+def received(storage: FileStorage, data: bytes) -> ReceivedObject:
+    """Receive an object in one piece."""
+    found = storage.receive(META)
+    found.write(memoryview(data))
+    found.finish()
+    return found
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0, 1, 2, 1000, 32_767, 32_768, 70_000]), st.integers(0, 255)),
+        max_size=8,
+    )
+)
+def test_every_byte_is_written_however_it_is_cut(pieces: list[tuple[int, int]]) -> None:
+    """Short pieces are collected, long ones go out as they are; their order stays."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = ReceivedObject(Path(folder, "object"), META)
+        data = b"".join(bytes([value]) * length for length, value in pieces)
+        for length, value in pieces:
+            found.write(memoryview(bytes([value]) * length))
+        source = found.finish()
+        assert found.path.read_bytes() == META + data
+        assert (source.size, found.whole_size) == (len(data), len(META) + len(data))
+        assert bytes(source.view()) == data
+        for limit in (0, 1, 1 << 17, 1 << 18):
+            assert bytes(source.head(limit)) == data[:limit]
+        assert bytes(source.slice(1, 3).view()) == data[1:4]
+        found.discard()
+        found.discard()  # which does no harm
+        assert not found.path.exists()
+
+
+def test_it_gets_its_name_without_being_written_again(storage: FileStorage) -> None:
+    """The spool file itself becomes the object."""
+    found = received(storage, b"data" * 50_000)
+    inode = found.path.stat().st_ino
+    stored = raised(storage.put_received("1/2/3.dcm", found))
+    assert (stored.created, stored.size_bytes) == (True, len(META) + 200_000)
+    found.discard()
+    target = storage.root / "1/2/3.dcm"
+    assert target.stat().st_ino == inode
+    assert target.read_bytes() == META + b"data" * 50_000
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept"),
+    [
+        (DuplicatePolicy.REJECT, b"first"),
+        (DuplicatePolicy.IGNORE, b"first"),
+        (DuplicatePolicy.REPLACE, b"other"),
+    ],
+)
+def test_the_name_may_be_taken(storage: FileStorage, policy: DuplicatePolicy, kept: bytes) -> None:
+    """The same policies hold as for what is put in one go; the same content is no duplicate."""
+    key = "1/2/3.dcm"
+    for data, created in ((b"first", True), (b"first", False)):
+        found = received(storage, data)
+        assert raised(storage.put_received(key, found)).created is created
+        found.discard()
+    found = received(storage, b"other")
+    result = storage.put_received(key, found, policy=policy)
+    found.discard()
+    if policy is DuplicatePolicy.REJECT:
+        assert result.failure().code is ErrorCode.DUPLICATE_OBJECT
+    else:
+        assert raised(result).created is (policy is DuplicatePolicy.REPLACE)
+    assert (storage.root / key).read_bytes() == META + kept
+
+
+def test_what_cannot_be_kept_says_why(tmp_path: Path) -> None:
+    """The spool folder is gone: an error in words when the object begins."""
+    storage = FileStorage(tmp_path / "root")
+    storage.close()
+    with pytest.raises(PacsException, match="what arrives could not be kept") as caught:
+        storage.receive(META)
+    assert caught.value.error.code is ErrorCode.STORAGE_WRITE_FAILED
+
+
+def receive(archive: Archive, instance: Instance, sop_instance_uid: str = "") -> Instance:
+    """Let an instance arrive in an archive, in pieces of 1,000 bytes."""
+    uid = sop_instance_uid or instance.sop_instance_uid
+    sink = archive.receive(instance.sop_class_uid, uid, instance.transfer_syntax_uid)
+    assert sink is not None
+    data = instance.encoded.view()
+    for start in range(0, len(data), 1000):
+        sink.write(data[start : start + 1000])
+    return Instance(instance.sop_class_uid, uid, instance.transfer_syntax_uid, sink.finish())
+
+
+def test_an_instance_that_arrives_is_archived_as_it_came(tmp_path: Path) -> None:
+    """It is found, and its file is one of the standard."""
+    instance = made_instance()
+    with raised(open_archive(tmp_path)) as archive:
+        arrived = receive(archive, instance)
+        stored = raised(archive.store(arrived))
+        assert stored.created
+        assert isinstance(arrived.encoded, ReceivedBytes)
+        arrived.encoded.received.discard()
+        again = raised(archive.open(instance.sop_instance_uid))
+        assert bytes(again.encoded.view()) == bytes(instance.encoded.view())
+        path = tmp_path / "objects" / stored.storage_key
+        assert raised(read_file(path)).sop_instance_uid == instance.sop_instance_uid
+        assert spooled(tmp_path) == []
+
+
+def test_an_instance_that_is_not_what_was_announced_leaves_nothing(tmp_path: Path) -> None:
+    """The spool file goes with the failure."""
+    with raised(open_archive(tmp_path)) as archive:
+        arrived = receive(archive, made_instance(), "1.2.3.4.5")
+        error = archive.store(arrived).failure()
+        assert error.code is ErrorCode.STORE_DATASET_MISMATCH
+        assert isinstance(arrived.encoded, ReceivedBytes)
+        arrived.encoded.received.discard()
+        assert spooled(tmp_path) == []
+        assert list((tmp_path / "objects").rglob("*.dcm")) == []
+
+
+def test_the_meta_is_that_of_the_announcement(tmp_path: Path) -> None:
+    """Preamble and File Meta Information come before the first byte of the data set."""
+    with raised(open_archive(tmp_path)) as archive:
+        sink = archive.receive(CT, "1.2.3", SYNTAX)
+        assert sink is not None
+        assert sink.meta == part10_header(CT, "1.2.3", SYNTAX)
+        sink.discard()
