@@ -13,11 +13,8 @@ from pacs_sdk.core.ports import AuditEvent, AuditSink, Clock, Logger, MetricSink
 from pacs_sdk.core.results import raised
 from pacs_sdk.network.access import AccessControl
 from pacs_sdk.network.admission import Admission, AdmissionRules, Admitted, Refused
-from pacs_sdk.network.connection.association import (
-    AssociationOptions,
-    ReceiveBuffers,
-    SocketAssociation,
-)
+from pacs_sdk.network.connection.association import SocketAssociation
+from pacs_sdk.network.connection.options import AssociationOptions, ReceiveBuffers
 from pacs_sdk.network.connection.tls_transport import TlsTransport
 from pacs_sdk.network.connection.transport import Transport
 from pacs_sdk.network.dimse import CommandField, Message, Request, Status, UnsupportedRQ, is_request

@@ -385,14 +385,23 @@ def test_a_server_that_speaks_no_tls_is_recognised(
 
 
 def test_a_connection_that_is_gone_is_no_crash(line: Line, pki: Pki) -> None:
-    """The socket may have been reset before the thread gets to it."""
-    line.far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    line.far.close()
+    """The socket may have been reset before TLS is begun: words, and it is closed."""
+    line.near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    line.near.close()
     with pytest.raises(PacsException) as raised:
-        line.serve_here(pki.server_tls)
+        line.call(pki.client_tls)
     assert _is(raised.value.error, HandshakeFailure.CLOSED)
     assert raised.value.error.message == "the peer was gone before TLS was begun"
-    assert line.near.fileno() == -1
+    assert line.far.fileno() == -1
+
+
+def test_a_server_is_told_of_a_connection_that_is_gone(line: Line, pki: Pki) -> None:
+    """As the system says it; the server logs it and closes the socket."""
+    line.far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    line.far.close()
+    with pytest.raises(OSError, match="not connected"):
+        line.serve_here(pki.server_tls)
+    assert line.near.fileno() != -1
 
 
 # -- words -----------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ import pytest
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import NullLogger, SystemClock
-from pacs_sdk.network.connection.association import AssociationOptions, SocketAssociation
+from pacs_sdk.network.connection.association import SocketAssociation
+from pacs_sdk.network.connection.options import AssociationOptions
 from pacs_sdk.network.connection.transport import Transport, WokenUp
 from pacs_sdk.network.engine import AssociationEngine
 from pacs_sdk.network.pdu_codec import encode_pdu

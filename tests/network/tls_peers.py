@@ -12,7 +12,7 @@ from pathlib import Path
 
 import attrs
 
-from pacs_sdk.network.connection.tls_connect import connect_tls, handshake
+from pacs_sdk.network.connection.tls_connect import connect_tls
 from pacs_sdk.network.connection.tls_transport import TlsTransport
 from pacs_sdk.network.tls import ClientTls, ServerTls
 from pacs_sdk.network.tls.settings import server_context
@@ -91,7 +91,13 @@ class Line:
     ) -> TlsTransport:
         """Make the handshake of the server's end."""
         context = server_context(tls) if isinstance(tls, ServerTls) else tls
-        return self._kept(handshake(self.near, context, timeout_s, self.wake_read))
+        transport = TlsTransport(self.near, context, self.wake_read)
+        try:
+            transport.handshake(timeout_s)
+        except BaseException:
+            transport.close()
+            raise
+        return self._kept(transport)
 
     def call(self, tls: ClientTls, host: str = HOST, timeout_s: float = TIMEOUT_S) -> TlsTransport:
         """Make the handshake of the client's end."""

@@ -11,19 +11,18 @@ driver reads once, or learns that time is up, and resumes it: the threaded one i
 
 from __future__ import annotations
 
-import mmap
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, TypeAlias, TypeVar
-
-import attrs
+from typing import Final, TypeVar
 
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Clock, Logger
-from pacs_sdk.network.connection.inbox import Inbox, SinkFactory, default_sink
+from pacs_sdk.network.connection.inbox import Inbox
+from pacs_sdk.network.connection.options import AssociationOptions
 from pacs_sdk.network.connection.transport import Transport, WokenUp
+from pacs_sdk.network.connection.waits import Waits, after, earlier
 from pacs_sdk.network.dimse import Message
 from pacs_sdk.network.engine import AssociationEngine
 from pacs_sdk.network.indications import (
@@ -41,19 +40,11 @@ from pacs_sdk.network.indications import (
 from pacs_sdk.network.messages import IncomingMessage
 from pacs_sdk.network.negotiation import AcceptedContext
 from pacs_sdk.network.pdu import AAssociateRQ
-from pacs_sdk.network.sink import DEFAULT_MAX_DATASET_BYTES
 from pacs_sdk.network.state_table import State
 
-__all__ = ["AssociationOptions", "ReceiveBuffers", "SocketAssociation", "Waits"]
+__all__ = ["SocketAssociation"]
 
 _T = TypeVar("_T")
-
-Waits: TypeAlias = Generator[float | None, None, _T]
-"""Something that waits for the peer: it yields until when, or ``None`` for as long as the
-engine's own deadline lets it, and is resumed after every read and every deadline."""
-
-RECEIVE_BUFFER_BYTES: Final = 1 << 18
-"""One read takes up to this much: two P-DATA-TF of the length we ask for."""
 
 _READS_OF_A_DATA_SET: Final = 16
 """How often is read at once what is there of one data set; then deadlines are looked at."""
@@ -64,38 +55,6 @@ _LINGER_S: Final = 0.25
 _MAX_WAITING_MESSAGES: Final = 16
 """Messages that may wait while an operation runs. A peer that negotiated no window must
 not send any (PS3.7 D.3.3.3); one that floods us is not read until we are done."""
-
-
-class ReceiveBuffers(threading.local):
-    """A receive buffer for each thread: it is in use only while what it holds is acted on."""
-
-    def __init__(self) -> None:
-        # Mapped, so that it takes real memory only as far as something was ever read into it:
-        # most of what an idle association has received fits in one page.
-        self.view = memoryview(mmap.mmap(-1, RECEIVE_BUFFER_BYTES))
-        """The calling thread's."""
-
-
-def _never() -> bool:
-    return False
-
-
-@attrs.frozen
-class AssociationOptions:
-    """How an association behaves towards its peer."""
-
-    send_timeout_s: float
-    """How long the peer may take no data."""
-    message_timeout_s: float | None = None
-    """How long a message may take from its first byte to its last; any time if ``None``."""
-    open_sink: SinkFactory = default_sink
-    """Opens what takes a data set piece by piece."""
-    buffers: ReceiveBuffers = attrs.field(factory=ReceiveBuffers)
-    """Where bytes are read to; many associations may share them."""
-    is_alone: Callable[[], bool] = _never
-    """Whether processors have nothing else to do, so that a moment may be waited actively."""
-    max_dataset_bytes: int = DEFAULT_MAX_DATASET_BYTES
-    """Longer data sets are read to their end, and not kept."""
 
 
 class SocketAssociation:
@@ -219,13 +178,13 @@ class SocketAssociation:
                 return None
             self._check_alive()
             reads = self._reads
-            yield _earlier(
-                _after(quiet_since, timeout_s),
-                _after(self._unfinished_since, self._message_timeout_s),
+            yield earlier(
+                after(quiet_since, timeout_s),
+                after(self._unfinished_since, self._message_timeout_s),
             )
             if self._reads != reads:
                 quiet_since = self._clock.monotonic()
-                whole_by = _after(self._unfinished_since, self._message_timeout_s)
+                whole_by = after(self._unfinished_since, self._message_timeout_s)
                 if not self._inbox.waiting and whole_by is not None and quiet_since >= whole_by:
                     raise PacsException(ErrorCode.NETWORK_TIMEOUT, self._overdue(quiet_since))
         return self._inbox.waiting.popleft()
@@ -398,14 +357,14 @@ class SocketAssociation:
             deadline: When waiting is a ``NETWORK_TIMEOUT``; the engine's own deadline
                 (ARTIM) is kept besides.
         """
-        limit = _earlier(deadline, self.artim_deadline)
+        limit = earlier(deadline, self.artim_deadline)
         timeout_s = None if limit is None else limit - self._clock.monotonic()
         try:
             self.step_within(timeout_s)
         except WokenUp:
             if self._is_draining:
                 soon = self._clock.monotonic() + _LINGER_S
-                self._drain_deadline = _earlier(self._drain_deadline, soon)
+                self._drain_deadline = earlier(self._drain_deadline, soon)
             elif not self.message_has_begun:
                 raise
             self._transport.ignore_wake()  # finish what has begun; the server asks again after it
@@ -487,7 +446,7 @@ class SocketAssociation:
                 "it took the connection but did not answer the association request in time; "
                 "check that a DICOM application listens there"
             )
-        whole = _after(self._unfinished_since, self._message_timeout_s)
+        whole = after(self._unfinished_since, self._message_timeout_s)
         if whole is not None and now >= whole:
             return f"the peer took longer than {self._message_timeout_s:g} s for a message"
         return "the peer sent nothing in time; association aborted"
@@ -534,13 +493,3 @@ class SocketAssociation:
                 )
             case AssociationAccepted() | ReleaseConfirmed():
                 pass
-
-
-def _after(start: float | None, duration_s: float | None) -> float | None:
-    return None if start is None or duration_s is None else start + duration_s
-
-
-def _earlier(one: float | None, other: float | None) -> float | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return min(one, other)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pacs_sdk.core.errors import PacsException
-from pacs_sdk.network.connection.association import Waits
 from pacs_sdk.network.connection.tls_transport import TlsTransport
 from pacs_sdk.network.connection.transport import Transport, WokenUp
+from pacs_sdk.network.connection.waits import Waits
 from pacs_sdk.network.messages import AssociationInfo
 from pacs_sdk.network.pdu import AAssociateRJ, AAssociateRQ
 from pacs_sdk.network.server_core import ServerCore

@@ -1,10 +1,9 @@
-"""A plain connection becomes a secure one: the steps of a server's thread, and of a client."""
+"""A client's plain connection becomes a secure one."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
-import ssl
 from typing import Final
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
@@ -13,45 +12,9 @@ from pacs_sdk.network.connection.tls_transport import TlsTransport, failed
 from pacs_sdk.network.tls.failures import HandshakeFailure
 from pacs_sdk.network.tls.settings import ClientTls, client_context
 
-__all__ = ["connect_tls", "handshake"]
+__all__ = ["connect_tls"]
 
 _GONE: Final = "the peer was gone before TLS was begun"
-
-
-def handshake(
-    connected: socket.socket,
-    context: ssl.SSLContext,
-    timeout_s: float,
-    wake_descriptor: int | None = None,
-    *,
-    clock: Clock | None = None,
-) -> TlsTransport:
-    """Make a secure transport of a server's connection, in the thread that will use it.
-
-    Args:
-        connected: The accepted socket; it is closed if this fails.
-        context: As :meth:`~pacs_sdk.network.tls.context.ServerTlsContext.current` gives it.
-        timeout_s: How long the whole handshake may take.
-        wake_descriptor: A file descriptor that ends it, and later waits, once readable.
-        clock: The time, for timeouts.
-
-    Returns:
-        The transport, ready to be used.
-
-    Raises:
-        PacsException: ``TLS_HANDSHAKE_FAILED`` or ``NETWORK_TIMEOUT``.
-        WokenUp: The wake descriptor became readable.
-    """
-    with contextlib.ExitStack() as undo:
-        undo.callback(connected.close)
-        try:
-            transport = TlsTransport(connected, context, wake_descriptor, clock=clock)
-        except OSError as exc:
-            raise failed(HandshakeFailure.CLOSED, _GONE) from exc
-        undo.callback(transport.close)
-        transport.handshake(timeout_s)
-        undo.pop_all()
-    return transport
 
 
 def connect_tls(

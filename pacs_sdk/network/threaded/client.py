@@ -13,7 +13,8 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
 from pacs_sdk.core.results import edge
 from pacs_sdk.network.agreement import OperationsWindow, agreed_window
-from pacs_sdk.network.connection.association import AssociationOptions, SocketAssociation
+from pacs_sdk.network.connection.association import SocketAssociation
+from pacs_sdk.network.connection.options import AssociationOptions
 from pacs_sdk.network.connection.tls_connect import connect_tls
 from pacs_sdk.network.connection.transport import Transport
 from pacs_sdk.network.contexts import RequestorOptions
