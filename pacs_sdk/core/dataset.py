@@ -71,7 +71,8 @@ class DicomDataset(TypedValues, ModelForms):
     def get_items(self, path: PathLike) -> tuple[DicomDataset, ...]:
         """Return the items of a sequence, as views; failures as :meth:`get_bytes`."""
         items = self._value(path)
-        if not isinstance(items, list):
+        # The VR of what was read may be any, and several numbers are a list, too.
+        if not isinstance(items, list) or not all(isinstance(one, DicomDataset) for one in items):
             raise TypeError(f"{DatasetPath.of(path)} is not a sequence")
         return tuple(items)
 

@@ -19,6 +19,7 @@ from pacs_sdk.core.model_values import binary_value
 from pacs_sdk.core.path import MAX_PATH_STEPS, DatasetPath, PathStep
 from pacs_sdk.core.path_access import name_in
 from pacs_sdk.core.private_block import PrivateTag, creator_of
+from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.vr import VR, VrKind
 
@@ -80,7 +81,7 @@ def _plainly_same(left: Dataset, right: Dataset, depth: int) -> bool:
 
 
 def _plainly_same_element(left: Dataset, right: Dataset, tag: BaseTag, depth: int) -> bool:
-    one, other = left.get_item(tag), right.get_item(tag)
+    one, other = stored_element(left, tag), stored_element(right, tag)
     if isinstance(one, RawDataElement) and isinstance(other, RawDataElement):
         return one.VR == other.VR and one.value == other.value
     try:
@@ -190,7 +191,7 @@ def _view(
     try:
         element = dataset[int(tag)]
     except UNREADABLE:
-        raw = dataset.get_item(int(tag))
+        raw = stored_element(dataset, int(tag))
         return DicomElement(tag, str(raw.VR or tag.dictionary_vr), (raw.value,), creator)
     view = DicomElement.of(element, creator, item)
     if view.values and dataset.original_encoding[1] is False and view.vr in VR.__members__:

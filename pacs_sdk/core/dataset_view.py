@@ -13,6 +13,7 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 
 from pacs_sdk.core.automatic_vr import UNREADABLE
+from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.core.tags import DicomTag
 
 __all__ = ["MAX_SHOWN_ITEMS", "MAX_SHOWN_ROWS", "rows_of", "table_of"]
@@ -57,7 +58,7 @@ def _rows(dataset: Dataset, depth: int = 0) -> Iterator[tuple[Row, tuple[Dataset
             element = dataset[int(tag)]
             row = (f"{indent}{tag}", str(element.VR), name, _summary(element))
         except UNREADABLE as exc:
-            vr = dataset.get_item(int(tag)).VR or tag.dictionary_vr
+            vr = stored_element(dataset, int(tag)).VR or tag.dictionary_vr
             row = (f"{indent}{tag}", str(vr), name, _cut(f"unreadable: {exc}"))
             yield row, ()
             continue

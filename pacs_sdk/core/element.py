@@ -16,6 +16,7 @@ from pydicom.sequence import Sequence
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.settable import settable_value
+from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.vr import VR
 
@@ -134,7 +135,7 @@ def make_picklable(dataset: Dataset) -> None:
     pydicom leaves a local function there, which pickle refuses; nothing else changes.
     """
     for tag in dataset.keys():  # noqa: SIM118  # iterating a Dataset decodes its elements
-        element = dataset.get_item(tag)
+        element = stored_element(dataset, tag)
         if not isinstance(element, DataElement):
             continue  # it is as it was read: bytes
         if element.VR == VR.PN and isinstance(element.value, MultiValue):

@@ -19,6 +19,7 @@ from pacs_sdk.core.element import read_element
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.path import DatasetPath
 from pacs_sdk.core.settable import decimal_text
+from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.vr import VR, VrKind
 
@@ -106,7 +107,7 @@ def concrete_element(around: tuple[Dataset, ...], tag: DicomTag) -> tuple[VR, Da
         tag: Which element.
     """
     dataset = around[0]
-    element = dataset.get_item(int(tag))
+    element = stored_element(dataset, int(tag))
     named = str(element.VR or tag.dictionary_vr)
     if named in VR.__members__:
         read = read_element(dataset, tag)

@@ -17,6 +17,7 @@ from pacs_sdk.core.element import make_element, plain_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.path import MAX_PATH_STEPS, DatasetPath, PathStep
 from pacs_sdk.core.private_block import PrivateTag, creator_of, reserve_block
+from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.core.tags import DicomTag, TagLike, parse_tag
 from pacs_sdk.core.vr import VR
 
@@ -317,7 +318,7 @@ def _walk(
         tag = DicomTag(int(number))
         name = name_in(holder, tag)
         yield DatasetPath((*before, PathStep(name))), holder, tag
-        if int(tag) in holder and holder.get_item(int(tag)).VR in ("SQ", "UN", None):
+        if int(tag) in holder and stored_element(holder, int(tag)).VR in ("SQ", "UN", None):
             value = holder[int(tag)].value
             for index, item in enumerate(value if isinstance(value, Sequence) else ()):
                 yield from _walk(item, (*before, PathStep(name, index)))

@@ -14,6 +14,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
+from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.core.tags import DicomTag, TagLike
 from pacs_sdk.core.vr import VR, VrKind
 from pacs_sdk.encoding import InstanceHeader
@@ -204,7 +205,7 @@ def _texts_of(dataset: pydicom.Dataset) -> Iterator[tuple[int, str]]:
     for tag in sorted(map(int, dataset.keys())):
         if not tag & 0xFFFF:  # a group length, which is no attribute
             continue
-        element = dataset.get_item(tag)
+        element = stored_element(dataset, tag)
         if isinstance(element, RawDataElement):
             raw[tag] = element.value or b""
             little_endian = element.is_little_endian

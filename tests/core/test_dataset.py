@@ -86,6 +86,7 @@ def test_bytes_and_items(patient: DicomDataset) -> None:
         ("get_string", "ConceptCodeSequence"),
         ("get_bytes", "PatientName"),
         ("get_items", "PatientName"),
+        ("get_items", "ImageType"),  # several values, none of them an item
     ],
 )
 def test_wrong_kind_of_value(patient: DicomDataset, getter: str, tag: str) -> None:

@@ -276,3 +276,29 @@ def test_a_sequence_of_unknown_vr_with_an_element_that_cannot_be_read() -> None:
         for found in dataset.get_items("VOILUTSequence").value_or(()):
             assert isinstance(found.pydicom, LazyDataset)
     assert isinstance(validate_dataset(dataset, ValidationMode.LENIENT), Success)
+
+
+def test_a_damaged_end_of_an_item_whose_length_looks_like_a_vr() -> None:
+    """The item ends there for whoever checks the structure and for whoever builds it.
+
+    Length 0x00005344 of the Item Delimitation Item is "DS" where a VR would stand.
+    """
+    data = (
+        struct.pack("<HH2sHI", 0x0040, 0xA730, b"SQ", 0, 0xFFFFFFFF)
+        + struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
+        + CODE
+        + struct.pack("<HH2sH", 0xFFFE, 0xE00D, b"DS", 0)
+        + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    )
+    dataset = raised(decode_dataset(data, EXPLICIT))
+    (item,) = raised(dataset.get_items("ContentSequence"))
+    assert [tag.keyword for tag in item] == ["CodeValue"]
+
+
+def test_the_row_of_an_element_without_a_value_that_cannot_be_converted() -> None:
+    """Pydicom takes no value for one that is still in the file; a row shows what is there."""
+    pixels = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"UN", 0, 0)  # OB or OW: nothing says which
+    dataset = raised(decode_dataset(pixels, EXPLICIT))
+    ((_, vr, _, value),) = dataset.rows()
+    assert vr == "UN"
+    assert value.startswith("unreadable")

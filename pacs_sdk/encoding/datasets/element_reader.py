@@ -78,7 +78,6 @@ _FIRST_ITEM_BIG: Final = (b"\xff\xfe\xe0\x00", b"\xff\xfe\xe0\xdd")
 _NO_TAG: Final = 1 << 32
 """Greater than any tag."""
 
-_FIRST_DELIMITER: Final = DELIMITER_GROUP << 16
 
 _raw: Final = functools.partial(tuple.__new__, RawDataElement)
 """Builds a named tuple without going through its keyword arguments: half the time."""
@@ -105,10 +104,18 @@ class _Tags(dict[int, BaseTag]):
         self._little = little
 
     def __missing__(self, key: int) -> BaseTag:
-        """Make a tag and remember it, as long as there are not too many."""
+        """Make a tag and remember it, as long as there are not too many.
+
+        Raises:
+            KeyError: The tag is that of an item or of the end of one, whose length field can
+                look like a VR when it is damaged.
+        """
+        made = BaseTag((key & 0xFFFF) << 16 | key >> 16 if self._little else key)
+        if made >> 16 == DELIMITER_GROUP:
+            raise KeyError(key)
         if len(self) >= _REMEMBERED_TAGS:
             self.clear()
-        made = self[key] = BaseTag((key & 0xFFFF) << 16 | key >> 16 if self._little else key)
+        self[key] = made
         return made
 
 
@@ -239,9 +246,10 @@ class ElementReader:
             if pos > last:
                 break
             key, code, length = unpack(data, pos)
-            if code not in names:
+            try:
+                name, tag = names[code], tags[key]
+            except KeyError:
                 break
-            name, tag = names[code], tags[key]
             if partly and int(tag) >= until:
                 break
             start = pos + 8
@@ -268,13 +276,11 @@ class ElementReader:
             if pos > last:
                 break
             key, length = unpack(data, pos)
-            tag = tags[key]
-            if (
-                tag in sequences
-                or length == UNDEFINED_LENGTH
-                or int(tag) >= _FIRST_DELIMITER
-                or int(tag) >= until
-            ):
+            try:
+                tag = tags[key]
+            except KeyError:
+                break
+            if tag in sequences or length == UNDEFINED_LENGTH or int(tag) >= until:
                 break
             start = pos + 8
             pos = start + length
@@ -429,8 +435,11 @@ class ElementReader:
         unpack, tags, last = plain.unpack_implicit, plain.tags, end - _SHORTEST_HEADER
         while pos <= last:
             key, length = unpack(data, pos)
-            tag = tags[key]
-            if tag in sequences or length == UNDEFINED_LENGTH or int(tag) >= _FIRST_DELIMITER:
+            try:
+                tag = tags[key]
+            except KeyError:
+                break
+            if tag in sequences or length == UNDEFINED_LENGTH:
                 break
             if length > last - pos:
                 raise truncated(tag, pos, length, last - pos)

@@ -22,6 +22,7 @@ from typing_extensions import Buffer
 from pacs_sdk.core.automatic_vr import vr_in
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
+from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.vr import VR, Repertoire, VrKind, VrRule
 from pacs_sdk.encoding.byte_order import swapped
@@ -92,7 +93,7 @@ class Scope:
 def _declared(dataset: Dataset) -> CharacterSets:
     if SPECIFIC_CHARACTER_SET not in dataset:
         return ()
-    value = dataset.get_item(SPECIFIC_CHARACTER_SET).value
+    value = stored_element(dataset, SPECIFIC_CHARACTER_SET).value
     if not value:
         return ()
     if not isinstance(value, bytes):

@@ -12,6 +12,7 @@ from typing_extensions import Buffer
 from pacs_sdk.core.dataset import DatasetLike, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
+from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.encoding.datasets.deflated import deflate
 from pacs_sdk.encoding.datasets.element_writer import ElementWriter, Scope
 from pacs_sdk.encoding.datasets.elements import UNDEFINED_LENGTH
@@ -84,7 +85,7 @@ def _check_pixel_data(dataset: Dataset, syntax: TransferSyntax) -> None:
     Fragments that were just assigned count as compressed: they get the undefined length
     they need (PS3.5 A.4).
     """
-    element = dataset.get_item(_PIXEL_DATA) if _PIXEL_DATA in dataset else None
+    element = stored_element(dataset, _PIXEL_DATA) if _PIXEL_DATA in dataset else None
     if element is None or not element.value:
         return
     if isinstance(element, RawDataElement):

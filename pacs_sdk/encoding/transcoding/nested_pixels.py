@@ -16,6 +16,7 @@ from pydicom.tag import BaseTag
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.results import raised
+from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.encoding.codecs.registry import CodecRegistry
 from pacs_sdk.encoding.datasets.elements import UNDEFINED_LENGTH
 from pacs_sdk.encoding.pixel_data.frames import frames_of_dataset
@@ -51,7 +52,7 @@ def decompress_nested(
 
 def _items(dataset: Dataset) -> Iterator[Dataset]:
     for tag in list(dataset.keys()):
-        element = dataset.get_item(tag)
+        element = stored_element(dataset, tag)
         if element.VR == "SQ":
             for item in dataset[tag].value:
                 yield item
@@ -59,7 +60,7 @@ def _items(dataset: Dataset) -> Iterator[Dataset]:
 
 
 def _is_compressed(item: Dataset) -> bool:
-    element = item.get_item(_PIXEL_DATA) if _PIXEL_DATA in item else None
+    element = stored_element(item, _PIXEL_DATA) if _PIXEL_DATA in item else None
     if isinstance(element, RawDataElement):
         return element.length == UNDEFINED_LENGTH
     return isinstance(element, DataElement) and bool(element.is_undefined_length)

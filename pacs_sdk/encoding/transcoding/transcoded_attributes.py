@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from pacs_sdk.core.dataset import DicomDataset
+from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.encoding.codecs.description import FrameDescription
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
@@ -173,7 +174,7 @@ def _make_derived(dataset: Dataset) -> None:
 def _groups_with_frame_type(item: Dataset) -> Iterator[Dataset]:
     """Yield what gives frames their own Image Type, such as MR Image Frame Type Sequence."""
     for tag in list(item.keys()):
-        element = item.get_item(tag)
+        element = stored_element(item, tag)
         if element.VR == "SQ":
             yield from (one for one in item[tag].value if "FrameType" in one)
 
@@ -219,7 +220,7 @@ def _values(dataset: Dataset, keyword: str) -> list[bytes]:
     tag = BaseTag(DicomTag.of(keyword))
     if tag not in dataset:
         return []
-    value = dataset.get_item(tag).value
+    value = stored_element(dataset, tag).value
     if not isinstance(value, bytes):  # looked at already, and so converted
         value = DicomDataset(dataset).get_string(keyword).value_or("").encode()
     stripped = value.strip(b" \0")

@@ -18,6 +18,7 @@ from pacs_sdk.core.path import DatasetPath, PathStep
 from pacs_sdk.core.path_access import name_in
 from pacs_sdk.core.ports import Logger, NullLogger
 from pacs_sdk.core.results import edge
+from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.value_rules import FindingKind, ValueContext, values_in
 from pacs_sdk.core.vr import VR
@@ -204,7 +205,7 @@ def _findings(place: _Place, scope: _Scope) -> Iterator[Finding]:
     place = attrs.evolve(place, sets=_character_sets_of(place, scope))
     a_glance_suffices = scope.context is ValueContext.DATA_SET
     for number in sorted(dataset.keys(), key=int):
-        element = dataset.get_item(number)
+        element = stored_element(dataset, number)
         tag = int(number)
         vr = _vr_of(tag, element, place)
         if vr is None:
@@ -241,7 +242,7 @@ def _character_sets_of(place: _Place, scope: _Scope) -> CharacterSets:
     """Return what a data set declares itself, or what an item inherits."""
     value = b""
     if SPECIFIC_CHARACTER_SET in place.dataset:
-        found = place.dataset.get_item(SPECIFIC_CHARACTER_SET).value
+        found = stored_element(place.dataset, SPECIFIC_CHARACTER_SET).value
         if isinstance(found, bytes):
             value = found
         else:

@@ -12,6 +12,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pacs_sdk.core.automatic_vr import UNREADABLE
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import Failure, Success
+from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.value_rules import (
     FindingKind,
@@ -65,7 +66,7 @@ def element_faults(
     """
     if vr is VR.SQ:
         return _faults_of_sequence(dataset, tag)
-    element = dataset.get_item(int(tag))
+    element = stored_element(dataset, int(tag))
     if not isinstance(element, RawDataElement):
         return [
             *validate_value(vr, element.value, context),
