@@ -10,10 +10,11 @@ import pydicom
 import pydicom.data
 from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import UID
+from typing_extensions import Buffer
 
 from benchmarks.harness import Comparison, Contestant
 from pacs_sdk.encoding import EncodeOptions, FrameDescription, default_codecs
-from pacs_sdk.encoding.transcoding.transcode_job import in_batches
+from pacs_sdk.encoding.transcoding.transcode_job import batch_encoder, in_batches
 
 __all__ = ["comparisons"]
 
@@ -66,16 +67,13 @@ def _of_syntax(uid: str, frames: list[np.ndarray]) -> Comparison:
     )
     stored = codec.stored_as(description, uid, options)
 
-    def encode(frame: np.ndarray) -> bytes:
-        return codec.encode(frame, stored, uid, options)
-
     def ours(threads: int) -> Contestant:
-        def run() -> list[bytes]:
-            return list(
-                in_batches(
-                    lambda number: encode(frames[number]), _FRAMES, frames[0].nbytes, threads
-                )
+        def run() -> list[Buffer]:
+            encode = batch_encoder(codec, stored, uid, options, _FRAMES)
+            made = in_batches(
+                lambda number: encode(number, frames[number]), _FRAMES, frames[0].nbytes, threads
             )
+            return list(made)
 
         return Contestant(f"pacs_sdk, {threads} thread{'s' if threads > 1 else ''}", run)
 

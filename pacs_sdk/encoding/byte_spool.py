@@ -34,6 +34,7 @@ class ByteSpool:
         self._threshold = threshold
         self._pieces: list[Buffer] = []
         self._in_memory = 0
+        self._kept = 0
         self._file: IO[bytes] | None = None
 
     def write(self, piece: Buffer) -> None:
@@ -52,6 +53,12 @@ class ByteSpool:
             self._file.write(piece)
         except OSError as exc:
             raise _unwritable(exc) from None
+
+    def keep(self) -> None:
+        """Copy the pieces that are in memory, so that what they share can be used again."""
+        if self._file is None:
+            self._pieces[self._kept :] = [b"".join(self._pieces[self._kept :])]
+            self._kept = len(self._pieces)
 
     def finish(self, head: Buffer = b"") -> ByteSource:
         """Return all the bytes, ``head`` before the pieces; nothing can be written after.

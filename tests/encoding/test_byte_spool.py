@@ -26,6 +26,18 @@ def test_the_head_stands_before_the_pieces(threshold: int, head: bytes) -> None:
     assert bytes(made.slice(len(head) + 6, 6).view()) == b"second"
 
 
+@pytest.mark.parametrize("threshold", [0, 1000])
+def test_what_is_kept_may_be_written_over(threshold: int) -> None:
+    """Pieces are shared until they are kept, again and again."""
+    spool = ByteSpool(room=3, threshold=threshold)
+    shared = bytearray(5)
+    for text in (b"one, ", b"two, ", b"three"):
+        shared[:] = text
+        spool.write(memoryview(shared))
+        spool.keep()
+    assert bytes(spool.finish(b"0, ").view()) == b"0, one, two, three"
+
+
 def test_no_file_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bytes are usable and there is no file of any name."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

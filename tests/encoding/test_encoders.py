@@ -185,6 +185,42 @@ def test_rle_segments_are_even() -> None:
     assert data[64:] == b"\x01\x03\x05\x00" + b"\x01\x04\x06\x00"
 
 
+@given(
+    shape=st.tuples(st.integers(1, 4), st.integers(1, 400)),
+    colour=st.booleans(),
+    seed=st.integers(0, 1 << 32),
+)
+@settings(deadline=None, max_examples=60)
+def test_rle_needs_no_more_room_than_it_says(
+    shape: tuple[int, int], colour: bool, seed: int
+) -> None:
+    """Noise, which no run makes shorter, fits, and nothing is written behind it."""
+    random = np.random.default_rng(seed)
+    values = random.integers(0, 256 if colour else 65536, (*shape, 3) if colour else shape)
+    frame = values.astype("u1" if colour else "u2")
+    codec, options = encoder(RLE), EncodeOptions()
+    stored = codec.stored_as(described(frame), RLE, options)
+    limit = codec.encoded_limit(stored)
+    assert limit is not None
+    room = np.full(limit + 100, 0xAA, np.uint8)
+    size = codec.encode_into(frame, stored, RLE, options, room[:limit])
+    assert size <= limit
+    assert (room[limit:] == 0xAA).all()
+    assert room[:size].tobytes() == codec.encode(frame, stored, RLE, options)
+    assert np.array_equal(codec.decode(room[:size].data, stored), frame)
+
+
+def test_encoding_to_a_place_is_what_every_codec_can_do() -> None:
+    """Those that don't do it themselves encode and copy."""
+    frame = noise(12)[0]
+    codec, options = encoder(BASE + "80"), EncodeOptions()
+    stored = codec.stored_as(described(frame, 12), BASE + "80", options)
+    assert codec.encoded_limit(stored) is None
+    room = np.zeros(2 * frame.nbytes, np.uint8)
+    size = codec.encode_into(frame, stored, BASE + "80", options, room)
+    assert room[:size].tobytes() == codec.encode(frame, stored, BASE + "80", options)
+
+
 def test_rle_colour_is_in_planes() -> None:
     """Red, green and blue are segments of their own, whatever Planar Configuration says (G.2)."""
     frame = np.array([[[1, 2, 3], [1, 2, 3], [1, 2, 3]]], "u1")

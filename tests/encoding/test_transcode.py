@@ -367,12 +367,13 @@ def test_several_fragments_a_frame() -> None:
     assert_same_pixels(before, raised(transcode(before, RLE)))
 
 
-def test_large_results_go_through_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("in_memory", [100, 2000, 1 << 20])
+def test_large_results_go_through_a_file(monkeypatch: pytest.MonkeyPatch, in_memory: int) -> None:
     """Beyond what is kept in memory the same bytes come from a file, batch after batch."""
     before = image_of(native_dataset(noise(16, frames=7)))
     expected = [bytes(raised(transcode(before, uid)).encoded.view()) for uid in (RLE, *NATIVE)]
     spool = byte_spool.ByteSpool.__init__
-    monkeypatch.setattr(spool, "__defaults__", (0, 100))
+    monkeypatch.setattr(spool, "__defaults__", (0, in_memory))
     monkeypatch.setattr(transcode_job, "_BATCH_FRAMES", 3)
     found = [bytes(raised(transcode(before, uid)).encoded.view()) for uid in (RLE, *NATIVE)]
     assert found == expected

@@ -286,6 +286,41 @@ class Codec(Protocol):
         """
         raise encode_failure(f"the codec {self.name} doesn't encode")
 
+    def encoded_limit(self, stored: FrameDescription) -> int | None:
+        """Return the most bytes that a frame can take, where :meth:`encode_into` saves a copy.
+
+        Args:
+            stored: What :meth:`stored_as` returned.
+        """
+        return None
+
+    def encode_into(
+        self,
+        frame: np.ndarray,
+        stored: FrameDescription,
+        transfer_syntax_uid: str,
+        options: EncodeOptions,
+        out: np.ndarray,
+    ) -> int:
+        """Encode one frame to memory that is there.
+
+        Args:
+            frame: As for :meth:`encode`.
+            stored: As for :meth:`encode`.
+            transfer_syntax_uid: As for :meth:`encode`.
+            options: As for :meth:`encode`.
+            out: Bytes (uint8, one dimension), :meth:`encoded_limit` of them or more.
+
+        Returns:
+            How many bytes the frame takes.
+
+        Raises:
+            PacsException: As by :meth:`encode`.
+        """
+        encoded = self.encode(frame, stored, transfer_syntax_uid, options)
+        out[: len(encoded)] = np.frombuffer(encoded, np.uint8)
+        return len(encoded)
+
 
 def pixel_failure(reason: str) -> PacsException:
     """Make the error for pixels that cannot be decoded."""

@@ -27,6 +27,8 @@ __all__ = ["RleCodec"]
 _RLE: Final = "1.2.840.10008.1.2.5"
 _RLE_HEADER: Final = struct.Struct("<16I")
 _MOST_SEGMENTS: Final = 15
+_LONGEST_RUN: Final = 128
+"""The most bytes that PackBits keeps as they are with one byte before them (PS3.5 G.3.1)."""
 _MOST_BYTES: Final = (1 << 32) - 1
 """Offsets in the header have 32 bits (PS3.5 G.5), and so has the length of a fragment."""
 
@@ -77,20 +79,43 @@ class RleCodec(CapableCodec):
         options: EncodeOptions,
     ) -> bytes:
         """Encode one frame; see :class:`pacs_sdk.encoding.Codec`."""
+        room = np.empty(self.encoded_limit(stored), np.uint8)
+        size = self.encode_into(frame, stored, transfer_syntax_uid, options, room)
+        return room[:size].tobytes()
+
+    def encoded_limit(self, stored: FrameDescription) -> int:
+        """Return the most bytes a frame can take; see :class:`pacs_sdk.encoding.Codec`.
+
+        PackBits adds a byte to each 128 of a row that it cannot make shorter.
+        """
+        row = stored.columns + -(-stored.columns // _LONGEST_RUN)
+        segments = stored.samples * stored.dtype.itemsize
+        return _RLE_HEADER.size + segments * (stored.rows * row + 1)
+
+    def encode_into(
+        self,
+        frame: np.ndarray,
+        stored: FrameDescription,
+        transfer_syntax_uid: str,
+        options: EncodeOptions,
+        out: np.ndarray,
+    ) -> int:
+        """Encode one frame to memory that is there; see :class:`pacs_sdk.encoding.Codec`."""
         cells = within_cells(frame, stored)
-        samples = np.atleast_3d(cells).transpose(2, 0, 1)
-        width = cells.itemsize
-        planes = np.empty((len(samples), width, stored.rows, stored.columns), dtype=np.uint8)
-        for values, parts in zip(samples, planes, strict=True):
-            # The most significant byte comes first (PS3.5 G.2). A shift with a narrowing
-            # conversion takes a quarter of the time of copying every other byte.
-            for place, part in enumerate(reversed(parts)):
-                np.right_shift(values, 8 * place, out=part, dtype=cells.dtype, casting="unsafe")
-        segments = [_packed(plane) for sample in planes for plane in sample]
-        size = _RLE_HEADER.size + sum(map(len, segments))
-        if size > _MOST_BYTES:
-            raise encode_failure(f"the RLE frame would take {size} bytes, its header has 32 bits")
-        return _framed(segments)
+        plane = np.empty((stored.rows, stored.columns), dtype=np.uint8)
+        offsets, end = [], _RLE_HEADER.size
+        for sample in np.atleast_3d(cells).transpose(2, 0, 1):
+            for place in reversed(range(cells.itemsize)):
+                # The most significant byte comes first (PS3.5 G.2). A shift with a narrowing
+                # conversion takes a quarter of the time of copying every other byte.
+                np.right_shift(sample, 8 * place, out=plane, dtype=cells.dtype, casting="unsafe")
+                offsets.append(end)
+                end = _pack(plane, out, end)
+        if end > _MOST_BYTES:
+            raise encode_failure(f"the RLE frame would take {end} bytes, its header has 32 bits")
+        unused = [0] * (_MOST_SEGMENTS - len(offsets))
+        _RLE_HEADER.pack_into(out.data, 0, len(offsets), *offsets, *unused)
+        return end
 
 
 def _framed(segments: Sequence[bytes | memoryview]) -> bytes:
@@ -100,10 +125,13 @@ def _framed(segments: Sequence[bytes | memoryview]) -> bytes:
     return b"".join((_RLE_HEADER.pack(len(segments), *offsets, *unused), *segments))
 
 
-def _packed(plane: np.ndarray) -> bytes:
-    """Compress the bytes of a plane (rows, columns), each row for itself (PS3.5 G.3.1)."""
-    packed = bytes(imagecodecs.packbits_encode(plane, axis=-1))
-    return packed + b"\0" * (len(packed) % 2)
+def _pack(plane: np.ndarray, out: np.ndarray, pos: int) -> int:
+    """Compress a plane, each row for itself (PS3.5 G.3.1), to a place; return where it ends."""
+    pos += len(imagecodecs.packbits_encode(plane, axis=-1, out=out[pos:].data))  # type: ignore[arg-type]  # any buffer will do
+    if pos % 2:
+        out[pos] = 0  # a segment has an even length (PS3.5 G.3.2)
+        pos += 1
+    return pos
 
 
 def _segments(data: memoryview, expected: int) -> list[memoryview]:

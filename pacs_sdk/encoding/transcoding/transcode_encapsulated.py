@@ -32,7 +32,12 @@ from pacs_sdk.encoding.pixel_data.stored_frames import (
     native_value_bytes,
     stored_frames,
 )
-from pacs_sdk.encoding.transcoding.transcode_job import TranscodeJob, in_batches
+from pacs_sdk.encoding.transcoding.transcode_job import (
+    TranscodeJob,
+    batch_encoder,
+    frames_in_a_batch,
+    in_batches,
+)
 from pacs_sdk.encoding.transcoding.transcoded_attributes import (
     LOSSY_SOURCES,
     RATIO_PLACEHOLDER,
@@ -107,15 +112,17 @@ def compressed(job: TranscodeJob) -> Instance:
 
 def _frame_encoder(
     job: TranscodeJob, encoder: Codec, frames: StoredFrames, stored: FrameDescription
-) -> Callable[[int], bytes]:
-    uid, options = job.target.uid, job.options
+) -> Callable[[int], Buffer]:
+    uid = job.target.uid
+    batch = min(frames.frames, frames_in_a_batch(_frame_bytes(frames.description)))
+    write = batch_encoder(encoder, stored, uid, job.options, batch)
 
-    def encode(index: int) -> bytes:
+    def encode(index: int) -> Buffer:
         values = frames.read(index)
         if uid not in CELL_SYNTAXES:
             check_unused_bits(values, frames.description, index)
         try:
-            return encoder.encode(values, stored, uid, options)
+            return write(index, values)
         except DECODER_ERRORS as exc:
             words = " ".join(str(exc).split())
             raise PacsException(
@@ -179,13 +186,21 @@ class _Assembly:
         tables = _HEADER_BYTES + _TABLE_BYTES_A_FRAME * self.frames
         spool = ByteSpool(len(around.before) + tables)
         writer = FragmentWriter(job.target)
-        frame_bytes = self.description.values * self.description.dtype.itemsize
-        for frame in in_batches(encode, self.frames, frame_bytes, job.threads):
+        frame_bytes = _frame_bytes(self.description)
+        step = frames_in_a_batch(frame_bytes)
+        frames = in_batches(encode, self.frames, frame_bytes, job.threads)
+        for number, frame in enumerate(frames):
             for piece in writer.pieces(frame):
                 spool.write(piece)
+            if isinstance(frame, memoryview) and (number + 1) % step == 0:
+                spool.keep()  # the next batch goes where these frames are
         spool.write(SEQUENCE_DELIMITATION)
         spool.write(around.after)
         return writer, spool
+
+
+def _frame_bytes(description: FrameDescription) -> int:
+    return description.values * description.dtype.itemsize
 
 
 def _head(before: Buffer, tables: OffsetTables) -> bytes:
