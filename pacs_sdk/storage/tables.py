@@ -22,6 +22,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from pacs_sdk.storage.attributes import AttributeKind, QueryLevel, attributes_of
@@ -31,15 +32,21 @@ __all__ = [
     "PARENT_COLUMNS",
     "SCHEMA_REVISION",
     "TABLES",
+    "archive_state",
+    "attribute_conflicts",
+    "change_cursors",
+    "changes",
+    "duplicate_objects",
     "instances",
     "metadata",
     "patients",
     "series",
     "studies",
+    "unsettled_studies",
 ]
 
-SCHEMA_REVISION: Final = "0001"
-"""The migration that makes these tables."""
+SCHEMA_REVISION: Final = "0002"
+"""The newest migration."""
 
 metadata: Final = MetaData()
 
@@ -54,10 +61,17 @@ def _parent_column(name: str, target: str) -> Column[int]:
     return Column(name, kind, ForeignKey(target), nullable=False)
 
 
+_TEXT: Final = String().with_variant(String(collation="C"), "postgresql")
+"""Ranges and prefixes are compared by code point; PostgreSQL's default may be otherwise."""
+
+
 def _text_column(name: str) -> Column[str]:
-    # Ranges and prefixes are compared by code point; PostgreSQL's default may be otherwise.
-    kind = String().with_variant(String(collation="C"), "postgresql")
-    return Column(name, kind, nullable=False)
+    return Column(name, _TEXT, nullable=False)
+
+
+def _moment_column(name: str) -> Column[int]:
+    """Make a column of milliseconds since 1970, UTC."""
+    return Column(name, BigInteger, nullable=False)
 
 
 def _attribute_columns(level: QueryLevel) -> list[Column[ColumnValue]]:
@@ -136,12 +150,80 @@ instances: Final = Table(
     _text_column("storage_key"),
     Column("size_bytes", BigInteger, nullable=False),
     Column("data_offset", Integer, nullable=False),
+    Column("content_hash", _TEXT, nullable=False, server_default=text("''")),
     UniqueConstraint("sop_instance_uid", name="uq_instances"),
     Index("ix_instances_series_number", "series_fk", "instance_number", "sop_instance_uid"),
     Index("ix_instances_series_class", "series_fk", "sop_class_uid"),
     Index("ix_instances_content_date", "content_date"),
     sqlite_autoincrement=True,
 )
+
+changes: Final = Table(
+    "changes",
+    metadata,
+    _key_column(),
+    Column("kind", Integer, nullable=False),
+    _moment_column("at_ms"),
+    _text_column("study_instance_uid"),
+    _text_column("series_instance_uid"),
+    _text_column("sop_instance_uid"),
+    Index("ix_changes_study", "study_instance_uid", "pk"),
+    sqlite_autoincrement=True,
+)
+"""The change feed: what happened, in the order in which it was committed."""
+
+change_cursors: Final = Table(
+    "change_cursors",
+    metadata,
+    Column("name", _TEXT, primary_key=True),
+    Column("change_pk", BigInteger, nullable=False),
+)
+"""How far the consumers of the feed have come."""
+
+unsettled_studies: Final = Table(
+    "unsettled_studies",
+    metadata,
+    Column("study_instance_uid", _TEXT, primary_key=True),
+)
+"""Studies that something arrived for since they last settled."""
+
+attribute_conflicts: Final = Table(
+    "attribute_conflicts",
+    metadata,
+    _key_column(),
+    _moment_column("at_ms"),
+    _text_column("sop_instance_uid"),
+    _text_column("level"),
+    _text_column("keyword"),
+    _text_column("kept"),
+    _text_column("found"),
+    UniqueConstraint("sop_instance_uid", "level", "keyword", name="uq_attribute_conflicts"),
+    sqlite_autoincrement=True,
+)
+"""Where an instance contradicts what came before it about its patient, study or series."""
+
+duplicate_objects: Final = Table(
+    "duplicate_objects",
+    metadata,
+    _key_column(),
+    _moment_column("at_ms"),
+    _text_column("sop_instance_uid"),
+    _text_column("storage_key"),
+    Column("size_bytes", BigInteger, nullable=False),
+    _text_column("content_hash"),
+    UniqueConstraint("storage_key", name="uq_duplicate_objects"),
+    Index("ix_duplicate_objects_instance", "sop_instance_uid"),
+    sqlite_autoincrement=True,
+)
+"""Objects with the UID of an instance and another content, kept beside it."""
+
+archive_state: Final = Table(
+    "archive_state",
+    metadata,
+    Column("name", _TEXT, primary_key=True),
+    _text_column("value"),
+)
+"""What the archive remembers about itself."""
 
 TABLES: Final = {
     QueryLevel.PATIENT: patients,

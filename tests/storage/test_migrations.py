@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,10 +60,17 @@ def table_texts(engine: Engine) -> dict[str, set[str]]:
             "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL "
             "AND name NOT LIKE 'alembic%' AND name NOT LIKE 'sqlite%'"
         ).all()
-    return {
-        name: {clause.strip(" \t,").replace('"', "") for clause in text.split("\n")}
-        for name, text in rows
-    }
+    return {name: set(_clauses(text.replace('"', ""))) for name, text in rows}
+
+
+def _clauses(text: str) -> Iterator[str]:
+    """Split a definition at the commas between clauses; a column that was added comes last."""
+    head, _, inside = text.partition("(")
+    yield " ".join(head.split())
+    inside, _, tail = inside.rpartition(")")
+    yield tail.strip()
+    for clause in re.split(r",(?![^(]*\))", inside):
+        yield " ".join(clause.split())
 
 
 def test_row_numbers_are_never_used_twice(engine: Engine) -> None:
