@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
+import attrs
 from sqlalchemy import URL, Connection
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.ports import Logger, NullLogger
-from pacs_sdk.core.results import edge
+from pacs_sdk.core.ports import Clock, Logger, NullLogger
+from pacs_sdk.core.results import Failure, PacsResult, Success, edge
 from pacs_sdk.core.uids import is_valid_uid
-from pacs_sdk.storage.index_writer import IndexWriter
+from pacs_sdk.storage.group_commit import GroupCommit, Pending
+from pacs_sdk.storage.index_writer import IndexWriter, PlainRows
 from pacs_sdk.storage.query import Match, Query
 from pacs_sdk.storage.records import AddOutcome, ArchiveStatistics, IndexEntry, InstanceLocation
 from pacs_sdk.storage.schema import WRITES, index_errors, open_engine
@@ -26,6 +30,15 @@ from pacs_sdk.storage.search import (
 )
 
 __all__ = ["IndexDatabase", "index_url"]
+
+_NOT_INDEXED: Final = "the instance could not be indexed"
+
+_REFUSED: Final = (PacsException, SQLAlchemyError, sqlite3.Error)
+"""What adding an instance may raise; anything else is a defect and goes to every caller."""
+
+_ATTEMPTS: Final = 2
+
+_CREATED: Final = AddOutcome(created=True)
 
 
 def index_url(path: Path) -> URL:
@@ -44,17 +57,23 @@ class IndexDatabase:
         url: ``sqlite:///`` and a path (:func:`index_url`); the file and its tables are
             made or migrated.
         logger: Where contradictions between instances are recorded.
+        clock: Tells when something changed; the system's by default.
 
     Raises:
         PacsException: ``INDEX_FAILED`` or ``INVALID_CONFIGURATION``.
     """
 
-    def __init__(self, url: str | URL, logger: Logger | None = None) -> None:
+    def __init__(
+        self, url: str | URL, logger: Logger | None = None, clock: Clock | None = None
+    ) -> None:
         self._engine = open_engine(url)
         self._readers = _Readers()
         self._writing = self._engine.connect().execution_options(**{WRITES: True})
         self._lock = threading.Lock()
-        self._writer = IndexWriter(logger or NullLogger())
+        self._writer = IndexWriter(logger or NullLogger(), clock)
+        self._group: GroupCommit[_Add, AddOutcome] = GroupCommit(self._write)
+        driver = self._writing.connection.driver_connection
+        self._driver = driver if isinstance(driver, sqlite3.Connection) else None
 
     @edge()
     def add(self, entry: IndexEntry, *, replace: bool = False) -> AddOutcome:
@@ -72,13 +91,28 @@ class IndexDatabase:
             ``Success``, also where it is indexed already with the same object; or
             ``Failure`` with ``DUPLICATE_OBJECT`` or ``INDEX_FAILED``.
         """
-        with index_errors("the instance could not be indexed"):
-            try:
-                return self._add(entry, replace)
-            except IntegrityError:  # another process removed a series that we remember
-                with self._lock:
-                    self._writer.forget()
-                return self._add(entry, replace)
+        with index_errors(_NOT_INDEXED):
+            return self._group.run(_Add(entry, replace))
+
+    def add_many(
+        self, entries: Sequence[IndexEntry], *, replace: bool = False
+    ) -> tuple[PacsResult[AddOutcome], ...]:
+        """Add instances in one transaction, as a tool does that has many of them.
+
+        Args:
+            entries: The instances; some hundreds, for other writers wait meanwhile.
+            replace: As for :meth:`add`.
+
+        Returns:
+            What :meth:`add` would give for each: one that fails doesn't hinder the others.
+        """
+        group: list[Pending[_Add, AddOutcome]] = [
+            Pending(_Add(entry, replace)) for entry in entries
+        ]
+        written = edge()(self._write)(group) if group else Success(None)
+        if isinstance(written, Failure):
+            return tuple(Failure(written.failure()) for _ in group)
+        return tuple(_outcome_of(pending) for pending in group)
 
     @edge()
     def remove(self, sop_instance_uid: str) -> str:
@@ -92,7 +126,7 @@ class IndexDatabase:
             raise _not_indexed(sop_instance_uid)
         with (
             index_errors("the instance could not be removed from the index"),
-            self._transaction() as connection,
+            self.writing() as connection,
         ):
             key = self._writer.remove(connection, sop_instance_uid)
         if key is None:
@@ -107,7 +141,7 @@ class IndexDatabase:
             ``Success``, or ``Failure`` with ``OBJECT_NOT_FOUND`` or ``INDEX_FAILED``.
         """
         known = is_valid_uid(sop_instance_uid)
-        found = find_location(self._connect, sop_instance_uid) if known else None
+        found = find_location(self.reading, sop_instance_uid) if known else None
         if found is None:
             raise _not_indexed(sop_instance_uid)
         return found
@@ -124,7 +158,7 @@ class IndexDatabase:
             ``Success`` with the matches, or ``Failure`` with ``INDEX_FAILED``. Iterating
             may raise ``PacsException`` (``INDEX_FAILED``).
         """
-        return find_matches(self._connect, query)
+        return find_matches(self.reading, query)
 
     @edge()
     def locations(self, query: Query) -> Iterator[InstanceLocation]:
@@ -133,7 +167,7 @@ class IndexDatabase:
         Returns:
             As :meth:`find`.
         """
-        return find_locations(self._connect, query)
+        return find_locations(self.reading, query)
 
     @edge()
     def statistics(self) -> ArchiveStatistics:
@@ -142,7 +176,7 @@ class IndexDatabase:
         Returns:
             ``Success``, or ``Failure`` with ``INDEX_FAILED``.
         """
-        return count_everything(self._connect)
+        return count_everything(self.reading)
 
     def close(self) -> None:
         """Close the database, after what is running; later calls and iterators fail."""
@@ -153,12 +187,15 @@ class IndexDatabase:
 
     # -- inside ------------------------------------------------------------------
 
-    def _add(self, entry: IndexEntry, replace: bool) -> AddOutcome:
-        with self._transaction() as connection:
-            return self._writer.add(connection, entry, replace=replace)
-
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection in a transaction, for the modules of this package.
+
+        It is committed at the end, or rolled back where something is raised.
+
+        Raises:
+            PacsException: ``INDEX_FAILED`` where the index has been closed.
+        """
         with self._lock:
             self._readers.check_open()
             try:
@@ -170,9 +207,101 @@ class IndexDatabase:
             self._writer.committed()
 
     @contextlib.contextmanager
-    def _connect(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection for reading, for the modules of this package.
+
+        Raises:
+            PacsException: ``INDEX_FAILED`` where the index has been closed.
+        """
         with self._readers.reading(), self._engine.connect() as connection:
             yield connection
+
+    # -- inside ------------------------------------------------------------------
+
+    def _write(self, group: Sequence[Pending[_Add, AddOutcome]]) -> None:
+        if self._written_plainly(group):
+            return
+        try:
+            with self.writing() as connection:
+                outcomes = [
+                    self._writer.add(connection, one.task.entry, replace=one.task.replace)
+                    for one in group
+                ]
+        except _REFUSED:  # nothing is written; who is to blame will be seen one by one
+            for one in group:
+                self._write_alone(one)
+        else:
+            for one, outcome in zip(group, outcomes, strict=True):
+                one.succeed(outcome)
+
+    def _write_alone(self, pending: Pending[_Add, AddOutcome]) -> None:
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self.writing() as connection:
+                    task = pending.task
+                    outcome = self._writer.add(connection, task.entry, replace=task.replace)
+            except _REFUSED as exc:
+                # Another process may have removed a series that we remember.
+                if isinstance(exc, IntegrityError) and attempt + 1 < _ATTEMPTS:
+                    with self._lock:
+                        self._writer.forget()
+                    continue
+                pending.fail(exc)
+            else:
+                pending.succeed(outcome)
+            return
+
+    def _written_plainly(self, group: Sequence[Pending[_Add, AddOutcome]]) -> bool:
+        """Write instances of known series through SQLite's driver; false where that won't do.
+
+        Nothing is written then, and the usual way finds out why.
+        """
+        if self._driver is None or any(one.task.replace for one in group):
+            return False
+        with self._lock:
+            self._readers.check_open()
+            plain = self._writer.plain_rows([one.task.entry for one in group])
+            if plain is None or not _inserted(self._driver, plain):
+                return False
+        for one in group:
+            one.succeed(_CREATED)
+        return True
+
+
+def _inserted(driver: sqlite3.Connection, plain: PlainRows) -> bool:
+    """Insert rows in one transaction, or none if one of the instances is there already."""
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+        for instance, change in plain.rows:
+            if driver.execute(plain.instance_sql, instance).rowcount != 1:
+                driver.rollback()
+                return False
+            driver.execute(plain.change_sql, change)
+        driver.execute("COMMIT")
+    except sqlite3.Error:
+        driver.rollback()
+        return False
+    except BaseException:
+        driver.rollback()
+        raise
+    return True
+
+
+@attrs.frozen
+class _Add:
+    """An instance that is to be added."""
+
+    entry: IndexEntry
+    replace: bool
+
+
+def _outcome_of(pending: Pending[_Add, AddOutcome]) -> PacsResult[AddOutcome]:
+    @edge()
+    def outcome() -> AddOutcome:
+        with index_errors(_NOT_INDEXED):
+            return pending.result()
+
+    return outcome()
 
 
 class _Readers:

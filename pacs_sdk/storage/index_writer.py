@@ -1,22 +1,23 @@
-"""Writing rows: an instance, and the series, study and patient above it."""
+"""Writing rows: an instance and what is recorded of it, within a transaction of the caller's."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
-from sqlalchemy import Connection, RowMapping, bindparam, delete, exists, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as insert_or_leave
+from sqlalchemy import Connection, Insert, bindparam, delete, exists, insert, select
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.ports import Logger
+from pacs_sdk.core.ports import Clock, Logger, SystemClock
 from pacs_sdk.storage.attributes import ATTRIBUTES, AttributeKind, QueryLevel, attributes_of
-from pacs_sdk.storage.records import AddOutcome, IndexEntry
-from pacs_sdk.storage.tables import PARENT_COLUMNS, TABLES, instances, patients, series, studies
+from pacs_sdk.storage.changes import ChangeKind, milliseconds
+from pacs_sdk.storage.parent_rows import ParentRows
+from pacs_sdk.storage.portable_sql import insert_or_leave
+from pacs_sdk.storage.records import AddOutcome, IndexEntry, InstanceIdentity
+from pacs_sdk.storage.tables import PARENT_COLUMNS, TABLES, changes, instances, series, studies
 from pacs_sdk.storage.values import ColumnValue, column_values
 
-__all__ = ["IndexWriter"]
+__all__ = ["IndexWriter", "PlainRows"]
 
 _KNOWN_SERIES: Final = 4096
 """Series that are remembered, each with a kilobyte or so; then all are forgotten."""
@@ -24,8 +25,9 @@ _KNOWN_SERIES: Final = 4096
 _VARIANTS: Final = 16
 """How many different sets of attributes above the instance are remembered of a series."""
 
-_PATIENT, _STUDY, _SERIES, _IMAGE = (attributes_of(level) for level in QueryLevel)
-_INSTANCE_ATTRIBUTES: Final = tuple(one for one in _IMAGE if one.kind is not AttributeKind.UID)
+_INSTANCE_ATTRIBUTES: Final = tuple(
+    one for one in attributes_of(QueryLevel.IMAGE) if one.kind is not AttributeKind.UID
+)
 """The UIDs of an instance are checked already, and come with the entry."""
 
 _SPECIFIC_CHARACTER_SET: Final = 0x00080005
@@ -34,31 +36,22 @@ _TAGS_ABOVE: Final = (
     *(tag for tag, one in ATTRIBUTES.items() if one.level is not QueryLevel.IMAGE),
 )
 
-_FOUND_BY: Final = frozenset(
-    ("patient_id", "issuer_of_patient_id", "study_instance_uid", "series_instance_uid")
-)
-"""Columns that rows are found by; nothing is left to compare in them."""
-
-_Values: TypeAlias = Mapping[str, ColumnValue]
 _EncodedAbove: TypeAlias = tuple[bytes | None, ...]
+_SeriesKey: TypeAlias = tuple[str, str]
 
-_ADD_INSTANCE: Final = insert_or_leave(instances).on_conflict_do_nothing(
-    index_elements=[instances.c.sop_instance_uid]
-)
 _INSTANCE: Final = select(instances.c.storage_key, instances.c.series_fk).where(
     instances.c.sop_instance_uid == bindparam("uid")
 )
+_UIDS_ABOVE: Final = (
+    select(studies.c.study_instance_uid, series.c.series_instance_uid)
+    .select_from(series.join(studies, series.c.study_fk == studies.c.pk))
+    .where(series.c.pk == bindparam("row"))
+)
 _DELETE_INSTANCE: Final = delete(instances).where(instances.c.sop_instance_uid == bindparam("uid"))
-_SERIES_ROW: Final = select(series).where(
-    series.c.series_instance_uid == bindparam("uid"), series.c.study_fk == bindparam("parent")
-)
-_STUDY_ROW: Final = select(studies).where(studies.c.study_instance_uid == bindparam("uid"))
-_PATIENT_ROW: Final = select(patients).where(patients.c.pk == bindparam("row"))
-_PATIENT_BY_ID: Final = select(patients).where(
-    patients.c.patient_id == bindparam("id"),
-    patients.c.issuer_of_patient_id == bindparam("issuer"),
-    patients.c.study_without_patient_id == bindparam("study"),
-)
+_HAS_CHILD: Final = {
+    level: select(exists().where(column == bindparam("row")))
+    for level, column in PARENT_COLUMNS.items()
+}
 
 
 @attrs.define
@@ -69,22 +62,60 @@ class _KnownSeries:
     seen: set[_EncodedAbove] = attrs.field(factory=set)
 
 
+@attrs.frozen
+class _Compiled:
+    """An INSERT as the driver takes it."""
+
+    sql: str
+    columns: tuple[str, ...]
+    named: bool
+
+    @classmethod
+    def of(cls, statement: Insert, connection: Connection, columns: list[str]) -> _Compiled:
+        compiled = statement.compile(dialect=connection.dialect, column_keys=columns)
+        positions = compiled.positiontup
+        return cls(str(compiled), tuple(positions or columns), named=positions is None)
+
+    def parameters(self, row: dict[str, ColumnValue]) -> Any:
+        """Arrange a row as the statement wants it."""
+        return row if self.named else tuple([row[name] for name in self.columns])
+
+
+@attrs.frozen
+class PlainRows:
+    """What a database's driver can write by itself.
+
+    SQLAlchemy's way around one execution takes longer than the database
+    (`benchmarks/receive_images.py`).
+    """
+
+    instance_sql: str
+    """Inserts the row of an instance, unless its SOP Instance UID is there."""
+    change_sql: str
+    """Inserts the change."""
+    rows: tuple[tuple[Any, Any], ...]
+    """For each instance the parameters of the two."""
+
+
 class IndexWriter:
     """Adds and removes instances, within transactions that the caller makes.
 
-    It remembers series, so an image of a known series takes one statement. One thread at
+    It remembers series, so an image of a known series takes two statements. One thread at
     a time may use it. Another process may remove a series behind its back: the foreign
     key tells, and after :meth:`forget` the same instance can be added again.
 
     Args:
         logger: Where contradictions between instances are recorded, without their values.
+        clock: Tells when something changed.
     """
 
-    def __init__(self, logger: Logger) -> None:
-        self._logger = logger
-        self._statement: tuple[str, tuple[str, ...]] | None = None
-        self._known: dict[tuple[str, str], _KnownSeries] = {}
-        self._uncommitted: tuple[tuple[str, str], int, _EncodedAbove] | None = None
+    def __init__(self, logger: Logger, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._parents = ParentRows(logger, self._clock)
+        self._instance: _Compiled | None = None
+        self._change: _Compiled | None = None
+        self._known: dict[_SeriesKey, _KnownSeries] = {}
+        self._uncommitted: dict[tuple[_SeriesKey, _EncodedAbove], int] = {}
 
     def add(self, connection: Connection, entry: IndexEntry, *, replace: bool) -> AddOutcome:
         """Add an instance.
@@ -99,16 +130,15 @@ class IndexWriter:
             IntegrityError: A remembered series is not there any more.
         """
         uid = entry.identity.sop_instance_uid
-        previous = self.remove(connection, uid) if replace else None
-        row = column_values(entry.header, _INSTANCE_ATTRIBUTES)
-        row["series_fk"] = self._series_pk(connection, entry)
-        row["sop_instance_uid"] = uid
-        row["sop_class_uid"] = entry.identity.sop_class_uid
-        row["transfer_syntax_uid"] = entry.transfer_syntax_uid
-        row["storage_key"] = entry.storage_key
-        row["size_bytes"] = entry.size_bytes
-        row["data_offset"] = entry.data_offset
-        if self._insert(connection, row) == 1:
+        previous = self._removed(connection, uid) if replace else None
+        row = _row_of(entry, self._series_pk(connection, entry))
+        insertion = self._instance
+        if insertion is None:
+            statement = insert_or_leave(connection, instances, ("sop_instance_uid",))
+            insertion = self._instance = _Compiled.of(statement, connection, list(row))
+        if connection.exec_driver_sql(insertion.sql, insertion.parameters(row)).rowcount == 1:
+            kind = ChangeKind.STORED if previous is None else ChangeKind.REPLACED
+            self._record(connection, kind, entry.identity)
             return AddOutcome(created=True, previous_key=previous)
         if connection.execute(_INSTANCE, {"uid": uid}).one().storage_key != entry.storage_key:
             raise PacsException(
@@ -118,18 +148,25 @@ class IndexWriter:
             )
         return AddOutcome(created=False)
 
-    def _insert(self, connection: Connection, row: dict[str, ColumnValue]) -> int:
-        """Insert an instance's row; return how many were inserted.
+    def plain_rows(self, entries: list[IndexEntry]) -> PlainRows | None:
+        """Return what adding instances takes if there is nothing to do above them.
 
-        The statement is compiled once. It is run for every image, and what SQLAlchemy does
-        around one execution takes longer than the database (`benchmarks/receive_images.py`).
+        Returns:
+            ``None`` where :meth:`add` is needed: a series or what an instance says about it
+            is new. Whether the instances are new, the statement tells by what it inserts.
         """
-        statement = self._statement
-        if statement is None:
-            compiled = _ADD_INSTANCE.compile(dialect=connection.dialect, column_keys=list(row))
-            statement = self._statement = (str(compiled), tuple(compiled.positiontup or ()))
-        sql, columns = statement
-        return connection.exec_driver_sql(sql, tuple([row[name] for name in columns])).rowcount
+        insertion, change = self._instance, self._change
+        if insertion is None or change is None:
+            return None
+        rows = []
+        now = milliseconds(self._clock)
+        for entry in entries:
+            known = self._known.get(_series_key(entry))
+            if known is None or _above(entry) not in known.seen:
+                return None
+            row = insertion.parameters(_row_of(entry, known.pk))
+            rows.append((row, change.parameters(_change(ChangeKind.STORED, now, entry.identity))))
+        return PlainRows(insertion.sql, change.sql, tuple(rows))
 
     def remove(self, connection: Connection, sop_instance_uid: str) -> str | None:
         """Remove an instance, and what is empty without it.
@@ -137,145 +174,60 @@ class IndexWriter:
         Returns:
             The key of its object, or ``None`` if it isn't indexed.
         """
-        found = connection.execute(_INSTANCE, {"uid": sop_instance_uid}).one_or_none()
-        if found is None:
-            return None
-        connection.execute(_DELETE_INSTANCE, {"uid": sop_instance_uid})
-        self._prune(connection, found.series_fk)
-        return str(found.storage_key)
+        return self._removed(connection, sop_instance_uid, record=True)
 
     def committed(self) -> None:
         """Remember what the last transaction made sure of."""
-        if self._uncommitted is None:
-            return
-        key, pk, above = self._uncommitted
-        self._uncommitted = None
-        if len(self._known) >= _KNOWN_SERIES:
-            self._known.clear()
-        known = self._known.get(key)
-        if known is None or known.pk != pk or len(known.seen) >= _VARIANTS:
-            known = self._known[key] = _KnownSeries(pk)
-        known.seen.add(above)
+        for (key, above), pk in self._uncommitted.items():
+            if len(self._known) >= _KNOWN_SERIES:
+                self._known.clear()
+            known = self._known.get(key)
+            if known is None or known.pk != pk or len(known.seen) >= _VARIANTS:
+                known = self._known[key] = _KnownSeries(pk)
+            known.seen.add(above)
+        self._uncommitted.clear()
 
     def rolled_back(self) -> None:
         """Take note that the last transaction came to nothing."""
-        self._uncommitted = None
+        self._uncommitted.clear()
 
     def forget(self) -> None:
         """Forget all series: some may be gone."""
         self._known.clear()
-        self._uncommitted = None
+        self._uncommitted.clear()
 
-    # -- the rows above ----------------------------------------------------------
+    # -- inside ------------------------------------------------------------------
 
     def _series_pk(self, connection: Connection, entry: IndexEntry) -> int:
-        key = (entry.identity.study_instance_uid, entry.identity.series_instance_uid)
-        raw = entry.header.raw
-        above = tuple([raw.get(tag) for tag in _TAGS_ABOVE])
+        key, above = _series_key(entry), _above(entry)
         known = self._known.get(key)
         if known is not None and above in known.seen:
-            self._uncommitted = None
             return known.pk
-        study_pk = self._ensure_study(connection, entry)
-        pk = self._ensure_series(connection, entry, study_pk)
-        self._uncommitted = (key, pk, above)
+        pk = self._uncommitted.get((key, above))
+        if pk is None:
+            pk = self._uncommitted[key, above] = self._parents.series_pk(connection, entry)
         return pk
 
-    def _ensure_series(self, connection: Connection, entry: IndexEntry, study_pk: int) -> int:
-        uid = entry.identity.series_instance_uid
-        values = {
-            **column_values(entry.header, _SERIES),
-            "series_instance_uid": uid,
-            "study_fk": study_pk,
-        }
-        found = connection.execute(_SERIES_ROW, {"uid": uid, "parent": study_pk}).mappings().first()
+    def _record(self, connection: Connection, kind: ChangeKind, identity: InstanceIdentity) -> None:
+        row = _change(kind, milliseconds(self._clock), identity)
+        change = self._change
+        if change is None:
+            change = self._change = _Compiled.of(insert(changes), connection, list(row))
+        connection.exec_driver_sql(change.sql, change.parameters(row))
+
+    def _removed(
+        self, connection: Connection, sop_instance_uid: str, *, record: bool = False
+    ) -> str | None:
+        found = connection.execute(_INSTANCE, {"uid": sop_instance_uid}).one_or_none()
         if found is None:
-            return _insert(connection, QueryLevel.SERIES, values)
-        self._reconcile(connection, QueryLevel.SERIES, found, values, entry)
-        return int(found["pk"])
-
-    def _ensure_study(self, connection: Connection, entry: IndexEntry) -> int:
-        uid = entry.identity.study_instance_uid
-        patient = column_values(entry.header, _PATIENT)
-        values = {**column_values(entry.header, _STUDY), "study_instance_uid": uid}
-        found = connection.execute(_STUDY_ROW, {"uid": uid}).mappings().first()
-        if found is None:
-            values["patient_fk"] = self._ensure_patient(connection, entry, patient)
-            return _insert(connection, QueryLevel.STUDY, values)
-        self._reconcile(connection, QueryLevel.STUDY, found, values, entry)
-        row = connection.execute(_PATIENT_ROW, {"row": found["patient_fk"]}).mappings().one()
-        self._compare_patient(connection, row, patient, entry)
-        return int(found["pk"])
-
-    def _ensure_patient(self, connection: Connection, entry: IndexEntry, values: _Values) -> int:
-        """Find or make a patient, told from others by ID and issuer of the ID.
-
-        Without an ID nobody knows whether two studies are of the same patient.
-        """
-        without_id = "" if values["patient_id"] else entry.identity.study_instance_uid
-        wanted = {
-            "id": values["patient_id"],
-            "issuer": values["issuer_of_patient_id"],
-            "study": without_id,
-        }
-        found = connection.execute(_PATIENT_BY_ID, wanted).mappings().first()
-        if found is None:
-            row = {**values, "study_without_patient_id": without_id}
-            return _insert(connection, QueryLevel.PATIENT, row)
-        self._reconcile(connection, QueryLevel.PATIENT, found, values, entry)
-        return int(found["pk"])
-
-    def _compare_patient(
-        self, connection: Connection, row: RowMapping, values: _Values, entry: IndexEntry
-    ) -> None:
-        """Compare a study's patient with what another instance of the study says."""
-        differing = [
-            attribute.keyword
-            for attribute in _PATIENT
-            if attribute.column in _FOUND_BY
-            and values[attribute.column]
-            and row[attribute.column]
-            and values[attribute.column] != row[attribute.column]
-        ]
-        if differing:  # another patient, whose other attributes don't belong to this one
-            self._warn(QueryLevel.PATIENT, differing, entry)
-        else:
-            self._reconcile(connection, QueryLevel.PATIENT, row, values, entry)
-
-    def _reconcile(
-        self,
-        connection: Connection,
-        level: QueryLevel,
-        row: RowMapping,
-        values: _Values,
-        entry: IndexEntry,
-    ) -> None:
-        """Fill what a row doesn't have yet; where the two contradict, the first stays."""
-        filled: dict[str, ColumnValue] = {}
-        differing: list[str] = []
-        for attribute in attributes_of(level):
-            column = attribute.column
-            if column in _FOUND_BY or values[column] in ("", None, row[column]):
-                continue
-            searched = attribute.name_columns if attribute.kind is AttributeKind.NAME else ()
-            if row[column] in ("", None):
-                filled.update({name: values[name] for name in (column, *searched)})
-            elif not searched or any(values[name] != row[name] for name in searched):
-                differing.append(attribute.keyword)
-        if filled:
-            table = TABLES[level]
-            connection.execute(update(table).where(table.c.pk == row["pk"]).values(**filled))
-        if differing:
-            self._warn(level, differing, entry)
-
-    def _warn(self, level: QueryLevel, differing: list[str], entry: IndexEntry) -> None:
-        self._logger.warning(
-            "index-attributes-differ",
-            level=level.value,
-            attributes=tuple(differing),
-            study_instance_uid=entry.identity.study_instance_uid,
-            sop_instance_uid=entry.identity.sop_instance_uid,
-        )
+            return None
+        connection.execute(_DELETE_INSTANCE, {"uid": sop_instance_uid})
+        if record:
+            study, one = connection.execute(_UIDS_ABOVE, {"row": found.series_fk}).one()
+            identity = InstanceIdentity(study, one, sop_instance_uid, "")
+            self._record(connection, ChangeKind.DELETED, identity)
+        self._prune(connection, found.series_fk)
+        return str(found.storage_key)
 
     def _prune(self, connection: Connection, series_pk: int) -> None:
         """Remove a series that has no instance, then its study, then its patient."""
@@ -292,12 +244,33 @@ class IndexWriter:
             child = level
 
 
-_HAS_CHILD: Final = {
-    level: select(exists().where(column == bindparam("row")))
-    for level, column in PARENT_COLUMNS.items()
-}
+def _row_of(entry: IndexEntry, series_pk: int) -> dict[str, ColumnValue]:
+    row = column_values(entry.header, _INSTANCE_ATTRIBUTES)
+    row["series_fk"] = series_pk
+    row["sop_instance_uid"] = entry.identity.sop_instance_uid
+    row["sop_class_uid"] = entry.identity.sop_class_uid
+    row["transfer_syntax_uid"] = entry.transfer_syntax_uid
+    row["storage_key"] = entry.storage_key
+    row["size_bytes"] = entry.size_bytes
+    row["data_offset"] = entry.data_offset
+    row["content_hash"] = entry.content_hash
+    return row
 
 
-def _insert(connection: Connection, level: QueryLevel, values: _Values) -> int:
-    made = connection.execute(insert(TABLES[level]), dict(values)).inserted_primary_key
-    return int(made[0]) if made is not None else 0
+def _change(kind: ChangeKind, at_ms: int, identity: InstanceIdentity) -> dict[str, ColumnValue]:
+    return {
+        "kind": int(kind),
+        "at_ms": at_ms,
+        "study_instance_uid": identity.study_instance_uid,
+        "series_instance_uid": identity.series_instance_uid,
+        "sop_instance_uid": identity.sop_instance_uid,
+    }
+
+
+def _series_key(entry: IndexEntry) -> _SeriesKey:
+    return entry.identity.study_instance_uid, entry.identity.series_instance_uid
+
+
+def _above(entry: IndexEntry) -> _EncodedAbove:
+    raw = entry.header.raw
+    return tuple([raw.get(tag) for tag in _TAGS_ABOVE])

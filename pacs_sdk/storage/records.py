@@ -66,6 +66,8 @@ class IndexEntry:
     """How many bytes the object has."""
     data_offset: int
     """Where in the object the data set begins."""
+    content_hash: str = ""
+    """The hash of the object's bytes; empty where nobody knows it yet."""
 
 
 @attrs.frozen

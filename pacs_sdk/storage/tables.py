@@ -184,6 +184,8 @@ unsettled_studies: Final = Table(
     "unsettled_studies",
     metadata,
     Column("study_instance_uid", _TEXT, primary_key=True),
+    _moment_column("last_change_ms"),
+    Index("ix_unsettled_studies_last_change", "last_change_ms"),
 )
 """Studies that something arrived for since they last settled."""
 

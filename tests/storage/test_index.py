@@ -396,7 +396,7 @@ def test_closing_waits_for_who_is_reading(index: IndexDatabase) -> None:
     reading = threading.Event()
 
     def read() -> None:
-        with index._connect() as connection:
+        with index.reading() as connection:
             reading.set()
             while not index._readers._closed:  # until somebody closes
                 connection.exec_driver_sql("SELECT 1")

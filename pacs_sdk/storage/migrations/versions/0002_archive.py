@@ -45,7 +45,12 @@ def _make_feed() -> None:
         sa.Column("name", _TEXT, primary_key=True),
         sa.Column("change_pk", sa.BigInteger, nullable=False),
     )
-    op.create_table("unsettled_studies", sa.Column("study_instance_uid", _TEXT, primary_key=True))
+    op.create_table(
+        "unsettled_studies",
+        sa.Column("study_instance_uid", _TEXT, primary_key=True),
+        sa.Column("last_change_ms", sa.BigInteger, nullable=False),
+    )
+    op.create_index("ix_unsettled_studies_last_change", "unsettled_studies", ["last_change_ms"])
 
 
 def _make_conflicts() -> None:
