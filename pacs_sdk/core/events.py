@@ -10,7 +10,7 @@ import attrs
 
 from pacs_sdk.core.ports import EventBus, Logger, NullLogger, Subscription
 
-__all__ = ["InProcessEventBus", "InstanceStored"]
+__all__ = ["InProcessEventBus", "InstanceStored", "StudySettled"]
 
 _Event = TypeVar("_Event")
 
@@ -29,6 +29,14 @@ class InstanceStored:
     """What kind of object it is."""
     size_bytes: int
     """How many bytes its file takes."""
+
+
+@attrs.frozen
+class StudySettled:
+    """Nothing has happened to a study for a while: it is probably complete."""
+
+    study_instance_uid: str
+    """The study."""
 
 
 @attrs.frozen

@@ -17,6 +17,7 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger
 from pacs_sdk.core.results import Failure, PacsResult, Success, edge
 from pacs_sdk.core.uids import is_valid_uid
+from pacs_sdk.storage.change_feed import ChangeFeed
 from pacs_sdk.storage.group_commit import GroupCommit, Pending
 from pacs_sdk.storage.index_writer import IndexWriter, PlainRows
 from pacs_sdk.storage.query import Match, Query
@@ -71,6 +72,8 @@ class IndexDatabase:
         self._writing = self._engine.connect().execution_options(**{WRITES: True})
         self._lock = threading.Lock()
         self._writer = IndexWriter(logger or NullLogger(), clock)
+        self.feed = ChangeFeed(self.reading, self.writing)
+        """What was stored, replaced, deleted and settled."""
         self._group: GroupCommit[_Add, AddOutcome] = GroupCommit(self._write)
         driver = self._writing.connection.driver_connection
         self._driver = driver if isinstance(driver, sqlite3.Connection) else None

@@ -12,7 +12,7 @@ from pacs_sdk.core.ports import Clock, Logger, SystemClock
 from pacs_sdk.storage.attributes import ATTRIBUTES, AttributeKind, QueryLevel, attributes_of
 from pacs_sdk.storage.changes import ChangeKind, milliseconds
 from pacs_sdk.storage.parent_rows import ParentRows
-from pacs_sdk.storage.portable_sql import insert_or_leave
+from pacs_sdk.storage.portable_sql import insert_or_leave, own_transaction
 from pacs_sdk.storage.records import AddOutcome, IndexEntry, InstanceIdentity
 from pacs_sdk.storage.tables import PARENT_COLUMNS, TABLES, changes, instances, series, studies
 from pacs_sdk.storage.values import ColumnValue, column_values
@@ -212,7 +212,8 @@ class IndexWriter:
         row = _change(kind, milliseconds(self._clock), identity)
         change = self._change
         if change is None:
-            change = self._change = _Compiled.of(insert(changes), connection, list(row))
+            statement = insert(changes).values(transaction_id=own_transaction(connection))
+            change = self._change = _Compiled.of(statement, connection, list(row))
         connection.exec_driver_sql(change.sql, change.parameters(row))
 
     def _removed(

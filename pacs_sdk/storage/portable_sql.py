@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection, Insert, Table
+from sqlalchemy import BigInteger, ColumnElement, Connection, Insert, Table, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 
-__all__ = ["insert_or_leave"]
+__all__ = ["insert_or_leave", "insert_or_update", "own_transaction", "transactions_before"]
 
 
 def insert_or_leave(connection: Connection, table: Table, unique: Sequence[str]) -> Insert:
@@ -18,6 +19,48 @@ def insert_or_leave(connection: Connection, table: Table, unique: Sequence[str])
         table: Where the row goes.
         unique: The columns of the constraint that tells what is there already.
     """
+    statement: Insert = _insert(connection, table).on_conflict_do_nothing(
+        index_elements=list(unique)
+    )
+    return statement
+
+
+def insert_or_update(connection: Connection, table: Table, unique: Sequence[str]) -> Insert:
+    """Make an INSERT that changes all else of a row which is there already.
+
+    Args:
+        connection: Where it will run.
+        table: Where the row goes.
+        unique: The columns of the constraint that tells what is there already.
+    """
+    statement = _insert(connection, table)
+    others = {
+        column.name: statement.excluded[column.name]
+        for column in table.columns
+        if column.name not in unique
+    }
+    made: Insert = statement.on_conflict_do_update(index_elements=list(unique), set_=others)
+    return made
+
+
+def own_transaction(connection: Connection) -> ColumnElement[int]:
+    """Return the number of the transaction that runs, as SQL; 0 where there is one at a time."""
     if connection.dialect.name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing(index_elements=list(unique))
-    return sqlite.insert(table).on_conflict_do_nothing(index_elements=list(unique))
+        return literal_column("pg_current_xact_id()::text::bigint", BigInteger)
+    return literal_column("0", BigInteger)
+
+
+def transactions_before(connection: Connection) -> ColumnElement[int] | None:
+    """Return the number below which all transactions have ended, as SQL.
+
+    Returns:
+        ``None`` where writers take turns: what is visible is never followed by less.
+    """
+    if connection.dialect.name == "postgresql":
+        return literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint", BigInteger)
+    return None
+
+
+def _insert(connection: Connection, table: Table) -> Any:  # the two have no common base
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)

@@ -167,15 +167,18 @@ changes: Final = Table(
     _text_column("study_instance_uid"),
     _text_column("series_instance_uid"),
     _text_column("sop_instance_uid"),
-    Index("ix_changes_study", "study_instance_uid", "pk"),
+    # On PostgreSQL transactions may end in another order than their rows are numbered.
+    Column("transaction_id", BigInteger, nullable=False),
+    Index("ix_changes_order", "transaction_id", "pk").ddl_if(dialect="postgresql"),
     sqlite_autoincrement=True,
 )
-"""The change feed: what happened, in the order in which it was committed."""
+"""The change feed: what happened."""
 
 change_cursors: Final = Table(
     "change_cursors",
     metadata,
     Column("name", _TEXT, primary_key=True),
+    Column("transaction_id", BigInteger, nullable=False),
     Column("change_pk", BigInteger, nullable=False),
 )
 """How far the consumers of the feed have come."""

@@ -41,7 +41,11 @@ def test_the_migrations_make_the_tables_of_the_code(engine: Engine) -> None:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": True}
         )
-        assert compare_metadata(context, metadata) == []
+        found = compare_metadata(context, metadata)
+        # Alembic doesn't ask for which database an index is meant.
+        elsewhere = [index for table in metadata.tables.values() for index in table.indexes]
+        meant_for_others = {one.name for one in elsewhere if one._ddl_if is not None}
+        assert [one for one in found if getattr(one[1], "name", "") not in meant_for_others] == []
         assert context.get_current_revision() == SCHEMA_REVISION
 
 

@@ -37,12 +37,15 @@ def _make_feed() -> None:
         sa.Column("study_instance_uid", _TEXT, nullable=False),
         sa.Column("series_instance_uid", _TEXT, nullable=False),
         sa.Column("sop_instance_uid", _TEXT, nullable=False),
+        sa.Column("transaction_id", sa.BigInteger, nullable=False),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_changes_study", "changes", ["study_instance_uid", "pk"])
+    if op.get_bind().dialect.name == "postgresql":
+        op.create_index("ix_changes_order", "changes", ["transaction_id", "pk"])
     op.create_table(
         "change_cursors",
         sa.Column("name", _TEXT, primary_key=True),
+        sa.Column("transaction_id", sa.BigInteger, nullable=False),
         sa.Column("change_pk", sa.BigInteger, nullable=False),
     )
     op.create_table(
