@@ -18,6 +18,7 @@ from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding.byte_spool import ByteSpool
+from pacs_sdk.encoding.charsets import DEFAULT_POLICY, CharacterSetPolicy
 from pacs_sdk.encoding.datasets.deflated import deflated_pieces
 from pacs_sdk.encoding.datasets.reader import decode_dataset
 from pacs_sdk.encoding.datasets.writer import encoded_parts
@@ -44,15 +45,22 @@ class Surroundings:
     """The elements after it."""
 
 
-def dataset_around(source: PixelSource) -> DicomDataset:
+def dataset_around(
+    source: PixelSource, policy: CharacterSetPolicy = DEFAULT_POLICY
+) -> DicomDataset:
     """Decode everything but group 7FE0.
+
+    Args:
+        source: The data set taken apart.
+        policy: How text is decoded where Specific Character Set is absent or wrong.
 
     Raises:
         PacsException: What decoding raises.
     """
     plain = attrs.evolve(source.syntax, deflated=False)
     before, after = source.encoded.slice(0, source.begin), source.encoded.slice(source.end)
-    return raised(decode_dataset(b"".join((before.view(), after.view())), plain))
+    joined = b"".join((before.view(), after.view()))
+    return raised(decode_dataset(joined, plain, policy=policy))
 
 
 def encoded_around(dataset: DicomDataset, syntax: TransferSyntax) -> Surroundings:
