@@ -136,6 +136,14 @@ class IndexDatabase:
             raise _not_indexed(sop_instance_uid)
         return key
 
+    def remove_within(self, connection: Connection, sop_instance_uid: str) -> str | None:
+        """Remove an instance as part of a transaction of :meth:`writing`.
+
+        Returns:
+            The key of its object, or ``None`` if it isn't indexed.
+        """
+        return self._writer.remove(connection, sop_instance_uid)
+
     @edge()
     def locate(self, sop_instance_uid: str) -> InstanceLocation:
         """Tell where an instance lies.

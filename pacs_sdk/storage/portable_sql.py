@@ -25,19 +25,22 @@ def insert_or_leave(connection: Connection, table: Table, unique: Sequence[str])
     return statement
 
 
-def insert_or_update(connection: Connection, table: Table, unique: Sequence[str]) -> Insert:
+def insert_or_update(
+    connection: Connection, table: Table, unique: Sequence[str], *left: str
+) -> Insert:
     """Make an INSERT that changes all else of a row which is there already.
 
     Args:
         connection: Where it will run.
         table: Where the row goes.
         unique: The columns of the constraint that tells what is there already.
+        left: Columns that are left as they are, such as the row's number.
     """
     statement = _insert(connection, table)
     others = {
         column.name: statement.excluded[column.name]
         for column in table.columns
-        if column.name not in unique
+        if column.name not in (*unique, *left)
     }
     made: Insert = statement.on_conflict_do_update(index_elements=list(unique), set_=others)
     return made

@@ -36,6 +36,7 @@ __all__ = [
     "attribute_conflicts",
     "change_cursors",
     "changes",
+    "deleted_objects",
     "duplicate_objects",
     "instances",
     "metadata",
@@ -221,6 +222,25 @@ duplicate_objects: Final = Table(
     sqlite_autoincrement=True,
 )
 """Objects with the UID of an instance and another content, kept beside it."""
+
+deleted_objects: Final = Table(
+    "deleted_objects",
+    metadata,
+    _key_column(),
+    _moment_column("at_ms"),
+    _moment_column("purge_ms"),
+    _text_column("study_instance_uid"),
+    _text_column("series_instance_uid"),
+    _text_column("sop_instance_uid"),
+    _text_column("storage_key"),
+    Column("size_bytes", BigInteger, nullable=False),
+    _text_column("reason"),
+    UniqueConstraint("storage_key", name="uq_deleted_objects"),
+    Index("ix_deleted_objects_purge", "purge_ms"),
+    Index("ix_deleted_objects_study", "study_instance_uid"),
+    sqlite_autoincrement=True,
+)
+"""Objects whose instances were deleted, and which will be removed when their time comes."""
 
 archive_state: Final = Table(
     "archive_state",

@@ -44,8 +44,9 @@ def image(**elements: object) -> DicomDataset:
         SamplesPerPixel=1,
         PixelRepresentation=0,
         PhotometricInterpretation="MONOCHROME2",
-        **elements,
     )
+    for keyword, value in elements.items():
+        dataset[keyword] = value
     dataset.pydicom.add_new(0x7FE00010, "OW", PIXELS)
     return dataset
 

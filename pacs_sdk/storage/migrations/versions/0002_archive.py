@@ -20,12 +20,32 @@ def upgrade() -> None:
         "instances", sa.Column("content_hash", _TEXT, nullable=False, server_default=sa.text("''"))
     )
     _make_feed()
+    _make_deleted_objects()
     _make_conflicts()
     op.create_table(
         "archive_state",
         sa.Column("name", _TEXT, primary_key=True),
         sa.Column("value", _TEXT, nullable=False),
     )
+
+
+def _make_deleted_objects() -> None:
+    op.create_table(
+        "deleted_objects",
+        sa.Column("pk", _NUMBER, primary_key=True),
+        sa.Column("at_ms", sa.BigInteger, nullable=False),
+        sa.Column("purge_ms", sa.BigInteger, nullable=False),
+        sa.Column("study_instance_uid", _TEXT, nullable=False),
+        sa.Column("series_instance_uid", _TEXT, nullable=False),
+        sa.Column("sop_instance_uid", _TEXT, nullable=False),
+        sa.Column("storage_key", _TEXT, nullable=False),
+        sa.Column("size_bytes", sa.BigInteger, nullable=False),
+        sa.Column("reason", _TEXT, nullable=False),
+        sa.UniqueConstraint("storage_key", name="uq_deleted_objects"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_deleted_objects_purge", "deleted_objects", ["purge_ms"])
+    op.create_index("ix_deleted_objects_study", "deleted_objects", ["study_instance_uid"])
 
 
 def _make_feed() -> None:

@@ -1,0 +1,324 @@
+"""Deleting instances: at once, or after a time in which they can be brought back.
+
+An instance that is deleted is found by no query from that moment. Its object stays until its
+time has come, so a mistake can be mended; then it is removed for good. Both steps survive a
+crash: what a row of ``deleted_objects`` says will be done sooner or later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final
+
+import attrs
+from sqlalchemy import Connection, bindparam, delete, exists, select
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
+from pacs_sdk.core.results import Failure, edge, raised
+from pacs_sdk.encoding import read_source
+from pacs_sdk.storage.backend import StorageBackend
+from pacs_sdk.storage.changes import milliseconds, moment
+from pacs_sdk.storage.index import IndexDatabase
+from pacs_sdk.storage.portable_sql import insert_or_update
+from pacs_sdk.storage.query import Query
+from pacs_sdk.storage.records import IndexEntry, InstanceIdentity, InstanceLocation
+from pacs_sdk.storage.schema import index_errors
+from pacs_sdk.storage.tables import deleted_objects, instances, series, studies
+
+__all__ = ["AT_ONCE", "DeletedInstance", "Deletion", "DeletionReport", "is_deleted"]
+
+AT_ONCE: Final = timedelta(0)
+"""Nothing can be brought back."""
+
+_BATCH: Final = 100
+"""Instances that one transaction deletes; other writers wait meanwhile."""
+
+_PURGED_AT_MOST: Final = 1000
+_LONGEST_REASON: Final = 512
+
+_ROW: Final = (
+    select(
+        instances.c.storage_key,
+        instances.c.size_bytes,
+        series.c.series_instance_uid,
+        studies.c.study_instance_uid,
+    )
+    .select_from(
+        instances.join(series, instances.c.series_fk == series.c.pk).join(
+            studies, series.c.study_fk == studies.c.pk
+        )
+    )
+    .where(instances.c.sop_instance_uid == bindparam("uid"))
+)
+_DUE: Final = (
+    select(deleted_objects)
+    .where(deleted_objects.c.purge_ms <= bindparam("now"))
+    .order_by(deleted_objects.c.purge_ms, deleted_objects.c.pk)
+    .limit(bindparam("at_most"))
+)
+_BY_KEY: Final = select(deleted_objects.c.sop_instance_uid).where(
+    deleted_objects.c.storage_key == bindparam("key")
+)
+_LOCKED: Final = _BY_KEY.with_for_update()
+_FORGET: Final = delete(deleted_objects).where(deleted_objects.c.storage_key == bindparam("key"))
+_IS_LIVE: Final = select(
+    exists().where(
+        instances.c.sop_instance_uid == bindparam("uid"),
+        instances.c.storage_key == bindparam("key"),
+    )
+)
+
+
+@attrs.frozen
+class DeletionReport:
+    """What was deleted."""
+
+    instances: int
+    """How many instances."""
+    size_bytes: int
+    """How many bytes their objects have."""
+    recoverable_until: datetime | None
+    """When they are removed for good; ``None`` if they are already."""
+
+
+@attrs.frozen
+class DeletedInstance:
+    """An instance that is deleted and can be brought back."""
+
+    study_instance_uid: str
+    """The study it was in."""
+    series_instance_uid: str
+    """The series it was in."""
+    sop_instance_uid: str
+    """The instance."""
+    storage_key: str
+    """Where its object still is."""
+    size_bytes: int
+    """How many bytes that has."""
+    deleted_at: datetime
+    """When it was deleted, UTC."""
+    recoverable_until: datetime
+    """When it is removed for good, UTC."""
+    reason: str
+    """Why it was deleted, in the words of whoever did."""
+
+
+class Deletion:
+    """Deletes, brings back and removes for good.
+
+    Args:
+        backend: Where the objects are.
+        index: Where their rows are.
+        clock: Tells the time.
+        logger: Where events are recorded.
+    """
+
+    def __init__(
+        self,
+        backend: StorageBackend,
+        index: IndexDatabase,
+        clock: Clock | None = None,
+        logger: Logger | None = None,
+    ) -> None:
+        self._backend = backend
+        self._index = index
+        self._clock = clock or SystemClock()
+        self._logger = logger or NullLogger()
+
+    @edge()
+    def delete(
+        self, query: Query, *, keep: timedelta = AT_ONCE, reason: str = ""
+    ) -> DeletionReport:
+        """Delete all instances below what matches.
+
+        A query without a matching key, or with one that the index doesn't have, is refused:
+        it would delete more than was meant.
+
+        Args:
+            query: ``Query.of("STUDY", StudyInstanceUID=…)``, and so on for any level.
+            keep: How long they can be brought back; not at all by default.
+            reason: Why, for the record; 512 characters at most.
+
+        Returns:
+            ``Success``, also where nothing matches; or ``Failure`` with
+            ``INVALID_ARGUMENT``, ``INDEX_FAILED`` or ``STORAGE_DELETE_FAILED``. After a
+            failure some may be deleted; nothing is half deleted.
+        """
+        if query.unsupported_keys or not any(query.matchers.values()):
+            raise PacsException(
+                ErrorCode.INVALID_ARGUMENT,
+                "a deletion needs matching keys that the index has; another one matches "
+                "everything, and more would be deleted than was meant",
+            )
+        if keep < AT_ONCE or len(reason) > _LONGEST_REASON:
+            raise PacsException(
+                ErrorCode.INVALID_ARGUMENT,
+                f"keep must not be negative, and a reason has {_LONGEST_REASON} characters at most",
+            )
+        count = size = 0
+        now = milliseconds(self._clock)
+        until = now + keep // timedelta(milliseconds=1)
+        found = raised(self._index.locations(query))
+        while batch := list(islice(found, _BATCH)):
+            deleted = self._delete_batch(batch, now, until, reason)
+            count, size = count + len(deleted), size + sum(one for _, one in deleted)
+            if keep == AT_ONCE:
+                for key, _ in deleted:
+                    self._remove(key)
+        self._logger.info("instances-deleted", instances=count, size_bytes=size, reason=reason)
+        return DeletionReport(count, size, None if keep == AT_ONCE else moment(until))
+
+    def _delete_batch(
+        self, batch: Sequence[InstanceLocation], now: int, until: int, reason: str
+    ) -> list[tuple[str, int]]:
+        """Delete instances in one transaction; return keys and sizes of their objects."""
+        deleted = []
+        with index_errors("instances could not be deleted"), self._index.writing() as connection:
+            statement = insert_or_update(connection, deleted_objects, ("storage_key",), "pk")
+            for location in batch:
+                row = connection.execute(_ROW, {"uid": location.sop_instance_uid}).one_or_none()
+                if row is None:  # somebody else was faster
+                    continue
+                connection.execute(
+                    statement,
+                    {
+                        "at_ms": now,
+                        "purge_ms": until,
+                        "study_instance_uid": row.study_instance_uid,
+                        "series_instance_uid": row.series_instance_uid,
+                        "sop_instance_uid": location.sop_instance_uid,
+                        "storage_key": row.storage_key,
+                        "size_bytes": row.size_bytes,
+                        "reason": reason,
+                    },
+                )
+                self._index.remove_within(connection, location.sop_instance_uid)
+                deleted.append((str(row.storage_key), int(row.size_bytes)))
+        return deleted
+
+    @edge()
+    def deleted(self, study_instance_uid: str | None = None) -> Iterator[DeletedInstance]:
+        """Return what can be brought back, in the order of deletion.
+
+        Args:
+            study_instance_uid: Of which study; of all by default.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``INDEX_FAILED``.
+        """
+        return iter(self._deleted(study_instance_uid))
+
+    @edge()
+    def restore(self, study_instance_uid: str, sop_instance_uid: str | None = None) -> int:
+        """Bring a study, or one instance of it, back.
+
+        Args:
+            study_instance_uid: The study.
+            sop_instance_uid: The instance; all of the study by default.
+
+        Returns:
+            ``Success`` with the number of instances that are back, or ``Failure`` with
+            ``OBJECT_NOT_FOUND`` where there is nothing to bring back, ``DUPLICATE_OBJECT``
+            where another object has taken an instance's place, ``STORAGE_READ_FAILED`` or
+            ``INDEX_FAILED``.
+        """
+        wanted = [
+            one
+            for one in self._deleted(study_instance_uid)
+            if sop_instance_uid in (None, one.sop_instance_uid)
+        ]
+        if not wanted:
+            raise PacsException(
+                ErrorCode.OBJECT_NOT_FOUND,
+                f"nothing of study {study_instance_uid[:80]} that was deleted is still there",
+                study_instance_uid=study_instance_uid[:80],
+            )
+        for one in wanted:
+            source = raised(self._backend.open(one.storage_key))
+            instance = raised(read_source(source, one.storage_key))
+            header = raised(instance.header())
+            entry = IndexEntry(
+                InstanceIdentity.of_header(header),
+                header,
+                instance.transfer_syntax_uid,
+                one.storage_key,
+                source.size,
+                source.size - instance.size,
+            )
+            raised(self._index.add(entry))
+            self._forget(one.storage_key)
+        self._logger.info(
+            "instances-restored", study_instance_uid=study_instance_uid, instances=len(wanted)
+        )
+        return len(wanted)
+
+    @edge()
+    def purge(self, at_most: int = _PURGED_AT_MOST) -> int:
+        """Remove objects for good whose time has come; to be called now and then.
+
+        Args:
+            at_most: How many.
+
+        Returns:
+            ``Success`` with the number of objects that were removed, or ``Failure`` with
+            ``INDEX_FAILED`` or ``STORAGE_DELETE_FAILED``; what could not be removed is tried
+            again next time.
+        """
+        due = {"now": milliseconds(self._clock), "at_most": at_most}
+        with index_errors("deleted objects could not be listed"), self._index.reading() as found:
+            keys = [str(row.storage_key) for row in found.execute(_DUE, due)]
+        return sum(self._remove(key) for key in keys)
+
+    # -- inside ------------------------------------------------------------------
+
+    def _remove(self, key: str) -> bool:
+        """Remove an object for good, unless its instance has come back.
+
+        It is done while the row is locked: whoever stores the same object again has either
+        added its row before, or finds the object missing afterwards and writes it.
+        """
+        with index_errors("an object could not be removed"), self._index.writing() as connection:
+            uid = connection.execute(_LOCKED, {"key": key}).scalar()
+            if uid is None:  # somebody else was faster
+                return False
+            is_live = connection.execute(_IS_LIVE, {"uid": uid, "key": key}).scalar()
+            if not is_live:
+                removed = self._backend.delete(key)
+                if (
+                    isinstance(removed, Failure)
+                    and removed.failure().code is not ErrorCode.OBJECT_NOT_FOUND
+                ):
+                    raise PacsException.of(removed.failure())
+            connection.execute(_FORGET, {"key": key})
+        return not is_live
+
+    def _forget(self, key: str) -> None:
+        with index_errors("a deletion could not be undone"), self._index.writing() as connection:
+            connection.execute(_FORGET, {"key": key})
+
+    def _deleted(self, study_instance_uid: str | None) -> list[DeletedInstance]:
+        statement = select(deleted_objects).order_by(deleted_objects.c.pk)
+        if study_instance_uid is not None:
+            statement = statement.where(deleted_objects.c.study_instance_uid == study_instance_uid)
+        with index_errors("deleted objects could not be listed"), self._index.reading() as found:
+            return [
+                DeletedInstance(
+                    row.study_instance_uid,
+                    row.series_instance_uid,
+                    row.sop_instance_uid,
+                    row.storage_key,
+                    row.size_bytes,
+                    moment(row.at_ms),
+                    moment(row.purge_ms),
+                    row.reason,
+                )
+                for row in found.execute(statement)
+            ]
+
+
+def is_deleted(connection: Connection, storage_key: str) -> bool:
+    """Tell whether an object is there only until its time has come."""
+    return connection.execute(_BY_KEY, {"key": storage_key}).scalar() is not None

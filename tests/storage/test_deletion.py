@@ -1,0 +1,243 @@
+"""Deleting instances, bringing them back, and removing them for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.results import raised
+from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.storage import Archive, FileStorage, IndexDatabase, Query, QueryLevel, index_url
+from pacs_sdk.storage.changes import ChangeKind
+from pacs_sdk.storage.deletion import Deletion
+from pacs_sdk.testing import FakeClock
+from tests.storage.made_instances import made_instance
+
+DAY = timedelta(days=1)
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+class Fixture:
+    """An archive in a folder, and what deletes in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = FakeClock(NOON)
+        self.backend = FileStorage(folder / "objects")
+        self.index = IndexDatabase(index_url(folder / "index.sqlite"), clock=self.clock)
+        self.archive = Archive(self.backend, self.index)
+        self.deletion = Deletion(self.backend, self.index, self.clock)
+
+    def store(self, uid: str, study: str = "1.2", series: str = "1.2.3") -> None:
+        """Store an instance."""
+        instance = made_instance(
+            SOPInstanceUID=uid, StudyInstanceUID=study, SeriesInstanceUID=series
+        )
+        raised(self.archive.store(instance))
+
+    def found(self) -> list[str]:
+        """Return the instances that a query finds."""
+        query = raised(Query.of("IMAGE", return_keys=["SOPInstanceUID"]))
+        return sorted(match.get("SOPInstanceUID") for match in raised(self.index.find(query)))
+
+    def objects(self) -> list[str]:
+        """Return the instances whose objects are there."""
+        keys = [one.key for one in self.backend.list()]
+        return sorted(key.rsplit("/", 1)[1].removesuffix(".dcm") for key in keys)
+
+
+@pytest.fixture
+def fixture(tmp_path: Path) -> Iterator[Fixture]:
+    """Store three instances of one study in two series, and one of another."""
+    made = Fixture(tmp_path)
+    made.store("9.1")
+    made.store("9.2")
+    made.store("9.3", series="1.2.4")
+    made.store("9.4", study="1.5", series="1.5.1")
+    yield made
+    made.archive.close()
+
+
+def query(level: str, **keys: str) -> Query:
+    """Build a query."""
+    return raised(Query.of(level, return_keys=[], **keys))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "left"),
+    [
+        (query("IMAGE", SOPInstanceUID="9.1"), ["9.2", "9.3", "9.4"]),
+        (query("SERIES", SeriesInstanceUID="1.2.3"), ["9.3", "9.4"]),
+        (query("STUDY", StudyInstanceUID="1.2"), ["9.4"]),
+        (query("PATIENT", PatientID="P1"), []),
+        (query("STUDY", StudyInstanceUID="1.77"), ["9.1", "9.2", "9.3", "9.4"]),
+    ],
+)
+def test_deleting_at_once(fixture: Fixture, wanted: Query, left: list[str]) -> None:
+    """Instances below what matches are gone, with their objects; the rest stays."""
+    report = raised(fixture.deletion.delete(wanted))
+    assert report.instances == 4 - len(left)
+    assert (report.size_bytes > 0) == (report.instances > 0)
+    assert report.recoverable_until is None
+    assert fixture.found() == left
+    assert fixture.objects() == left
+    assert list(raised(fixture.deletion.deleted())) == []
+
+
+def test_nothing_above_is_left_empty(fixture: Fixture) -> None:
+    """A study without an instance isn't found, nor counted."""
+    raised(fixture.deletion.delete(query("STUDY", StudyInstanceUID="1.2")))
+    statistics = raised(fixture.index.statistics())
+    assert (statistics.studies, statistics.series, statistics.instances) == (1, 1, 1)
+
+
+def test_a_deletion_that_can_be_undone(fixture: Fixture) -> None:
+    """Queries don't find it any more, and it is all there again afterwards."""
+    before = {
+        one.sop_instance_uid: bytes(one.encoded.view())
+        for one in raised(fixture.archive.instances(query("STUDY", StudyInstanceUID="1.2")))
+    }
+    report = raised(
+        fixture.deletion.delete(
+            query("STUDY", StudyInstanceUID="1.2"), keep=DAY, reason="wrong patient"
+        )
+    )
+    assert report.recoverable_until == NOON + DAY
+    assert fixture.found() == ["9.4"]
+    assert fixture.objects() == ["9.1", "9.2", "9.3", "9.4"]
+    deleted = list(raised(fixture.deletion.deleted("1.2")))
+    assert [one.sop_instance_uid for one in deleted] == ["9.1", "9.2", "9.3"]
+    assert {one.reason for one in deleted} == {"wrong patient"}
+    assert {(one.deleted_at, one.recoverable_until) for one in deleted} == {(NOON, NOON + DAY)}
+    assert raised(fixture.deletion.restore("1.2")) == 3
+    after = {
+        one.sop_instance_uid: bytes(one.encoded.view())
+        for one in raised(fixture.archive.instances(query("STUDY", StudyInstanceUID="1.2")))
+    }
+    assert after == before
+    assert list(raised(fixture.deletion.deleted())) == []
+
+
+def test_one_instance_comes_back(fixture: Fixture) -> None:
+    """The others of its study stay deleted."""
+    raised(fixture.deletion.delete(query("STUDY", StudyInstanceUID="1.2"), keep=DAY))
+    assert raised(fixture.deletion.restore("1.2", "9.2")) == 1
+    assert fixture.found() == ["9.2", "9.4"]
+
+
+def test_when_its_time_has_come_it_is_gone(fixture: Fixture) -> None:
+    """Not before, and then for good."""
+    raised(fixture.deletion.delete(query("STUDY", StudyInstanceUID="1.2"), keep=DAY))
+    fixture.clock.advance(DAY.total_seconds() - 1)
+    assert raised(fixture.deletion.purge()) == 0
+    fixture.clock.advance(1)
+    assert raised(fixture.deletion.purge(at_most=2)) == 2
+    assert raised(fixture.deletion.purge()) == 1
+    assert fixture.objects() == ["9.4"]
+    code = fixture.deletion.restore("1.2").failure().code
+    assert code is ErrorCode.OBJECT_NOT_FOUND
+
+
+def test_what_was_stored_again_is_not_purged(fixture: Fixture) -> None:
+    """The same instance came once more: it is there, and stays."""
+    raised(fixture.deletion.delete(query("IMAGE", SOPInstanceUID="9.1"), keep=DAY))
+    fixture.store("9.1")
+    assert fixture.found() == ["9.1", "9.2", "9.3", "9.4"]
+    fixture.clock.advance(2 * DAY.total_seconds())
+    assert raised(fixture.deletion.purge()) == 0
+    assert fixture.objects() == ["9.1", "9.2", "9.3", "9.4"]
+    assert list(raised(fixture.deletion.deleted())) == []
+
+
+def test_the_feed_tells_of_it(fixture: Fixture) -> None:
+    """Each instance that was deleted, and that it is back."""
+    begin = raised(fixture.index.feed.changes())[-1].position
+    raised(fixture.deletion.delete(query("SERIES", SeriesInstanceUID="1.2.3"), keep=DAY))
+    raised(fixture.deletion.restore("1.2", "9.2"))
+    told = [
+        (one.kind, one.study_instance_uid, one.series_instance_uid, one.sop_instance_uid)
+        for one in raised(fixture.index.feed.changes(begin))
+    ]
+    assert told == [
+        (ChangeKind.DELETED, "1.2", "1.2.3", "9.1"),
+        (ChangeKind.DELETED, "1.2", "1.2.3", "9.2"),
+        (ChangeKind.STORED, "1.2", "1.2.3", "9.2"),
+    ]
+
+
+def test_more_than_a_transaction_takes(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large study goes part by part."""
+    monkeypatch.setattr("pacs_sdk.storage.deletion._BATCH", 2)
+    report = raised(fixture.deletion.delete(query("STUDY", StudyInstanceUID="1.2")))
+    assert report.instances == 3
+    assert fixture.found() == ["9.4"]
+
+
+@pytest.mark.parametrize("level", list(QueryLevel))
+def test_a_query_without_a_key_deletes_nothing(fixture: Fixture, level: QueryLevel) -> None:
+    """Neither with no key, nor with one that matches everything, nor with an unknown one."""
+    weight = int(DicomTag.of("PatientWeight"))
+    study = int(DicomTag.of("StudyInstanceUID"))
+    for wanted in (
+        query(level),
+        query(level, PatientID="*"),
+        Query(level, {weight: "70"}),
+        Query(level, {weight: "70", study: "1.2"}),
+    ):
+        refused = fixture.deletion.delete(wanted)
+        assert refused.failure().code is ErrorCode.INVALID_ARGUMENT
+    assert len(fixture.found()) == 4
+
+
+def test_odd_arguments(fixture: Fixture) -> None:
+    """A time that has passed, and a reason without end."""
+    wanted = query("IMAGE", SOPInstanceUID="9.1")
+    for refused in (
+        fixture.deletion.delete(wanted, keep=-DAY),
+        fixture.deletion.delete(wanted, reason="x" * 513),
+    ):
+        assert refused.failure().code is ErrorCode.INVALID_ARGUMENT
+    assert len(fixture.found()) == 4
+
+
+def test_an_object_that_is_gone_already(fixture: Fixture, tmp_path: Path) -> None:
+    """What somebody removed behind our back is deleted all the same."""
+    (path,) = (tmp_path / "objects").rglob("9.1.dcm")
+    path.unlink()
+    assert raised(fixture.deletion.delete(query("IMAGE", SOPInstanceUID="9.1"))).instances == 1
+    assert list(raised(fixture.deletion.deleted())) == []
+
+
+def test_an_object_that_cannot_be_removed_is_tried_again(
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is deleted for queries, and remains on the list until it is gone."""
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", refuse)
+        patched.setattr("os.unlink", refuse)
+        failed = fixture.deletion.delete(query("IMAGE", SOPInstanceUID="9.1"))
+        assert failed.failure().code is ErrorCode.STORAGE_DELETE_FAILED
+    assert fixture.found() == ["9.2", "9.3", "9.4"]
+    assert [one.sop_instance_uid for one in raised(fixture.deletion.deleted())] == ["9.1"]
+    assert raised(fixture.deletion.purge()) == 1
+    assert fixture.objects() == ["9.2", "9.3", "9.4"]
+
+
+def test_a_restart_between_the_two_steps(tmp_path: Path) -> None:
+    """What was deleted before a crash is removed by the next purge."""
+    made = Fixture(tmp_path)
+    made.store("9.1")
+    raised(made.deletion.delete(query("IMAGE", SOPInstanceUID="9.1"), keep=DAY))
+    made.archive.close()
+    again = Fixture(tmp_path)
+    again.clock.advance(DAY.total_seconds())
+    assert raised(again.deletion.purge()) == 1
+    assert again.objects() == []
+    again.archive.close()
