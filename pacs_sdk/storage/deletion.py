@@ -7,7 +7,7 @@ crash: what a row of ``deleted_objects`` says will be done sooner or later.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
@@ -114,6 +114,8 @@ class Deletion:
         index: Where their rows are.
         clock: Tells the time.
         logger: Where events are recorded.
+        may_delete: Asked about the Study Instance UID of everything that would be deleted;
+            false where it has to be kept, by law or for research. Yes by default.
     """
 
     def __init__(
@@ -122,11 +124,14 @@ class Deletion:
         index: IndexDatabase,
         clock: Clock | None = None,
         logger: Logger | None = None,
+        *,
+        may_delete: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._backend = backend
         self._index = index
         self._clock = clock or SystemClock()
         self._logger = logger or NullLogger()
+        self._may_delete = may_delete
 
     @edge()
     def delete(
@@ -144,7 +149,8 @@ class Deletion:
 
         Returns:
             ``Success``, also where nothing matches; or ``Failure`` with
-            ``INVALID_ARGUMENT``, ``INDEX_FAILED`` or ``STORAGE_DELETE_FAILED``. After a
+            ``INVALID_ARGUMENT``, ``OPERATION_NOT_SUPPORTED`` (something has to be kept),
+            ``INDEX_FAILED`` or ``STORAGE_DELETE_FAILED``. After a
             failure some may be deleted; nothing is half deleted.
         """
         if query.unsupported_keys or not any(query.matchers.values()):
@@ -182,6 +188,12 @@ class Deletion:
                 row = connection.execute(_ROW, {"uid": location.sop_instance_uid}).one_or_none()
                 if row is None:  # somebody else was faster
                     continue
+                if not self._may_delete(row.study_instance_uid):
+                    raise PacsException(
+                        ErrorCode.OPERATION_NOT_SUPPORTED,
+                        f"study {row.study_instance_uid} has to be kept and was not deleted",
+                        study_instance_uid=row.study_instance_uid,
+                    )
                 connection.execute(
                     statement,
                     {

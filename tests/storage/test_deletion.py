@@ -192,6 +192,18 @@ def test_a_query_without_a_key_deletes_nothing(fixture: Fixture, level: QueryLev
     assert len(fixture.found()) == 4
 
 
+def test_what_has_to_be_kept_is_kept(fixture: Fixture) -> None:
+    """A study under legal hold, and with it whatever would have been deleted beside it."""
+    guarded = Deletion(
+        fixture.backend, fixture.index, fixture.clock, may_delete=lambda uid: uid != "1.5"
+    )
+    refused = guarded.delete(query("PATIENT", PatientID="P1"), keep=DAY)
+    assert refused.failure().code is ErrorCode.OPERATION_NOT_SUPPORTED
+    assert "1.5" in refused.failure().message
+    assert fixture.found() == ["9.1", "9.2", "9.3", "9.4"]
+    assert raised(guarded.delete(query("STUDY", StudyInstanceUID="1.2"))).instances == 3
+
+
 def test_odd_arguments(fixture: Fixture) -> None:
     """A time that has passed, and a reason without end."""
     wanted = query("IMAGE", SOPInstanceUID="9.1")

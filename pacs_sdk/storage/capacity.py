@@ -1,0 +1,150 @@
+"""How much an archive may hold, checked before an instance is taken in."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
+from pacs_sdk.core.results import raised
+from pacs_sdk.storage.backend import StorageBackend
+from pacs_sdk.storage.index import IndexDatabase
+
+__all__ = ["Capacity", "CapacityLimits", "MakeRoom"]
+
+MakeRoom = Callable[[int], None]
+"""Is asked for so many bytes; deletes or moves what it likes, or leaves it."""
+
+_LOOKED_AT_EVERY_S: Final = 1.0
+"""How long what is free may be out of date."""
+
+_COUNTED_EVERY_S: Final = 60.0
+"""How long other processes' share of the quota may be out of date."""
+
+
+@attrs.frozen
+class CapacityLimits:
+    """What an archive may take.
+
+    Raises:
+        PacsException: ``INVALID_CONFIGURATION`` for a limit below zero.
+    """
+
+    quota_bytes: int | None = None
+    """The bytes of all objects together; no limit by default."""
+    minimum_free_bytes: int = 0
+    """What has to stay free where the objects are."""
+
+    def __attrs_post_init__(self) -> None:
+        """Check the limits."""
+        if (self.quota_bytes or 0) < 0 or self.minimum_free_bytes < 0:
+            raise PacsException(
+                ErrorCode.INVALID_CONFIGURATION, "limits of the archive must not be negative"
+            )
+
+    @property
+    def are_any(self) -> bool:
+        """Whether there is anything to check."""
+        return self.quota_bytes is not None or self.minimum_free_bytes > 0
+
+
+class Capacity:
+    """Refuses what there is no room for, after whoever can make room was asked.
+
+    What is free is asked from the backend once a second at most, and the quota counted once
+    a minute and before anything is refused: between two counts what this process stored is
+    added. Every method may be called from any thread.
+
+    Args:
+        limits: What the archive may take.
+        backend: Where the objects are.
+        index: Where their sizes are.
+        make_room: Is asked before an instance is refused, one thread at a time.
+        clock: Tells when to look again.
+        logger: Where a refusal is recorded.
+    """
+
+    def __init__(
+        self,
+        limits: CapacityLimits,
+        backend: StorageBackend,
+        index: IndexDatabase,
+        *,
+        make_room: MakeRoom | None = None,
+        clock: Clock | None = None,
+        logger: Logger | None = None,
+    ) -> None:
+        self._limits = limits
+        self._backend = backend
+        self._index = index
+        self._make_room = make_room
+        self._clock = clock or SystemClock()
+        self._logger = logger or NullLogger()
+        self._lock = threading.RLock()
+        self._free = self._total = 0
+        self._looked_at: float | None = None
+        self._counted_at: float | None = None
+
+    def check(self, size: int) -> None:
+        """Make sure that there is room for an object.
+
+        Args:
+            size: How many bytes it has.
+
+        Raises:
+            PacsException: ``STORE_OUT_OF_RESOURCES``; ``INDEX_FAILED`` or
+                ``STORAGE_READ_FAILED`` where nobody can tell.
+        """
+        with self._lock:
+            if not self._missing(size, anew=False):
+                return
+            missing = self._missing(size, anew=True)
+            if missing and self._make_room is not None:
+                self._make_room(missing)
+                missing = self._missing(size, anew=True)
+        if missing:
+            self._logger.error("archive-full", size_bytes=size, missing_bytes=missing)
+            raise PacsException(
+                ErrorCode.STORE_OUT_OF_RESOURCES,
+                f"the archive has no room for {size} bytes: {missing} are missing "
+                f"({self._limits_in_words()})",
+                missing_bytes=missing,
+            )
+
+    def stored(self, size: int) -> None:
+        """Take note of an object that was stored."""
+        with self._lock:
+            self._total += size
+            self._free -= size
+
+    def _missing(self, size: int, *, anew: bool) -> int:
+        limits, now = self._limits, self._clock.monotonic()
+        missing = 0
+        if limits.minimum_free_bytes:
+            if anew or _is_old(self._looked_at, now, _LOOKED_AT_EVERY_S):
+                self._free = raised(self._backend.health()).free_bytes
+                self._looked_at = now
+            missing = limits.minimum_free_bytes + size - self._free
+        if limits.quota_bytes is not None:
+            if anew or _is_old(self._counted_at, now, _COUNTED_EVERY_S):
+                self._total = raised(self._index.statistics()).size_bytes
+                self._counted_at = now
+            missing = max(missing, self._total + size - limits.quota_bytes)
+        return max(missing, 0)
+
+    def _limits_in_words(self) -> str:
+        limits = self._limits
+        words = []
+        if limits.quota_bytes is not None:
+            words.append(f"the quota is {limits.quota_bytes}, {self._total} are used")
+        if limits.minimum_free_bytes:
+            words.append(f"{limits.minimum_free_bytes} must stay free, {self._free} are")
+        return "; ".join(words)
+
+
+def _is_old(at: float | None, now: float, lifetime: float) -> bool:
+    return at is None or now - at >= lifetime
