@@ -21,6 +21,7 @@ from pacs_sdk.cli.options import (
     timeouts,
 )
 from pacs_sdk.cli.output import bar, table
+from pacs_sdk.cli.tls_options import TlsOptions, with_tls_options
 
 if TYPE_CHECKING:
     from pacs_sdk.core.dataset import DicomDataset
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["find"]
 
 
+@with_tls_options
 def find(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     host: Host,
     port: Port,
@@ -48,6 +50,8 @@ def find(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     aec: CalledAe = "ANY-SCP",
     aet: CallingAe = "PACS_SCU",
     timeout: Timeout = 30.0,
+    *,
+    tls: TlsOptions,
 ) -> None:
     """Ask a peer which patients, studies, series or images it has (C-FIND).
 
@@ -71,7 +75,7 @@ def find(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     question = identifier(level, keys)
     scu = QueryScu(ae_title=aet, timeouts=timeouts(timeout))
     with bar("Searching"):
-        matches = raised(scu.find(peer(host, port, aec), question))
+        matches = raised(scu.find(peer(host, port, aec, tls), question))
     if as_json:
         typer.echo(json.dumps([_as_json(one) for one in matches], ensure_ascii=False, indent=2))
         return

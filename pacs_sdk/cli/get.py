@@ -22,6 +22,7 @@ from pacs_sdk.cli.options import (
     timeouts,
 )
 from pacs_sdk.cli.output import ProgressBar, bar, note_each, rate, seconds, size
+from pacs_sdk.cli.tls_options import TlsOptions, with_tls_options
 
 if TYPE_CHECKING:
     from pacs_sdk.core.results import PacsResult
@@ -77,6 +78,7 @@ class FolderWriter:
         return raised(write_file(instance, place))
 
 
+@with_tls_options
 def get(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     host: Host,
     port: Port,
@@ -94,6 +96,8 @@ def get(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     aec: CalledAe = "ANY-SCP",
     aet: CallingAe = "PACS_SCU",
     timeout: Timeout = 30.0,
+    *,
+    tls: TlsOptions,
 ) -> None:
     """Fetch a patient, study, series or image from a peer (C-GET).
 
@@ -113,7 +117,7 @@ def get(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     with bar("Receiving") as progress:
         report = raised(
             scu.get(
-                peer(host, port, aec),
+                peer(host, port, aec, tls),
                 identifier(at, keys),
                 writer.keep,
                 model=InformationModel["PATIENT_ROOT" if at is Level.PATIENT else "STUDY_ROOT"],

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 
+from pacs_sdk.cli.tls_options import TlsOptions
+
 if TYPE_CHECKING:
     from pacs_sdk.network import ClientTimeouts, Peer
 
@@ -79,11 +81,15 @@ Keys: TypeAlias = Annotated[
 ]
 
 
-def peer(host: str, port: int, ae_title: str) -> Peer:
-    """Describe the peer that a command was told of."""
+def peer(host: str, port: int, ae_title: str, tls: TlsOptions) -> Peer:
+    """Describe the peer that a command was told of.
+
+    Raises:
+        typer.BadParameter: The options of TLS contradict each other.
+    """
     from pacs_sdk.network import Peer
 
-    return Peer(host, port, ae_title)
+    return Peer(host, port, ae_title, tls.settings())
 
 
 def timeouts(timeout_s: float) -> ClientTimeouts:

@@ -16,6 +16,7 @@ from pacs_sdk.cli.errors import CommandFailed, describe
 from pacs_sdk.cli.files import Found, find_instances
 from pacs_sdk.cli.options import CalledAe, CallingAe, Host, Port, Timeout, peer, timeouts
 from pacs_sdk.cli.output import ProgressBar, bar, note_each, rate, seconds, size
+from pacs_sdk.cli.tls_options import TlsOptions, with_tls_options
 
 if TYPE_CHECKING:
     from pacs_sdk.core.errors import PacsError
@@ -37,6 +38,7 @@ class Transcode(enum.StrEnum):
     NEVER = "never"
 
 
+@with_tls_options
 def store(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     host: Host,
     port: Port,
@@ -60,6 +62,8 @@ def store(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
         ),
     ] = Transcode.AUTO,
     timeout: Timeout = 30.0,
+    *,
+    tls: TlsOptions,
 ) -> None:
     """Send DICOM files to a peer (C-STORE).
 
@@ -68,6 +72,7 @@ def store(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     """
     from pacs_sdk.services import StorageScu
 
+    to = peer(host, port, aec, tls)
     with bar("Reading") as progress:
         found = find_instances(paths, progress)
     note_each(found.ignored)
@@ -78,7 +83,7 @@ def store(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     outcomes: list[StoreOutcome] = []
     if found.files:
         with bar("Sending", len(found.files)) as progress:
-            outcomes = _send(scu, peer(host, port, aec), found, parallel, progress)
+            outcomes = _send(scu, to, found, parallel, progress)
     _report(found, outcomes, time.monotonic() - begin)
 
 

@@ -17,6 +17,7 @@ from pacs_sdk.network.identity import (
     hash_passcode,
     username_identity,
 )
+from pacs_sdk.network.idle import IdleTimeout
 from pacs_sdk.network.messages import AssociationInfo, IncomingMessage
 from pacs_sdk.network.negotiation import (
     AcceptedContext,
@@ -27,6 +28,7 @@ from pacs_sdk.network.negotiation import (
 from pacs_sdk.network.pipeline import Operation, Performed
 from pacs_sdk.network.pool import AssociationPool, PoolConfig, PoolStatistics
 from pacs_sdk.network.retries import RetryPolicy, retried
+from pacs_sdk.network.server_base import ServerPorts
 from pacs_sdk.network.server_config import Driver, ServerConfig
 from pacs_sdk.network.service import DicomService, Exchange
 from pacs_sdk.network.sink import DataSink, SpoolingSink
@@ -58,6 +60,7 @@ __all__ = [
     "DicomService",
     "Driver",
     "Exchange",
+    "IdleTimeout",
     "IncomingMessage",
     "Operation",
     "OperationsWindow",
@@ -72,6 +75,7 @@ __all__ = [
     "RequestorOptions",
     "RetryPolicy",
     "ServerConfig",
+    "ServerPorts",
     "ServerTls",
     "SpoolingSink",
     "SupportedContext",

@@ -6,6 +6,7 @@ it may name contexts, roles or numbers that nobody asked for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from pacs_sdk.network.contexts import AcceptedContext
@@ -31,9 +32,17 @@ def _roles(user_information: UserInformation) -> dict[str, RoleSelection]:
     return {role.sop_class_uid: role for role in user_information.role_selections}
 
 
-def accepted_by_acceptor(request: AAssociateRQ, answer: AAssociateAC) -> dict[int, AcceptedContext]:
-    """List what was agreed, by context ID, from the acceptor's side."""
-    return _accepted(request, answer, local_is_requestor=False)
+def accepted_by_acceptor(
+    request: AAssociateRQ, answer: AAssociateAC, performed_as: Mapping[str, str] | None = None
+) -> dict[int, AcceptedContext]:
+    """List what was agreed, by context ID, from the acceptor's side.
+
+    Args:
+        request: What was proposed.
+        answer: What was answered.
+        performed_as: The known SOP class that each accepted unknown one is taken for.
+    """
+    return _accepted(request, answer, performed_as or {}, local_is_requestor=False)
 
 
 def accepted_by_requestor(
@@ -44,11 +53,15 @@ def accepted_by_requestor(
     Contexts the answer names but the request did not, and transfer syntaxes that were
     never offered, are not agreed.
     """
-    return _accepted(request, answer, local_is_requestor=True)
+    return _accepted(request, answer, {}, local_is_requestor=True)
 
 
 def _accepted(
-    request: AAssociateRQ, answer: AAssociateAC, *, local_is_requestor: bool
+    request: AAssociateRQ,
+    answer: AAssociateAC,
+    performed_as: Mapping[str, str],
+    *,
+    local_is_requestor: bool,
 ) -> dict[int, AcceptedContext]:
     offered = {context.context_id: context for context in request.presentation_contexts}
     proposed_roles = _roles(request.user_information)
@@ -74,6 +87,7 @@ def _accepted(
             context.transfer_syntax,
             as_scu=requestor_scu if local_is_requestor else requestor_scp,
             as_scp=requestor_scp if local_is_requestor else requestor_scu,
+            performed_as=performed_as.get(ours.abstract_syntax, ours.abstract_syntax),
         )
     return accepted
 

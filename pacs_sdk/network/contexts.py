@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 
 import attrs
+from pydicom._uid_dict import UID_dictionary
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.uids import (
@@ -30,6 +31,7 @@ __all__ = [
     "RequestorOptions",
     "SupportedContext",
     "common_flags",
+    "may_be_storage",
 ]
 
 DEFAULT_MAXIMUM_LENGTH: Final = 131_072
@@ -41,6 +43,9 @@ STORAGE_SERVICE_CLASS: Final = "1.2.840.10008.4.2"
 
 _STORAGE_PREFIX: Final = "1.2.840.10008.5.1.4.1.1."
 """Where the standard's storage SOP classes live (PS3.4 Table B.5-1)."""
+
+_STANDARD_ROOT: Final = "1.2.840.10008."
+"""Where all UIDs of the standard live (PS3.5 9)."""
 
 _MOST_OPERATIONS: Final = 0xFFFF
 
@@ -95,6 +100,13 @@ class AcceptedContext:
     """Whether the local side may invoke operations."""
     as_scp: bool
     """Whether the local side performs them."""
+    performed_as: str = attrs.field(kw_only=True)
+    """The SOP class whose service performs it: itself, unless the local side took an unknown
+    SOP class for one of those that it knows (PS3.7 D.3.3.6)."""
+
+    @performed_as.default
+    def _itself(self) -> str:
+        return self.abstract_syntax
 
 
 def _operations(owner: object, attribute: attrs.Attribute[int], value: int) -> None:
@@ -141,6 +153,9 @@ class AcceptorPolicy:
     accept_by_service_class: bool = attrs.field(default=False, kw_only=True)
     """Whether an unknown SOP class is accepted that the requestor describes (PS3.7 D.3.3.6)
     as related to a general SOP class that is supported, or as one of Storage."""
+    accept_unknown_storage: bool = attrs.field(default=False, kw_only=True)
+    """Whether a SOP class that nothing is known of (:func:`may_be_storage`) is accepted as one
+    of Storage, unless the requestor describes it as something else."""
     unknown_abstract_syntax: Callable[[str], SupportedContext | None] | None = attrs.field(
         default=None, kw_only=True
     )
@@ -179,7 +194,11 @@ class AcceptorPolicy:
         supported as something else (PS3.7 D.3.3.6); such a one has the context of a known SOP
         class, whose ``abstract_syntax`` tells who performs it.
         """
-        if not self.accept_by_service_class and self.unknown_abstract_syntax is None:
+        if not (
+            self.accept_by_service_class
+            or self.accept_unknown_storage
+            or self.unknown_abstract_syntax is not None
+        ):
             return self.contexts
         proposed = (context.abstract_syntax for context in request.presentation_contexts)
         unknown = {uid for uid in proposed if uid not in self.contexts and is_valid_uid(uid)}
@@ -194,6 +213,8 @@ class AcceptorPolicy:
             found = self._as_described(described.get(uid))
             if found is None and self.unknown_abstract_syntax is not None:
                 found = self.unknown_abstract_syntax(uid)
+            if found is None and self.accept_unknown_storage and uid not in described:
+                found = self._any_storage if may_be_storage(uid) else None
             if found is not None:
                 supported[uid] = found
         return supported
@@ -207,6 +228,17 @@ class AcceptorPolicy:
             if general in self.contexts:
                 return self.contexts[general]
         return self._any_storage if item.service_class_uid == STORAGE_SERVICE_CLASS else None
+
+
+def may_be_storage(uid: str) -> bool:
+    """Tell whether a SOP class could be one of Storage that did not exist when this was written.
+
+    That is a private one, or one of the standard that has a UID beside the storage SOP classes
+    and is in no edition we know. What PS3.6 registers as something else is none.
+    """
+    if uid in UID_dictionary:
+        return False
+    return uid.startswith(_STORAGE_PREFIX) or not uid.startswith(_STANDARD_ROOT)
 
 
 def common_flags(ours: bytes) -> Callable[[bytes], bytes]:

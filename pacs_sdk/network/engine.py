@@ -15,7 +15,7 @@ event is valid until the next call of :meth:`AssociationEngine.receive`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
@@ -50,7 +50,7 @@ from pacs_sdk.network.pdu import (
 )
 from pacs_sdk.network.pdu_codec import encode_pdu
 from pacs_sdk.network.pdu_stream import PduStream
-from pacs_sdk.network.state_table import Action, Event, State, lookup
+from pacs_sdk.network.state_table import TABLE, Action, Event, State, lookup
 
 __all__ = ["ARTIM_TIMEOUT_S", "AssociationEngine"]
 
@@ -149,15 +149,20 @@ class AssociationEngine:
         """Report that the connection this side opened is established."""
         self._trigger(Event.EVT2)
 
-    def accept(self, answer: AAssociateAC) -> None:
-        """Accept the requested association."""
+    def accept(self, answer: AAssociateAC, performed_as: Mapping[str, str] | None = None) -> None:
+        """Accept the requested association.
+
+        Args:
+            answer: The acceptance.
+            performed_as: The known SOP class that each accepted unknown one is taken for.
+        """
         request = self.request
         if request is None:
             raise PacsException(ErrorCode.PROTOCOL_MISUSE, "no association was requested")
         self._pdu = answer
         self._trigger(Event.EVT7)
         self.answer = answer
-        self.contexts = accepted_by_acceptor(request, answer)
+        self.contexts = accepted_by_acceptor(request, answer, performed_as)
 
     def reject(self, answer: AAssociateRJ, now: float) -> None:
         """Reject the requested association."""
@@ -183,7 +188,7 @@ class AssociationEngine:
 
     def send_message(
         self, context_id: int, message: Message, dataset: memoryview | None = None
-    ) -> Iterator[list[bytes | memoryview]]:
+    ) -> Iterable[list[bytes | memoryview]]:
         """Send a command set and its data set, cut to the peer's maximum length.
 
         Args:
@@ -191,9 +196,9 @@ class AssociationEngine:
             message: The command set.
             dataset: The encoded data set, which is neither copied nor joined.
 
-        Yields:
+        Returns:
             Buffers to send in this order, a bounded number at a time. The engine must
-            not be asked to send anything else until the iterator is exhausted.
+            not be asked to send anything else until they are exhausted.
 
         Raises:
             PacsException: ``PROTOCOL_MISUSE`` outside an established association or
@@ -206,7 +211,7 @@ class AssociationEngine:
         self._trigger(Event.EVT9)
         peer = self.answer if self._is_requestor else self.request
         maximum = 0 if peer is None else peer.user_information.maximum_length
-        yield from fragments(context_id, message, dataset, fragment_length(maximum))
+        return fragments(context_id, message, dataset, fragment_length(maximum))
 
     # -- what the network and the clock report ---------------------------------------
 
@@ -263,8 +268,10 @@ class AssociationEngine:
 
     def data_begins(self) -> bool:
         """Act on the beginning of a P-DATA-TF; after an abort its content is ignored."""
+        if self.state in _TAKING_DATA:
+            return True
         self._trigger(Event.EVT10)
-        return self.state in (State.STA6, State.STA7)
+        return False
 
     def item_begins(self, context_id: int, length: int, *, is_command: bool) -> None:
         """Check that a fragment has its place."""
@@ -475,6 +482,15 @@ def _reason_of(exc: PacsException) -> AbortReason:
         return AbortReason(reason)
     return AbortReason.INVALID_PDU_PARAMETER_VALUE
 
+
+_TAKING_DATA: Final = frozenset(
+    state
+    for (state, event), transition in TABLE.items()
+    if event is Event.EVT10
+    and transition.action in (Action.DT_2, Action.AR_6)
+    and transition.leads_to == {state}
+)
+"""Where a P-DATA-TF is indicated and changes nothing: nobody needs to be asked for each."""
 
 _ACTIONS: Final[dict[Action, Callable[[AssociationEngine], State | None]]] = {
     action: getattr(AssociationEngine, f"_{action.name.lower()}") for action in Action

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
@@ -57,7 +57,7 @@ def fragment_length(peer_maximum_length: int) -> int:
 
 def fragments(
     context_id: int, message: Message, dataset: memoryview | None, length: int
-) -> Iterator[list[bytes | memoryview]]:
+) -> Iterable[list[bytes | memoryview]]:
     """Cut a message into P-DATA-TF PDUs of one item each.
 
     Args:
@@ -66,10 +66,18 @@ def fragments(
         dataset: The encoded data set, which is neither copied nor joined.
         length: The data bytes of a fragment, from :func:`fragment_length`.
 
-    Yields:
+    Returns:
         Buffers to send in this order, a bounded number at a time.
     """
-    command = memoryview(encode_command(message, has_dataset=dataset is not None))
+    command = encode_command(message, has_dataset=dataset is not None)
+    if dataset is None and len(command) <= length:  # nearly every response
+        return [[pdata_header(context_id, True, True, len(command)), command]]
+    return _fragments(context_id, memoryview(command), dataset, length)
+
+
+def _fragments(
+    context_id: int, command: memoryview, dataset: memoryview | None, length: int
+) -> Iterator[list[bytes | memoryview]]:
     batch: list[bytes | memoryview] = []
     parts = [(command, True)] if dataset is None else [(command, True), (dataset, False)]
     for data, is_command in parts:

@@ -20,11 +20,14 @@ __all__ = ["PduReceiver", "PduStream"]
 _HEADER_LENGTH: Final = 6
 _PDU_HEADER: Final = struct.Struct(">BxL")
 _PDV_HEADER: Final = struct.Struct(">LBB")
+_BOTH_HEADERS: Final = struct.Struct(">BxLLBB")
+"""A P-DATA-TF with one item, as nearly everybody sends it: its own header and the item's."""
 
 _IS_COMMAND: Final = 0x01
 _IS_LAST: Final = 0x02
 """Bits of the message control header (PS3.8 E.2)."""
 
+_P_DATA_TF: Final = int(PduType.P_DATA_TF)
 _WHOLE_PDUS: Final = frozenset(PduType) - {PduType.P_DATA_TF}
 
 
@@ -73,13 +76,51 @@ class PduStream:
         self._control = 0
 
     def take(self, view: memoryview) -> memoryview:
-        """Take one step through the stream; return what is left of the view.
-
-        Performance-critical: a 512 KiB image passes here a few times a fragment.
+        """Take some steps through the stream, one at least; return what is left of the view.
 
         Raises:
             PacsException: ``INVALID_PDU``; what follows in the stream has no meaning then.
         """
+        if self._expect is _Expect.PDV_DATA:
+            view = self._take_data(view)
+        if self._expect is _Expect.PDU_HEADER and not self._pending:
+            view = self._take_whole_items(view)
+        return self._take_step(view) if view.nbytes else view
+
+    def _take_whole_items(self, view: memoryview) -> memoryview:
+        """Take P-DATA-TF PDUs of one item, as long as there are such; return what is left.
+
+        Performance-critical: all of an image passes here, so both headers are read at once
+        and no state is kept from one PDU to the next. Whatever is not as usual is left to
+        :meth:`_take_step`.
+        """
+        receiver, end, offset = self._receiver, view.nbytes, 0
+        while end - offset >= _BOTH_HEADERS.size:
+            pdu_type, length, item_length, context_id, control = _BOTH_HEADERS.unpack_from(
+                view, offset
+            )
+            if pdu_type != _P_DATA_TF or length != item_length + 4 or item_length < 2:
+                break
+            if not receiver.data_begins():
+                self._pdu_remaining, self._expect = length, _Expect.IGNORED_DATA
+                return view[offset + _HEADER_LENGTH :]
+            self._check_data_length(length)
+            receiver.item_begins(
+                context_id, item_length - 2, is_command=bool(control & _IS_COMMAND)
+            )
+            start = offset + _BOTH_HEADERS.size
+            offset = start + item_length - 2
+            if offset > end:
+                self._expect, self._control = _Expect.PDV_DATA, control
+                self._pdu_remaining, self._pdv_remaining = 0, offset - end
+                if start < end:
+                    receiver.data_received(view[start:], is_last=False)
+                return view[end:]
+            receiver.data_received(view[start:offset], is_last=bool(control & _IS_LAST))
+        return view[offset:] if offset else view
+
+    def _take_step(self, view: memoryview) -> memoryview:
+        """Take one step through the stream, whatever comes; return what is left of the view."""
         expect = self._expect
         if expect is _Expect.PDV_DATA:
             return self._take_data(view)
@@ -119,7 +160,7 @@ class PduStream:
 
     def _pdu_header(self, header: bytes | memoryview) -> None:
         pdu_type, length = _PDU_HEADER.unpack(header)
-        if pdu_type == PduType.P_DATA_TF:
+        if pdu_type == _P_DATA_TF:
             wanted = self._receiver.data_begins()
             self._pdu_remaining = length
             if wanted:

@@ -9,7 +9,14 @@ import attrs
 
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.network.dimse import Message, Request, Response, StatusCategory, status_category
+from pacs_sdk.network.dimse import (
+    Message,
+    Request,
+    Response,
+    StatusCategory,
+    is_response,
+    status_category,
+)
 from pacs_sdk.network.messages import IncomingMessage
 
 __all__ = ["Operation", "Performed", "pipelined"]
@@ -114,9 +121,10 @@ def _response(incoming: IncomingMessage | None) -> Response:
             ErrorCode.ASSOCIATION_ABORTED, "the peer released the association early"
         )
     incoming.discard()
-    if not isinstance(incoming.message, Response):
+    message = incoming.message
+    if not is_response(message):
         raise PacsException(
             ErrorCode.INVALID_DIMSE_MESSAGE,
-            f"the peer sent {type(incoming.message).__name__} where responses were expected",
+            f"the peer sent {type(message).__name__} where responses were expected",
         )
-    return incoming.message
+    return message

@@ -79,6 +79,9 @@ class ServerConfig:
     """How many associations one address, and one calling AE title, may have at a time."""
     identity_required: bool = False
     """Whether a request without a verified user identity is rejected."""
+    unknown_storage_classes: bool = False
+    """Whether private and new SOP classes go to the storage service, as far as nothing says
+    that they are something else (PS3.7 D.3.3.6)."""
     max_operations_performed: int = 16
     """How many requests a peer may send ahead of their responses, if it asks for more than
     one (asynchronous operations window, PS3.7 D.3.3.3)."""

@@ -1,4 +1,4 @@
-"""What a server does with associations, whichever driver carries their bytes."""
+"""What a server does with connections and requests, whichever driver carries their bytes."""
 
 from __future__ import annotations
 
@@ -6,37 +6,24 @@ import socket
 import threading
 from collections.abc import Sequence
 
-import attrs
-
 from pacs_sdk.core.errors import PacsException
-from pacs_sdk.core.ports import AuditEvent, AuditSink, Clock, Logger, MetricSink
+from pacs_sdk.core.ports import AuditSink, Clock, Logger, MetricSink
 from pacs_sdk.core.results import raised
 from pacs_sdk.network.access import AccessControl
-from pacs_sdk.network.admission import Admission, AdmissionRules, Admitted, Refused
 from pacs_sdk.network.connection.association import SocketAssociation
 from pacs_sdk.network.connection.options import AssociationOptions, ReceiveBuffers
 from pacs_sdk.network.connection.tls_transport import TlsTransport
 from pacs_sdk.network.connection.transport import Transport
 from pacs_sdk.network.dimse import CommandField, Message, Request, Status, UnsupportedRQ, is_request
 from pacs_sdk.network.engine import AssociationEngine
-from pacs_sdk.network.identity import IdentityPolicy
 from pacs_sdk.network.messages import AssociationInfo, IncomingMessage
 from pacs_sdk.network.negotiation import (
     AcceptedContext,
     AcceptorPolicy,
     SupportedContext,
-    negotiate,
 )
-from pacs_sdk.network.pdu import (
-    AAssociateAC,
-    AAssociateRJ,
-    AAssociateRQ,
-    PresentationRejectReason,
-    RejectResult,
-    RejectSource,
-)
-from pacs_sdk.network.refusals import explain
 from pacs_sdk.network.server_config import ServerConfig
+from pacs_sdk.network.server_gate import ServerGate
 from pacs_sdk.network.service import DicomService, Exchange, ReceivingService
 from pacs_sdk.network.sink import DataSink
 from pacs_sdk.network.spool_area import SpoolArea
@@ -46,7 +33,7 @@ __all__ = ["ServerCore"]
 
 
 class ServerCore:
-    """Decides who may associate, and gives requests to services.
+    """Makes associations of connections, and gives their requests to services.
 
     Args:
         config: What to allow.
@@ -79,8 +66,6 @@ class ServerCore:
         """Where events are recorded."""
         self.stopping = threading.Event()
         """Set once the server stops: a session ends after the message under way."""
-        self._metrics = metrics
-        self._audit = audit
         self._services: dict[str, DicomService] = {}
         self._receiving: dict[str, ReceivingService] = {}
         contexts: dict[str, SupportedContext] = {}
@@ -92,23 +77,16 @@ class ServerCore:
                     self._services[context.abstract_syntax] = service
                     if isinstance(service, ReceivingService):
                         self._receiving[context.abstract_syntax] = service
-        self._policy = AcceptorPolicy(
+        policy = AcceptorPolicy(
             ae_title=config.ae_title,
             contexts=contexts.values(),
             maximum_length=config.maximum_length,
             max_operations_performed=config.max_operations_performed,
+            accept_by_service_class=config.unknown_storage_classes,
+            accept_unknown_storage=config.unknown_storage_classes,
         )
-        self._admission = Admission(
-            AdmissionRules(
-                calling_ae_titles=config.calling_ae_titles,
-                peers=config.peers,
-                called_ae_titles=(config.ae_title, *config.called_ae_titles),
-                require_called_ae_title=config.require_called_ae_title,
-                max_associations_per_peer=config.max_associations_per_peer,
-            ),
-            access.admission_hook,
-        )
-        self._identity = IdentityPolicy(access.identity_verifier, config.identity_required)
+        self.gate = ServerGate(config, policy, metrics, audit, access)
+        """Who may associate."""
         self._spool = SpoolArea(
             config.spool_directory,
             config.spool_quota_bytes,
@@ -117,8 +95,6 @@ class ServerCore:
         )
         self._buffers = ReceiveBuffers()
         self._tls: ServerTlsContext | None = None
-        self._lock = threading.Lock()
-        self._established = 0
 
     def prepare(self) -> None:
         """Load what a start needs, and sweep what a crash has left.
@@ -140,11 +116,6 @@ class ServerCore:
         if self._tls is None:
             return Transport(connected, wake_descriptor)
         return TlsTransport(connected, self._tls.current(), wake_descriptor, clock=self.clock)
-
-    @property
-    def established(self) -> int:
-        """How many associations there are now."""
-        return self._established
 
     def association(self, transport: Transport, host: str, port: int) -> SocketAssociation:
         """Begin with a connection that a peer has opened."""
@@ -171,10 +142,10 @@ class ServerCore:
 
     def _is_quiet(self) -> bool:
         """Whether at most one association is served: a moment's active wait costs nobody."""
-        return self._established <= 1
+        return self.gate.established <= 1
 
     def _open_sink(self, context: AcceptedContext, message: Message) -> DataSink:
-        service = self._receiving.get(context.abstract_syntax)
+        service = self._receiving.get(context.performed_as)
         if service is not None:
             sink = service.open_sink(context, message)
             if sink is not None:
@@ -182,95 +153,6 @@ class ServerCore:
         return self._spool.open_sink(
             self.config.spool_threshold_bytes, self.config.max_dataset_bytes
         )
-
-    # -- associations --------------------------------------------------------------------
-
-    def admit(
-        self, request: AAssociateRQ, info: AssociationInfo, logger: Logger
-    ) -> tuple[AAssociateAC | AAssociateRJ, AssociationInfo]:
-        """Accept or reject a request.
-
-        Returns:
-            The answer, and who is at the other end with what has been verified. An accepted
-            association counts until :meth:`left`.
-        """
-        with self._lock:
-            has_room = self._established < self.config.max_associations
-            self._established += has_room
-        decision: Admitted | Refused = Refused("there are too many associations", _over_limit())
-        is_kept = False
-        try:
-            if has_room:
-                decision = self._admission.enter(request, info, logger)
-            if isinstance(decision, Admitted):
-                answer, info = self._verified(request, info, logger)
-                is_kept = isinstance(answer, AAssociateAC)
-            else:
-                answer = self._refused(decision, logger)
-        finally:
-            if has_room and not is_kept:
-                if isinstance(decision, Admitted):
-                    self._admission.leave(request, info)
-                self._leave()
-        name = "pacs_associations_total" if is_kept else "pacs_associations_rejected_total"
-        self._metrics.increment(name, ae_title=self.config.ae_title)
-        try:
-            self._record(info, is_accepted=is_kept)
-        except BaseException:
-            if is_kept:
-                self.left(request, info)
-            raise
-        return answer, info
-
-    def _verified(
-        self, request: AAssociateRQ, info: AssociationInfo, logger: Logger
-    ) -> tuple[AAssociateAC | AAssociateRJ, AssociationInfo]:
-        user = self._identity.check(request, info.peer_host, logger)
-        if isinstance(user, Refused):
-            return self._refused(user, logger), info
-        response = None
-        if user is not None:
-            info = attrs.evolve(info, user_name=user.name)
-            response = user.response_to(request)
-        answer = negotiate(request, self._policy, identity_response=response)
-        if isinstance(answer, AAssociateRJ):
-            return self._refused(Refused(answer.explain(), answer), logger), info
-        for sentence in explain(request, answer, self._policy):
-            logger.info("context-refused", reason=sentence)
-        return answer, info
-
-    def _refused(self, refusal: Refused, logger: Logger) -> AAssociateRJ:
-        logger.warning(
-            "association-rejected", reason=refusal.reason, answer=refusal.answer.explain()
-        )
-        return refusal.answer
-
-    def _record(self, info: AssociationInfo, *, is_accepted: bool) -> None:
-        action = "association-accepted" if is_accepted else "association-rejected"
-        facts = {"called_ae_title": info.called_ae_title}
-        if info.user_name:
-            facts["user"] = info.user_name
-        if info.tls is not None:
-            facts["tls_version"], facts["tls_cipher"] = info.tls.version, info.tls.cipher
-            facts["tls_peer"] = info.tls.peer_subject or "without a certificate"
-        self._audit.record(
-            AuditEvent(
-                action,
-                is_accepted,
-                actor=info.calling_ae_title,
-                source=info.peer_host,
-                facts=facts,
-            )
-        )
-
-    def left(self, request: AAssociateRQ, info: AssociationInfo) -> None:
-        """Note that an accepted association has ended."""
-        self._admission.leave(request, info)
-        self._leave()
-
-    def _leave(self) -> None:
-        with self._lock:
-            self._established -= 1
 
     # -- requests ------------------------------------------------------------------------
 
@@ -290,7 +172,7 @@ class ServerCore:
             association.logger.error("data-set-not-kept", reason=incoming.failure.message)
             exchange.respond_status(code.dimse_status, incoming.failure.message)
             return
-        service = self._services.get(incoming.context.abstract_syntax)
+        service = self._services.get(incoming.context.performed_as)
         # Of an N- service a context may stand for several SOP classes: Meta SOP Classes, UPS.
         is_composite = request.command_field < CommandField.N_EVENT_REPORT_RQ
         if isinstance(request, UnsupportedRQ):
@@ -330,12 +212,4 @@ def _merged(known: SupportedContext | None, context: SupportedContext) -> Suppor
         known.transfer_syntaxes | context.transfer_syntaxes,
         as_scp=known.as_scp or context.as_scp,
         as_scu=known.as_scu or context.as_scu,
-    )
-
-
-def _over_limit() -> AAssociateRJ:
-    return AAssociateRJ(
-        result=RejectResult.REJECTED_TRANSIENT,
-        source=RejectSource.SERVICE_PROVIDER_PRESENTATION,
-        reason=PresentationRejectReason.LOCAL_LIMIT_EXCEEDED,
     )

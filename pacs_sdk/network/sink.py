@@ -145,6 +145,7 @@ class SpoolingSink:
         self._file: tuple[int, Path] | None = None
         self._source: ByteSource | None = None
         self._failure: PacsException | None = None
+        self._is_discarded = False
 
     def write(self, data: memoryview) -> None:
         """Take a piece.
@@ -182,10 +183,7 @@ class SpoolingSink:
 
     def discard(self) -> None:
         """Free the memory, and remove the spool file if there is one."""
-        if self._failure is None:
-            self._failure = PacsException(
-                ErrorCode.PROTOCOL_MISUSE, "the data set has been discarded"
-            )
+        self._is_discarded = True
         self._free()
 
     def _write_beyond(self, data: memoryview, size: int) -> None:
@@ -247,6 +245,8 @@ class SpoolingSink:
     def _check_usable(self) -> None:
         if self._failure is not None:
             raise PacsException.of(self._failure.error)
+        if self._is_discarded:
+            raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the data set has been discarded")
 
     def _free(self) -> None:
         """Give back everything, the file first: its bytes count as long as it exists."""

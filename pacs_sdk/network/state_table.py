@@ -23,6 +23,8 @@ class _Described(enum.IntEnum):
 
     meaning: str
 
+    __hash__ = int.__hash__  # Enum's is written in Python, and the table is asked for each PDU
+
     def __new__(cls, number: int, meaning: str) -> Self:
         member = int.__new__(cls, number)
         member._value_ = number

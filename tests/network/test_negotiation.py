@@ -788,6 +788,68 @@ def test_a_function_may_know_more_sop_classes() -> None:
     assert asked == ["1.2.3", "1.3.12.1"]
 
 
+@pytest.mark.parametrize(
+    ("uid", "is_taken"),
+    [
+        ("1.2.840.113619.4.27", True),
+        ("1.2.840.10008.5.1.4.1.1.999.1", True),
+        ("2.25.1", True),
+        ("1.2.840.10008.5.1.4.1.1.4", False),
+        ("1.2.840.10008.5.1.4.1.2.2.2", False),
+        ("1.2.840.10008.5.1.4.31", False),
+        ("1.2.840.10008.99", False),
+        ("1.2.840.10008.1.2", False),
+        ("no UID", False),
+    ],
+    ids=[
+        "private",
+        "new",
+        "made-up",
+        "known-but-unlisted",
+        "move",
+        "worklist",
+        "new-service",
+        "transfer-syntax",
+        "no-uid",
+    ],
+)
+def test_unknown_storage_is_what_nothing_is_known_of(uid: str, is_taken: bool) -> None:
+    """Private SOP classes, and those beside the storage ones that no edition has yet."""
+    policy = attrs.evolve(
+        STORING,
+        contexts=STORING.contexts.values(),
+        accept_by_service_class=False,
+        accept_unknown_storage=True,
+    )
+    proposal = attrs.evolve(
+        PLAIN, presentation_contexts=(PresentationContextRQ(1, uid, (JPEG_2000, IMPLICIT)),)
+    )
+    (context,) = answer(proposal, policy).presentation_contexts
+    assert context.result is (ACCEPTED if is_taken else NO_SOP_CLASS)
+    if is_taken:
+        assert context.transfer_syntax == IMPLICIT  # what all known storage classes take
+        assert policy.supporting(proposal)[uid].abstract_syntax == ENHANCED_SR
+
+
+def test_unknown_storage_is_not_what_is_described_as_something_else() -> None:
+    """The requestor knows better (PS3.7 D.3.3.6)."""
+    policy = attrs.evolve(STORING, contexts=STORING.contexts.values(), accept_unknown_storage=True)
+    (context,) = answer(describing("1.2.3.4", "1.2.3"), policy).presentation_contexts
+    assert context.result is NO_SOP_CLASS
+    (context,) = answer(describing("1.2.3.4"), policy).presentation_contexts
+    assert context.result is ACCEPTED
+
+
+def test_the_acceptor_knows_as_what_an_unknown_class_is_performed() -> None:
+    """The accepted context has its own abstract syntax, and that of the service's class."""
+    proposal = describing("1.2.3.4")
+    got = answer(proposal, STORING)
+    context = accepted_by_acceptor(proposal, got, {"1.2.3.4": CT_IMAGE})[1]
+    assert (context.abstract_syntax, context.performed_as) == ("1.2.3.4", CT_IMAGE)
+    assert accepted_by_acceptor(proposal, got)[1].performed_as == "1.2.3.4"
+    assert accepted_by_requestor(proposal, got)[1].performed_as == "1.2.3.4"
+
+
 # -- user identity (PS3.7 D.3.3.7) -------------------------------------------------------------
 
 
@@ -879,6 +941,7 @@ _policies = st.builds(
     max_operations_invoked=_OPERATIONS,
     extended=st.dictionaries(_UIDS, st.binary(max_size=4), max_size=3),
     accept_by_service_class=st.booleans(),
+    accept_unknown_storage=st.booleans(),
 )
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.ports import AuditSink, Clock, Logger, MetricSink
 from pacs_sdk.core.results import edge, raised
-from pacs_sdk.network.access import AccessControl
-from pacs_sdk.network.asyncio.server import AsyncDicomServer
+from pacs_sdk.network.asyncio.loop_server import LoopServer
+from pacs_sdk.network.server_base import ServerPorts
 from pacs_sdk.network.server_config import ServerConfig
 from pacs_sdk.network.service import DicomService
 
@@ -20,69 +19,25 @@ __all__ = ["BackgroundServer"]
 _T = TypeVar("_T")
 
 
-class BackgroundServer:
+class BackgroundServer(LoopServer):
     """An :class:`AsyncDicomServer` with the methods of a :class:`~pacs_sdk.network.DicomServer`.
 
     Args:
         config: How to listen and what to allow.
         services: Who performs which SOP classes.
-        logger: Where events are recorded.
-        clock: The time, for timeouts.
-        metrics: Where counts go.
-        audit: Where refused and opened associations are recorded.
-        access: The program's own say in who may associate.
+        ports: ``logger``, ``clock``, ``metrics``, ``audit`` and ``access``, as
+            :class:`~pacs_sdk.network.ServerPorts` has them.
 
     Raises:
         PacsException: ``INVALID_CONFIGURATION`` for rules that are none.
     """
 
     def __init__(
-        self,
-        config: ServerConfig,
-        services: Sequence[DicomService],
-        *,
-        logger: Logger | None = None,
-        clock: Clock | None = None,
-        metrics: MetricSink | None = None,
-        audit: AuditSink | None = None,
-        access: AccessControl | None = None,
+        self, config: ServerConfig, services: Sequence[DicomService], **ports: Unpack[ServerPorts]
     ) -> None:
-        self._server = AsyncDicomServer(
-            config,
-            services,
-            logger=logger,
-            clock=clock,
-            metrics=metrics,
-            audit=audit,
-            access=access,
-        )
+        super().__init__(config, services, **ports)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-
-    @property
-    def host(self) -> str:
-        """The address it listens on."""
-        return self._server.host
-
-    @property
-    def port(self) -> int:
-        """The port it listens on; 0 before it is started."""
-        return self._server.port
-
-    @property
-    def ae_title(self) -> str:
-        """Its AE title."""
-        return self._server.ae_title
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it has been started and not stopped."""
-        return self._server.is_running
-
-    @property
-    def active_associations(self) -> int:
-        """How many associations are established now."""
-        return self._server.active_associations
 
     @edge({OSError: ErrorCode.PORT_UNAVAILABLE})
     def start(self) -> Self:
@@ -100,7 +55,7 @@ class BackgroundServer:
         )
         thread.start()
         try:
-            raised(self._in_loop(loop, self._server.start()))
+            self._in_loop(loop, self._begin(loop))
         except BaseException:
             self._end_loop(loop)
             raise
@@ -115,7 +70,7 @@ class BackgroundServer:
         """
         loop = self._loop
         if loop is not None:
-            self._in_loop(loop, self._server.stop(timeout_s))
+            self._in_loop(loop, self._end(timeout_s))
             self._end_loop(loop)
 
     def __enter__(self) -> Self:
@@ -124,6 +79,9 @@ class BackgroundServer:
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
+
+    async def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._serve_in(loop)
 
     @staticmethod
     def _in_loop(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _T]) -> _T:

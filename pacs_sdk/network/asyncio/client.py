@@ -13,7 +13,9 @@ from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.results import PacsResult
 from pacs_sdk.network.dimse import Request, Response
 from pacs_sdk.network.negotiation import AcceptedContext, ProposedContext
-from pacs_sdk.network.threaded.client import DicomAssociation, Peer, Reply, connect
+from pacs_sdk.network.peer import Peer
+from pacs_sdk.network.threaded.association import DicomAssociation, Reply
+from pacs_sdk.network.threaded.client import connect
 
 __all__ = ["AsyncAssociation", "connect_async"]
 

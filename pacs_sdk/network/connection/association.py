@@ -14,29 +14,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Final
 
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Clock, Logger
-from pacs_sdk.network.connection.inbox import Inbox
+from pacs_sdk.network.connection.line import LINGER_S, AssociationLine
 from pacs_sdk.network.connection.options import AssociationOptions
-from pacs_sdk.network.connection.transport import Transport, WokenUp
+from pacs_sdk.network.connection.transport import Transport
 from pacs_sdk.network.connection.waits import Waits, after, earlier
 from pacs_sdk.network.dimse import Message
 from pacs_sdk.network.engine import AssociationEngine
-from pacs_sdk.network.indications import (
-    Aborted,
-    AssociationAccepted,
-    AssociationRejected,
-    AssociationRequested,
-    CommandReceived,
-    DataReceived,
-    EngineEvent,
-    ReleaseConfirmed,
-    ReleaseRequested,
-    TransportClosed,
-)
 from pacs_sdk.network.messages import IncomingMessage
 from pacs_sdk.network.negotiation import AcceptedContext
 from pacs_sdk.network.pdu import AAssociateRQ
@@ -44,25 +32,17 @@ from pacs_sdk.network.state_table import State
 
 __all__ = ["SocketAssociation"]
 
-_T = TypeVar("_T")
-
-_READS_OF_A_DATA_SET: Final = 16
-"""How often is read at once what is there of one data set; then deadlines are looked at."""
-
-_LINGER_S: Final = 0.25
-"""How long the local side waits for the peer to close after an abort of its own."""
-
 _MAX_WAITING_MESSAGES: Final = 16
 """Messages that may wait while an operation runs. A peer that negotiated no window must
 not send any (PS3.7 D.3.3.3); one that floods us is not read until we are done."""
 
 
-class SocketAssociation:
+class SocketAssociation(AssociationLine):
     """Drives one engine over one connection.
 
     Its methods raise inside the layer: ``PacsException`` with ``ASSOCIATION_ABORTED``,
     ``NETWORK_TIMEOUT`` or ``PROTOCOL_MISUSE``. The public edges are the client's
-    :class:`~pacs_sdk.network.threaded.client.DicomAssociation` and the server.
+    :class:`~pacs_sdk.network.threaded.DicomAssociation` and the server.
     """
 
     def __init__(
@@ -73,27 +53,9 @@ class SocketAssociation:
         logger: Logger,
         options: AssociationOptions,
     ) -> None:
-        self.engine = engine
-        self.logger = logger
-        self.is_busy = False
-        """Whether a request is being carried out, which a stop lets finish."""
-        self._transport = transport
-        self._clock = clock
-        self._send_timeout_s = options.send_timeout_s
-        self._buffers = options.buffers
-        self._message_timeout_s = options.message_timeout_s
-        self._is_alone = options.is_alone
-        self._reads = 0
-        self._unfinished_since: float | None = None
-        self._inbox = Inbox(options.open_sink, options.max_dataset_bytes)
-        self._request_received: AAssociateRQ | None = None
-        self._release_requested = False
-        self._end: PacsError | None = None
+        super().__init__(transport, engine, clock, logger, options)
         self._message_id = 0
         self._in_use = threading.Lock()
-        self._drain_deadline: float | None = None
-        self._is_draining = False
-        self._is_drained = False
 
     # -- establishing ------------------------------------------------------------------
 
@@ -226,8 +188,13 @@ class SocketAssociation:
 
     # -- ending ------------------------------------------------------------------------
 
-    def release(self, timeout_s: float) -> None:
-        """Release the association and close the connection (PS3.8 7.2)."""
+    def release(self, timeout_s: float, reason: PacsError | None = None) -> None:
+        """Release the association and close the connection (PS3.8 7.2).
+
+        Args:
+            timeout_s: How long the peer may take to agree; it is aborted then.
+            reason: What an operation after that is told.
+        """
         if self.engine.state is State.STA8:  # the peer was faster
             self.engine.release_response(self._clock.monotonic())
             self.finish()
@@ -245,8 +212,9 @@ class SocketAssociation:
             except PacsException as exc:
                 self.logger.debug("release-not-confirmed", reason=exc.error.message)
                 if self._end is None:
+                    self._end = reason
                     self.abort()
-        self.close()
+        self.close(reason)
 
     def release_answered(self) -> Waits[None]:
         """Agree to the peer's release, then wait for it to close (ARTIM)."""
@@ -277,46 +245,12 @@ class SocketAssociation:
         try:
             self.flush()
             self._transport.finish_sending()
-            yield from self._drained(_LINGER_S)
+            yield from self._drained(LINGER_S)
         except (PacsException, OSError) as exc:
             self.logger.debug("connection-lost-at-end", reason=str(exc))
         self.close()
 
-    def close(self) -> None:
-        """Close the connection and free what was received and not taken."""
-        if self._end is None:
-            self._end = PacsError(ErrorCode.ASSOCIATION_ABORTED, "the association has ended")
-        self._transport.close()
-        self._inbox.discard()
-
     # -- inside ------------------------------------------------------------------------
-
-    @property
-    def message_has_begun(self) -> bool:
-        """Whether a message is under way, waits to be taken, or is being acted on."""
-        return self.is_busy or self._inbox.is_active
-
-    @property
-    def artim_deadline(self) -> float | None:
-        """When the engine wants to be told the time; never while the end is waited for."""
-        return None if self._is_draining else self.engine.deadline
-
-    @property
-    def end_reason(self) -> PacsError | None:
-        """Why the association ended; ``None`` while it lasts."""
-        return self._end
-
-    def _check_alive(self) -> None:
-        if self._end is not None:
-            raise PacsException.of(self._end)
-
-    def _lost(self, exc: OSError) -> PacsException:
-        """Note that the connection broke, unless a better reason is known already."""
-        if self._end is None:
-            self._end = PacsError(
-                ErrorCode.ASSOCIATION_ABORTED, f"the connection to the peer was lost: {exc}"
-            )
-        return PacsException.of(self._end)
 
     def _hear_last_words(self) -> None:
         """Read what the peer sent before the connection broke: it may say why."""
@@ -330,126 +264,6 @@ class SocketAssociation:
             self._lost(exc)
         except (PacsException, OSError) as exc:
             self.logger.debug("no-last-words", reason=str(exc))
-
-    def flush(self) -> None:
-        """Send what the engine has to say."""
-        output = self.engine.take_output()
-        if output:
-            try:
-                self._transport.send(output, self._send_timeout_s)
-            except OSError as exc:
-                raise self._lost(exc) from exc
-
-    def _driven(self, waits: Waits[_T]) -> _T:
-        """Wait in this thread for what a generator waits for."""
-        while True:
-            try:
-                deadline = next(waits)
-            except StopIteration as done:
-                result: _T = done.value
-                return result
-            self.step(deadline)
-
-    def step(self, deadline: float | None) -> None:
-        """Wait for bytes once and act on them.
-
-        Args:
-            deadline: When waiting is a ``NETWORK_TIMEOUT``; the engine's own deadline
-                (ARTIM) is kept besides.
-        """
-        limit = earlier(deadline, self.artim_deadline)
-        timeout_s = None if limit is None else limit - self._clock.monotonic()
-        try:
-            self.step_within(timeout_s)
-        except WokenUp:
-            if self._is_draining:
-                soon = self._clock.monotonic() + _LINGER_S
-                self._drain_deadline = earlier(self._drain_deadline, soon)
-            elif not self.message_has_begun:
-                raise
-            self._transport.ignore_wake()  # finish what has begun; the server asks again after it
-        except TimeoutError:
-            self.time_up(deadline)
-
-    def step_within(self, timeout_s: float | None) -> None:
-        """Read once and act on what came.
-
-        Raises:
-            TimeoutError: Nothing came within the time.
-            WokenUp: The owner stops.
-            PacsException: The connection is broken.
-        """
-        buffer = self._buffers.view
-        try:
-            count = self._transport.receive_soon(buffer) if self._is_alone() else None
-            if count is None:
-                count = self._transport.receive(buffer, timeout_s)
-            left = _READS_OF_A_DATA_SET
-            while not self._is_draining:
-                self._took(count)
-                left -= 1
-                if not (left and count and self._inbox.is_receiving):
-                    return
-                more = self._transport.receive_available(buffer)
-                if more is None:
-                    return
-                count = more
-        except TimeoutError:
-            raise
-        except OSError as exc:
-            if not self._is_draining:
-                raise self._lost(exc) from exc
-            count = 0  # a reset ends the wait just as a close does
-        self._is_drained = not count
-
-    def _took(self, count: int) -> None:
-        """Give the engine what was read: ``count`` bytes of the buffer, 0 for the end."""
-        self._reads += 1
-        if count:
-            now = self._clock.monotonic()
-            if self._unfinished_since is None:
-                self._unfinished_since = now
-            events = self.engine.receive(self._buffers.view[:count], now)
-        else:
-            events = self.engine.transport_closed()
-        for event in events:
-            self._on_event(event)
-        self.flush()
-        if not count and self._end is None:
-            self._end = PacsError(
-                ErrorCode.ASSOCIATION_ABORTED, "the peer closed the connection without a word"
-            )
-
-    def time_up(self, deadline: float | None) -> None:
-        """Act on a time that has passed: the engine's own, or the one that was waited for.
-
-        Raises:
-            PacsException: ``NETWORK_TIMEOUT`` where the latter is over; the association has
-                been aborted then.
-        """
-        now = self._clock.monotonic()
-        if self._is_draining:
-            self._is_drained = deadline is None or now >= deadline
-            return
-        for event in self.engine.expire(now):
-            self._on_event(event)
-        if self.engine.closing and self._end is None:
-            self._end = PacsError(
-                ErrorCode.NETWORK_TIMEOUT, "the peer connected but sent no association request"
-            )
-        if deadline is not None and now >= deadline and self._end is None:
-            raise PacsException(ErrorCode.NETWORK_TIMEOUT, self._overdue(now))
-
-    def _overdue(self, now: float) -> str:
-        if self.engine.state is State.STA5:
-            return (
-                "it took the connection but did not answer the association request in time; "
-                "check that a DICOM application listens there"
-            )
-        whole = after(self._unfinished_since, self._message_timeout_s)
-        if whole is not None and now >= whole:
-            return f"the peer took longer than {self._message_timeout_s:g} s for a message"
-        return "the peer sent nothing in time; association aborted"
 
     def _drained(self, limit_s: float | None) -> Waits[None]:
         """Read and ignore until the peer closes or time is up; a stop shortens the wait.
@@ -465,31 +279,3 @@ class SocketAssociation:
             yield self._drain_deadline
             if self._drain_deadline is not None and self._clock.monotonic() >= self._drain_deadline:
                 return  # a peer that never stops sending doesn't prolong it
-
-    def _on_event(self, event: EngineEvent) -> None:
-        match event:
-            case DataReceived():
-                self._inbox.add_data(event)
-                if event.is_last:
-                    self._unfinished_since = None
-            case CommandReceived():
-                self._inbox.add_command(event)
-                if not event.has_dataset:
-                    self._unfinished_since = None
-            case AssociationRequested():
-                self._request_received = event.request
-            case ReleaseRequested():
-                self._release_requested = True
-            case AssociationRejected():
-                answer = event.answer
-                codes = {"result": int(answer.result), "source": int(answer.source)}
-                self._end = PacsError(ErrorCode.ASSOCIATION_REJECTED, answer.explain(), codes)
-            case Aborted():
-                who = "the peer aborted" if event.by_peer else "aborted here"
-                self._end = PacsError(ErrorCode.ASSOCIATION_ABORTED, f"{who}: {event.reason}")
-            case TransportClosed():
-                self._end = PacsError(
-                    ErrorCode.ASSOCIATION_ABORTED, "the peer closed the connection unannounced"
-                )
-            case AssociationAccepted() | ReleaseConfirmed():
-                pass

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
-from pacs_sdk.network.dimse import CCancelRQ, Message, Request
+from pacs_sdk.network.dimse import CCancelRQ, Message, is_request
 from pacs_sdk.network.indications import CommandReceived, DataReceived
 from pacs_sdk.network.messages import IncomingMessage
 from pacs_sdk.network.negotiation import AcceptedContext
@@ -66,7 +66,7 @@ class Inbox:
     def add_command(self, event: CommandReceived) -> None:
         """Take a command set; unless a data set follows, the message is whole."""
         message = event.message
-        if isinstance(message, Request):
+        if is_request(message):
             # A cancel that crossed the final response of an earlier operation must not
             # end this one: many peers use the same Message ID again and again.
             self.cancelled.discard(message.message_id)

@@ -63,6 +63,9 @@ class AcceptWait:
     Args:
         listener: The listening socket.
         wake_descriptor: What ends the wait once it is readable.
+
+    Raises:
+        OSError: There is no descriptor to be had.
     """
 
     def __init__(self, listener: socket.socket, wake_descriptor: int) -> None:
@@ -85,5 +88,9 @@ class AcceptWait:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back what the system has for it."""
         if isinstance(self._poll, select.epoll):
             self._poll.close()

@@ -40,6 +40,7 @@ class ServerSession:
         self._deadline: float | None = None
         self._left: Callable[[], None] | None = None
         self._has_failed = False
+        self._is_over = False
         self._is_closed = False
 
     @property
@@ -56,24 +57,15 @@ class ServerSession:
     def run(self) -> None:
         """Serve to the end, waiting in this thread."""
         while self.proceed():
-            self._guarded(lambda: self._association.step(self._deadline))
+            self._guarded(self._step)
 
     def proceed(self) -> bool:
         """Do what can be done without waiting; ``False`` once the session is over."""
-        is_over = False
-
-        def resume() -> None:
-            nonlocal is_over
-            try:
-                self._deadline = next(self._waits)
-            except StopIteration:
-                is_over = True
-
-        while not self._guarded(resume):
+        while not self._guarded(self._resume):
             pass
-        if is_over:
+        if self._is_over:
             self._close()
-        return not is_over
+        return not self._is_over
 
     def read(self, timeout_s: float) -> bool:
         """Read once; ``False`` if nothing came within the time, or the session is over."""
@@ -105,6 +97,15 @@ class ServerSession:
         self._close()
 
     # -- inside --------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        self._association.step(self._deadline)
+
+    def _resume(self) -> None:
+        try:
+            self._deadline = next(self._waits)
+        except StopIteration:
+            self._is_over = True
 
     def _guarded(self, action: Callable[[], None]) -> bool:
         """Do something; what goes wrong ends the session, and nothing else."""
@@ -157,13 +158,13 @@ class ServerSession:
         association.logger = association.logger.bind(
             calling_ae_title=info.calling_ae_title, called_ae_title=info.called_ae_title
         )
-        answer, info = self._core.admit(request, info, association.logger)
+        answer, info = self._core.gate.admit(request, info, association.logger)
         if isinstance(answer, AAssociateRJ):
             association.engine.reject(answer, self._core.clock.monotonic())
             yield from association.finished()
             return
-        self._left = lambda: self._core.left(request, info)
-        association.engine.accept(answer)
+        self._left = lambda: self._core.gate.left(request, info)
+        association.engine.accept(answer, self._core.gate.performed_as(request))
         association.logger.info("association-accepted", contexts=len(association.engine.contexts))
         association.flush()
         yield from self._messages(info)

@@ -8,7 +8,8 @@ from typing import Final
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock
-from pacs_sdk.network.connection.tls_transport import TlsTransport, failed
+from pacs_sdk.network.connection.tls_handshake import failed
+from pacs_sdk.network.connection.tls_transport import TlsTransport
 from pacs_sdk.network.tls.failures import HandshakeFailure
 from pacs_sdk.network.tls.settings import ClientTls, client_context
 

@@ -1,8 +1,6 @@
 """One TLS connection, read and written without polling.
 
-It is a :class:`~pacs_sdk.network.connection.transport.Transport` whose bytes are encrypted. The
-handshake is a step of its own, for the thread that will use the connection: a peer that never
-finishes it holds up nobody else.
+It is a :class:`~pacs_sdk.network.connection.transport.Transport` whose bytes are encrypted.
 """
 
 from __future__ import annotations
@@ -14,31 +12,18 @@ import ssl
 from collections.abc import Sequence
 from typing import Final
 
-from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.ports import Clock, SystemClock
-from pacs_sdk.network.connection.transport import Transport, WokenUp
-from pacs_sdk.network.tls.facts import TlsFacts, tls_facts
-from pacs_sdk.network.tls.failures import (
-    HandshakeFailure,
-    explain_clear_text,
-    explain_failure,
-    offered_version,
-)
-from pacs_sdk.network.tls.records import MAX_RECORD_BYTES, cut_into_records
+from pacs_sdk.core.ports import Clock
+from pacs_sdk.network.connection.tls_handshake import TlsHandshake
+from pacs_sdk.network.tls.failures import explain_failure
+from pacs_sdk.network.tls.records import cut_into_records
 
-__all__ = ["TlsTransport", "failed"]
-
-_FIRST_BYTES: Final = 11
-"""A record header (5), a handshake header (4) and the version of a ClientHello (2)."""
-
-_LINGER_S: Final = 0.25
-"""How long a peer may take to read why it was refused, before the connection is closed."""
+__all__ = ["TlsTransport"]
 
 _RAW_READS: Final = 16
 """Reads that are thrown away in one go after the end; then the clock is looked at."""
 
 
-class TlsTransport(Transport):
+class TlsTransport(TlsHandshake):
     """A connected socket, encrypted.
 
     Nothing is sent or received before :meth:`handshake`. All methods but :meth:`break_off`
@@ -65,133 +50,13 @@ class TlsTransport(Transport):
         server_hostname: str | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._is_server = context.protocol is ssl.PROTOCOL_TLS_SERVER
-        # Two failures that wrap_socket notices too late to close the socket.
-        connected.getpeername()
-        if server_hostname is not None:
-            server_hostname.encode("idna")
-        connected.setblocking(False)
-        self._tls = context.wrap_socket(
-            connected,
-            server_side=self._is_server,
-            do_handshake_on_connect=False,
-            server_hostname=server_hostname,
+        super().__init__(
+            connected, context, wake_descriptor, server_hostname=server_hostname, clock=clock
         )
-        super().__init__(self._tls, wake_descriptor)
-        self._clock = clock or SystemClock()
-        self._awaited = select.POLLIN
-        self._first = b""
         self._is_finished = False
         self._at_end = False
-        self._facts: TlsFacts | None = None
         self._receive_failure: OSError | None = None
         self._send_failure: OSError | None = None
-
-    # -- agreeing ----------------------------------------------------------------------
-
-    def handshake(self, timeout_s: float) -> TlsFacts:
-        """Agree on keys and check certificates (RFC 8446 2, RFC 5246 7.3).
-
-        Args:
-            timeout_s: How long the whole of it may take.
-
-        Returns:
-            What was agreed on.
-
-        Raises:
-            PacsException: ``NETWORK_TIMEOUT``, or ``TLS_HANDSHAKE_FAILED`` with the detail
-                ``cause``, a :class:`~pacs_sdk.network.tls.failures.HandshakeFailure`. The
-                transport is of no use then but to be closed.
-            WokenUp: The wake descriptor became readable.
-        """
-        deadline = self._clock.monotonic() + timeout_s
-        try:
-            while not self._try_handshake():
-                left_s = deadline - self._clock.monotonic()
-                if left_s <= 0:
-                    raise TimeoutError
-                self._wait_readable(left_s)
-        except TimeoutError as exc:
-            words = "began no TLS" if not self._first else "did not finish the TLS handshake"
-            raise PacsException(
-                ErrorCode.NETWORK_TIMEOUT, f"the peer {words} within {timeout_s:g} s"
-            ) from exc
-        except OSError as exc:
-            cause, words = explain_failure(exc, offered_version(self._first))
-            self._let_alert_arrive()
-            raise failed(cause, words) from exc
-        self._facts = tls_facts(self._tls)
-        return self._facts
-
-    @property
-    def facts(self) -> TlsFacts | None:
-        """What was agreed on, and who the peer proved to be; ``None`` before the handshake."""
-        return self._facts
-
-    def _try_handshake(self) -> bool:
-        has_spoken = bool(self._first) or self._look_at_first_bytes()
-        if self._is_server and not has_spoken:
-            return False  # the client speaks first, and is looked at before OpenSSL reads
-        try:
-            self._tls.do_handshake()
-        except ssl.SSLWantReadError:
-            self._await(select.POLLIN)
-            return False
-        except ssl.SSLWantWriteError:
-            self._await(select.POLLOUT)
-            return False
-        return True
-
-    def _look_at_first_bytes(self) -> bool:
-        """Recognise a peer that speaks no TLS: OpenSSL would only say "wrong version number".
-
-        Returns:
-            Whether the peer has said anything yet.
-        """
-        try:
-            self._first = socket.socket.recv(self._tls, _FIRST_BYTES, socket.MSG_PEEK)
-        except BlockingIOError:
-            return False
-        if not self._first:
-            words = (
-                "the peer closed the connection without a word"
-                if self._is_server
-                else "the peer closed the connection when TLS was begun; it may listen for DICOM "
-                "without TLS"
-            )
-            raise failed(HandshakeFailure.CLOSED, words)
-        if found := explain_clear_text(self._first):
-            raise failed(*found)
-        return True
-
-    def _let_alert_arrive(self) -> None:
-        """Read on until the peer closes, for a moment at most.
-
-        Closing while bytes of the peer lie unread resets the connection, and the alert that
-        says why it was refused would be lost on the way.
-        """
-        scratch = bytearray(MAX_RECORD_BYTES)
-        deadline = self._clock.monotonic() + _LINGER_S
-        try:
-            socket.socket.shutdown(self._tls, socket.SHUT_WR)
-            self._await(select.POLLIN)
-            while (left_s := deadline - self._clock.monotonic()) > 0:
-                try:
-                    if not socket.socket.recv_into(self._tls, scratch):
-                        return
-                except BlockingIOError:
-                    self._wait_readable(left_s)
-        except (OSError, WokenUp):
-            return  # it closed or reset, or the moment is over
-
-    def _await(self, event: int) -> None:
-        """Choose what the next wait of the reading side is for.
-
-        OpenSSL may have to write before it can read: keys are updated (RFC 8446 4.6.3).
-        """
-        if event != self._awaited:
-            self._awaited = event
-            self._readable.modify(self._tls, event)
 
     # -- receiving ---------------------------------------------------------------------
 
@@ -345,11 +210,6 @@ class TlsTransport(Transport):
                 # TLS is over: _throw_away reads past it.
                 with contextlib.suppress(OSError, ValueError):
                     self._tls.unwrap()
-
-
-def failed(cause: HandshakeFailure, words: str) -> PacsException:
-    """Make the exception of a handshake that came to nothing."""
-    return PacsException(ErrorCode.TLS_HANDSHAKE_FAILED, words, cause=cause.value)
 
 
 def _in_words(exc: OSError) -> OSError:

@@ -22,6 +22,9 @@ _QUICK_ACK: Final = getattr(socket, "TCP_QUICKACK", None)
 _SOON_S: Final = 50e-6
 """How long a read asks again before it waits."""
 
+_MOST_SKIPPED: Final = 31
+"""After so many reads that were not asked for again, one is: the peer may have become faster."""
+
 _MAX_BUFFERS: Final = 512
 """Buffers in one ``sendmsg``; POSIX allows 1,024 (``IOV_MAX``)."""
 
@@ -41,6 +44,8 @@ class Transport:
     def __init__(self, connected: socket.socket, wake_descriptor: int | None = None) -> None:
         self._socket = connected
         self._wake_descriptor = wake_descriptor
+        self._has_read = True
+        self._skipped = self._to_skip = 0
         connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -77,15 +82,19 @@ class Transport:
         try:
             count = self._socket.recv_into(buffer)
         except BlockingIOError:
+            if self._has_read:
+                self._has_read = False
+                self._acknowledge_quickly()
             return None
-        self._acknowledge_quickly()
+        self._has_read = True
         return count
 
     def receive_soon(self, buffer: memoryview) -> int | None:
         """Read what comes within some microseconds, without sleeping meanwhile.
 
         To be woken takes longer than most peers take for their next word, on a virtual
-        machine several times as long. Other threads run while this one asks the system.
+        machine several times as long. Other threads run while this one asks the system. A peer
+        that is slower than that, or a machine that is busy, is asked ever more seldom.
 
         Returns:
             As :meth:`receive_available`.
@@ -93,9 +102,14 @@ class Transport:
         Raises:
             OSError: The connection is broken.
         """
+        if self._skipped < self._to_skip:
+            self._skipped += 1
+            return self.receive_available(buffer)
         until = time.perf_counter() + _SOON_S
         while (count := self.receive_available(buffer)) is None and time.perf_counter() < until:
             pass
+        self._skipped = 0
+        self._to_skip = 0 if count is not None else min(2 * self._to_skip + 1, _MOST_SKIPPED)
         return count
 
     def receive(self, buffer: memoryview, timeout_s: float | None) -> int:
@@ -151,10 +165,10 @@ class Transport:
         self._socket.close()
 
     def _acknowledge_quickly(self) -> None:
-        """Re-arm quick ACKs: Linux falls back to delayed ones by itself, so at every read.
+        """Re-arm quick ACKs, and send one that is due: Linux falls back to delayed ones by itself.
 
         A client that leaves Nagle's algorithm on (stock DCMTK) waits 40 ms an image for an
-        ACK otherwise.
+        ACK otherwise. It can wait only where everything was read that it has sent.
         """
         if _QUICK_ACK is not None:
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)

@@ -185,6 +185,9 @@ def _values(data: bytes) -> dict[str, Any]:
                 f"{element_name(element)} occurs again at byte {start - 8}",
                 offset=start - 8,
             )
+        if read is _number and length == 2:  # most of them
+            values[name] = data[start] | data[start + 1] << 8
+            continue
         value = read(element, data[start:offset])
         if value is not None:
             values[name] = value

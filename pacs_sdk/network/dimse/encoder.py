@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import struct
 from collections.abc import Callable
@@ -40,6 +41,9 @@ _DATA_SET_TYPE: Final = {
     has_dataset: _US_ELEMENT.pack(0, COMMAND_DATA_SET_TYPE.number, 2, value)
     for has_dataset, value in ((True, DATA_SET_FOLLOWS), (False, NO_DATA_SET))
 }
+
+_REMEMBERED_CLASSES: Final = 256
+"""How many SOP classes are encoded once and for all; there are not many more in use."""
 
 _MAX_COMMENT_LENGTH: Final = 64
 _AE_TITLE: Final = re.compile(r"(?=.*[^ ])[ -\[\]-~]{1,16}")
@@ -209,7 +213,10 @@ def _writer(kind: type[Any], field: attrs.Attribute[Any] | None) -> _Writer:
         case "US":
             return _unsigned_short(element, is_required=is_required)
         case "UI":
-            return _uid(element, is_required=is_required)
+            write = _uid(element, is_required=is_required)
+            # Of SOP classes there are few, of instances no two alike.
+            is_class = field.name.endswith("class_uid")
+            return functools.lru_cache(_REMEMBERED_CLASSES)(write) if is_class else write
         case "AE":
             return _ae_title(element, is_required=is_required)
         case "AT":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
@@ -21,10 +22,14 @@ def _uid_or_nothing(text: str) -> str:
     return text if is_valid_uid(text) else ""
 
 
+_class_uid_or_nothing = functools.lru_cache(256)(_uid_or_nothing)
+"""The same for a SOP class, of which there are few."""
+
+
 # Attribute of a response -> where a request has it (the "(=)" of the tables in PS3.7 9.1, 10.1).
 _ECHOES: Final[dict[str, _Echo]] = {
     "command_field": lambda request: request.command_field | RESPONSE_BIT,
-    "affected_sop_class_uid": lambda request: _uid_or_nothing(request.sop_class_uid),
+    "affected_sop_class_uid": lambda request: _class_uid_or_nothing(request.sop_class_uid),
     "affected_sop_instance_uid": lambda request: _uid_or_nothing(request.sop_instance_uid),
     "event_type_id": attrgetter("event_type_id"),
     "action_type_id": attrgetter("action_type_id"),

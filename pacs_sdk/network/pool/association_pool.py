@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Generic
 
@@ -18,10 +16,11 @@ from pacs_sdk.core.ports import (
 )
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.network.negotiation import ProposedContext
-from pacs_sdk.network.pool.book import Departure, Grant, Place, PoolBook, Pooled, Waiter
+from pacs_sdk.network.peer import Peer
+from pacs_sdk.network.pool.book import Departure, Place, Pooled
 from pacs_sdk.network.pool.checks import confirms_echo, end
+from pacs_sdk.network.pool.desk import PoolDesk
 from pacs_sdk.network.pool.pooled_association import PooledAssociation
-from pacs_sdk.network.pool.upkeep import LONGEST_WAIT_S, Upkeep
 from pacs_sdk.network.pool.values import (
     AssociationT,
     Connect,
@@ -30,22 +29,9 @@ from pacs_sdk.network.pool.values import (
     PoolStatistics,
     pool_key,
 )
-from pacs_sdk.network.threaded.client import Peer
+from pacs_sdk.network.upkeep import LONGEST_WAIT_S, Upkeep
 
 __all__ = ["AssociationPool"]
-
-_EVENTS: Final = (
-    "created",
-    "reused",
-    "checked",
-    "failed_checks",
-    "expired",
-    "made_room",
-    "failed",
-    "failed_connects",
-    "timeouts",
-)
-"""What is counted; each is a field of :class:`PoolStatistics`, which says what it means."""
 
 DEFAULT_ACQUIRE_TIMEOUT_S: Final = 30.0
 """How long to wait for an association that others use: the time one operation may take."""
@@ -77,12 +63,10 @@ class AssociationPool(Generic[AssociationT]):
         self._config = config or PoolConfig()
         self._clock = clock or SystemClock()
         self._logger = logger or NullLogger()
-        self._metrics = metrics or NullMetricSink()
-        self._lock = threading.Lock()
-        self._book: PoolBook[AssociationT] = PoolBook(self._config)
-        self._counts: Counter[str] = Counter()
-        self._is_closed = False
-        self._emptied = threading.Condition(self._lock)
+        self._desk: PoolDesk[AssociationT] = PoolDesk(
+            self._config, self._clock, self._logger, metrics or NullMetricSink()
+        )
+        self._book = self._desk.book
         self._upkeep: Upkeep | None = None
 
     # -- use ---------------------------------------------------------------------------
@@ -116,24 +100,24 @@ class AssociationPool(Generic[AssociationT]):
             ``PROTOCOL_MISUSE`` (the pool is closed), ``INVALID_ARGUMENT``, or the error
             of ``connect``.
         """
-        grant = self._wait_for_grant(pool_key(peer, calling_ae_title, contexts), timeout_s)
+        grant = self._desk.wait_for_grant(pool_key(peer, calling_ae_title, contexts), timeout_s)
         place = grant.place
         try:
             if grant.departure is not None:
                 self._close(grant.departure)
-                self._count("made_room", place.key)
+                self._desk.count("made_room", place.key)
             is_reused = grant.idle is not None and self._is_usable(grant.idle)
             if grant.idle is not None and is_reused:
                 pooled = grant.idle
-                self._count("reused", place.key)
+                self._desk.count("reused", place.key)
             else:
                 pooled = self._opened(place.key)
         except BaseException:
-            with self._lock:
+            with self._desk.lock:
                 self._book.vacate(place)
-                self._after_change()
+                self._desk.after_change()
             raise
-        self._report()
+        self._desk.report()
         return PooledAssociation(
             pooled.association, is_reused, lambda failed: self._take_back(place, pooled, failed)
         )
@@ -147,14 +131,14 @@ class AssociationPool(Generic[AssociationT]):
             How many associations were released.
         """
         now = self._clock.monotonic()
-        with self._lock:
+        with self._desk.lock:
             expired = self._book.take_idle(lambda pooled: self._book.is_expired(pooled, now))
             self._book.notify_waiting()
-            self._emptied.notify_all()
+            self._desk.emptied.notify_all()
         for departure in expired:
             self._close(departure)
-            self._count("expired", departure.pooled.key)
-        self._report()
+            self._desk.count("expired", departure.pooled.key)
+        self._desk.report()
         return len(expired)
 
     def release_idle(self, peer: Peer | None = None) -> int:
@@ -166,11 +150,11 @@ class AssociationPool(Generic[AssociationT]):
         Returns:
             How many were released.
         """
-        with self._lock:
+        with self._desk.lock:
             idle = self._book.take_idle(lambda pooled: peer in (None, pooled.key.peer))
         for departure in idle:
             self._close(departure)
-        self._report()
+        self._desk.report()
         return len(idle)
 
     def start_upkeep(self) -> None:
@@ -181,11 +165,13 @@ class AssociationPool(Generic[AssociationT]):
         Raises:
             PacsException: ``PROTOCOL_MISUSE`` when it runs, or the pool is closed.
         """
-        with self._lock:
-            if self._is_closed or self._upkeep is not None:
-                reason = "is closed" if self._is_closed else "has its upkeep already"
+        with self._desk.lock:
+            if self._desk.is_closed or self._upkeep is not None:
+                reason = "is closed" if self._desk.is_closed else "has its upkeep already"
                 raise PacsException(ErrorCode.PROTOCOL_MISUSE, f"the pool of associations {reason}")
-            self._upkeep = Upkeep(self._next_expiry, self.tick, self._clock)
+            self._upkeep = Upkeep(
+                self._desk.next_expiry, self.tick, self._clock, "association-pool-upkeep"
+            )
 
     def close(self, timeout_s: float = 10.0) -> int:
         """Release what is idle, refuse new users, and wait for those there are.
@@ -201,8 +187,8 @@ class AssociationPool(Generic[AssociationT]):
             How many were still in use when time was up.
         """
         deadline = self._clock.monotonic() + timeout_s
-        with self._lock:
-            self._is_closed = True
+        with self._desk.lock:
+            self._desk.is_closed = True
             self._book.notify_waiting()
             in_use = len(self._book.places)
             idle = self._book.take_idle(lambda _: True)
@@ -210,79 +196,20 @@ class AssociationPool(Generic[AssociationT]):
         self._logger.info("pool-closing", in_use=in_use, idle=len(idle))
         for departure in idle:
             self._close(departure, in_good_order=self._clock.monotonic() < deadline)
-        with self._lock:
+        with self._desk.lock:
             while self._book.total and (left_s := deadline - self._clock.monotonic()) > 0:
-                self._emptied.wait(min(left_s, LONGEST_WAIT_S))
+                self._desk.emptied.wait(min(left_s, LONGEST_WAIT_S))
             in_use = len(self._book.places)
         if upkeep is not None:
             upkeep.stop(deadline - self._clock.monotonic())
         if in_use:
             self._logger.warning("pool-closed-in-use", in_use=in_use)
-        self._report()
+        self._desk.report()
         return in_use
 
     def statistics(self) -> PoolStatistics:
         """Tell what the pool has done, and what it holds now."""
-        with self._lock:
-            waiting, in_use, idle = self._book.counts()
-            return PoolStatistics(
-                **{event: self._counts[event] for event in _EVENTS},
-                waiting=waiting,
-                in_use=in_use,
-                idle=idle,
-                per_peer=self._book.per_peer(),
-            )
-
-    # -- waiting -----------------------------------------------------------------------
-
-    def _wait_for_grant(self, key: PoolKey, timeout_s: float) -> Grant[AssociationT]:
-        user = f"thread {threading.current_thread().name}"
-        waiter: Waiter[AssociationT] = Waiter(key, user, threading.Condition(self._lock))
-        begin = self._clock.monotonic()
-        with self._lock:
-            self._check_not_closed()
-            self._book.arrive(waiter)
-            self._book.serve(begin)
-            if waiter.grant is not None:
-                return waiter.grant
-        try:
-            self._logger.debug("pool-wait", peer_host=key.peer.host, ae_title=key.peer.ae_title)
-            with self._lock:
-                while waiter.grant is None:
-                    self._check_not_closed()
-                    now = self._clock.monotonic()
-                    if now - begin >= timeout_s:
-                        raise self._in_vain(key, timeout_s, now)
-                    waiter.ready.wait(min(begin + timeout_s - now, LONGEST_WAIT_S))
-                return waiter.grant
-        except BaseException:
-            with self._lock:
-                self._book.leave(waiter)
-                self._after_change()
-            raise
-
-    def _check_not_closed(self) -> None:
-        if self._is_closed:
-            raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the pool of associations is closed")
-
-    def _in_vain(self, key: PoolKey, timeout_s: float, now: float) -> PacsException:
-        self._counts["timeouts"] += 1
-        waiting, in_use, _ = self._book.counts()
-        peer = key.peer
-        return PacsException(
-            ErrorCode.NETWORK_TIMEOUT,
-            f"no association with {peer.ae_title} at {peer.host} port {peer.port} became free "
-            f"within {timeout_s:g} s: {self._book.full_in_words(key, now)}",
-            in_use=in_use,
-            waiting=waiting,
-        )
-
-    def _after_change(self) -> None:
-        """Serve those who wait; the lock is held."""
-        if not self._is_closed:
-            self._book.serve(self._clock.monotonic())
-        if not self._book.total:
-            self._emptied.notify_all()
+        return self._desk.statistics()
 
     # -- opening and checking ----------------------------------------------------------
 
@@ -290,9 +217,9 @@ class AssociationPool(Generic[AssociationT]):
         try:
             association = raised(self._connect(key.peer, key.calling_ae_title, key.contexts))
         except PacsException:
-            self._count("failed_connects", key)
+            self._desk.count("failed_connects", key)
             raise
-        self._count("created", key)
+        self._desk.count("created", key)
         now = self._clock.monotonic()
         return Pooled(association, key, now, now)
 
@@ -302,21 +229,21 @@ class AssociationPool(Generic[AssociationT]):
         now = self._clock.monotonic()
         if self._book.is_expired(pooled, now):
             end(association, self._logger, in_good_order=True)
-            self._count("expired", key)
+            self._desk.count("expired", key)
             return False
         idle_s = now - pooled.idle_since
         answers = False
         try:
             answers = association.is_alive() and (
                 idle_s < self._config.check_after_s
-                or confirms_echo(association, lambda: self._count("checked", key))
+                or confirms_echo(association, lambda: self._desk.count("checked", key))
             )
         finally:
             if not answers:
                 # A peer that asked for release gets its answer, anything else an abort.
                 end(association, self._logger, in_good_order=not association.is_open)
         if not answers:
-            self._count("failed_checks", key)
+            self._desk.count("failed_checks", key)
             self._logger.info("pool-association-dead", peer_host=key.peer.host, idle_s=idle_s)
         return answers
 
@@ -337,52 +264,32 @@ class AssociationPool(Generic[AssociationT]):
                 try:
                     end(association, self._logger, in_good_order=in_good_order)
                 finally:
-                    with self._lock:
+                    with self._desk.lock:
                         self._book.vacate(place)
-                        self._after_change()
+                        self._desk.after_change()
         if not is_alive:
-            self._count("failed", pooled.key)
+            self._desk.count("failed", pooled.key)
         elif is_kept and self._upkeep is not None:
             self._upkeep.wake()
-        self._report()
+        self._desk.report()
 
     def _is_kept(self, place: Place, pooled: Pooled[AssociationT]) -> bool:
         """Make an association idle, unless it is too old or the pool is closed."""
         now = self._clock.monotonic()
-        with self._lock:
+        with self._desk.lock:
             is_too_old = now - pooled.opened_at >= self._config.max_age_s
-            is_kept = not is_too_old and not self._is_closed
+            is_kept = not is_too_old and not self._desk.is_closed
             if is_kept:
                 self._book.put_idle(place, pooled, now)
-                self._after_change()
+                self._desk.after_change()
         if is_too_old:
-            self._count("expired", pooled.key)
+            self._desk.count("expired", pooled.key)
         return is_kept
 
     def _close(self, departure: Departure[AssociationT], *, in_good_order: bool = True) -> None:
         try:
             end(departure.pooled.association, self._logger, in_good_order=in_good_order)
         finally:
-            with self._lock:
+            with self._desk.lock:
                 self._book.has_departed(departure)
-                self._after_change()
-
-    # -- inside ------------------------------------------------------------------------
-
-    def _next_expiry(self) -> float | None:
-        with self._lock:
-            return self._book.next_expiry()
-
-    def _count(self, what: str, key: PoolKey) -> None:
-        with self._lock:
-            self._counts[what] += 1
-        self._metrics.increment(
-            "pacs_association_pool_events_total", event=what, ae_title=key.peer.ae_title
-        )
-
-    def _report(self) -> None:
-        with self._lock:
-            waiting, in_use, idle = self._book.counts()
-        self._metrics.gauge("pacs_association_pool_waiting", waiting)
-        self._metrics.gauge("pacs_association_pool_in_use", in_use)
-        self._metrics.gauge("pacs_association_pool_idle", idle)
+                self._desk.after_change()

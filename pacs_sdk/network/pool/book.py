@@ -14,8 +14,8 @@ from typing import Final, Generic
 
 import attrs
 
+from pacs_sdk.network.peer import Peer
 from pacs_sdk.network.pool.values import AssociationT, PeerStatistics, PoolConfig, PoolKey
-from pacs_sdk.network.threaded.client import Peer
 
 __all__ = ["Departure", "Grant", "Place", "PoolBook", "Pooled", "Waiter"]
 

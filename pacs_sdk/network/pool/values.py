@@ -11,7 +11,7 @@ from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import Result
 from pacs_sdk.network.dimse import Request, Response
 from pacs_sdk.network.negotiation import MAX_CONTEXTS, AcceptedContext, ProposedContext
-from pacs_sdk.network.threaded.client import Peer
+from pacs_sdk.network.peer import Peer
 
 __all__ = [
     "VERIFICATION",

@@ -1,12 +1,8 @@
 """The threaded driver: blocking reads, one thread an association."""
 
-from pacs_sdk.network.threaded.client import (
-    ClientTimeouts,
-    DicomAssociation,
-    Peer,
-    Reply,
-    connect,
-)
+from pacs_sdk.network.peer import ClientTimeouts, Peer
+from pacs_sdk.network.threaded.association import DicomAssociation, Reply
+from pacs_sdk.network.threaded.client import connect
 from pacs_sdk.network.threaded.server import DicomServer
 
 __all__ = [

@@ -6,31 +6,15 @@ import os
 import socket
 import threading
 from collections.abc import Sequence
-from typing import Final, Self
+from typing import Final, Self, Unpack
 
-from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.ports import (
-    AuditSink,
-    Clock,
-    Logger,
-    MetricSink,
-    NullAuditSink,
-    NullLogger,
-    NullMetricSink,
-    SystemClock,
-)
+from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import edge, raised
-from pacs_sdk.network.access import AccessControl
-from pacs_sdk.network.connection.listener import (
-    ACCEPT_PAUSE_S,
-    OUT_OF_DESCRIPTORS,
-    AcceptWait,
-    listen,
-)
+from pacs_sdk.network.connection.listener import ACCEPT_PAUSE_S, OUT_OF_DESCRIPTORS, AcceptWait
 from pacs_sdk.network.connection.session import ServerSession, is_secured
 from pacs_sdk.network.connection.transport import Transport
+from pacs_sdk.network.server_base import ServerBase, ServerPorts
 from pacs_sdk.network.server_config import ServerConfig
-from pacs_sdk.network.server_core import ServerCore
 from pacs_sdk.network.service import DicomService
 
 __all__ = ["DicomServer"]
@@ -39,76 +23,27 @@ _MOST_WAITING: Final = 4
 """Threads that wait for a connection when there is nothing to do; more end."""
 
 
-class DicomServer:
+class DicomServer(ServerBase):
     """Accepts associations and dispatches their requests to services.
 
     Args:
         config: How to listen and what to allow.
         services: Who performs which SOP classes.
-        logger: Where events are recorded.
-        clock: The time, for timeouts.
-        metrics: Where counts go.
-        audit: Where refused and opened associations are recorded.
-        access: The program's own say in who may associate.
+        ports: ``logger``, ``clock``, ``metrics``, ``audit`` and ``access``, as
+            :class:`~pacs_sdk.network.ServerPorts` has them.
 
     Raises:
         PacsException: ``INVALID_CONFIGURATION`` for rules that are none.
     """
 
     def __init__(
-        self,
-        config: ServerConfig,
-        services: Sequence[DicomService],
-        *,
-        logger: Logger | None = None,
-        clock: Clock | None = None,
-        metrics: MetricSink | None = None,
-        audit: AuditSink | None = None,
-        access: AccessControl | None = None,
+        self, config: ServerConfig, services: Sequence[DicomService], **ports: Unpack[ServerPorts]
     ) -> None:
-        self._config = config
-        self._logger = logger or NullLogger()
-        self._clock = clock or SystemClock()
-        self._core = ServerCore(
-            config,
-            services,
-            self._logger,
-            self._clock,
-            metrics or NullMetricSink(),
-            audit or NullAuditSink(),
-            access or AccessControl(),
-        )
+        super().__init__(config, services, **ports)
         self._lock = threading.Lock()
         self._threads: dict[threading.Thread, Transport | None] = {}
         self._waiting = self._started = 0
-        self._listener: socket.socket | None = None
         self._wake_read = self._wake_write = -1
-        self._port = 0
-
-    @property
-    def host(self) -> str:
-        """The address it listens on."""
-        return self._config.host
-
-    @property
-    def port(self) -> int:
-        """The port it listens on; 0 before it is started."""
-        return self._port
-
-    @property
-    def ae_title(self) -> str:
-        """Its AE title."""
-        return self._config.ae_title
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it has been started and not stopped."""
-        return self._listener is not None
-
-    @property
-    def active_associations(self) -> int:
-        """How many associations are established now."""
-        return self._core.established
 
     @edge({OSError: ErrorCode.PORT_UNAVAILABLE})
     def start(self) -> Self:
@@ -119,20 +54,19 @@ class DicomServer:
             ``PROTOCOL_MISUSE`` if it already runs, or for the files of TLS
             ``FILE_NOT_FOUND``, ``FILE_READ_FAILED`` or ``INVALID_CONFIGURATION``.
         """
-        if self._listener is not None:
-            raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the server already runs")
-        self._core.prepare()
-        listener = listen(self._config.host, self._config.port, reuse_port=self._config.reuse_port)
+        listener = self._open_listener()
         try:
             self._wake_read, self._wake_write = os.pipe()
         except OSError:
             listener.close()
             raise
-        self._listener = listener
-        self._port = listener.getsockname()[1]
-        self._core.stopping.clear()
-        self._start_thread(listener)
-        self._logger.info("server-started", host=self._config.host, port=self._port)
+        self._has_begun(listener)
+        try:
+            self._start_thread(listener)
+        except (OSError, RuntimeError):
+            self.stop()
+            raise
+        self._log_start()
         return self
 
     def stop(self, timeout_s: float = 5.0) -> None:
@@ -148,11 +82,11 @@ class DicomServer:
         with self._lock:  # from now on no thread is started
             self._core.stopping.set()
         os.write(self._wake_write, b"\0")  # never read: it stays readable for all who wait
-        deadline = self._clock.monotonic() + timeout_s
+        deadline = self._core.clock.monotonic() + timeout_s
         with self._lock:
             running = tuple(self._threads)
         for thread in running:
-            thread.join(max(0.0, deadline - self._clock.monotonic()))
+            thread.join(max(0.0, deadline - self._core.clock.monotonic()))
         with self._lock:
             overdue = dict(self._threads)
         for transport in overdue.values():
@@ -163,7 +97,7 @@ class DicomServer:
         listener.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
-        self._logger.info("server-stopped", port=self._port, cut_off=len(overdue))
+        self._log_stop(len(overdue))
 
     def __enter__(self) -> Self:
         """Start the server unless it runs; raises where ``start`` would give a failure."""
@@ -182,15 +116,18 @@ class DicomServer:
         """Start a thread that accepts and serves.
 
         Raises:
+            OSError: There is no descriptor to be had.
             RuntimeError: There is no thread to be had.
         """
+        accept = AcceptWait(listener, self._wake_read)  # here, where somebody hears of a failure
         with self._lock:
             if self._core.stopping.is_set():
+                accept.close()
                 return
             self._started += 1
             thread = threading.Thread(
                 target=self._work,
-                args=(listener,),
+                args=(listener, accept),
                 name=f"dicom-{self._port}-{self._started}",
                 daemon=True,
             )
@@ -199,14 +136,15 @@ class DicomServer:
         try:
             thread.start()
         except RuntimeError:
+            accept.close()
             with self._lock:
                 del self._threads[thread]
                 self._waiting -= 1
             raise
 
-    def _work(self, listener: socket.socket) -> None:
+    def _work(self, listener: socket.socket, accept: AcceptWait) -> None:
         try:
-            with AcceptWait(listener, self._wake_read) as accept:
+            with accept:
                 while accept.wait():
                     if self._accept(listener) and not self._is_wanted():
                         break
@@ -230,7 +168,7 @@ class DicomServer:
         except OSError as exc:
             # The peer went away meanwhile, or descriptors ran out; in both cases the next
             # connection deserves its chance.
-            self._logger.warning("accept-failed", reason=str(exc))
+            self._core.logger.warning("accept-failed", reason=str(exc))
             if exc.errno in OUT_OF_DESCRIPTORS:
                 self._core.stopping.wait(ACCEPT_PAUSE_S)
             return False
@@ -238,11 +176,11 @@ class DicomServer:
         with self._lock:
             self._waiting -= 1
             is_last = not self._waiting
-            is_crowded = len(self._threads) - self._waiting > self._config.max_connections
+            is_crowded = len(self._threads) - self._waiting > self._core.config.max_connections
         transport = None if is_crowded else self._taken_up(connected, host, listener, is_last)
         if transport is None:
             if is_crowded:
-                self._logger.warning("connection-refused-over-limit", peer_host=host)
+                self._core.logger.warning("connection-refused-over-limit", peer_host=host)
             connected.close()
             with self._lock:
                 self._waiting += 1
@@ -265,6 +203,6 @@ class DicomServer:
             if is_last:
                 self._start_thread(listener)
         except (OSError, RuntimeError) as exc:  # already reset, or no thread to be had
-            self._logger.warning("connection-not-served", peer_host=host, reason=str(exc))
+            self._core.logger.warning("connection-not-served", peer_host=host, reason=str(exc))
             return None
         return transport

@@ -1,4 +1,4 @@
-"""The thread that releases what expires in a pool while nobody uses it."""
+"""The thread that releases what expires while nobody uses it."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ class Upkeep:
         next_due: When that is, by the monotonic clock; ``None`` for never.
         tick: Does what is due.
         clock: The time.
+        name: The thread's.
     """
 
     def __init__(
-        self, next_due: Callable[[], float | None], tick: Callable[[], object], clock: Clock
+        self,
+        next_due: Callable[[], float | None],
+        tick: Callable[[], object],
+        clock: Clock,
+        name: str,
     ) -> None:
         self._next_due = next_due
         self._tick = tick
         self._clock = clock
         self._changed = threading.Condition()
         self._is_stopped = False
-        self._thread = threading.Thread(
-            target=self._run, name="association-pool-upkeep", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def wake(self) -> None:

@@ -1,0 +1,101 @@
+"""The server in an event loop: it waits for all peers in one thread, and works in a few."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Unpack
+
+from pacs_sdk.network.asyncio.connection import LoopConnection
+from pacs_sdk.network.connection.listener import ACCEPT_PAUSE_S, OUT_OF_DESCRIPTORS
+from pacs_sdk.network.server_base import ServerBase, ServerPorts
+from pacs_sdk.network.server_config import ServerConfig
+from pacs_sdk.network.service import DicomService
+
+__all__ = ["LoopServer"]
+
+
+class LoopServer(ServerBase):
+    """Accepts associations in an event loop; handlers run in worker threads.
+
+    While a peer is silent only the loop waits for it. Once bytes come, one of the worker
+    threads reads them and carries out requests. Whose loop it is, is up to the subclasses.
+    """
+
+    def __init__(
+        self, config: ServerConfig, services: Sequence[DicomService], **ports: Unpack[ServerPorts]
+    ) -> None:
+        super().__init__(config, services, **ports)
+        self._pool: ThreadPoolExecutor | None = None
+        self._connections: dict[asyncio.Task[None], LoopConnection] = {}
+
+    def _serve_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Listen, and serve in a loop, in whose thread this is called.
+
+        Raises:
+            PacsException: As :meth:`ServerBase._open_listener`.
+        """
+        listener = self._open_listener()
+        self._has_begun(listener)
+        self._pool = ThreadPoolExecutor(
+            self._core.config.worker_threads, f"dicom-work-{self._port}"
+        )
+        self._listen(loop, listener)
+        self._log_start()
+
+    async def _end(self, timeout_s: float) -> None:
+        """Stop accepting, let messages under way finish, end every association."""
+        listener, self._listener = self._listener, None  # a second call has nothing to do
+        pool, self._pool = self._pool, None
+        if listener is None or pool is None:
+            return
+        self._core.stopping.set()
+        asyncio.get_running_loop().remove_reader(listener.fileno())
+        listener.close()
+        running = dict(self._connections)
+        for connection in running.values():
+            connection.wake()
+        overdue: set[asyncio.Task[None]] = set()
+        if running:
+            _, overdue = await asyncio.wait(running, timeout=timeout_s)
+        for task in overdue:
+            running[task].transport.break_off()
+        if overdue:
+            await asyncio.wait(overdue)
+        await asyncio.get_running_loop().run_in_executor(None, pool.shutdown)
+        self._log_stop(len(overdue))
+
+    def _listen(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
+        if self._listener is listener:
+            loop.add_reader(listener.fileno(), self._accept, loop, listener)
+
+    def _accept(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
+        try:
+            connected, address = listener.accept()
+        except BlockingIOError:
+            return
+        except OSError as exc:
+            # The peer went away at once, or descriptors ran out; in both cases the next
+            # connection deserves its chance.
+            self._core.logger.warning("accept-failed", reason=str(exc))
+            if exc.errno in OUT_OF_DESCRIPTORS:
+                loop.remove_reader(listener.fileno())
+                loop.call_later(ACCEPT_PAUSE_S, self._listen, loop, listener)
+            return
+        host, port = address[0], address[1]
+        pool = self._pool
+        if pool is None or len(self._connections) >= self._core.config.max_connections:
+            self._core.logger.warning("connection-refused-over-limit", peer_host=host)
+            connected.close()
+            return
+        try:
+            connection = LoopConnection(self._core, connected, host, port)
+        except OSError as exc:  # already reset
+            self._core.logger.warning("connection-not-served", peer_host=host, reason=str(exc))
+            connected.close()
+            return
+        task = loop.create_task(connection.serve(loop, pool, self._core))
+        self._connections[task] = connection
+        task.add_done_callback(self._connections.pop)

@@ -1,0 +1,39 @@
+"""Whom a client calls, and how long it waits."""
+
+from __future__ import annotations
+
+import attrs
+
+from pacs_sdk.network.idle import IdleTimeout
+from pacs_sdk.network.tls import ClientTls
+
+__all__ = ["ClientTimeouts", "Peer"]
+
+
+@attrs.frozen
+class Peer:
+    """A remote application entity."""
+
+    host: str
+    """Its host name or address."""
+    port: int
+    """Its port."""
+    ae_title: str = "ANY-SCP"
+    """Its AE title."""
+    tls: ClientTls | None = None
+    """How to speak TLS with it; in clear if ``None``."""
+
+
+@attrs.frozen
+class ClientTimeouts:
+    """How long the client waits, in seconds."""
+
+    connect_s: float = 10.0
+    """For the TCP connection."""
+    association_s: float = 30.0
+    """For the answer to the association request, and to the release."""
+    dimse_s: float = 30.0
+    """For the peer to send anything of an answer, or to take anything of a request."""
+    idle: IdleTimeout | None = None
+    """Releases an association that the program leaves open and does not use; never if
+    ``None``."""

@@ -1,0 +1,179 @@
+"""Who may associate with a server: rules, identity, negotiation, numbers, and the record of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+import attrs
+
+from pacs_sdk.core.ports import AuditEvent, AuditSink, Logger, MetricSink
+from pacs_sdk.network.access import AccessControl
+from pacs_sdk.network.admission import Admission, AdmissionRules, Admitted, Refused
+from pacs_sdk.network.identity import IdentityPolicy
+from pacs_sdk.network.messages import AssociationInfo
+from pacs_sdk.network.negotiation import AcceptorPolicy, negotiate
+from pacs_sdk.network.pdu import (
+    AAssociateAC,
+    AAssociateRJ,
+    AAssociateRQ,
+    PresentationRejectReason,
+    RejectResult,
+    RejectSource,
+)
+from pacs_sdk.network.refusals import explain
+from pacs_sdk.network.server_config import ServerConfig
+
+__all__ = ["ServerGate"]
+
+
+class ServerGate:
+    """Accepts and rejects association requests, and counts those that are accepted.
+
+    Args:
+        config: What to allow.
+        policy: What is supported.
+        metrics: Where counts go.
+        audit: Where refused and opened associations are recorded.
+        access: The program's own say in who may associate.
+
+    Raises:
+        PacsException: ``INVALID_CONFIGURATION`` for rules that are none.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        policy: AcceptorPolicy,
+        metrics: MetricSink,
+        audit: AuditSink,
+        access: AccessControl,
+    ) -> None:
+        self._config = config
+        self._policy = policy
+        self._metrics = metrics
+        self._audit = audit
+        self._admission = Admission(
+            AdmissionRules(
+                calling_ae_titles=config.calling_ae_titles,
+                peers=config.peers,
+                called_ae_titles=(config.ae_title, *config.called_ae_titles),
+                require_called_ae_title=config.require_called_ae_title,
+                max_associations_per_peer=config.max_associations_per_peer,
+            ),
+            access.admission_hook,
+        )
+        self._identity = IdentityPolicy(access.identity_verifier, config.identity_required)
+        self._lock = threading.Lock()
+        self._established = 0
+
+    @property
+    def established(self) -> int:
+        """How many associations there are now."""
+        return self._established
+
+    def admit(
+        self, request: AAssociateRQ, info: AssociationInfo, logger: Logger
+    ) -> tuple[AAssociateAC | AAssociateRJ, AssociationInfo]:
+        """Accept or reject a request.
+
+        Returns:
+            The answer, and who is at the other end with what has been verified. An accepted
+            association counts until :meth:`left`.
+        """
+        with self._lock:
+            has_room = self._established < self._config.max_associations
+            self._established += has_room
+        decision: Admitted | Refused = Refused("there are too many associations", _over_limit())
+        is_kept = False
+        try:
+            if has_room:
+                decision = self._admission.enter(request, info, logger)
+            if isinstance(decision, Admitted):
+                answer, info = self._verified(request, info, logger)
+                is_kept = isinstance(answer, AAssociateAC)
+            else:
+                answer = self._refused(decision, logger)
+        finally:
+            if has_room and not is_kept:
+                if isinstance(decision, Admitted):
+                    self._admission.leave(request, info)
+                self._leave()
+        name = "pacs_associations_total" if is_kept else "pacs_associations_rejected_total"
+        self._metrics.increment(name, ae_title=self._config.ae_title)
+        try:
+            self._record(info, is_accepted=is_kept)
+        except BaseException:
+            if is_kept:
+                self.left(request, info)
+            raise
+        return answer, info
+
+    def _verified(
+        self, request: AAssociateRQ, info: AssociationInfo, logger: Logger
+    ) -> tuple[AAssociateAC | AAssociateRJ, AssociationInfo]:
+        user = self._identity.check(request, info.peer_host, logger)
+        if isinstance(user, Refused):
+            return self._refused(user, logger), info
+        response = None
+        if user is not None:
+            info = attrs.evolve(info, user_name=user.name)
+            response = user.response_to(request)
+        answer = negotiate(request, self._policy, identity_response=response)
+        if isinstance(answer, AAssociateRJ):
+            return self._refused(Refused(answer.explain(), answer), logger), info
+        for sentence in explain(request, answer, self._policy):
+            logger.info("context-refused", reason=sentence)
+        return answer, info
+
+    def _refused(self, refusal: Refused, logger: Logger) -> AAssociateRJ:
+        logger.warning(
+            "association-rejected", reason=refusal.reason, answer=refusal.answer.explain()
+        )
+        return refusal.answer
+
+    def _record(self, info: AssociationInfo, *, is_accepted: bool) -> None:
+        action = "association-accepted" if is_accepted else "association-rejected"
+        facts = {"called_ae_title": info.called_ae_title}
+        if info.user_name:
+            facts["user"] = info.user_name
+        if info.tls is not None:
+            facts["tls_version"], facts["tls_cipher"] = info.tls.version, info.tls.cipher
+            facts["tls_peer"] = info.tls.peer_subject or "without a certificate"
+        self._audit.record(
+            AuditEvent(
+                action,
+                is_accepted,
+                actor=info.calling_ae_title,
+                source=info.peer_host,
+                facts=facts,
+            )
+        )
+
+    def performed_as(self, request: AAssociateRQ) -> Mapping[str, str]:
+        """Tell as which SOP class each unknown one of a request is performed, if it is at all."""
+        supported = self._policy.supporting(request)
+        if supported is self._policy.contexts:
+            return {}
+        return {
+            uid: context.abstract_syntax
+            for uid, context in supported.items()
+            if uid != context.abstract_syntax
+        }
+
+    def left(self, request: AAssociateRQ, info: AssociationInfo) -> None:
+        """Note that an accepted association has ended."""
+        self._admission.leave(request, info)
+        self._leave()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._established -= 1
+
+
+def _over_limit() -> AAssociateRJ:
+    return AAssociateRJ(
+        result=RejectResult.REJECTED_TRANSIENT,
+        source=RejectSource.SERVICE_PROVIDER_PRESENTATION,
+        reason=PresentationRejectReason.LOCAL_LIMIT_EXCEEDED,
+    )

@@ -1,0 +1,289 @@
+"""An association of the client: exchange messages, and release it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Final, Self, TypeVar
+
+import attrs
+
+from pacs_sdk.core.byte_source import ByteSource
+from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
+from pacs_sdk.core.results import edge
+from pacs_sdk.network.agreement import OperationsWindow, agreed_window
+from pacs_sdk.network.connection.association import SocketAssociation
+from pacs_sdk.network.dimse import (
+    CCancelRQ,
+    CStoreRQ,
+    CStoreRSP,
+    Request,
+    Response,
+    StatusCategory,
+    is_response,
+    status_category,
+)
+from pacs_sdk.network.messages import IncomingMessage
+from pacs_sdk.network.negotiation import (
+    AcceptedContext,
+    explain_refusal,
+)
+from pacs_sdk.network.peer import ClientTimeouts, Peer
+from pacs_sdk.network.pipeline import Operation, Performed, pipelined
+
+__all__ = ["DicomAssociation", "Reply", "StoreHandler"]
+
+_KeyT = TypeVar("_KeyT")
+
+_IDLE_RELEASE_S: Final = 1.0
+"""How long a peer may take to agree to the end of an idle association, before it is aborted:
+others wait for their end meanwhile."""
+
+
+@attrs.frozen
+class Reply:
+    """One response of the peer."""
+
+    response: Response
+    """Its command set."""
+    data: ByteSource | None
+    """Its data set, valid until the next reply is taken."""
+
+
+StoreHandler = Callable[[IncomingMessage, CStoreRQ], CStoreRSP]
+"""Takes a C-STORE that the peer sends as a sub-operation, and says how it went."""
+
+
+class DicomAssociation:
+    """An established association, for one thread at a time.
+
+    Leaving its context releases it, or aborts it when an exception is passing.
+    """
+
+    def __init__(
+        self, peer: Peer, association: SocketAssociation, timeouts: ClientTimeouts
+    ) -> None:
+        self.peer = peer
+        """Whom it is with."""
+        self._association = association
+        self._timeouts = timeouts
+        self._idle = None if timeouts.idle is None else timeouts.idle.watch(self._end_unused)
+
+    @property
+    def contexts(self) -> tuple[AcceptedContext, ...]:
+        """The presentation contexts that were accepted."""
+        return tuple(self._association.engine.contexts.values())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can still be exchanged."""
+        return self._association.end_reason is None and self._association.engine.is_established
+
+    def is_alive(self) -> bool:
+        """Look at the connection without waiting: whether another operation can begin."""
+        with self._kept():
+            return self._association.is_alive()
+
+    @property
+    def window(self) -> OperationsWindow:
+        """How many operations may be outstanding at a time, in each direction."""
+        engine = self._association.engine
+        if engine.request is None or engine.answer is None:
+            return OperationsWindow(1, 1)
+        return agreed_window(engine.request, engine.answer, is_requestor=True)
+
+    def next_message_id(self) -> int:
+        """Return a Message ID for the next request."""
+        return self._association.next_message_id()
+
+    @edge()
+    def context_for(
+        self, abstract_syntax: str, transfer_syntax: str | None = None, name: str = ""
+    ) -> AcceptedContext:
+        """Find the accepted context to send a SOP class in.
+
+        Args:
+            abstract_syntax: The SOP class.
+            transfer_syntax: The encoding it must have; any if ``None``.
+            name: What to call the SOP class in an error.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``PRESENTATION_CONTEXT_REFUSED`` and the
+            peer's reason in words.
+        """
+        for context in self.contexts:
+            if context.abstract_syntax == abstract_syntax and transfer_syntax in (
+                None,
+                context.transfer_syntax,
+            ):
+                return context
+        engine = self._association.engine
+        if engine.request is None or engine.answer is None:
+            raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the association is not established")
+        raise PacsException(
+            ErrorCode.PRESENTATION_CONTEXT_REFUSED,
+            explain_refusal(
+                engine.request, engine.answer, abstract_syntax, name or abstract_syntax
+            ),
+            abstract_syntax=abstract_syntax,
+        )
+
+    @edge()
+    def call(
+        self, context: AcceptedContext, request: Request, data: ByteSource | None = None
+    ) -> Response:
+        """Send a request that has one response, and wait for it.
+
+        Returns:
+            ``Success`` with the response whatever its status, or ``Failure`` with
+            ``NETWORK_TIMEOUT``, ``ASSOCIATION_ABORTED``, ``INVALID_DIMSE_MESSAGE`` or
+            ``PROTOCOL_MISUSE``.
+        """
+        response: Response | None = None
+        for reply in self.replies(context, request, data):
+            response = reply.response
+        if response is None:
+            raise PacsException(ErrorCode.INVALID_DIMSE_MESSAGE, "the peer gave no response")
+        return response
+
+    def replies(
+        self,
+        context: AcceptedContext,
+        request: Request,
+        data: ByteSource | None = None,
+        on_store: StoreHandler | None = None,
+    ) -> Generator[Reply, None, None]:
+        """Send a request and yield its responses up to the final one.
+
+        Leaving the iterator early aborts the association, because the answers that are
+        still to come would be taken for those of the next request; to end an operation
+        in good order, :meth:`cancel` it and take the rest.
+
+        Args:
+            context: The presentation context.
+            request: The command set.
+            data: Its data set.
+            on_store: Performs the C-STORE sub-operations of a C-GET.
+
+        Raises:
+            PacsException: As the failures of :meth:`call`. This is the inner, lazy
+                form; the services give their results at the edge.
+        """
+        association = self._association
+        with self._in_use():
+            association.send(context.context_id, request, data)
+            while True:
+                incoming = association.receive(self._timeouts.dimse_s)
+                if incoming is None:
+                    raise PacsException(
+                        ErrorCode.ASSOCIATION_ABORTED, "the peer released the association early"
+                    )
+                try:
+                    reply = self._reply(incoming, request.message_id, on_store)
+                    if reply is not None:
+                        yield from self._handed_on(reply)
+                        if not _is_pending(reply):
+                            return
+                finally:
+                    incoming.discard()
+
+    def pipelined(
+        self, operations: Iterable[Operation[_KeyT]]
+    ) -> Generator[Performed[_KeyT], None, None]:
+        """Send requests that have one response each, as many ahead as the peer granted.
+
+        Responses may come in any order. Leaving the iterator before its end aborts the
+        association, as with :meth:`replies`.
+
+        Args:
+            operations: What to ask, taken one by one as there is room in the window.
+
+        Raises:
+            PacsException: As the failures of :meth:`call`.
+        """
+        with self._in_use():
+            try:
+                yield from pipelined(
+                    self._association, operations, self.window.invoked, self._timeouts.dimse_s
+                )
+            except GeneratorExit:
+                self.abort()
+                raise
+
+    def _handed_on(self, reply: Reply) -> Iterator[Reply]:
+        try:
+            yield reply
+        except GeneratorExit:
+            if _is_pending(reply):
+                self.abort()
+            raise
+
+    def cancel(self, context: AcceptedContext, message_id: int) -> None:
+        """Ask the peer to end an operation early (C-CANCEL); responses still follow."""
+        with self._kept():
+            self._association.send(context.context_id, CCancelRQ(message_id))
+
+    def _reply(
+        self, incoming: IncomingMessage, message_id: int, on_store: StoreHandler | None
+    ) -> Reply | None:
+        message = incoming.message
+        if incoming.failure is not None and not isinstance(message, CStoreRQ):
+            raise PacsException.of(incoming.failure)
+        if isinstance(message, CStoreRQ) and on_store is not None:
+            self._association.send(incoming.context.context_id, on_store(incoming, message))
+            return None
+        if is_response(message) and message.message_id_being_responded_to == message_id:
+            return Reply(message, incoming.data)
+        self.abort()
+        raise PacsException(
+            ErrorCode.INVALID_DIMSE_MESSAGE,
+            f"the peer sent {type(message).__name__} where an answer to message {message_id} "
+            "was expected; association aborted",
+        )
+
+    def release(self) -> None:
+        """End the association in good order; harmless when it has ended."""
+        self._leave_idle()
+        self._association.release(self._timeouts.association_s)
+
+    def abort(self) -> None:
+        """End the association at once."""
+        self._leave_idle()
+        self._association.abort()
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        with self._kept(), self._association.exclusive():
+            yield
+
+    def _kept(self) -> AbstractContextManager[None]:
+        """Keep the association from being ended as an idle one."""
+        return nullcontext() if self._idle is None else self._idle.in_use()
+
+    def _leave_idle(self) -> None:
+        if self._idle is not None:
+            self._idle.leave()
+
+    def _end_unused(self) -> None:
+        """Release the association because nobody has used it, in the thread that noticed."""
+        idle = self._timeouts.idle
+        after_s = 0.0 if idle is None else idle.after_s
+        reason = PacsError(
+            ErrorCode.ASSOCIATION_ABORTED,
+            f"the association was not used for {after_s:g} s and was released; open another one",
+        )
+        self._association.logger.info("association-released-idle", after_s=after_s)
+        self._association.release(min(self._timeouts.association_s, _IDLE_RELEASE_S), reason)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+        if exc_type is None:
+            self.release()
+        else:
+            self.abort()
+
+
+def _is_pending(reply: Reply) -> bool:
+    return status_category(reply.response.status) is StatusCategory.PENDING
