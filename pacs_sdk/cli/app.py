@@ -14,6 +14,7 @@ from pacs_sdk.cli.echo import echo
 from pacs_sdk.cli.errors import in_words
 from pacs_sdk.cli.find import find
 from pacs_sdk.cli.get import get
+from pacs_sdk.cli.reindex import reindex
 from pacs_sdk.cli.render import render
 from pacs_sdk.cli.serve import serve
 from pacs_sdk.cli.store import store
@@ -47,6 +48,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     dump,
     render,
     transcode,
+    reindex,
     demo,
 )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import UnionType
 from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -12,9 +14,19 @@ from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hi
 import attrs
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import Clock, SystemClock
 from pacs_sdk.core.results import edge
+from pacs_sdk.encoding import CharacterSetPolicy
 from pacs_sdk.network import ServerConfig
-from pacs_sdk.storage import DuplicatePolicy, Durability
+from pacs_sdk.storage import (
+    ArchiveRules,
+    CapacityLimits,
+    Coercion,
+    DuplicatePolicy,
+    Durability,
+    IssuerOfPatientIds,
+    StorageLayout,
+)
 
 __all__ = ["ENVIRONMENT_PREFIX", "PacsConfig", "StorageConfig"]
 
@@ -30,6 +42,18 @@ _FILE_ERRORS: Final = {
 }
 
 
+def _check_layout(_: object, __: object, layout: str) -> None:
+    StorageLayout(layout)
+
+
+def _without_password(database_url: str | None) -> str:
+    """Write a URL as it may be logged."""
+    if database_url is None:
+        return "None"
+    hidden = re.sub(r"(://[^/@:]*):.*@", r"\1:***@", database_url)
+    return repr(re.sub(r"(password=)[^&]*", r"\1***", hidden))
+
+
 @attrs.frozen
 class StorageConfig:
     """Where instances are kept, and how."""
@@ -40,6 +64,47 @@ class StorageConfig:
     """Whether an instance is flushed to the disk before it is acknowledged."""
     duplicates: DuplicatePolicy = DuplicatePolicy.REJECT
     """What happens to another instance with a UID that is stored."""
+    layout: str = attrs.field(default="uid", validator=_check_layout)
+    """Where new objects go below the folder: `uid`, `date`, `flat`, or a template such as
+    `{PatientID}/{StudyInstanceUID}/{SOPInstanceUID}.dcm`."""
+    database_url: str | None = attrs.field(default=None, repr=_without_password)
+    """Where the index is: `postgresql://user:password@host/database`, or `sqlite:///` and a
+    path; without it, in `data_dir`."""
+    quota_bytes: int | None = None
+    """What all objects together may take; no limit by default."""
+    minimum_free_bytes: int = 0
+    """What has to stay free on the disk of `data_dir`."""
+    settle_after_s: float = 60.0
+    """A study has settled when nothing happened to it for so long."""
+    issuer_of_patient_ids: str = ""
+    """The Issuer of Patient ID that instances get which have a Patient ID and no issuer."""
+    assume_character_set: str = ""
+    """How text is read where Specific Character Set is absent, such as `ISO_IR 100`; it is
+    then stored as UTF-8."""
+
+    def rules(self, modifying_system: str = "", clock: Clock | None = None) -> ArchiveRules:
+        """Return what these settings mean to an archive.
+
+        Args:
+            modifying_system: Who puts attributes right, for the record.
+            clock: Tells when.
+
+        Raises:
+            PacsException: ``INVALID_CONFIGURATION``.
+        """
+        changes = [IssuerOfPatientIds(self.issuer_of_patient_ids)]
+        text = CharacterSetPolicy(assume=self.assume_character_set)
+        coercion = Coercion(
+            changes if self.issuer_of_patient_ids else (),
+            text,
+            modifying_system,
+            clock=clock or SystemClock(),
+        )
+        return ArchiveRules(
+            coercion=coercion if coercion.changes or self.assume_character_set else None,
+            limits=CapacityLimits(self.quota_bytes, self.minimum_free_bytes),
+            settle_after=timedelta(seconds=self.settle_after_s),
+        )
 
 
 @attrs.frozen

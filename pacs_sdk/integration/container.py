@@ -45,7 +45,7 @@ from pacs_sdk.services import (
     VerificationScp,
     VerificationScu,
 )
-from pacs_sdk.storage import Archive, open_archive
+from pacs_sdk.storage import Archive, Chore, Housekeeping, open_archive
 
 __all__ = [
     "CoreContainer",
@@ -56,16 +56,29 @@ __all__ = [
 ]
 
 
-def _open_archive(config: StorageConfig, bus: EventBus, logger: Logger) -> Archive:
+def _open_archive(
+    config: StorageConfig, ae_title: str, bus: EventBus, logger: Logger, clock: Clock
+) -> Archive:
     return raised(
         open_archive(
             config.data_dir,
             durability=config.durability,
             duplicates=config.duplicates,
+            layout=config.layout,
+            database_url=config.database_url,
+            rules=config.rules(ae_title, clock),
             bus=bus,
             logger=logger,
         )
     )
+
+
+def _housekeeping(archive: Archive, logger: Logger) -> Housekeeping:
+    chores = (
+        Chore("settle studies", archive.settler.step),
+        Chore("remove deleted objects", archive.deletion.purge),
+    )
+    return Housekeeping(chores, logger=logger)
 
 
 def _server_config(config: PacsConfig) -> ServerConfig:
@@ -123,9 +136,12 @@ class StorageContainer(containers.DeclarativeContainer):
     archive = providers.Singleton(
         _open_archive,
         config=providers.Callable(_storage_config, core.config),
+        ae_title=providers.Callable(_ae_title, core.config),
         bus=core.bus,
         logger=core.logger,
+        clock=core.clock,
     )
+    housekeeping = providers.Singleton(_housekeeping, archive, logger=core.logger)
 
 
 class ServicesContainer(containers.DeclarativeContainer):

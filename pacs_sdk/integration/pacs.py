@@ -107,6 +107,7 @@ class Pacs:
         except PacsException:
             archive.close()
             raise
+        self.container.storage.housekeeping().start()
         return self
 
     def stop(self, timeout_s: float = 5.0) -> None:
@@ -116,6 +117,7 @@ class Pacs:
             timeout_s: How long running operations may take.
         """
         self.server.stop(timeout_s)
+        self.container.storage.housekeeping().close()
         self.archive.close()
         # What is closed can't be used again: a new start gets a new archive and server.
         for layer in (self.container.network, self.container.services, self.container.storage):

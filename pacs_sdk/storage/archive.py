@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, Self
 
 import attrs
+import numpy as np
 
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import EventBus, Logger, NullEventBus, NullLogger
 from pacs_sdk.core.results import PacsResult, edge, raised
-from pacs_sdk.encoding import Instance, read_source
+from pacs_sdk.encoding import FrameChoice, Instance, InstanceHeader, decode_frames, read_source
+from pacs_sdk.storage.archive_rules import DEFAULT_RULES, ArchiveRules
+from pacs_sdk.storage.archive_session import ArchiveSession
 from pacs_sdk.storage.backend import (
     DuplicatePolicy,
     Durability,
     StorageBackend,
 )
-from pacs_sdk.storage.file_storage import FileStorage
-from pacs_sdk.storage.index import IndexDatabase, index_url
+from pacs_sdk.storage.capacity import capacity_of
+from pacs_sdk.storage.deletion import AT_ONCE, Deletion, DeletionReport
+from pacs_sdk.storage.duplicates import DuplicateObject, duplicates_of
+from pacs_sdk.storage.explain import Explanation
+from pacs_sdk.storage.index import IndexDatabase
 from pacs_sdk.storage.ingest import Ingest, StoredInstance
+from pacs_sdk.storage.layouts import StorageLayout
 from pacs_sdk.storage.query import Match, Query
 from pacs_sdk.storage.received import ReceivedObject
 from pacs_sdk.storage.records import (
     ArchiveStatistics,
     InstanceLocation,
 )
+from pacs_sdk.storage.recovery import RecoveryReport, recover
+from pacs_sdk.storage.settling import StudySettler
+from pacs_sdk.storage.verify import ObjectFinding, verify_objects
 
 __all__ = ["Archive", "StoredInstance", "open_archive"]
 
@@ -69,9 +81,12 @@ class Archive:
         bus: Where ``InstanceStored`` is published; nowhere by default.
         logger: Where events are recorded; nowhere by default.
         duplicates: What happens to another object with a UID that is stored.
+        layout: Where new objects go; those that are stored stay where they are.
+        rules: What is done with what comes and goes, beyond keeping it.
+        session: The opening of the folder that backend and index are of.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but two have defaults
         self,
         backend: StorageBackend,
         index: IndexDatabase,
@@ -79,11 +94,33 @@ class Archive:
         logger: Logger | None = None,
         *,
         duplicates: DuplicatePolicy = DuplicatePolicy.REJECT,
+        layout: StorageLayout | None = None,
+        rules: ArchiveRules = DEFAULT_RULES,
+        session: ArchiveSession | None = None,
     ) -> None:
         self._backend = backend
+        self._session = session
+        self._storing = contextlib.nullcontext if session is None else session.storing
         self._index = index
         self._logger = logger or NullLogger()
-        self._ingest = Ingest(backend, index, bus or NullEventBus(), self._logger, duplicates)
+        events = bus or NullEventBus()
+        self._ingest = Ingest(backend, index, events, self._logger, duplicates, layout)
+        self._coercion = rules.coercion
+        self._capacity = capacity_of(rules.limits, rules.make_room, backend, index, self._logger)
+        self.feed = index.feed
+        """What was stored, replaced, deleted and settled."""
+        self.deletion = Deletion(
+            backend,
+            index,
+            logger=self._logger,
+            may_delete=rules.may_delete,
+            storing=self._storing,
+        )
+        """Deletes, brings back, and removes for good."""
+        self.settler = StudySettler(
+            index.writing, rules.settle_after, bus=events, may_settle=rules.may_settle
+        )
+        """Finds studies that nothing happened to for a while."""
 
     @edge(_READ_ERRORS)
     def store(self, instance: Instance) -> StoredInstance:
@@ -94,19 +131,30 @@ class Archive:
         instance again is a success and changes nothing.
 
         Other content under a UID that is stored is treated by the policy for duplicates.
-        In another study or series it is refused, but under ``REPLACE``: there the
-        instance moves, and the old object is deleted after the new one is safe.
+        In another study or series ``IGNORE`` refuses it as ``REJECT`` does; under ``REPLACE``
+        the instance moves, and the old object is deleted after the new one is safe; under
+        ``KEEP_BOTH`` the new one is kept beside the first (:meth:`duplicates`).
 
         Args:
-            instance: Its bytes are kept as they are.
+            instance: Its bytes are kept as they are, unless a coercion changes them.
 
         Returns:
             ``Success``, or ``Failure`` with ``MISSING_REQUIRED_VALUE`` or
             ``INVALID_UID`` (Study, Series, SOP Instance or SOP Class UID),
-            ``STORE_DATASET_MISMATCH``, ``DUPLICATE_OBJECT``, ``STORAGE_WRITE_FAILED``,
-            ``INDEX_FAILED``, or what reading the instance gives.
+            ``STORE_DATASET_MISMATCH``, ``DUPLICATE_OBJECT``, ``STORE_OUT_OF_RESOURCES``,
+            ``STORE_FAILED`` (a coercion), ``STORAGE_WRITE_FAILED``, ``INDEX_FAILED``, or
+            what reading the instance gives.
         """
-        return self._ingest.store(instance)
+        with self._storing():
+            if self._coercion is not None:
+                instance = self._coercion.coerced(instance)
+            if self._capacity is None:
+                return self._ingest.store(instance)
+            self._capacity.check(instance.size)
+            stored = self._ingest.store(instance)
+            if stored.created:
+                self._capacity.stored(stored.size_bytes)
+            return stored
 
     def receive(
         self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str
@@ -138,6 +186,22 @@ class Archive:
         """
         return self._index.find(query)
 
+    def count(self, query: Query) -> PacsResult[int]:
+        """Count what a query finds, whatever its page; see :meth:`IndexDatabase.count`.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``INDEX_FAILED``.
+        """
+        return self._index.count(query)
+
+    def explain(self, query: Query) -> PacsResult[Explanation]:
+        """Tell how a query is understood and carried out; see :meth:`IndexDatabase.explain`.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``INDEX_FAILED``.
+        """
+        return self._index.explain(query)
+
     @edge()
     def open(self, sop_instance_uid: str) -> Instance:
         """Open a stored instance; nothing is read yet.
@@ -147,6 +211,55 @@ class Archive:
             ``STORAGE_READ_FAILED`` or ``INDEX_FAILED``.
         """
         return self._opened(raised(self._index.locate(sop_instance_uid)))
+
+    @edge()
+    def header(self, sop_instance_uid: str) -> InstanceHeader:
+        """Read the attributes of the index from a stored instance.
+
+        Returns:
+            ``Success``, or ``Failure`` with the codes of :meth:`open` and of
+            ``Instance.header``.
+        """
+        return raised(raised(self.open(sop_instance_uid)).header())
+
+    @edge()
+    def frames(self, sop_instance_uid: str, frames: FrameChoice = None) -> np.ndarray:
+        """Decode frames of a stored image.
+
+        Args:
+            sop_instance_uid: The image.
+            frames: Which, as ``decode_frames`` takes them; all by default.
+
+        Returns:
+            ``Success`` with an array (frames, rows, columns[, samples]) of stored values, or
+            ``Failure`` with the codes of :meth:`open` and of ``decode_frames``.
+        """
+        return raised(decode_frames(raised(self.open(sop_instance_uid)), frames=frames))
+
+    def delete(
+        self, query: Query, *, keep: timedelta = AT_ONCE, reason: str = ""
+    ) -> PacsResult[DeletionReport]:
+        """Delete all instances below what matches; see :meth:`Deletion.delete`.
+
+        Args:
+            query: What: ``Query.of("STUDY", StudyInstanceUID=…)``; it needs a matching key.
+            keep: How long it can be brought back (``archive.deletion.restore``).
+            reason: Why, for the record.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``INVALID_ARGUMENT``,
+            ``OPERATION_NOT_SUPPORTED``, ``INDEX_FAILED`` or ``STORAGE_DELETE_FAILED``.
+        """
+        return self.deletion.delete(query, keep=keep, reason=reason)
+
+    @edge()
+    def duplicates(self, sop_instance_uid: str) -> tuple[DuplicateObject, ...]:
+        """List the objects that are kept beside an instance (``KEEP_BOTH``), as they came.
+
+        Returns:
+            ``Success``, with none where there are none; or ``Failure`` with ``INDEX_FAILED``.
+        """
+        return duplicates_of(self._index, sop_instance_uid)
 
     @edge()
     def instances(self, query: Query) -> Iterator[Instance]:
@@ -170,10 +283,55 @@ class Archive:
         """
         return self._index.statistics()
 
+    @property
+    def recovery(self) -> RecoveryReport:
+        """What was found, and mended, when the archive was opened."""
+        return RecoveryReport() if self._session is None else self._session.recovery
+
+    @edge()
+    def recover(self, *, mend: bool = False) -> RecoveryReport:
+        """Compare all objects with all rows, and index the objects that lack their row.
+
+        After an unclean stop the archive does this by itself for what may be half done. A
+        million objects take some minutes; the archive can be used meanwhile. Imported folders
+        are not looked at.
+
+        Args:
+            mend: Whether rows whose object is not there are removed. They are reported in
+                either case. Look first whether a disk is not mounted.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``INDEX_FAILED`` or ``STORAGE_READ_FAILED``.
+        """
+        # What a relaxed archive has cut short may be a power failure's work.
+        sent = self._session is None or self._session.durable
+        return recover(self._backend, self._index, None, keep_incomplete=sent, mend=mend)
+
+    @edge()
+    def verify(
+        self, query: Query | None = None, progress: Callable[[int], None] | None = None
+    ) -> Iterator[ObjectFinding]:
+        """Read objects to their ends and compare them with what the index says.
+
+        Compared are size, hash, transfer syntax and the UIDs in the header. Where no hash is
+        known, that of the object is kept from now on, which is reported too.
+
+        Args:
+            query: Instances below what it matches are verified; everything by default.
+            progress: Called with 1 after each object, whatever was found.
+
+        Returns:
+            ``Success`` with the findings, each made when it is asked for; or ``Failure``
+            with ``INDEX_FAILED``. Iterating may raise ``PacsException`` (``INDEX_FAILED``).
+        """
+        return verify_objects(self._backend, self._index, query, progress)
+
     def close(self) -> None:
         """Close index and backend; it does no harm to do so twice."""
         self._index.close()
         self._backend.close()
+        if self._session is not None:
+            self._session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -212,35 +370,51 @@ class Archive:
 
 
 @edge()
-def open_archive(
+def open_archive(  # noqa: PLR0913  # all but the folder are keywords with defaults
     data_dir: Path | str,
     *,
     durability: Durability = Durability.DURABLE,
     duplicates: DuplicatePolicy = DuplicatePolicy.REJECT,
+    layout: str = "uid",
+    database_url: str | None = None,
+    rules: ArchiveRules = DEFAULT_RULES,
     bus: EventBus | None = None,
     logger: Logger | None = None,
 ) -> Archive:
     """Open the archive in a folder; it is made if it is not there.
 
+    If a process ended without closing it, what that left half done is put right first, and
+    :attr:`Archive.recovery` tells of it.
+
     Args:
         data_dir: The folder: objects in ``objects``, the index in ``index.sqlite``.
         durability: Whether an instance survives a power failure once it is stored.
         duplicates: What happens to another object with a UID that is stored.
+        layout: Where new objects go: ``uid``, ``date``, ``flat`` or a template
+            (:class:`~pacs_sdk.storage.StorageLayout`); those that are stored stay where
+            they are.
+        database_url: Where the index is, if not in the folder:
+            ``postgresql://user:password@host/database``, or ``sqlite:///`` and a path.
+        rules: What is done with what comes and goes, beyond keeping it.
         bus: Where ``InstanceStored`` is published; nowhere by default.
         logger: Where events are recorded; nowhere by default.
 
     Returns:
         ``Success``, or ``Failure`` with ``STORAGE_WRITE_FAILED`` (the folder cannot be
-        used) or ``INDEX_FAILED`` (the database cannot).
+        used), ``INDEX_FAILED`` (the database cannot, or is being made anew just now),
+        ``STORAGE_READ_FAILED``, ``INVALID_CONFIGURATION`` (the layout, the imported
+        folders or the URL) or ``MISSING_DEPENDENCY`` (PostgreSQL without its driver).
     """
+    log, keys = logger or NullLogger(), StorageLayout(layout)
     folder = Path(data_dir).absolute()
-    log = logger or NullLogger()
-    storage = FileStorage(folder / "objects", durability)
-    if storage.swept:
-        log.warning("spool-swept", files=storage.swept)
-    try:
-        index = IndexDatabase(index_url(folder / "index.sqlite"), log)
-    except PacsException:
-        storage.close()
-        raise
-    return Archive(storage, index, bus, log, duplicates=duplicates)
+    session = ArchiveSession(folder, durability, log, database_url=database_url)
+    return Archive(
+        session.storage,
+        session.index,
+        bus,
+        log,
+        duplicates=duplicates,
+        layout=keys,
+        rules=rules,
+        session=session,
+    )

@@ -18,6 +18,9 @@ from pacs_sdk.core.tags import DicomTag
 __all__ = [
     "ATTRIBUTES",
     "COMPUTED_ATTRIBUTES",
+    "REQUEST_ATTRIBUTES",
+    "REQUEST_ATTRIBUTES_SEQUENCE",
+    "TIMES_OF_DATES",
     "AttributeKind",
     "ComputedAttribute",
     "ComputedKind",
@@ -52,7 +55,7 @@ class AttributeKind(enum.Enum):
     UID = "uid"
     """A UID; lists of UIDs."""
     NAME = "name"
-    """A person name; wildcards, case does not count, component groups apart."""
+    """A person name; wildcards, neither case nor accents count, component groups apart."""
     DATE = "date"
     """A date; ranges."""
     TIME = "time"
@@ -73,6 +76,8 @@ class IndexedAttribute:
     """The name of its column in that entity's table."""
     kind: AttributeKind = AttributeKind.TEXT
     """How it is stored and matched."""
+    multiple: bool = False
+    """Whether it may have several values, each of which is matched."""
     tag: int = attrs.field(init=False)
     """Its tag."""
 
@@ -81,13 +86,35 @@ class IndexedAttribute:
         return int(DicomTag.of(self.keyword))
 
     @property
-    def name_columns(self) -> tuple[str, str, str]:
-        """The columns that a person name is searched in: its three component groups."""
+    def group_columns(self) -> tuple[str, str, str]:
+        """The columns of a single name's component groups, folded."""
         return (
             f"{self.column}_alphabetic",
             f"{self.column}_ideographic",
             f"{self.column}_phonetic",
         )
+
+    @property
+    def words_column(self) -> str:
+        """The column of a single name's words, each with a space before and after it."""
+        return f"{self.column}_words"
+
+    @property
+    def sounds_column(self) -> str:
+        """The column of how its words sound, likewise."""
+        return f"{self.column}_sounds"
+
+    @property
+    def folded_column(self) -> str:
+        """The column of all groups of several names, each between backslashes."""
+        return f"{self.column}_folded"
+
+    @property
+    def name_columns(self) -> tuple[str, ...]:
+        """The columns that a person name is searched in, besides its own."""
+        if self.multiple:
+            return (self.folded_column,)
+        return (*self.group_columns, self.words_column, self.sounds_column)
 
 
 _P, _S, _R, _I = QueryLevel
@@ -99,6 +126,11 @@ _ALL: Final = (
     IndexedAttribute("PatientName", _P, "patient_name", _NAME),
     IndexedAttribute("PatientBirthDate", _P, "patient_birth_date", _DATE),
     IndexedAttribute("PatientSex", _P, "patient_sex"),
+    IndexedAttribute("PatientBirthTime", _P, "patient_birth_time", _TIME),
+    IndexedAttribute("OtherPatientIDs", _P, "other_patient_ids", multiple=True),
+    IndexedAttribute("OtherPatientNames", _P, "other_patient_names", _NAME, multiple=True),
+    IndexedAttribute("EthnicGroup", _P, "ethnic_group"),
+    IndexedAttribute("PatientComments", _P, "patient_comments"),
     IndexedAttribute("StudyInstanceUID", _S, "study_instance_uid", _UID),
     IndexedAttribute("StudyDate", _S, "study_date", _DATE),
     IndexedAttribute("StudyTime", _S, "study_time", _TIME),
@@ -106,6 +138,17 @@ _ALL: Final = (
     IndexedAttribute("StudyID", _S, "study_id"),
     IndexedAttribute("StudyDescription", _S, "study_description"),
     IndexedAttribute("ReferringPhysicianName", _S, "referring_physician_name", _NAME),
+    IndexedAttribute(
+        "NameOfPhysiciansReadingStudy", _S, "name_of_physicians_reading_study", _NAME, multiple=True
+    ),
+    IndexedAttribute(
+        "AdmittingDiagnosesDescription", _S, "admitting_diagnoses_description", multiple=True
+    ),
+    IndexedAttribute("PatientAge", _S, "patient_age"),
+    IndexedAttribute("PatientSize", _S, "patient_size"),
+    IndexedAttribute("PatientWeight", _S, "patient_weight"),
+    IndexedAttribute("Occupation", _S, "occupation"),
+    IndexedAttribute("AdditionalPatientHistory", _S, "additional_patient_history"),
     IndexedAttribute("SeriesInstanceUID", _R, "series_instance_uid", _UID),
     IndexedAttribute("Modality", _R, "modality"),
     IndexedAttribute("SeriesNumber", _R, "series_number", _NUMBER),
@@ -120,6 +163,18 @@ _ALL: Final = (
     IndexedAttribute(
         "PerformedProcedureStepStartTime", _R, "performed_procedure_step_start_time", _TIME
     ),
+    IndexedAttribute("PerformedProcedureStepID", _R, "performed_procedure_step_id"),
+    IndexedAttribute(
+        "PerformedProcedureStepDescription", _R, "performed_procedure_step_description"
+    ),
+    IndexedAttribute(
+        "PerformingPhysicianName", _R, "performing_physician_name", _NAME, multiple=True
+    ),
+    IndexedAttribute("OperatorsName", _R, "operators_name", _NAME, multiple=True),
+    IndexedAttribute("Laterality", _R, "laterality"),
+    IndexedAttribute("FrameOfReferenceUID", _R, "frame_of_reference_uid", _UID),
+    IndexedAttribute("InstitutionalDepartmentName", _R, "institutional_department_name"),
+    IndexedAttribute("DeviceSerialNumber", _R, "device_serial_number"),
     IndexedAttribute("StationName", _R, "station_name"),
     IndexedAttribute("InstitutionName", _R, "institution_name"),
     IndexedAttribute("Manufacturer", _R, "manufacturer"),
@@ -139,6 +194,33 @@ _ALL: Final = (
 
 ATTRIBUTES: Final[Mapping[int, IndexedAttribute]] = {one.tag: one for one in _ALL}
 """Every attribute that has a column, by tag."""
+
+
+_BY_KEYWORD: Final = {one.keyword: one for one in _ALL}
+
+TIMES_OF_DATES: Final[Mapping[int, IndexedAttribute]] = {
+    _BY_KEYWORD[f"{name}Date"].tag: _BY_KEYWORD[f"{name}Time"]
+    for name in ("PatientBirth", "Study", "Series", "PerformedProcedureStepStart", "Content")
+}
+"""The time that belongs to a date, by the date's tag (PS3.4 C.2.2.2.5)."""
+
+REQUEST_ATTRIBUTES_SEQUENCE: Final = int(DicomTag.of("RequestAttributesSequence"))
+"""The sequence that links a series to what was requested (PS3.3 C.7.3.1)."""
+
+REQUEST_ATTRIBUTES: Final[Mapping[int, IndexedAttribute]] = {
+    one.tag: one
+    for one in (
+        IndexedAttribute("AccessionNumber", _R, "accession_number"),
+        IndexedAttribute("StudyInstanceUID", _R, "study_instance_uid", _UID),
+        IndexedAttribute("RequestedProcedureDescription", _R, "requested_procedure_description"),
+        IndexedAttribute(
+            "ScheduledProcedureStepDescription", _R, "scheduled_procedure_step_description"
+        ),
+        IndexedAttribute("ScheduledProcedureStepID", _R, "scheduled_procedure_step_id"),
+        IndexedAttribute("RequestedProcedureID", _R, "requested_procedure_id"),
+    )
+}
+"""The attributes of an item of it that have a column (PS3.18 Table 10.6.1-5), by tag."""
 
 
 def attributes_of(level: QueryLevel) -> tuple[IndexedAttribute, ...]:

@@ -22,6 +22,7 @@ from pacs_sdk.core.results import PacsResult
 from pacs_sdk.storage.received import ReceivedObject
 
 __all__ = [
+    "DEVICE_NAME",
     "MAX_COMPONENT_LENGTH",
     "MAX_KEY_COMPONENTS",
     "MAX_KEY_LENGTH",
@@ -47,9 +48,13 @@ MAX_KEY_LENGTH: Final = 512
 _COMPONENT: Final = re.compile(r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?", re.ASCII)
 """No dot first (hidden names, ``.`` and ``..``) and none last (Windows drops it)."""
 
+_SHORT_NUMBER: Final = r"[0-9](?:[0-9.]{0,62}[0-9])?"
+_KEY_OF_UIDS: Final = re.compile(rf"{_SHORT_NUMBER}(?:/{_SHORT_NUMBER}){{0,4}}(?:\.dcm)?", re.ASCII)
+"""What nearly all keys look like; one match tells that nothing is wrong with them."""
+
 _PARTIAL_COMPONENT: Final = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*)?", re.ASCII)
 
-_DEVICE_NAME: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
+DEVICE_NAME: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
 """Names that Windows takes for devices in any folder, with any extension."""
 
 
@@ -65,6 +70,9 @@ class DuplicatePolicy(enum.StrEnum):
     """The new object takes the old one's place."""
     IGNORE = "ignore"
     """The first object stays; the new one is dropped, and that is a success."""
+    KEEP_BOTH = "keep_both"
+    """The first object stays the instance; the archive keeps the new one beside it, under
+    another key. A backend has one object under a key: there this is as ``REJECT``."""
 
 
 class Durability(enum.StrEnum):
@@ -205,6 +213,8 @@ def checked_key(key: str) -> tuple[str, ...]:
     its root nor mean something to a file system or an object store.
     """
     components = tuple(key.split("/"))
+    if _KEY_OF_UIDS.fullmatch(key) is not None:
+        return components
     if len(key) > MAX_KEY_LENGTH or len(components) > MAX_KEY_COMPONENTS:
         raise _invalid(key, f"longer than {MAX_KEY_LENGTH} characters or too deep")
     for component in components:
@@ -212,7 +222,7 @@ def checked_key(key: str) -> tuple[str, ...]:
             raise _invalid(key, f"a component has more than {MAX_COMPONENT_LENGTH} characters")
         if _COMPONENT.fullmatch(component) is None:
             raise _invalid(key, f"{component[:80]!r} cannot be a component")
-        if _DEVICE_NAME.fullmatch(component) is not None:
+        if DEVICE_NAME.fullmatch(component) is not None:
             raise _invalid(key, f"{component!r} names a device on Windows")
     return components
 

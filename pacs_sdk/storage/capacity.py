@@ -14,7 +14,7 @@ from pacs_sdk.core.results import raised
 from pacs_sdk.storage.backend import StorageBackend
 from pacs_sdk.storage.index import IndexDatabase
 
-__all__ = ["Capacity", "CapacityLimits", "MakeRoom"]
+__all__ = ["Capacity", "CapacityLimits", "MakeRoom", "capacity_of"]
 
 MakeRoom = Callable[[int], None]
 """Is asked for so many bytes; deletes or moves what it likes, or leaves it."""
@@ -144,6 +144,19 @@ class Capacity:
         if limits.minimum_free_bytes:
             words.append(f"{limits.minimum_free_bytes} must stay free, {self._free} are")
         return "; ".join(words)
+
+
+def capacity_of(
+    limits: CapacityLimits,
+    make_room: MakeRoom | None,
+    backend: StorageBackend,
+    index: IndexDatabase,
+    logger: Logger,
+) -> Capacity | None:
+    """Return what checks the limits; ``None`` where there are none."""
+    if not limits.are_any:
+        return None
+    return Capacity(limits, backend, index, make_room=make_room, logger=logger)
 
 
 def _is_old(at: float | None, now: float, lifetime: float) -> bool:

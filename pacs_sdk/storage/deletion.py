@@ -8,8 +8,9 @@ crash: what a row of ``deleted_objects`` says will be done sooner or later.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 import attrs
@@ -21,7 +22,11 @@ from pacs_sdk.core.results import Failure, edge, raised
 from pacs_sdk.encoding import read_source
 from pacs_sdk.storage.backend import StorageBackend
 from pacs_sdk.storage.changes import milliseconds, moment
+from pacs_sdk.storage.content_hash import hash_source
+from pacs_sdk.storage.duplicates import record_duplicate, taken_duplicates
+from pacs_sdk.storage.imported_folders import IMPORT_PREFIX
 from pacs_sdk.storage.index import IndexDatabase
+from pacs_sdk.storage.layouts import is_duplicate_key
 from pacs_sdk.storage.portable_sql import insert_or_update
 from pacs_sdk.storage.query import Query
 from pacs_sdk.storage.records import IndexEntry, InstanceIdentity, InstanceLocation
@@ -116,6 +121,7 @@ class Deletion:
         logger: Where events are recorded.
         may_delete: Asked about the Study Instance UID of everything that would be deleted;
             false where it has to be kept, by law or for research. Yes by default.
+        storing: Is entered while objects are removed.
     """
 
     def __init__(
@@ -126,12 +132,14 @@ class Deletion:
         logger: Logger | None = None,
         *,
         may_delete: Callable[[str], bool] = lambda _: True,
+        storing: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._backend = backend
         self._index = index
         self._clock = clock or SystemClock()
         self._logger = logger or NullLogger()
         self._may_delete = may_delete
+        self._storing = storing
 
     @edge()
     def delete(
@@ -159,6 +167,10 @@ class Deletion:
                 "a deletion needs matching keys that the index has; another one matches "
                 "everything, and more would be deleted than was meant",
             )
+        if query.limit is not None or query.offset or query.after:
+            raise PacsException(
+                ErrorCode.INVALID_ARGUMENT, "a deletion takes all that matches, not a page of it"
+            )
         if keep < AT_ONCE or len(reason) > _LONGEST_REASON:
             raise PacsException(
                 ErrorCode.INVALID_ARGUMENT,
@@ -170,17 +182,21 @@ class Deletion:
         found = raised(self._index.locations(query))
         while batch := list(islice(found, _BATCH)):
             deleted = self._delete_batch(batch, now, until, reason)
-            count, size = count + len(deleted), size + sum(one for _, one in deleted)
+            objects = list(chain.from_iterable(deleted))
+            count, size = count + len(deleted), size + sum(one for _, one in objects)
             if keep == AT_ONCE:
-                for key, _ in deleted:
+                for key, _ in objects:
                     self._remove(key)
         self._logger.info("instances-deleted", instances=count, size_bytes=size, reason=reason)
         return DeletionReport(count, size, None if keep == AT_ONCE else moment(until))
 
     def _delete_batch(
         self, batch: Sequence[InstanceLocation], now: int, until: int, reason: str
-    ) -> list[tuple[str, int]]:
-        """Delete instances in one transaction; return keys and sizes of their objects."""
+    ) -> list[list[tuple[str, int]]]:
+        """Delete instances in one transaction; return keys and sizes of the objects of each.
+
+        An instance has more than one where others were kept beside it.
+        """
         deleted = []
         with index_errors("instances could not be deleted"), self._index.writing() as connection:
             statement = insert_or_update(connection, deleted_objects, ("storage_key",), "pk")
@@ -194,21 +210,27 @@ class Deletion:
                         f"study {row.study_instance_uid} has to be kept and was not deleted",
                         study_instance_uid=row.study_instance_uid,
                     )
-                connection.execute(
-                    statement,
-                    {
-                        "at_ms": now,
-                        "purge_ms": until,
-                        "study_instance_uid": row.study_instance_uid,
-                        "series_instance_uid": row.series_instance_uid,
-                        "sop_instance_uid": location.sop_instance_uid,
-                        "storage_key": row.storage_key,
-                        "size_bytes": row.size_bytes,
-                        "reason": reason,
-                    },
-                )
-                self._index.remove_within(connection, location.sop_instance_uid)
-                deleted.append((str(row.storage_key), int(row.size_bytes)))
+                uid = location.sop_instance_uid
+                objects = [(str(row.storage_key), int(row.size_bytes))]
+                objects += [
+                    (one.storage_key, one.size_bytes) for one in taken_duplicates(connection, uid)
+                ]
+                for key, size in objects:
+                    connection.execute(
+                        statement,
+                        {
+                            "at_ms": now,
+                            "purge_ms": until,
+                            "study_instance_uid": row.study_instance_uid,
+                            "series_instance_uid": row.series_instance_uid,
+                            "sop_instance_uid": uid,
+                            "storage_key": key,
+                            "size_bytes": size,
+                            "reason": reason,
+                        },
+                    )
+                self._index.remove_within(connection, uid)
+                deleted.append(objects)
         return deleted
 
     @edge()
@@ -249,6 +271,9 @@ class Deletion:
                 study_instance_uid=study_instance_uid[:80],
             )
         for one in wanted:
+            if is_duplicate_key(one.storage_key):
+                self._back_beside(one)
+                continue
             source = raised(self._backend.open(one.storage_key))
             instance = raised(read_source(source, one.storage_key))
             header = raised(instance.header())
@@ -262,10 +287,11 @@ class Deletion:
             )
             raised(self._index.add(entry))
             self._forget(one.storage_key)
+        instances_back = sum(not is_duplicate_key(one.storage_key) for one in wanted)
         self._logger.info(
-            "instances-restored", study_instance_uid=study_instance_uid, instances=len(wanted)
+            "instances-restored", study_instance_uid=study_instance_uid, instances=instances_back
         )
-        return len(wanted)
+        return instances_back
 
     @edge()
     def purge(self, at_most: int = _PURGED_AT_MOST) -> int:
@@ -286,18 +312,36 @@ class Deletion:
 
     # -- inside ------------------------------------------------------------------
 
+    def _back_beside(self, one: DeletedInstance) -> None:
+        """Record again what was kept beside an instance."""
+        digest = hash_source(raised(self._backend.open(one.storage_key)))
+        record_duplicate(
+            self._index,
+            self._clock,
+            one.sop_instance_uid,
+            one.storage_key,
+            one.size_bytes,
+            digest,
+        )
+        self._forget(one.storage_key)
+
     def _remove(self, key: str) -> bool:
         """Remove an object for good, unless its instance has come back.
 
         It is done while the row is locked: whoever stores the same object again has either
         added its row before, or finds the object missing afterwards and writes it.
         """
-        with index_errors("an object could not be removed"), self._index.writing() as connection:
+        with (
+            index_errors("an object could not be removed"),
+            self._storing(),
+            self._index.writing() as connection,
+        ):
             uid = connection.execute(_LOCKED, {"key": key}).scalar()
             if uid is None:  # somebody else was faster
                 return False
             is_live = connection.execute(_IS_LIVE, {"uid": uid, "key": key}).scalar()
-            if not is_live:
+            # What lies in an imported folder is somebody else's, and stays there.
+            if not is_live and not key.startswith(IMPORT_PREFIX):
                 removed = self._backend.delete(key)
                 if (
                     isinstance(removed, Failure)

@@ -60,7 +60,7 @@ def reason_of(error: OSError) -> str:
     return words or error.strerror or str(error) or type(error).__name__
 
 
-def write_new(path: Path, parts: Sequence[Buffer], *, durable: bool) -> int:
+def write_new(path: Path | str, parts: Sequence[Buffer], *, durable: bool) -> int:
     """Write a new file from parts, without joining them.
 
     Args:
@@ -89,14 +89,14 @@ def write_new(path: Path, parts: Sequence[Buffer], *, durable: bool) -> int:
     return size
 
 
-def holds_exactly(path: Path, parts: Sequence[Buffer]) -> bool:
+def holds_exactly(path: Path | str, parts: Sequence[Buffer]) -> bool:
     """Tell whether a file's content is that of these parts together.
 
     Raises:
         OSError: It cannot be read.
     """
     views = [_flat(part) for part in parts]
-    with path.open("rb", buffering=0) as file:
+    with Path(path).open("rb", buffering=0) as file:
         if os.fstat(file.fileno()).st_size != sum(view.nbytes for view in views):
             return False
         for view in views:
@@ -144,9 +144,9 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def sync_path(path: Path) -> None:
+def sync_path(path: Path | str) -> None:
     """Wait until a file's bytes are on the disk."""
-    with path.open("rb" if os.name == "posix" else "r+b", buffering=0) as file:
+    with Path(path).open("rb" if os.name == "posix" else "r+b", buffering=0) as file:
         _sync(file.fileno())
 
 

@@ -80,6 +80,7 @@ class FileStorage(StorageBackend):
 
     def __init__(self, root: Path, durability: Durability = Durability.DURABLE) -> None:
         self._root = Path(root).absolute()
+        self._root_name = str(self._root)
         self._durable = Durability(durability) is Durability.DURABLE
         self._folders = FolderTree(self._root, durable=self._durable)
         try:
@@ -112,24 +113,20 @@ class FileStorage(StorageBackend):
     ) -> StoredObject:
         """Store an object; see :meth:`StorageBackend.put`."""
         components = checked_key(key)
-        with _translated(ErrorCode.STORAGE_WRITE_FAILED, f"{key} could not be stored", key):
-            target = self._target(components)
-            if (kept := self._kept(key, target, lambda: parts, policy)) is not None:
-                return kept
-            spooled = self._spool.new_path()
-            try:
-                size = write_new(spooled, parts, durable=self._durable)
-                stored = self._given(key, target, spooled, size, lambda: parts, policy)
-            finally:
-                with contextlib.suppress(OSError):
-                    spooled.unlink(missing_ok=True)
-            self._folders.sync_up(target.parent)
-            return stored
+        try:
+            return self._put(key, components, parts, policy)
+        except OSError as exc:
+            raise _not_stored(key, exc) from exc
 
     def receive(self, meta: bytes) -> ReceivedObject:
         """Begin an object; see :meth:`ReceivingBackend.receive`."""
-        with _translated(ErrorCode.STORAGE_WRITE_FAILED, "what arrives could not be kept"):
-            return ReceivedObject(self._spool.new_path(), meta)
+        try:
+            return ReceivedObject(self._spool.new_name(), meta)
+        except OSError as exc:
+            raise PacsException(
+                ErrorCode.STORAGE_WRITE_FAILED,
+                f"what arrives could not be kept: {reason_of(exc)}",
+            ) from exc
 
     @edge()
     def put_received(
@@ -141,30 +138,57 @@ class FileStorage(StorageBackend):
     ) -> StoredObject:
         """Store a received object; see :meth:`ReceivingBackend.put_received`."""
         components = checked_key(key)
+        try:
+            return self._put_received(key, components, received, policy)
+        except OSError as exc:
+            raise _not_stored(key, exc) from exc
 
+    def _put(
+        self, key: str, components: Sequence[str], parts: Sequence[Buffer], policy: DuplicatePolicy
+    ) -> StoredObject:
+        target = self._target(components)
+        if (kept := self._kept(key, target, lambda: parts, policy)) is not None:
+            return kept
+        spooled = self._spool.new_name()
+        try:
+            size = write_new(spooled, parts, durable=self._durable)
+            stored = self._given(key, target, spooled, size, lambda: parts, policy)
+        finally:
+            _remove(spooled)
+        self._sync_names(target)
+        return stored
+
+    def _put_received(
+        self,
+        key: str,
+        components: Sequence[str],
+        received: ReceivedObject,
+        policy: DuplicatePolicy,
+    ) -> StoredObject:
         def parts() -> Sequence[Buffer]:
             return (FileBytes(received.path, 0, received.whole_size).view(),)
 
-        with _translated(ErrorCode.STORAGE_WRITE_FAILED, f"{key} could not be stored", key):
-            target = self._target(components)
+        target = self._target(components)
+        if self._durable or policy is DuplicatePolicy.REPLACE:
+            # Otherwise the link tells whether the name is taken, and nearly always it isn't.
             if (kept := self._kept(key, target, parts, policy)) is not None:
                 return kept
             if self._durable:
                 received.sync()
-            spooled = received.path
-            stored = self._given(key, target, spooled, received.whole_size, parts, policy)
-            if stored.created:
-                received.named(target)
-                with contextlib.suppress(OSError):
-                    spooled.unlink(missing_ok=True)
-            self._folders.sync_up(target.parent)
-            return stored
+        spooled = received.name
+        stored = self._given(key, target, spooled, received.whole_size, parts, policy)
+        if stored.created:
+            received.named(target)
+            if policy is not DuplicatePolicy.REPLACE:  # which has moved it
+                _remove(spooled)
+        self._sync_names(target)
+        return stored
 
     def _given(
         self,
         key: str,
-        target: Path,
-        spooled: Path,
+        target: str,
+        spooled: str,
         size: int,
         parts: Callable[[], Sequence[Buffer]],
         policy: DuplicatePolicy,
@@ -173,13 +197,13 @@ class FileStorage(StorageBackend):
         while not self._published(spooled, target, policy):
             if (kept := self._kept(key, target, parts, policy)) is not None:
                 return kept
-        return StoredObject(key, size, created=True)
+        return StoredObject(key, size, True)  # by position: once an image
 
     @edge()
     def open(self, key: str) -> ByteSource:
         """Give an object's bytes, read or mapped when they are looked at."""
         target, size = self._existing(key)
-        return _ObjectBytes(target, 0, size)
+        return _ObjectBytes(Path(target), 0, size)
 
     @edge()
     def stat(self, key: str) -> StoredObject:
@@ -189,7 +213,8 @@ class FileStorage(StorageBackend):
     @edge()
     def delete(self, key: str) -> None:
         """Remove an object, and the folders that are empty without it."""
-        target, _ = self._existing(key)
+        place, _ = self._existing(key)
+        target = Path(place)
         with _translated(ErrorCode.STORAGE_DELETE_FAILED, f"{key} could not be deleted", key):
             try:
                 target.unlink()
@@ -210,14 +235,13 @@ class FileStorage(StorageBackend):
             ErrorCode.STORAGE_READ_FAILED, f"the storage folder {self._root} cannot be reached"
         ):
             free_bytes = shutil.disk_usage(self._root).free
-        probe = self._spool.new_path()
+        probe = self._spool.new_name()
         try:
             write_new(probe, [b"\0"], durable=False)
         except OSError:
             return StorageHealth(free_bytes, writable=False)
         finally:
-            with contextlib.suppress(OSError):
-                probe.unlink(missing_ok=True)
+            _remove(probe)
         return StorageHealth(free_bytes, writable=True)
 
     def close(self) -> None:
@@ -226,16 +250,23 @@ class FileStorage(StorageBackend):
 
     # -- inside ------------------------------------------------------------------
 
-    def _target(self, components: Sequence[str]) -> Path:
+    def _target(self, components: Sequence[str]) -> str:
         """Name the file of a key, which no symbolic link may carry off somewhere else."""
-        folder = str(self._root)
-        for component in components[:-1]:  # text: a Path for each takes longer
+        # Text and bare system calls: paths as objects take longer than the calls, and every
+        # image that arrives comes by here.
+        folder = self._root_name
+        last = len(components) - 1
+        for component in components[:last]:
             folder = f"{folder}{os.sep}{component}"
-            if os.path.islink(folder):  # noqa: PTH114
+            try:
+                mode = os.lstat(folder).st_mode
+            except (FileNotFoundError, NotADirectoryError):  # nor is there anything below
+                return os.sep.join((self._root_name, *components))  # noqa: PTH118  # text
+            if stat.S_ISLNK(mode):
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        return Path(folder, components[-1])
+        return f"{folder}{os.sep}{components[last]}"
 
-    def _existing(self, key: str) -> tuple[Path, int]:
+    def _existing(self, key: str) -> tuple[str, int]:
         """Find an object's file and its size."""
         components = checked_key(key)
         with _translated(ErrorCode.STORAGE_READ_FAILED, f"{key} could not be read", key):
@@ -248,7 +279,7 @@ class FileStorage(StorageBackend):
     def _kept(
         self,
         key: str,
-        target: Path,
+        target: str,
         parts: Callable[[], Sequence[Buffer]],
         policy: DuplicatePolicy,
     ) -> StoredObject | None:
@@ -270,15 +301,15 @@ class FileStorage(StorageBackend):
             )
         if self._durable:  # the one who wrote it may not have been durable, or not be done
             sync_path(target)
-        self._folders.sync_up(target.parent)
+        self._sync_names(target)
         return StoredObject(key, size)
 
-    def _published(self, spooled: Path, target: Path, policy: DuplicatePolicy) -> bool:
+    def _published(self, spooled: str, target: str, policy: DuplicatePolicy) -> bool:
         """Give a finished file its name; false where the name is taken."""
         for _ in range(_PUBLISH_ATTEMPTS):
             try:
                 if policy is DuplicatePolicy.REPLACE:
-                    spooled.replace(target)
+                    os.replace(spooled, target)  # noqa: PTH105  # text, as in _target
                 else:
                     self._link(spooled, target)
             except FileExistsError:
@@ -286,24 +317,29 @@ class FileStorage(StorageBackend):
                     raise OSError(errno.EISDIR, "its name is taken by what is no file") from None
                 return False
             except FileNotFoundError:
-                if not spooled.exists():  # the whole storage has gone
+                if not Path(spooled).exists():  # the whole storage has gone
                     raise
                 with contextlib.suppress(FileNotFoundError):
-                    self._folders.make(target.parent)
+                    self._folders.make(Path(target).parent)
             else:
                 return True
         raise OSError(errno.EBUSY, "its folder is being removed again and again")
 
-    def _link(self, spooled: Path, target: Path) -> None:
+    def _link(self, spooled: str, target: str) -> None:
         try:
-            target.hardlink_to(spooled)
+            os.link(spooled, target)  # text, as in _target
         except OSError as exc:
             if exc.errno not in _NO_HARD_LINKS:
                 raise
-            with self._spool.exclusive(str(target)):
-                if target.exists():
+            with self._spool.exclusive(target):
+                if os.path.lexists(target):
                     raise FileExistsError(errno.EEXIST, "the name is taken") from None
-                spooled.rename(target)
+                Path(spooled).rename(target)
+
+    def _sync_names(self, target: str) -> None:
+        """Wait until an object's name is on the disk, and those of its folders."""
+        if self._durable:
+            self._folders.sync_up(Path(target).parent)
 
     def _walk(
         self, folder: Path, above: tuple[str, ...], partial: str = ""
@@ -320,14 +356,28 @@ class FileStorage(StorageBackend):
             components = (*above, entry.name)
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(Path(entry.path), components)
-            elif (size := _size_of(Path(entry.path))) is not None:
+            elif (size := _size_of(entry.path)) is not None:
                 yield StoredObject("/".join(components), size)
 
 
-def _size_of(target: Path) -> int | None:
+def _remove(spooled: str) -> None:
+    """Remove a file of the spool; if that can't be done, the sweep will."""
+    with contextlib.suppress(OSError):
+        os.unlink(spooled)  # noqa: PTH108  # text, as in FileStorage._target
+
+
+def _not_stored(key: str, error: OSError) -> PacsException:
+    return PacsException(
+        ErrorCode.STORAGE_WRITE_FAILED,
+        f"{key} could not be stored: {reason_of(error)}",
+        key=key,
+    )
+
+
+def _size_of(target: str) -> int | None:
     """Tell how long an object's file is; ``None`` where there is none."""
     try:
-        status = target.lstat()
+        status = os.lstat(target)
     except (FileNotFoundError, NotADirectoryError):
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None

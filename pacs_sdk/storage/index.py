@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import attrs
 from sqlalchemy import URL, Connection
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger
 from pacs_sdk.core.results import Failure, PacsResult, Success, edge
 from pacs_sdk.core.uids import is_valid_uid
 from pacs_sdk.storage.change_feed import ChangeFeed
+from pacs_sdk.storage.database_errors import is_retriable
+from pacs_sdk.storage.explain import Explanation, explain_query
 from pacs_sdk.storage.group_commit import GroupCommit, Pending
 from pacs_sdk.storage.index_writer import IndexWriter, PlainRows
 from pacs_sdk.storage.query import Match, Query
@@ -25,10 +27,12 @@ from pacs_sdk.storage.records import AddOutcome, ArchiveStatistics, IndexEntry, 
 from pacs_sdk.storage.schema import WRITES, index_errors, open_engine
 from pacs_sdk.storage.search import (
     count_everything,
+    count_matches,
     find_location,
     find_locations,
     find_matches,
 )
+from pacs_sdk.storage.upsert import write_order
 
 __all__ = ["IndexDatabase", "index_url"]
 
@@ -37,7 +41,10 @@ _NOT_INDEXED: Final = "the instance could not be indexed"
 _REFUSED: Final = (PacsException, SQLAlchemyError, sqlite3.Error)
 """What adding an instance may raise; anything else is a defect and goes to every caller."""
 
-_ATTEMPTS: Final = 2
+_ATTEMPTS: Final = 8
+"""How often a transaction is made that other processes get into the way of."""
+
+_T = TypeVar("_T")
 
 _CREATED: Final = AddOutcome(created=True)
 
@@ -127,11 +134,10 @@ class IndexDatabase:
         """
         if not is_valid_uid(sop_instance_uid):
             raise _not_indexed(sop_instance_uid)
-        with (
-            index_errors("the instance could not be removed from the index"),
-            self.writing() as connection,
-        ):
-            key = self._writer.remove(connection, sop_instance_uid)
+        with index_errors("the instance could not be removed from the index"):
+            key = self._transact(
+                lambda connection: self._writer.remove(connection, sop_instance_uid)
+            )
         if key is None:
             raise _not_indexed(sop_instance_uid)
         return key
@@ -162,14 +168,34 @@ class IndexDatabase:
         """Search at the query's level.
 
         The search is made at once and is of one moment; the matches are read in batches
-        as they are asked for. The order is that of arrival for patients and studies, by
-        number for series and instances, and always the same.
+        as they are asked for. The order is the query's; without one it is that of arrival
+        for patients and studies, and by number for series and instances. It is always the
+        same, and so pages of it have no gaps.
 
         Returns:
             ``Success`` with the matches, or ``Failure`` with ``INDEX_FAILED``. Iterating
             may raise ``PacsException`` (``INDEX_FAILED``).
         """
         return find_matches(self.reading, query)
+
+    @edge()
+    def count(self, query: Query) -> int:
+        """Count what a query finds, whatever its limit, offset and token.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``INDEX_FAILED``.
+        """
+        return count_matches(self.reading, query)
+
+    @edge()
+    def explain(self, query: Query) -> Explanation:
+        """Tell how a query is understood and how the database would go about it.
+
+        Returns:
+            ``Success`` with words, SQL and plan, which hold no value of any key; or
+            ``Failure`` with ``INDEX_FAILED``.
+        """
+        return explain_query(self.reading, query)
 
     @edge()
     def locations(self, query: Query) -> Iterator[InstanceLocation]:
@@ -230,15 +256,28 @@ class IndexDatabase:
     # -- inside ------------------------------------------------------------------
 
     def _write(self, group: Sequence[Pending[_Add, AddOutcome]]) -> None:
-        if self._written_plainly(group):
-            return
+        alone: Sequence[Pending[_Add, AddOutcome]] = ()
+        if self._driver is None:  # other nodes write meanwhile: all take their locks in one order
+            alone = [one for one in group if one.task.replace]
+            together = [one for one in group if not one.task.replace]
+            group = sorted(together, key=lambda one: write_order(one.task.entry))
+        if group and not self._written_plainly(group):
+            self._write_together(group)
+        for one in alone:
+            self._write_alone(one)
+
+    def _write_together(self, group: Sequence[Pending[_Add, AddOutcome]]) -> None:
         try:
             with self.writing() as connection:
+                if self._driver is None:
+                    self._writer.prepare(connection, [one.task.entry for one in group])
                 outcomes = [
                     self._writer.add(connection, one.task.entry, replace=one.task.replace)
                     for one in group
                 ]
         except _REFUSED:  # nothing is written; who is to blame will be seen one by one
+            with self._lock:
+                self._writer.forget()
             for one in group:
                 self._write_alone(one)
         else:
@@ -246,36 +285,67 @@ class IndexDatabase:
                 one.succeed(outcome)
 
     def _write_alone(self, pending: Pending[_Add, AddOutcome]) -> None:
-        for attempt in range(_ATTEMPTS):
+        task = pending.task
+        try:
+            outcome = self._transact(
+                lambda connection: self._writer.add(connection, task.entry, replace=task.replace)
+            )
+        except _REFUSED as exc:
+            pending.fail(exc)
+        else:
+            pending.succeed(outcome)
+
+    def _transact(self, work: Callable[[Connection], _T]) -> _T:
+        """Do something in a transaction, again where other processes got into its way."""
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 with self.writing() as connection:
-                    task = pending.task
-                    outcome = self._writer.add(connection, task.entry, replace=task.replace)
-            except _REFUSED as exc:
-                # Another process may have removed a series that we remember.
-                if isinstance(exc, IntegrityError) and attempt + 1 < _ATTEMPTS:
-                    with self._lock:
-                        self._writer.forget()
-                    continue
-                pending.fail(exc)
-            else:
-                pending.succeed(outcome)
-            return
+                    return work(connection)
+            except (SQLAlchemyError, sqlite3.Error) as exc:
+                if attempt == _ATTEMPTS or not is_retriable(exc):
+                    raise
+                with self._lock:  # one of them may have removed a series that we remember
+                    self._writer.forget()
 
     def _written_plainly(self, group: Sequence[Pending[_Add, AddOutcome]]) -> bool:
-        """Write instances of known series through SQLite's driver; false where that won't do.
+        """Write instances of known series through the driver; false where that won't do.
 
         Nothing is written then, and the usual way finds out why.
         """
-        if self._driver is None or any(one.task.replace for one in group):
+        if any(one.task.replace for one in group):
             return False
         with self._lock:
             self._readers.check_open()
             plain = self._writer.plain_rows([one.task.entry for one in group])
-            if plain is None or not _inserted(self._driver, plain):
+            if plain is None:
+                return False
+            if self._driver is None:
+                written = self._inserted_at_once(plain)
+            else:
+                written = _inserted(self._driver, plain)
+            if not written:
                 return False
         for one in group:
             one.succeed(_CREATED)
+        return True
+
+    def _inserted_at_once(self, plain: PlainRows) -> bool:
+        """Insert rows in two requests to the server, or none if one of the instances is there."""
+        try:
+            with self._writing.begin() as transaction:
+                made = self._writing.exec_driver_sql(
+                    plain.instance_sql, [instance for instance, _ in plain.rows]
+                )
+                if made.rowcount != len(plain.rows):
+                    transaction.rollback()
+                    return False
+                self._writing.exec_driver_sql(
+                    plain.change_sql, [change for _, change in plain.rows]
+                )
+        except SQLAlchemyError:
+            return False
         return True
 
 

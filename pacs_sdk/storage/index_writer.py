@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import attrs
-from sqlalchemy import Connection, Insert, bindparam, delete, exists, insert, select
+from sqlalchemy import Connection, Insert, bindparam, insert, select
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, SystemClock
-from pacs_sdk.storage.attributes import ATTRIBUTES, AttributeKind, QueryLevel, attributes_of
+from pacs_sdk.storage.attributes import (
+    ATTRIBUTES,
+    REQUEST_ATTRIBUTES_SEQUENCE,
+    AttributeKind,
+    QueryLevel,
+    attributes_of,
+)
 from pacs_sdk.storage.changes import ChangeKind, milliseconds
 from pacs_sdk.storage.parent_rows import ParentRows
 from pacs_sdk.storage.portable_sql import insert_or_leave, own_transaction
 from pacs_sdk.storage.records import AddOutcome, IndexEntry, InstanceIdentity
-from pacs_sdk.storage.tables import PARENT_COLUMNS, TABLES, changes, instances, series, studies
+from pacs_sdk.storage.row_removal import remove_instance
+from pacs_sdk.storage.tables import changes, instances
 from pacs_sdk.storage.values import ColumnValue, column_values
 
 __all__ = ["IndexWriter", "PlainRows"]
@@ -33,25 +41,19 @@ _INSTANCE_ATTRIBUTES: Final = tuple(
 _SPECIFIC_CHARACTER_SET: Final = 0x00080005
 _TAGS_ABOVE: Final = (
     _SPECIFIC_CHARACTER_SET,
+    REQUEST_ATTRIBUTES_SEQUENCE,
     *(tag for tag, one in ATTRIBUTES.items() if one.level is not QueryLevel.IMAGE),
 )
 
 _EncodedAbove: TypeAlias = tuple[bytes | None, ...]
 _SeriesKey: TypeAlias = tuple[str, str]
 
-_INSTANCE: Final = select(instances.c.storage_key, instances.c.series_fk).where(
+_STORAGE_KEY: Final = select(instances.c.storage_key).where(
     instances.c.sop_instance_uid == bindparam("uid")
 )
-_UIDS_ABOVE: Final = (
-    select(studies.c.study_instance_uid, series.c.series_instance_uid)
-    .select_from(series.join(studies, series.c.study_fk == studies.c.pk))
-    .where(series.c.pk == bindparam("row"))
-)
-_DELETE_INSTANCE: Final = delete(instances).where(instances.c.sop_instance_uid == bindparam("uid"))
-_HAS_CHILD: Final = {
-    level: select(exists().where(column == bindparam("row")))
-    for level, column in PARENT_COLUMNS.items()
-}
+
+_ATTEMPTS: Final = 20
+"""An instance may be removed between not being added and being looked at, but not every time."""
 
 
 @attrs.define
@@ -136,17 +138,31 @@ class IndexWriter:
         if insertion is None:
             statement = insert_or_leave(connection, instances, ("sop_instance_uid",))
             insertion = self._instance = _Compiled.of(statement, connection, list(row))
-        if connection.exec_driver_sql(insertion.sql, insertion.parameters(row)).rowcount == 1:
-            kind = ChangeKind.STORED if previous is None else ChangeKind.REPLACED
-            self._record(connection, kind, entry.identity)
-            return AddOutcome(created=True, previous_key=previous)
-        if connection.execute(_INSTANCE, {"uid": uid}).one().storage_key != entry.storage_key:
-            raise PacsException(
-                ErrorCode.DUPLICATE_OBJECT,
-                f"instance {uid} is stored already, in another study or series",
-                sop_instance_uid=uid,
-            )
-        return AddOutcome(created=False)
+        for _ in range(_ATTEMPTS):
+            if connection.exec_driver_sql(insertion.sql, insertion.parameters(row)).rowcount == 1:
+                kind = ChangeKind.STORED if previous is None else ChangeKind.REPLACED
+                self._record(connection, kind, entry.identity)
+                return AddOutcome(created=True, previous_key=previous)
+            key = connection.execute(_STORAGE_KEY, {"uid": uid}).scalar()
+            if key == entry.storage_key:
+                return AddOutcome(created=False)
+            if key is not None:  # else another node removed it this moment
+                break
+        raise PacsException(
+            ErrorCode.DUPLICATE_OBJECT,
+            f"instance {uid} is stored already, in another study or series",
+            sop_instance_uid=uid,
+        )
+
+    def prepare(self, connection: Connection, entries: Sequence[IndexEntry]) -> None:
+        """Find or make what is above instances, before any of them is added.
+
+        Args:
+            connection: In a transaction that writes, where several nodes write at a time.
+            entries: In the order of :func:`~pacs_sdk.storage.upsert.write_order`.
+        """
+        for entry in entries:
+            self._series_pk(connection, entry)
 
     def plain_rows(self, entries: list[IndexEntry]) -> PlainRows | None:
         """Return what adding instances takes if there is nothing to do above them.
@@ -219,30 +235,17 @@ class IndexWriter:
     def _removed(
         self, connection: Connection, sop_instance_uid: str, *, record: bool = False
     ) -> str | None:
-        found = connection.execute(_INSTANCE, {"uid": sop_instance_uid}).one_or_none()
-        if found is None:
+        removed = remove_instance(connection, sop_instance_uid)
+        if removed is None:
             return None
-        connection.execute(_DELETE_INSTANCE, {"uid": sop_instance_uid})
-        if record:
-            study, one = connection.execute(_UIDS_ABOVE, {"row": found.series_fk}).one()
-            identity = InstanceIdentity(study, one, sop_instance_uid, "")
-            self._record(connection, ChangeKind.DELETED, identity)
-        self._prune(connection, found.series_fk)
-        return str(found.storage_key)
-
-    def _prune(self, connection: Connection, series_pk: int) -> None:
-        """Remove a series that has no instance, then its study, then its patient."""
-        child, pk = QueryLevel.IMAGE, series_pk
-        for level in (QueryLevel.SERIES, QueryLevel.STUDY, QueryLevel.PATIENT):
-            if connection.execute(_HAS_CHILD[child], {"row": pk}).scalar():
-                return
+        if removed.pruned:
             self.forget()
-            table, above = TABLES[level], PARENT_COLUMNS.get(level)
-            row = table.c.pk == pk
-            parent = None if above is None else connection.execute(select(above).where(row))
-            pk = 0 if parent is None else parent.scalar_one()
-            connection.execute(delete(table).where(row))
-            child = level
+        if record:
+            identity = InstanceIdentity(
+                removed.study_instance_uid, removed.series_instance_uid, sop_instance_uid, ""
+            )
+            self._record(connection, ChangeKind.DELETED, identity)
+        return removed.storage_key
 
 
 def _row_of(entry: IndexEntry, series_pk: int) -> dict[str, ColumnValue]:

@@ -8,39 +8,37 @@ from typing import Final
 
 import attrs
 
-from pacs_sdk.core.byte_source import ByteSource
+from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.events import InstanceStored
-from pacs_sdk.core.ports import EventBus, Logger
+from pacs_sdk.core.ports import Clock, EventBus, Logger, SystemClock
 from pacs_sdk.core.results import Failure, PacsResult, Success, raised
-from pacs_sdk.encoding import Instance, InstanceHeader, part10_header, read_source
+from pacs_sdk.encoding import Instance, InstanceHeader, part10_header
 from pacs_sdk.storage.backend import (
     DuplicatePolicy,
     ReceivingBackend,
     StorageBackend,
     StoredObject,
 )
+from pacs_sdk.storage.content_hash import hash_parts
+from pacs_sdk.storage.duplicates import record_duplicate
 from pacs_sdk.storage.index import IndexDatabase
+from pacs_sdk.storage.layouts import StorageLayout, duplicate_key
 from pacs_sdk.storage.received import ReceivedBytes, ReceivedObject
-from pacs_sdk.storage.records import IndexEntry, InstanceIdentity, InstanceLocation
+from pacs_sdk.storage.records import AddOutcome, IndexEntry, InstanceIdentity
+from pacs_sdk.storage.same_instance import (
+    KnownObjects,
+    check_announced,
+    entry_of,
+    is_own_key,
+    is_same_content,
+    is_same_place,
+)
 
 __all__ = ["Ingest", "StoredInstance"]
 
-_COMPARED_BYTES: Final = 1 << 20
-
 _TURNS: Final = 64
 """Locks that the instances share. Two that meet by chance wait for each other, no more."""
-
-_DAMAGED: Final = frozenset(
-    (
-        ErrorCode.NOT_DICOM,
-        ErrorCode.TRUNCATED,
-        ErrorCode.INVALID_FILE_META,
-        ErrorCode.MISSING_TRANSFER_SYNTAX,
-        ErrorCode.DECODE_FAILED,
-    )
-)
-"""How reading an object fails that a power failure cut short."""
 
 
 @attrs.frozen
@@ -55,11 +53,14 @@ class StoredInstance:
     """How many bytes the object has, File Meta Information included."""
     created: bool
     """Whether the archive has it from this call; false where it had it already."""
+    kept_beside: bool = False
+    """Whether another object is the instance that queries find, and this one is kept beside
+    it (``KEEP_BOTH``)."""
 
 
 @attrs.frozen
 class _PutObject:
-    """What lies under a key after a put."""
+    """What lies under a key after a put, and has to have a row."""
 
     entry: IndexEntry
     """How it is indexed."""
@@ -67,8 +68,6 @@ class _PutObject:
     """Whether its bytes were written by this put."""
     replaces: bool = False
     """Whether they may have taken the place of others, so that the row has to follow."""
-    indexed: bool = False
-    """Whether its row is there, so that there is nothing to do."""
 
 
 class Ingest:
@@ -82,6 +81,8 @@ class Ingest:
         bus: Where ``InstanceStored`` is published.
         logger: Where events are recorded.
         duplicates: The policy.
+        layout: Makes the keys of new objects; those that are stored keep theirs.
+        clock: Tells when a duplicate came.
     """
 
     def __init__(
@@ -91,6 +92,8 @@ class Ingest:
         bus: EventBus,
         logger: Logger,
         duplicates: DuplicatePolicy,
+        layout: StorageLayout | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._backend = backend
         self._receiving = backend if isinstance(backend, ReceivingBackend) else None
@@ -98,6 +101,11 @@ class Ingest:
         self._bus = bus
         self._logger = logger
         self._duplicates = DuplicatePolicy(duplicates)
+        self._keeps_both = self._duplicates is DuplicatePolicy.KEEP_BOTH
+        self._put_policy = DuplicatePolicy.REJECT if self._keeps_both else self._duplicates
+        self._key_of = (layout or StorageLayout()).key_of
+        self._clock = clock or SystemClock()
+        self._known = KnownObjects(index, logger)
         self._turns = tuple(threading.RLock() for _ in range(_TURNS))
 
     def store(self, instance: Instance) -> StoredInstance:
@@ -109,25 +117,46 @@ class Ingest:
         """
         header = raised(instance.header())
         identity = InstanceIdentity.of_header(header)
-        _check_same(instance, identity)
+        check_announced(instance, identity)
         # Between its object and its row nobody else of this process may move the instance.
         with self._turns[zlib.crc32(identity.sop_instance_uid.encode()) % _TURNS]:
             put = self._put(instance, header, identity)
-            created = self._index_object(put)
-        if created:
-            self._announce(put.entry)
-        return StoredInstance(identity, put.entry.storage_key, put.entry.size_bytes, created)
+            stored = self._indexed(put, instance) if isinstance(put, _PutObject) else put
+        if stored.created and not stored.kept_beside:
+            self._announce(stored)
+        return stored
+
+    def receive(
+        self, sop_class_uid: str, sop_instance_uid: str, syntax: str
+    ) -> ReceivedObject | None:
+        """Begin an instance; see :meth:`pacs_sdk.storage.Archive.receive`."""
+        if self._receiving is None:
+            return None
+        return self._receiving.receive(part10_header(sop_class_uid, sop_instance_uid, syntax))
+
+    # -- the object --------------------------------------------------------------
 
     def _put(
         self, instance: Instance, header: InstanceHeader, identity: InstanceIdentity
-    ) -> _PutObject:
+    ) -> _PutObject | StoredInstance:
         """Put the object; return what lies under its key then."""
         syntax = instance.transfer_syntax_uid
         meta = part10_header(identity.sop_class_uid, identity.sop_instance_uid, syntax)
-        key = identity.storage_key
-        size = len(meta) + instance.size
-        entry = IndexEntry(identity, header, syntax, key, size, len(meta))
-        put = self._put_bytes(entry, meta, instance, self._duplicates)
+        encoded = instance.encoded
+        if isinstance(encoded, ReceivedBytes) and encoded.received.meta == meta:
+            content_hash = encoded.received.content_hash
+        else:
+            content_hash = hash_parts((meta, encoded.view()))
+        entry = IndexEntry(
+            identity,
+            header,
+            syntax,
+            self._key_of(identity, header),
+            len(meta) + instance.size,
+            len(meta),
+            content_hash,
+        )
+        put = self._put_bytes(entry.storage_key, meta, instance, self._put_policy)
         if isinstance(put, Success):
             written = put.unwrap().created
             if written or self._duplicates is not DuplicatePolicy.IGNORE:
@@ -138,7 +167,7 @@ class Ingest:
         return self._kept(put, entry, instance, meta)
 
     def _put_bytes(
-        self, entry: IndexEntry, meta: bytes, instance: Instance, policy: DuplicatePolicy
+        self, key: str, meta: bytes, instance: Instance, policy: DuplicatePolicy
     ) -> PacsResult[StoredObject]:
         encoded, receiving = instance.encoded, self._receiving
         if (
@@ -146,16 +175,8 @@ class Ingest:
             and isinstance(encoded, ReceivedBytes)
             and encoded.received.meta == meta
         ):
-            return receiving.put_received(entry.storage_key, encoded.received, policy=policy)
-        return self._backend.put(entry.storage_key, (meta, encoded.view()), policy=policy)
-
-    def receive(
-        self, sop_class_uid: str, sop_instance_uid: str, syntax: str
-    ) -> ReceivedObject | None:
-        """Begin an instance; see :meth:`pacs_sdk.storage.Archive.receive`."""
-        if self._receiving is None:
-            return None
-        return self._receiving.receive(part10_header(sop_class_uid, sop_instance_uid, syntax))
+            return receiving.put_received(key, encoded.received, policy=policy)
+        return self._backend.put(key, (meta, encoded.view()), policy=policy)
 
     def _kept(
         self,
@@ -163,93 +184,160 @@ class Ingest:
         entry: IndexEntry,
         instance: Instance,
         meta: bytes,
-    ) -> _PutObject:
+    ) -> _PutObject | StoredInstance:
         """Answer for an object that is under the key already and stays there."""
         key = entry.storage_key
         source = raised(self._backend.open(key))
-        kept = self._acknowledged(entry, source)
-        if kept is not None:
-            found = _PutObject(attrs.evolve(entry, size_bytes=source.size), indexed=True)
-        else:
-            kept = self._intact(key, source)
-            if kept is None:
-                raised(self._put_bytes(entry, meta, instance, DuplicatePolicy.REPLACE))
-                return _PutObject(entry, written=True, replaces=True)
-            found = _PutObject(_entry_of(key, kept, source.size))
-        if isinstance(put, Failure) and not _same_content(kept, instance):
-            # A crash may have left it without its row, and nothing else would ever add it.
-            if self._index_object(found):
-                self._announce(found.entry)
-            raise PacsException.of(put.failure())
-        return found
-
-    def _acknowledged(self, entry: IndexEntry, source: ByteSource) -> Instance | None:
-        """Open what is under the key if it is what its row says, complete or not."""
-        location = self._row_of(entry)
-        if location is None or location.size_bytes != source.size:
-            return None
-        kept = location.instance(source.slice(location.data_offset))
-        header = kept.header()
-        if isinstance(header, Success) and (
-            header.unwrap().text("SOPInstanceUID") == location.sop_instance_uid
-        ):
-            return kept
-        return None
-
-    def _intact(self, key: str, source: ByteSource) -> Instance | None:
-        """Open what is under the key; ``None`` where a power failure damaged it."""
-        try:
-            return raised(read_source(source, key))
-        except PacsException as exc:
-            if exc.error.code not in _DAMAGED:
-                raise
-            self._logger.warning("object-damaged", storage_key=key, reason=exc.error.message)
-            return None
-
-    def _row_of(self, entry: IndexEntry) -> InstanceLocation | None:
-        located = self._index.locate(entry.identity.sop_instance_uid)
-        if isinstance(located, Failure):
-            if located.failure().code is ErrorCode.OBJECT_NOT_FOUND:
-                return None
-            raise PacsException.of(located.failure())
-        location = located.unwrap()
-        return location if location.storage_key == entry.storage_key else None
-
-    def _index_object(self, put: _PutObject) -> bool:
-        """Index what was put; tell whether it is new."""
-        if put.indexed:
-            return False
-        entry = put.entry
-        replace = put.replaces or (
-            self._duplicates is DuplicatePolicy.REPLACE and self._row_of(entry) is None
+        kept = self._known.acknowledged(entry, source)
+        has_row = kept is not None
+        if kept is None:
+            kept = self._known.intact(key, source)
+        if kept is None or (not has_row and self._known.is_deleted(key)):
+            # What is damaged, or only there until its deletion cannot be undone any more.
+            raised(self._put_bytes(key, meta, instance, DuplicatePolicy.REPLACE))
+            return _PutObject(entry, written=True, replaces=True)
+        found = _PutObject(
+            attrs.evolve(entry, size_bytes=source.size) if has_row else entry_of(key, kept, source)
         )
-        added = self._index.add(entry, replace=replace)
+        if isinstance(put, Success):  # the policy is to ignore it, in its place
+            accepted = is_same_place(kept, entry.identity)
+        else:
+            accepted = is_same_content(kept, instance)
+        if accepted:
+            return _stored(found.entry, created=False) if has_row else found
+        if not has_row:
+            # A crash may have left it without its row, and nothing else would ever add it.
+            stored = self._indexed(found, kept)
+            if stored.created:
+                self._announce(stored)
+        if self._keeps_both:
+            return self._beside(key, entry, instance, meta)
+        if isinstance(put, Failure):
+            raise PacsException.of(put.failure())
+        raise _elsewhere(entry)
+
+    def _beside(
+        self, kept_key: str, entry: IndexEntry, instance: Instance, meta: bytes
+    ) -> StoredInstance:
+        """Keep an object beside the instance that has its UID."""
+        key = duplicate_key(
+            kept_key if is_own_key(kept_key) else entry.storage_key, entry.content_hash
+        )
+        put = raised(self._put_bytes(key, meta, instance, DuplicatePolicy.REJECT))
+        uid = entry.identity.sop_instance_uid
+        is_new = record_duplicate(
+            self._index, self._clock, uid, key, put.size_bytes, entry.content_hash
+        )
+        if is_new:
+            self._logger.warning("duplicate-kept", storage_key=key, sop_instance_uid=uid)
+        return StoredInstance(entry.identity, key, put.size_bytes, is_new, kept_beside=True)
+
+    # -- the row -----------------------------------------------------------------
+
+    def _indexed(self, put: _PutObject, instance: Instance) -> StoredInstance:
+        """Index what was put, unless the instance is stored under another key."""
+        entry = put.entry
+        added = self._add(entry, replace=False)
         if isinstance(added, Failure):
-            self._take_back(entry, added.failure(), written=put.written)
+            if added.failure().code is ErrorCode.DUPLICATE_OBJECT:
+                return self._other_key(put, instance, added.failure())
+            self._logger.error("object-not-indexed", storage_key=entry.storage_key)
+            raise PacsException.of(added.failure())
+        if added.unwrap().created:
+            if not put.written:
+                self._make_sure(entry, instance)
+            return _stored(entry, created=True)
+        if put.replaces or (put.written and not self._known.is_described(entry)):
+            return self._replaced(entry)
+        return _stored(entry, created=False)
+
+    def _make_sure(self, entry: IndexEntry, instance: Instance) -> None:
+        """Write an object that was there, and was removed for good before it had its row."""
+        found = self._backend.stat(entry.storage_key)
+        if isinstance(found, Success) or found.failure().code is not ErrorCode.OBJECT_NOT_FOUND:
+            return
+        identity = entry.identity
+        meta = part10_header(
+            identity.sop_class_uid, identity.sop_instance_uid, entry.transfer_syntax_uid
+        )
+        raised(self._put_bytes(entry.storage_key, meta, instance, DuplicatePolicy.REPLACE))
+
+    def _replaced(self, entry: IndexEntry) -> StoredInstance:
+        """Let the row of an instance tell of another object, and delete the one before."""
+        added = self._add(entry, replace=True)
+        if isinstance(added, Failure):
+            self._logger.error("object-not-indexed", storage_key=entry.storage_key)
         outcome = raised(added)
         if outcome.previous_key not in (None, entry.storage_key):
             self._discard(str(outcome.previous_key))
-        return outcome.created
+        return _stored(entry, created=outcome.created)
 
-    def _announce(self, entry: IndexEntry) -> None:
-        identity = entry.identity
+    def _add(self, entry: IndexEntry, *, replace: bool) -> PacsResult[AddOutcome]:
+        return self._index.add(entry, replace=replace)
+
+    def _other_key(self, put: _PutObject, instance: Instance, error: PacsError) -> StoredInstance:
+        """Answer for an instance that is indexed with an object under another key.
+
+        It may be another study or series, or the layout may have changed, or the key may be
+        made of other attributes, too.
+        """
+        entry = put.entry
+        try:
+            location = self._known.located(entry)
+            if location is None:  # removed just now
+                return self._replaced(entry)
+            source = raised(self._backend.open(location.storage_key))
+            kept = location.instance(source.slice(location.data_offset))
+            same = is_same_content(kept, instance)
+        except PacsException as exc:
+            if exc.error.code is not ErrorCode.OBJECT_NOT_FOUND:
+                raise
+            return self._replaced(entry)  # the row tells of what is not there any more
+        if not same:
+            if self._duplicates is DuplicatePolicy.REPLACE:
+                return self._replaced(entry)
+            if self._keeps_both:
+                beside = self._copied_beside(location.storage_key, entry, instance)
+                self._take_back(put)
+                return beside
+        self._take_back(put)
+        if same or (
+            self._duplicates is DuplicatePolicy.IGNORE and is_same_place(kept, entry.identity)
+        ):
+            found = attrs.evolve(
+                entry, storage_key=location.storage_key, size_bytes=location.size_bytes
+            )
+            return _stored(found, created=False)
+        raise PacsException.of(error)
+
+    def _copied_beside(
+        self, kept_key: str, entry: IndexEntry, instance: Instance
+    ) -> StoredInstance:
+        """Keep beside the instance what was put somewhere else, for there it has to go."""
+        data = MemoryBytes(instance.encoded.view())
+        meta = part10_header(
+            entry.identity.sop_class_uid,
+            entry.identity.sop_instance_uid,
+            entry.transfer_syntax_uid,
+        )
+        return self._beside(kept_key, entry, attrs.evolve(instance, encoded=data), meta)
+
+    def _announce(self, stored: StoredInstance) -> None:
+        identity = stored.identity
         self._bus.publish(
             InstanceStored(
                 study_instance_uid=identity.study_instance_uid,
                 series_instance_uid=identity.series_instance_uid,
                 sop_instance_uid=identity.sop_instance_uid,
                 sop_class_uid=identity.sop_class_uid,
-                size_bytes=entry.size_bytes,
+                size_bytes=stored.size_bytes,
             )
         )
 
-    def _take_back(self, entry: IndexEntry, error: PacsError, *, written: bool) -> None:
-        """Remove an object that may not be here; one that couldn't be indexed stays."""
-        if error.code is ErrorCode.DUPLICATE_OBJECT:
-            if written:
-                self._discard(entry.storage_key)
-        else:
-            self._logger.error("object-not-indexed", storage_key=entry.storage_key)
+    def _take_back(self, put: _PutObject) -> None:
+        """Remove an object that was written by this put and has no place here."""
+        if put.written:
+            self._discard(put.entry.storage_key)
 
     def _discard(self, key: str) -> None:
         deleted = self._backend.delete(key)
@@ -259,39 +347,14 @@ class Ingest:
             )
 
 
-def _check_same(instance: Instance, identity: InstanceIdentity) -> None:
-    """Check that the data set is what it is announced as (PS3.4 B.2.3)."""
-    for name, announced, found in (
-        ("SOP Instance UID", instance.sop_instance_uid, identity.sop_instance_uid),
-        ("SOP Class UID", instance.sop_class_uid, identity.sop_class_uid),
-    ):
-        if announced != found:
-            raise PacsException(
-                ErrorCode.STORE_DATASET_MISMATCH,
-                f"the data set has {name} {found}, but was sent as {announced[:80]}",
-                attribute=name,
-            )
+def _stored(entry: IndexEntry, *, created: bool) -> StoredInstance:
+    return StoredInstance(entry.identity, entry.storage_key, entry.size_bytes, created)
 
 
-def _same_content(kept: Instance, instance: Instance) -> bool:
-    """Compare data sets: File Meta Information differs from one version of ours to another."""
-    if (kept.transfer_syntax_uid, kept.size) != (instance.transfer_syntax_uid, instance.size):
-        return False
-    ours, theirs = kept.encoded.view(), instance.encoded.view()
-    return all(
-        bytes(ours[start : start + _COMPARED_BYTES])
-        == bytes(theirs[start : start + _COMPARED_BYTES])
-        for start in range(0, kept.size, _COMPARED_BYTES)
-    )
-
-
-def _entry_of(key: str, kept: Instance, size: int) -> IndexEntry:
-    header = raised(kept.header())
-    return IndexEntry(
-        InstanceIdentity.of_header(header),
-        header,
-        kept.transfer_syntax_uid,
-        key,
-        size,
-        size - kept.size,
+def _elsewhere(entry: IndexEntry) -> PacsException:
+    uid = entry.identity.sop_instance_uid
+    return PacsException(
+        ErrorCode.DUPLICATE_OBJECT,
+        f"instance {uid} is stored already, in another study or series",
+        sop_instance_uid=uid,
     )

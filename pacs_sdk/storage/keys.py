@@ -13,6 +13,14 @@ number                  that number, however written
 ``CT\MR``                any of them; the standard leaves it open without negotiation
 ======================  ==========================================================
 
+Options (:class:`~pacs_sdk.storage.matchers.MatchingOptions`) give more:
+
+======================  ==========================================================
+``""``                  what has no value (``empty_values``)
+``CT\MR``                what has both (``multiple_values``)
+a name                  names with words that begin or sound so (``fuzzy``)
+======================  ==========================================================
+
 The end of a range of times includes all that its precision covers: ``-1030`` ends with
 10:30:59.999999, as ``1030`` says nothing about the second (PS3.5 6.2, TM).
 """
@@ -20,31 +28,52 @@ The end of a range of times includes all that its precision covers: ``-1030`` en
 from __future__ import annotations
 
 import re
-from typing import Final, TypeAlias
-
-import attrs
+from typing import Final
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.storage.attributes import AttributeKind, IndexedAttribute
+from pacs_sdk.storage.matchers import (
+    AllOf,
+    Empty,
+    Exact,
+    FuzzyName,
+    Matcher,
+    MatchingOptions,
+    MomentRange,
+    Range,
+    Wildcard,
+)
+from pacs_sdk.storage.names import folded_name, name_words
 from pacs_sdk.storage.values import (
     MAX_TEXT_CHARACTERS,
     bounded_number,
-    folded_name,
     normal_date,
     normal_time,
 )
 
 __all__ = [
+    "DEFAULT_OPTIONS",
+    "EMPTY_VALUE",
     "MAX_ALTERNATIVES",
+    "MAX_FUZZY_WORDS",
     "MAX_LISTED_UIDS",
-    "Exact",
-    "Matcher",
-    "Range",
-    "Wildcard",
     "parse_key",
+    "parse_moments",
     "time_bounds",
 ]
+
+MAX_FUZZY_WORDS: Final = 20
+"""Words of a key that is matched fuzzily, each with three conditions; a name has ten at most."""
+
+DEFAULT_OPTIONS: Final = MatchingOptions()
+"""What holds where nobody asked for more."""
+
+EMPTY_VALUE: Final = '""'
+"""Two quotation marks stand for no value (PS3.4 C.2.2.2.7)."""
+
+_MULTIPLE_VRS: Final = frozenset(("AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"))
+"""The VRs that Multiple Value Matching is defined for (PS3.4 C.2.2.2.8)."""
 
 MAX_LISTED_UIDS: Final = 10_000
 """UIDs in one key: SQLite takes 32,766 parameters a statement, PostgreSQL 65,535."""
@@ -60,41 +89,15 @@ _NUMBER: Final = re.compile(r"[+-]?\d{1,12}", re.ASCII)
 _STARS: Final = re.compile(r"\*+")
 
 
-@attrs.frozen
-class Exact:
-    """One of some values."""
-
-    values: tuple[str | int, ...]
-    """The values, normalised as columns are."""
-
-
-@attrs.frozen
-class Wildcard:
-    """A text with ``*`` and ``?`` in it."""
-
-    pattern: str
-    """The pattern, a run of stars being one star."""
-
-
-@attrs.frozen
-class Range:
-    """What lies between two texts, ends included; nothing empty does."""
-
-    low: str | None
-    """The first; ``None`` for no limit."""
-    high: str | None
-    """The last; ``None`` for no limit."""
-
-
-Matcher: TypeAlias = Exact | Wildcard | Range
-
-
-def parse_key(attribute: IndexedAttribute, text: str) -> tuple[Matcher, ...]:
+def parse_key(
+    attribute: IndexedAttribute, text: str, options: MatchingOptions = DEFAULT_OPTIONS
+) -> tuple[Matcher, ...]:
     """Tell what a matching key means.
 
     Args:
         attribute: What is matched.
         text: The key's value, several values joined by a backslash.
+        options: Which further kinds of matching were asked for.
 
     Returns:
         The alternatives, any of which may match; none at all for universal matching.
@@ -106,6 +109,8 @@ def parse_key(attribute: IndexedAttribute, text: str) -> tuple[Matcher, ...]:
         return ()
     if not _is_unicode(text):
         raise _invalid(attribute, text, "not a text")
+    if options.empty_values and text.strip(" \0") == EMPTY_VALUE:
+        return (Empty(),)
     values = [value.strip(" \0") for value in text.split("\\")]
     if attribute.kind is AttributeKind.UID:
         return (_uids(attribute, text, values),)
@@ -119,7 +124,47 @@ def parse_key(attribute: IndexedAttribute, text: str) -> tuple[Matcher, ...]:
             return tuple(_time(attribute, value) for value in given)
         case AttributeKind.NUMBER:
             return (Exact(tuple(_number(attribute, value) for value in given)),)
-    return _texts(attribute, given)
+    return _texts(attribute, given, options)
+
+
+def parse_moments(
+    date: IndexedAttribute, date_text: str, time: IndexedAttribute, time_text: str
+) -> MomentRange | None:
+    """Take the ranges of a date and of its time for one range (PS3.4 C.2.2.2.5).
+
+    So ``20060705-20060707`` and ``1000-1800`` are from ten on the fifth to six on the
+    seventh, nights included.
+
+    Args:
+        date: The date that is matched.
+        date_text: Its key.
+        time: The time that belongs to it.
+        time_text: The time's key.
+
+    Returns:
+        The range; ``None`` where the two are not ranges of the same form, and are therefore
+        matched each by itself.
+
+    Raises:
+        PacsException: ``FIND_INVALID_IDENTIFIER``.
+    """
+    if "\\" in date_text + time_text:
+        return None
+    first_day, days, last_day = _ends(date_text.strip(" \0"))
+    first_hour, hours, last_hour = _ends(time_text.strip(" \0"))
+    same = bool(first_day) == bool(first_hour) and bool(last_day) == bool(last_hour)
+    if not (days and hours and same):
+        return None
+    _date(date, date_text.strip(" \0"))  # says what is wrong with it
+    first, last = normal_time(first_hour), normal_time(last_hour)
+    if (first_hour and not first) or (last_hour and not last):
+        raise _invalid(time, time_text, "not a range of times such as 0800-12")
+    lower, upper = time_bounds(first, last)
+    low = (normal_date(first_day), lower) if first_day else None
+    high = (normal_date(last_day), upper) if last_day else None
+    if low and high and low > high:
+        raise _invalid(time, time_text, "a range that ends before it begins")
+    return MomentRange(low, high)
 
 
 def time_bounds(first: str, last: str) -> tuple[str, str]:
@@ -197,7 +242,43 @@ def _number(attribute: IndexedAttribute, text: str) -> int:
     return number
 
 
-def _texts(attribute: IndexedAttribute, values: list[str]) -> tuple[Matcher, ...]:
+def _has_all_of(attribute: IndexedAttribute) -> bool:
+    return attribute.multiple and DicomTag(attribute.tag).dictionary_vr in _MULTIPLE_VRS
+
+
+def _all_of(attribute: IndexedAttribute, values: list[str]) -> Matcher:
+    for value in values:
+        if "*" in value or "?" in value:
+            raise _invalid(attribute, value, "a wild card among values that all have to be there")
+        if len(value) > MAX_TEXT_CHARACTERS:
+            raise _invalid(attribute, value, f"longer than {MAX_TEXT_CHARACTERS} characters")
+    return AllOf(tuple(dict.fromkeys(values)))
+
+
+def _fuzzy(attribute: IndexedAttribute, values: list[str]) -> tuple[Matcher, ...]:
+    matchers: list[Matcher] = []
+    for value in values:
+        if len(value) > MAX_TEXT_CHARACTERS:
+            raise _invalid(attribute, value, f"longer than {MAX_TEXT_CHARACTERS} characters")
+        if not value.strip("*"):
+            return ()
+        words = [_STARS.sub("*", word).rstrip("*") for word in name_words(folded_name(value))]
+        wanted = tuple(dict.fromkeys(word for word in words if word))
+        if not wanted:
+            raise _invalid(attribute, value, "a name without a letter")
+        if len(wanted) > MAX_FUZZY_WORDS:
+            raise _invalid(attribute, value, f"more than {MAX_FUZZY_WORDS} words")
+        matchers.append(FuzzyName(wanted))
+    return tuple(matchers)
+
+
+def _texts(
+    attribute: IndexedAttribute, values: list[str], options: MatchingOptions
+) -> tuple[Matcher, ...]:
+    if options.multiple_values and len(values) > 1 and _has_all_of(attribute):
+        return (_all_of(attribute, values),)
+    if options.fuzzy and attribute.kind is AttributeKind.NAME:
+        return _fuzzy(attribute, values)
     exact: list[str] = []
     wildcards: list[Matcher] = []
     for value in values:

@@ -1,36 +1,41 @@
-"""From matching keys to SQL conditions."""
+"""From matching keys to SQL conditions: which rows of a level match."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, false, or_, select, true
+from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, not_, or_, select
 
 from pacs_sdk.storage.attributes import (
     ATTRIBUTES,
     COMPUTED_ATTRIBUTES,
-    AttributeKind,
+    REQUEST_ATTRIBUTES,
+    REQUEST_ATTRIBUTES_SEQUENCE,
+    TIMES_OF_DATES,
+    ComputedAttribute,
     ComputedKind,
     IndexedAttribute,
     QueryLevel,
 )
-from pacs_sdk.storage.keys import Exact, Matcher, Range, Wildcard
-from pacs_sdk.storage.tables import PARENT_COLUMNS, TABLES, instances, series, studies
-from pacs_sdk.storage.values import folded_name
+from pacs_sdk.storage.conditions import any_of, moments_between
+from pacs_sdk.storage.matchers import AllOf, Empty, Exact, Matcher, MomentRange
+from pacs_sdk.storage.narrowing import begins_below, patients_come_first
+from pacs_sdk.storage.query import Query
+from pacs_sdk.storage.tables import (
+    PARENT_COLUMNS,
+    TABLES,
+    instances,
+    patients,
+    request_attributes,
+    series,
+    studies,
+)
 
-__all__ = ["conditions_by_level", "join_up", "matching_rows"]
-
-_ESCAPE: Final = "/"
-_LAST_CHARACTER: Final = "\U0010ffff"
-_WILDCARDS: Final = re.compile(r"[*?]")
+__all__ = ["conditions_by_level", "item_conditions", "join_up", "matching_rows"]
 
 
-def matching_rows(
-    level: QueryLevel, matchers: Mapping[int, tuple[Matcher, ...]]
-) -> Select[tuple[int]]:
-    """Select the numbers of the rows of a level that match.
+def matching_rows(query: Query, also: Iterable[QueryLevel] = ()) -> Select[tuple[int]]:
+    """Select the numbers of the rows of the query's level that match.
 
     Keys of the levels above are matched on the entities that a row belongs to. Keys of
     levels below ask that there be an entity below which has them all; the standard
@@ -38,26 +43,34 @@ def matching_rows(
     people expect as much of Modality.
 
     Args:
-        level: What is looked for.
-        matchers: Alternatives by tag; an empty tuple matches everything.
+        query: What is looked for.
+        also: Levels above that are wanted for something else, such as order.
     """
-    conditions = conditions_by_level(matchers)
-    levels = sorted((level, *conditions), key=lambda one: one.depth)
-    highest, lowest = levels[0], levels[-1]
+    level = query.level
+    conditions = conditions_by_level(query)
+    if patients_come_first(query):
+        of_patients = conditions.pop(QueryLevel.PATIENT)
+        found = select(patients.c.pk).where(*of_patients).correlate(None)
+        conditions.setdefault(QueryLevel.STUDY, []).append(studies.c.patient_fk.in_(found))
+    lowest = max((level, *conditions), key=lambda one: one.depth)
+    highest = min((level, *conditions, *also), key=lambda one: one.depth)
     table = TABLES[level]
     statement = select(table.c.pk).select_from(join_up(level, highest))
-    for wanted, found in conditions.items():
+    for wanted, asked in conditions.items():
         if wanted.depth <= level.depth:
-            statement = statement.where(*found)
-    if lowest is not level:
-        child = _level_at(level.depth + 1)
-        inner = select(1).select_from(join_up(lowest, child))
-        inner = inner.where(PARENT_COLUMNS[child] == table.c.pk)
-        for wanted, found in conditions.items():
-            if wanted.depth > level.depth:
-                inner = inner.where(*found)
-        statement = statement.where(exists(inner.correlate(table)))
-    return statement
+            statement = statement.where(*asked)
+    if lowest is level:
+        return statement
+    child = _level_at(level.depth + 1)
+    owner = PARENT_COLUMNS[child]
+    below = [
+        one for wanted, asked in conditions.items() if wanted.depth > level.depth for one in asked
+    ]
+    if begins_below(query):  # few rows to begin with
+        inner = select(owner).select_from(join_up(lowest, child)).where(*below)
+        return statement.where(table.c.pk.in_(inner))
+    seen = select(1).select_from(join_up(lowest, child)).where(owner == table.c.pk, *below)
+    return statement.where(exists(seen.correlate(table)))
 
 
 def join_up(level: QueryLevel, highest: QueryLevel) -> FromClause:
@@ -69,33 +82,71 @@ def join_up(level: QueryLevel, highest: QueryLevel) -> FromClause:
     return joined
 
 
-def conditions_by_level(
-    matchers: Mapping[int, tuple[Matcher, ...]],
-) -> dict[QueryLevel, list[ColumnElement[bool]]]:
+def conditions_by_level(query: Query) -> dict[QueryLevel, list[ColumnElement[bool]]]:
     """Make a condition of each key, by the level of the table it looks at."""
     conditions: dict[QueryLevel, list[ColumnElement[bool]]] = {}
-    for tag, alternatives in matchers.items():
+    for tag, alternatives in query.matchers.items():
         if not alternatives:
             continue
         if (attribute := ATTRIBUTES.get(tag)) is not None:
-            columns = TABLES[attribute.level]
-            condition = _any_of(attribute, alternatives, columns)
+            condition = _attribute_condition(attribute, alternatives)
             conditions.setdefault(attribute.level, []).append(condition)
-        elif tag in COMPUTED_ATTRIBUTES:
-            condition = _in_study(tag, alternatives)
+        elif (computed := COMPUTED_ATTRIBUTES.get(tag)) is not None:
+            condition = _in_study(computed, alternatives)
             conditions.setdefault(QueryLevel.STUDY, []).append(condition)
+    of_item = item_conditions(query.item_matchers.get(REQUEST_ATTRIBUTES_SEQUENCE, {}))
+    if of_item:
+        rows = select(request_attributes.c.series_fk).where(*of_item)
+        conditions.setdefault(QueryLevel.SERIES, []).append(series.c.pk.in_(rows))
     return conditions
+
+
+def item_conditions(
+    matchers: Mapping[int, tuple[Matcher, ...]],
+) -> list[ColumnElement[bool]]:
+    """Make the conditions that an item of Request Attributes Sequence has to meet.
+
+    All of them, and one item all of them (PS3.4 C.2.2.2.6).
+    """
+    return [
+        any_of(REQUEST_ATTRIBUTES[tag], alternatives, request_attributes)
+        for tag, alternatives in matchers.items()
+        if alternatives
+    ]
 
 
 def _level_at(depth: int) -> QueryLevel:
     return tuple(QueryLevel)[depth]
 
 
-def _in_study(tag: int, alternatives: tuple[Matcher, ...]) -> ColumnElement[bool]:
-    """Ask that some series or instance of the study has a value."""
-    computed = COMPUTED_ATTRIBUTES[tag]
+def _attribute_condition(
+    attribute: IndexedAttribute, alternatives: tuple[Matcher, ...]
+) -> ColumnElement[bool]:
+    table = TABLES[attribute.level]
+    if isinstance(alternatives[0], MomentRange):
+        time = TIMES_OF_DATES[attribute.tag]
+        return moments_between(table.c[attribute.column], table.c[time.column], alternatives[0])
+    return any_of(attribute, alternatives, table)
+
+
+def _in_study(
+    computed: ComputedAttribute, alternatives: tuple[Matcher, ...]
+) -> ColumnElement[bool]:
+    """Ask that some series or instance of the study has a value; or each of several."""
     if computed.kind is not ComputedKind.VALUES:
         raise ValueError(f"{computed.keyword} is no matching key")
+    match alternatives[0]:
+        case AllOf(values):
+            return and_(*(_some_in_study(computed, (Exact((one,)),)) for one in values))
+        case Empty():
+            return not_(_some_in_study(computed, None))
+    return _some_in_study(computed, alternatives)
+
+
+def _some_in_study(
+    computed: ComputedAttribute, alternatives: tuple[Matcher, ...] | None
+) -> ColumnElement[bool]:
+    """Ask that something in the study matches; with no alternatives, that it has a value."""
     collected = next(one for one in ATTRIBUTES.values() if one.column == computed.column)
     series_here = series.alias("series_of_study")
     instances_here = instances.alias("instances_of_study")
@@ -104,73 +155,9 @@ def _in_study(tag: int, alternatives: tuple[Matcher, ...]) -> ColumnElement[bool
     if computed.below is QueryLevel.IMAGE:
         owner = instances_here
         below = series_here.join(instances_here, instances_here.c.series_fk == series_here.c.pk)
-    inner = select(1).select_from(below).where(
-        series_here.c.study_fk == studies.c.pk, _any_of(collected, alternatives, owner)
-    )  # fmt: skip
+    if alternatives is None:
+        condition = owner.c[collected.column] != ""
+    else:
+        condition = or_(any_of(collected, alternatives, owner))
+    inner = select(1).select_from(below).where(series_here.c.study_fk == studies.c.pk, condition)
     return exists(inner.correlate(studies))
-
-
-def _any_of(
-    attribute: IndexedAttribute, alternatives: tuple[Matcher, ...], table: FromClause
-) -> ColumnElement[bool]:
-    if attribute.kind is AttributeKind.NAME:
-        return or_(false(), *(_name(attribute, one, table) for one in alternatives))
-    column = table.c[attribute.column]
-    return or_(false(), *(_condition(column, one) for one in alternatives))
-
-
-def _condition(column: ColumnElement[Any], matcher: Matcher) -> ColumnElement[bool]:
-    match matcher:
-        case Exact(values):
-            return column == values[0] if len(values) == 1 else column.in_(values)
-        case Range(low, high):
-            lower = column > "" if low is None else column >= low
-            return lower if high is None else and_(lower, column <= high)
-        case Wildcard(pattern):
-            return _like(column, pattern)
-
-
-def _like(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
-    like = column.like(_like_pattern(pattern), escape=_ESCAPE)
-    prefix = _WILDCARDS.split(pattern, maxsplit=1)[0]
-    if not prefix:
-        return like
-    # Says the same once more, so that any database can look it up in an index.
-    return and_(column >= prefix, column <= prefix + _LAST_CHARACTER, like)
-
-
-def _like_pattern(pattern: str) -> str:
-    for special in (_ESCAPE, "%", "_"):
-        pattern = pattern.replace(special, _ESCAPE + special)
-    return pattern.replace("*", "%").replace("?", "_")
-
-
-def _name(attribute: IndexedAttribute, matcher: Matcher, table: FromClause) -> ColumnElement[bool]:
-    """Match a person name: a key with ``=`` group by group, another in any group."""
-    match matcher:
-        case Exact(values):
-            return or_(false(), *(_name_text(attribute, str(value), table) for value in values))
-        case Wildcard(pattern):
-            return _name_text(attribute, pattern, table)
-    raise ValueError(f"{attribute.keyword} has no ranges")
-
-
-def _name_text(attribute: IndexedAttribute, text: str, table: FromClause) -> ColumnElement[bool]:
-    columns = [table.c[name] for name in attribute.name_columns]
-    groups = [folded_name(group) for group in text.split("=", 2)]
-    if len(groups) == 1:
-        return or_(*(_name_group(column, groups[0]) for column in columns))
-    return and_(
-        true(),
-        *(
-            _name_group(column, group)
-            for column, group in zip(columns, groups, strict=False)
-            if group.strip("*")
-        ),
-    )
-
-
-def _name_group(column: ColumnElement[str], folded: str) -> ColumnElement[bool]:
-    if _WILDCARDS.search(folded):
-        return _like(column, folded)
-    return column == folded

@@ -10,14 +10,23 @@ from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 import attrs
-from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
+from sqlalchemy import Connection, RowMapping, update
 
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger
 from pacs_sdk.storage.attributes import AttributeKind, QueryLevel, attributes_of
 from pacs_sdk.storage.changes import milliseconds
 from pacs_sdk.storage.portable_sql import insert_or_leave
 from pacs_sdk.storage.records import IndexEntry
+from pacs_sdk.storage.request_items import add_request_items
+from pacs_sdk.storage.row_removal import remove_childless_patient
 from pacs_sdk.storage.tables import TABLES, attribute_conflicts, patients, series, studies
+from pacs_sdk.storage.upsert import (
+    FoundRow,
+    find_study,
+    insert_or_find,
+    lock_for_change,
+)
 from pacs_sdk.storage.values import ColumnValue, column_values
 
 __all__ = ["ParentRows"]
@@ -33,16 +42,7 @@ _FOUND_BY: Final = frozenset(
 
 _Values: TypeAlias = Mapping[str, ColumnValue]
 
-_SERIES_ROW: Final = select(series).where(
-    series.c.series_instance_uid == bindparam("uid"), series.c.study_fk == bindparam("parent")
-)
-_STUDY_ROW: Final = select(studies).where(studies.c.study_instance_uid == bindparam("uid"))
-_PATIENT_ROW: Final = select(patients).where(patients.c.pk == bindparam("row"))
-_PATIENT_BY_ID: Final = select(patients).where(
-    patients.c.patient_id == bindparam("id"),
-    patients.c.issuer_of_patient_id == bindparam("issuer"),
-    patients.c.study_without_patient_id == bindparam("study"),
-)
+_PATIENT_KEY: Final = ("patient_id", "issuer_of_patient_id", "study_without_patient_id")
 
 
 @attrs.frozen
@@ -74,48 +74,52 @@ class ParentRows:
         return self._ensure_series(connection, entry, self._ensure_study(connection, entry))
 
     def _ensure_series(self, connection: Connection, entry: IndexEntry, study_pk: int) -> int:
-        uid = entry.identity.series_instance_uid
         values = {
             **column_values(entry.header, _SERIES),
-            "series_instance_uid": uid,
+            "series_instance_uid": entry.identity.series_instance_uid,
             "study_fk": study_pk,
         }
-        found = connection.execute(_SERIES_ROW, {"uid": uid, "parent": study_pk}).mappings().first()
-        if found is None:
-            return _insert(connection, QueryLevel.SERIES, values)
-        self._reconcile(connection, QueryLevel.SERIES, found, values, entry)
-        return int(found["pk"])
+        found = insert_or_find(connection, series, values, ("series_instance_uid", "study_fk"))
+        if found.existing is not None:
+            self._reconcile(connection, QueryLevel.SERIES, found.existing, values, entry)
+        add_request_items(connection, found.pk, entry.header, entry.transfer_syntax_uid)
+        return found.pk
 
     def _ensure_study(self, connection: Connection, entry: IndexEntry) -> int:
         uid = entry.identity.study_instance_uid
         patient = column_values(entry.header, _PATIENT)
         values = {**column_values(entry.header, _STUDY), "study_instance_uid": uid}
-        found = connection.execute(_STUDY_ROW, {"uid": uid}).mappings().first()
-        if found is None:
-            values["patient_fk"] = self._ensure_patient(connection, entry, patient)
-            return _insert(connection, QueryLevel.STUDY, values)
-        self._reconcile(connection, QueryLevel.STUDY, found, values, entry)
-        row = connection.execute(_PATIENT_ROW, {"row": found["patient_fk"]}).mappings().one()
-        self._compare_patient(connection, row, patient, entry)
-        return int(found["pk"])
+        known = find_study(connection, uid)
+        if known is None:
+            owner = self._ensure_patient(connection, entry, patient)
+            made = insert_or_find(
+                connection, studies, {**values, "patient_fk": owner.pk}, ("study_instance_uid",)
+            )
+            if made.existing is None:
+                return made.pk
+            # Another node made it this moment, perhaps of a patient that it knows otherwise.
+            if owner.created and made.existing["patient_fk"] != owner.pk:
+                remove_childless_patient(connection, owner.pk)
+            known = find_study(connection, uid)
+            if known is None:
+                raise PacsException(ErrorCode.INDEX_FAILED, "the study was removed meanwhile")
+        self._compare_patient(connection, known.patient, patient, entry)
+        self._reconcile(connection, QueryLevel.STUDY, known.study, values, entry)
+        return int(known.study["pk"])
 
-    def _ensure_patient(self, connection: Connection, entry: IndexEntry, values: _Values) -> int:
+    def _ensure_patient(
+        self, connection: Connection, entry: IndexEntry, values: _Values
+    ) -> FoundRow:
         """Find or make a patient, told from others by ID and issuer of the ID.
 
         Without an ID nobody knows whether two studies are of the same patient.
         """
         without_id = "" if values["patient_id"] else entry.identity.study_instance_uid
-        wanted = {
-            "id": values["patient_id"],
-            "issuer": values["issuer_of_patient_id"],
-            "study": without_id,
-        }
-        found = connection.execute(_PATIENT_BY_ID, wanted).mappings().first()
-        if found is None:
-            row = {**values, "study_without_patient_id": without_id}
-            return _insert(connection, QueryLevel.PATIENT, row)
-        self._reconcile(connection, QueryLevel.PATIENT, found, values, entry)
-        return int(found["pk"])
+        row = {**values, "study_without_patient_id": without_id}
+        found = insert_or_find(connection, patients, row, _PATIENT_KEY)
+        if found.existing is not None:
+            self._reconcile(connection, QueryLevel.PATIENT, found.existing, values, entry)
+        return found
 
     def _compare_patient(
         self, connection: Connection, row: RowMapping, values: _Values, entry: IndexEntry
@@ -143,20 +147,14 @@ class ParentRows:
         entry: IndexEntry,
     ) -> None:
         """Fill what a row doesn't have yet; where the two contradict, the first stays."""
-        filled: dict[str, ColumnValue] = {}
-        differing: list[_Difference] = []
-        for attribute in attributes_of(level):
-            column = attribute.column
-            if column in _FOUND_BY or values[column] in ("", None, row[column]):
-                continue
-            searched = attribute.name_columns if attribute.kind is AttributeKind.NAME else ()
-            if row[column] in ("", None):
-                filled.update({name: values[name] for name in (column, *searched)})
-            elif not searched or any(values[name] != row[name] for name in searched):
-                differing.append(_Difference(attribute.keyword, row[column], values[column]))
+        filled, differing = _compared(level, row, values)
         if filled:
             table = TABLES[level]
-            connection.execute(update(table).where(table.c.pk == row["pk"]).values(**filled))
+            # Another node may have filled it since it was read, and then that one was first.
+            row = lock_for_change(connection, table, int(row["pk"])) or row
+            filled, differing = _compared(level, row, values)
+            if filled:
+                connection.execute(update(table).where(table.c.pk == row["pk"]).values(**filled))
         if differing:
             self._conflict(connection, level, differing, entry)
 
@@ -195,6 +193,19 @@ class ParentRows:
         )
 
 
-def _insert(connection: Connection, level: QueryLevel, values: _Values) -> int:
-    made = connection.execute(insert(TABLES[level]), dict(values)).inserted_primary_key
-    return int(made[0]) if made is not None else 0
+def _compared(
+    level: QueryLevel, row: RowMapping, values: _Values
+) -> tuple[dict[str, ColumnValue], list[_Difference]]:
+    """Return what a row lacks, and what it has otherwise."""
+    filled: dict[str, ColumnValue] = {}
+    differing: list[_Difference] = []
+    for attribute in attributes_of(level):
+        column = attribute.column
+        if column in _FOUND_BY or values[column] in ("", None, row[column]):
+            continue
+        searched = attribute.name_columns if attribute.kind is AttributeKind.NAME else ()
+        if row[column] in ("", None):
+            filled.update({name: values[name] for name in (column, *searched)})
+        elif not searched or any(values[name] != row[name] for name in searched):
+            differing.append(_Difference(attribute.keyword, row[column], values[column]))
+    return filled, differing

@@ -1,35 +1,42 @@
-"""A query and what it finds, as values (PS3.4 C.4.1)."""
+"""A query, as a value (PS3.4 C.4.1)."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import attrs
-import pydicom
-from pydicom import config as pydicom_config
-from pydicom.dataelem import DataElement, RawDataElement
 
-from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
+from pacs_sdk.core.dataset import DatasetLike, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
-from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.core.tags import DicomTag, TagLike
-from pacs_sdk.core.vr import VR, VrKind
-from pacs_sdk.encoding import InstanceHeader
 from pacs_sdk.storage.attributes import (
     ATTRIBUTES,
     COMPUTED_ATTRIBUTES,
+    REQUEST_ATTRIBUTES,
+    REQUEST_ATTRIBUTES_SEQUENCE,
+    TIMES_OF_DATES,
     ComputedKind,
     IndexedAttribute,
     QueryLevel,
 )
-from pacs_sdk.storage.keys import Matcher, parse_key
+from pacs_sdk.storage.identifier import ItemKeys, identifier_keys
+from pacs_sdk.storage.keys import DEFAULT_OPTIONS, parse_key, parse_moments
+from pacs_sdk.storage.keywords import keys_of_keywords
+from pacs_sdk.storage.match import Match
+from pacs_sdk.storage.matchers import Matcher, MatchingOptions
+from pacs_sdk.storage.paging import (
+    Place,
+    SortKey,
+    checked_count,
+    order_of,
+    place_of_token,
+    sort_keys,
+)
 
-__all__ = ["Match", "Query", "QueryLevel"]
+__all__ = ["ItemKeys", "Match", "MatchingOptions", "Query", "QueryLevel", "SortKey"]
 
-_SPECIFIC_CHARACTER_SET: Final = 0x00080005
 _QUERY_RETRIEVE_LEVEL: Final = 0x00080052
 _TIMEZONE_OFFSET: Final = 0x00080201
 
@@ -44,8 +51,6 @@ _NO_KEYS: Final = frozenset(
 )
 """What an identifier says about itself, besides the keys (PS3.4 C.4.1.1.3.1)."""
 
-_UTF_8: Final = "ISO_IR 192"
-
 
 def _collected_attribute(column: str) -> IndexedAttribute:
     return next(one for one in ATTRIBUTES.values() if one.column == column)
@@ -54,12 +59,15 @@ def _collected_attribute(column: str) -> IndexedAttribute:
 _MATCHING_KEYS: Final[Mapping[int, IndexedAttribute]] = {
     **{tag: one for tag, one in ATTRIBUTES.items() if tag != _TIMEZONE_OFFSET},
     **{
-        tag: attrs.evolve(_collected_attribute(one.column), keyword=one.keyword)
+        tag: attrs.evolve(_collected_attribute(one.column), keyword=one.keyword, multiple=True)
         for tag, one in COMPUTED_ATTRIBUTES.items()
         if one.kind is ComputedKind.VALUES
     },
 }
 """What can be matched, each with how its key is understood."""
+
+_MATCHED_ITEMS: Final = {REQUEST_ATTRIBUTES_SEQUENCE: REQUEST_ATTRIBUTES}
+"""What can be matched in the items of sequences."""
 
 
 @attrs.frozen
@@ -71,7 +79,8 @@ class Query:
     doesn't have matches everything (PS3.4 C.2.2.1.3).
 
     Raises:
-        PacsException: ``FIND_INVALID_IDENTIFIER`` for a key that cannot be understood.
+        PacsException: ``FIND_INVALID_IDENTIFIER`` for a key that cannot be understood,
+            ``INVALID_ARGUMENT`` for an order, limit, offset or token that cannot be.
             :meth:`of` and :meth:`from_identifier` return a ``Result`` instead.
     """
 
@@ -81,18 +90,76 @@ class Query:
     """Matching keys by tag, as DICOM text, values joined by a backslash."""
     return_keys: tuple[int, ...] = ()
     """The tags of what a match has; nothing is added by itself."""
+    items: Mapping[int, ItemKeys] = attrs.field(factory=dict, hash=False)
+    """The keys in the items of sequences, by the sequence's tag."""
+    options: MatchingOptions = DEFAULT_OPTIONS
+    """Which further kinds of matching were asked for."""
+    sort: tuple[SortKey, ...] = ()
+    """What the matches are ordered by; what is equal in all of it, and everything by
+    default, comes in the order of arrival or of numbers (see ``IndexDatabase.find``)."""
+    limit: int | None = None
+    """How many matches there are at most."""
+    offset: int = 0
+    """How many of the first matches are left out."""
+    after: str = ""
+    """The token of the match that the page before ended with (``Match.after``)."""
     matchers: Mapping[int, tuple[Matcher, ...]] = attrs.field(
         init=False, eq=False, repr=False, hash=False
     )
     """What the matching keys mean, by tag: alternatives, none for a universal match."""
+    item_matchers: Mapping[int, Mapping[int, tuple[Matcher, ...]]] = attrs.field(
+        init=False, eq=False, repr=False, hash=False
+    )
+    """What the keys in items mean, by the sequence's tag; only where there are some."""
+    place: Place | None = attrs.field(init=False, eq=False, repr=False)
+    """Where the matches begin, if the query continues a page."""
+
+    order: int = attrs.field(init=False, eq=False, repr=False)
+    """A check sum of level and order, which the tokens of its matches have."""
+
+    @order.default
+    def _order_of_matches(self) -> int:
+        return order_of(self.level, self.sort)
 
     @matchers.default
     def _parsed_keys(self) -> dict[int, tuple[Matcher, ...]]:
-        return {
-            tag: parse_key(attribute, text)
-            for tag, text in self.matching.items()
-            if (attribute := _MATCHING_KEYS.get(tag)) is not None
-        }
+        parsed = dict(self._parsed_moments()) if self.options.combined_datetime else {}
+        for tag, text in self.matching.items():
+            attribute = _MATCHING_KEYS.get(tag)
+            if attribute is not None and tag not in parsed:
+                parsed[tag] = parse_key(attribute, text, self.options)
+        return parsed
+
+    def _parsed_moments(self) -> Iterator[tuple[int, tuple[Matcher, ...]]]:
+        for tag, time in TIMES_OF_DATES.items():
+            if tag in self.matching and time.tag in self.matching:
+                texts = self.matching[tag], self.matching[time.tag]
+                moments = parse_moments(ATTRIBUTES[tag], texts[0], time, texts[1])
+                if moments is not None:
+                    yield tag, (moments,)
+                    yield time.tag, ()
+
+    @item_matchers.default
+    def _parsed_items(self) -> dict[int, dict[int, tuple[Matcher, ...]]]:
+        parsed: dict[int, dict[int, tuple[Matcher, ...]]] = {}
+        for sequence, keys in self.items.items():
+            known = _MATCHED_ITEMS.get(sequence, {})
+            found = {
+                tag: matchers
+                for tag, text in keys.matching.items()
+                if tag in known and (matchers := parse_key(known[tag], text, self.options))
+            }
+            if found:
+                parsed[sequence] = found
+        return parsed
+
+    @place.default
+    def _checked_place(self) -> Place | None:
+        checked_count("offset", self.offset)
+        if self.limit is not None:
+            checked_count("limit", self.limit)
+        sort_keys(self.level, self.sort)
+        return place_of_token(self.level, self.sort, self.after) if self.after else None
 
     @property
     def unsupported_keys(self) -> tuple[int, ...]:
@@ -100,28 +167,36 @@ class Query:
 
         A C-FIND answer tells by status FF01H that there were some (PS3.4 C.4.1.1.4).
         """
-        return tuple(
+        unknown = [
             tag
             for tag, text in self.matching.items()
             if text and tag not in _MATCHING_KEYS and tag != _TIMEZONE_OFFSET
+        ]
+        unknown.extend(
+            sequence
+            for sequence, keys in self.items.items()
+            if keys.matching.keys() - _MATCHED_ITEMS.get(sequence, {}).keys()
         )
+        return tuple(unknown)
 
     @classmethod
     @edge()
-    def from_identifier(cls, identifier: DatasetLike) -> Query:
+    def from_identifier(
+        cls, identifier: DatasetLike, options: MatchingOptions = DEFAULT_OPTIONS
+    ) -> Query:
         """Read the identifier of a C-FIND, C-GET or C-MOVE request.
 
         Each element is a return key, and a matching key where it has a value.
 
         Args:
             identifier: It must have Query/Retrieve Level (0008,0052).
+            options: What was agreed by extended negotiation.
 
         Returns:
             ``Success``, or ``Failure`` with ``FIND_INVALID_IDENTIFIER``: no or an
             unknown level, or a key that cannot be understood, such as a bad date.
         """
-        dataset = as_dataset(identifier).pydicom
-        texts = dict(_texts_of(dataset))
+        texts, items = identifier_keys(as_dataset(identifier).pydicom)
         level = texts.get(_QUERY_RETRIEVE_LEVEL, "").strip()
         if level not in QueryLevel.__members__:
             raise PacsException(
@@ -132,16 +207,22 @@ class Query:
             )
         keys = {tag: text for tag, text in texts.items() if tag not in _NO_KEYS}
         matching = {tag: text for tag, text in keys.items() if text}
-        return cls(QueryLevel(level), matching, tuple(keys))
+        return cls(QueryLevel(level), matching, tuple(keys), items, options)
 
     @classmethod
     @edge()
-    def of(
+    def of(  # noqa: PLR0913  # each is something that a person names
         cls,
         level: QueryLevel | str,
         *,
         return_keys: Iterable[TagLike] | None = None,
-        **keys: object,
+        fuzzy: bool = False,
+        options: MatchingOptions = DEFAULT_OPTIONS,
+        sort: TagLike | Sequence[TagLike | SortKey] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        after: str = "",
+        **keys: Any,
     ) -> Query:
         """Build a query from keywords: ``Query.of("STUDY", PatientName="doe*")``.
 
@@ -149,13 +230,21 @@ class Query:
             level: What kind of entity is looked for.
             return_keys: What a match shall tell; by default all that the index has of
                 this level and those above it.
-            **keys: Matching keys; a list stands for several values. An empty text matches
-                everything, an empty list is refused.
+            fuzzy: Whether names match by words and their sounds; short for the option.
+            options: Which further kinds of matching are wanted.
+            sort: What to order by, such as ``("-StudyDate", "PatientName")``.
+            limit: How many matches at most.
+            offset: How many to leave out first.
+            after: Where to continue: ``Match.after`` of the last match of a page.
+            **keys: Matching keys; a list stands for several values, and a mapping for the
+                item of a sequence. An empty text matches everything, an empty list is
+                refused.
 
         Returns:
             ``Success``, or ``Failure`` with ``FIND_INVALID_IDENTIFIER``, or with
             ``INVALID_TAG`` or ``INVALID_ARGUMENT`` for a keyword that doesn't exist or
-            that the index cannot search by.
+            that the index cannot search by, and for an order, limit, offset or token that
+            cannot be.
         """
         if str(level) not in QueryLevel.__members__:
             raise PacsException(
@@ -163,26 +252,38 @@ class Query:
                 f"{level!r} is no query level; there are PATIENT, STUDY, SERIES and IMAGE",
             )
         wanted = QueryLevel(level)
-        for keyword, value in keys.items():
-            if isinstance(value, list | tuple) and not value:
-                raise PacsException(
-                    ErrorCode.INVALID_ARGUMENT,
-                    f"{keyword} is an empty list: as a key that would match everything; "
-                    "leave it out, or don't search",
-                )
-        matching = {int(DicomTag.of(keyword)): _text_of(value) for keyword, value in keys.items()}
-        for tag, text in matching.items():
-            if text and tag not in _MATCHING_KEYS:
-                raise PacsException(
-                    ErrorCode.INVALID_ARGUMENT,
-                    f"{DicomTag(tag).keyword} is not in the index, so it cannot be searched by",
-                    tag=str(DicomTag(tag)),
-                )
+        matching, items = keys_of_keywords(keys)
+        _check_known(matching, items)
         if return_keys is None:
-            returned = dict.fromkeys((*_told_by_default(wanted), *matching))
+            returned = dict.fromkeys((*_told_by_default(wanted), *matching, *items))
         else:
             returned = dict.fromkeys(int(DicomTag.of(tag)) for tag in return_keys)
-        return cls(wanted, matching, tuple(returned))
+        order = (sort,) if isinstance(sort, str | int | DicomTag) else sort
+        return cls(
+            wanted,
+            matching,
+            tuple(returned),
+            items,
+            attrs.evolve(options, fuzzy=True) if fuzzy else options,
+            sort_keys(wanted, [*order]),
+            limit,
+            offset,
+            after,
+        )
+
+
+def _check_known(matching: Mapping[int, str], items: Mapping[int, ItemKeys]) -> None:
+    unknown = [tag for tag, text in matching.items() if text and tag not in _MATCHING_KEYS]
+    for sequence, keys in items.items():
+        known = _MATCHED_ITEMS.get(sequence, {})
+        unknown.extend(tag for tag in keys.matching if tag not in known)
+    if unknown:
+        raise PacsException(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{DicomTag(unknown[0]).keyword or DicomTag(unknown[0])} is not in the index there, "
+            "so it cannot be searched by",
+            tag=str(DicomTag(unknown[0])),
+        )
 
 
 def _told_by_default(level: QueryLevel) -> Iterator[int]:
@@ -192,87 +293,5 @@ def _told_by_default(level: QueryLevel) -> Iterator[int]:
     for tag, computed in COMPUTED_ATTRIBUTES.items():
         if computed.level is level and computed.kind is not ComputedKind.CONSTANT:
             yield tag
-
-
-def _texts_of(dataset: pydicom.Dataset) -> Iterator[tuple[int, str]]:
-    """Yield the elements of an identifier as text.
-
-    Not through pydicom's values: it warns of, or refuses, much that is a good matching
-    key but no good value, such as ``1.2.*`` for a UID.
-    """
-    raw: dict[int, bytes] = {}
-    little_endian = True
-    for tag in sorted(map(int, dataset.keys())):
-        if not tag & 0xFFFF:  # a group length, which is no attribute
-            continue
-        element = stored_element(dataset, tag)
-        if isinstance(element, RawDataElement):
-            raw[tag] = element.value or b""
-            little_endian = element.is_little_endian
-            if element.VR != VR.SQ:
-                header = InstanceHeader(raw, little_endian, 0)
-                yield tag, header.text(tag)
-                continue
-            yield tag, ""
-        elif element.VR == VR.SQ:
-            yield tag, ""
-        else:
-            text = _text_of(element.value)
-            if tag == _SPECIFIC_CHARACTER_SET:
-                raw[tag] = text.encode("ascii", "replace")
-            yield tag, text
-
-
-def _text_of(value: object) -> str:
-    if value is None or isinstance(value, bytes | bytearray):
-        return ""
-    if isinstance(value, list | tuple | pydicom.multival.MultiValue):
-        return "\\".join(str(one) for one in value)
-    return str(value)
-
-
-@attrs.frozen
-class Match:
-    """One entity that a query found."""
-
-    level: QueryLevel
-    """What kind of entity it is."""
-    values: Mapping[int, str] = attrs.field(hash=False)
-    """Every return key by tag, as text; empty where there is no value."""
-
-    def get(self, tag: TagLike, default: str = "") -> str:
-        """Return a value as text, or the default where it is empty or wasn't asked for."""
-        return self.values.get(int(DicomTag.of(tag)), "") or default
-
-    def dataset(self) -> DicomDataset:
-        """Return it as a data set: the return keys, of zero length where there is no value.
-
-        Specific Character Set is UTF-8 where a value goes beyond ASCII (PS3.4 C.4.1.1.3.2).
-        """
-        dataset = pydicom.Dataset()
-        for tag, text in self.values.items():
-            dataset[tag] = _element(tag, text)
-        if not all(text.isascii() for text in self.values.values()):
-            dataset[_SPECIFIC_CHARACTER_SET] = _element(_SPECIFIC_CHARACTER_SET, _UTF_8)
-        return DicomDataset(dataset)
-
-    def _repr_html_(self) -> str:
-        """Show what it tells as a table in a notebook."""
-        rows = "".join(
-            f"<tr><th>{html.escape(DicomTag(tag).keyword or str(DicomTag(tag)))}</th>"
-            f"<td>{html.escape(text)}</td></tr>"
-            for tag, text in self.values.items()
-            if text
-        )
-        return f"<table>{rows}</table>"
-
-
-def _element(tag: int, text: str) -> DataElement:
-    """Make an element; what others once stored is not judged on its way out."""
-    vr = VR.__members__.get(DicomTag(tag).dictionary_vr[:2], VR.UN)
-    value: object = text or None
-    if vr is VR.SQ:
-        value = []
-    elif text and vr.kind is VrKind.NUMBER:
-        value = int(text)
-    return DataElement(tag, vr.value, value, validation_mode=pydicom_config.IGNORE)
+    if level is QueryLevel.SERIES:
+        yield REQUEST_ATTRIBUTES_SEQUENCE

@@ -7,12 +7,16 @@ import os
 from pathlib import Path
 from typing import Final
 
+from xxhash import xxh3_128
+
 from pacs_sdk.core.byte_source import ByteSource, FileBytes
+from pacs_sdk.encoding.instance import HEAD_BYTES
 
 __all__ = ["ReceivedBytes", "ReceivedObject"]
 
-_KEPT_HEAD: Final = 1 << 17
-"""Bytes of the data set that stay in memory as well: the attributes of the index are there."""
+_KEPT_HEAD: Final = HEAD_BYTES
+"""Bytes of the data set that stay in memory as well: the attributes of the index are there,
+and nobody asks for more than this before the object is stored."""
 
 _WRITTEN_AT_ONCE: Final = 1 << 15
 """A piece of this length is worth a system call of its own; shorter ones are collected."""
@@ -24,7 +28,8 @@ class ReceivedObject:
     """A spool file that a data set goes to piece by piece, behind its File Meta Information.
 
     A storage backend makes it and gives it its name later. Until then :meth:`discard`
-    removes it, and so does the sweep of the spool if the process dies.
+    removes it, and so does the sweep of the spool if the process dies. What is written is
+    hashed as it passes by, while it is in the processor's cache anyway.
 
     Args:
         path: A file that does not exist.
@@ -34,24 +39,35 @@ class ReceivedObject:
         OSError: The file cannot be made.
     """
 
-    def __init__(self, path: Path, meta: bytes) -> None:
-        self.path = path
-        """Where it is: in the spool first, under its name later."""
+    def __init__(self, path: Path | str, meta: bytes) -> None:
+        self.name = os.fspath(path)
+        """Where it is, as text: in the spool first, under its name later."""
         self.meta = meta
         """Preamble and File Meta Information."""
         self.size = 0
         """How many bytes of the data set there are."""
         self._descriptor: int | None = os.open(
-            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666
+            self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666
         )
+        self._hash = xxh3_128(meta)
         self._pending = bytearray(meta)
         self._head = bytearray()
         self._is_named = False
 
     @property
+    def path(self) -> Path:
+        """Where it is: in the spool first, under its name later."""
+        return Path(self.name)
+
+    @property
     def whole_size(self) -> int:
         """How many bytes the object has."""
         return len(self.meta) + self.size
+
+    @property
+    def content_hash(self) -> str:
+        """The hash of the object's bytes so far (:mod:`pacs_sdk.storage.content_hash`)."""
+        return self._hash.hexdigest()
 
     def write(self, data: memoryview) -> None:
         """Take a piece of the data set.
@@ -59,16 +75,18 @@ class ReceivedObject:
         Raises:
             OSError: It cannot be written.
         """
-        room = _KEPT_HEAD - self.size
-        if room > 0:
-            self._head += data[:room]
-        self.size += data.nbytes
-        if data.nbytes < _WRITTEN_AT_ONCE:
+        size, length = self.size, data.nbytes
+        self._hash.update(data)
+        if size < _KEPT_HEAD:
+            self._head += data[: _KEPT_HEAD - size]
+        self.size = size + length
+        if length < _WRITTEN_AT_ONCE:
             self._pending += data
             if len(self._pending) >= _WRITTEN_AT_ONCE:
                 self._flush()
+        elif self._pending:
+            self._put_after_pending(data)
         else:
-            self._flush()
             self._put(data)
 
     def finish(self) -> ByteSource:
@@ -93,9 +111,9 @@ class ReceivedObject:
         if self._descriptor is not None:
             os.fsync(self._descriptor)
 
-    def named(self, path: Path) -> None:
+    def named(self, path: Path | str) -> None:
         """Note that it has its name, and is not the spool's any more."""
-        self.path, self._is_named = path, True
+        self.name, self._is_named = os.fspath(path), True
 
     def discard(self) -> None:
         """Close the file, and remove it unless it was given a name."""
@@ -110,8 +128,23 @@ class ReceivedObject:
 
     def _flush(self) -> None:
         if self._pending:
-            self._put(memoryview(self._pending))
-            self._pending = bytearray()
+            pending, self._pending = self._pending, bytearray()
+            self._put(memoryview(pending))
+
+    def _put_after_pending(self, data: memoryview) -> None:
+        """Write what was collected and a long piece, by one system call where there is one."""
+        if self._descriptor is None or not hasattr(os, "writev"):
+            self._flush()
+            self._put(data)
+            return
+        pending, self._pending = memoryview(self._pending), bytearray()
+        written = os.writev(self._descriptor, (pending, data))
+        length = pending.nbytes
+        if written < length:
+            self._put(pending[written:])
+            written = length
+        if written < length + data.nbytes:
+            self._put(data[written - length :])
 
     def _put(self, rest: memoryview) -> None:
         if self._descriptor is None:

@@ -46,7 +46,7 @@ class InstanceIdentity:
 
     @property
     def storage_key(self) -> str:
-        """The key of its object: ``study/series/sop.dcm``."""
+        """The key of its object in the layout ``uid``: ``study/series/sop.dcm``."""
         return f"{self.study_instance_uid}/{self.series_instance_uid}/{self.sop_instance_uid}.dcm"
 
 

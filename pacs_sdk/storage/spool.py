@@ -21,8 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-if sys.platform != "win32":
-    import fcntl
+from pacs_sdk.storage.file_locks import hold_new_lock, lock_blocking, try_lock
 
 __all__ = ["SPOOL_NAME", "Spool"]
 
@@ -51,12 +50,13 @@ class Spool:
         self._descriptor, self._lock = _new_lock(folder)
         self._folder = self._lock.with_suffix("")
         self._folder.mkdir()
+        self._prefix = f"{self._folder}{os.sep}"
         self._numbers = itertools.count(1)
 
-    def new_path(self) -> Path:
-        """Name a file that does not exist yet."""
+    def new_name(self) -> str:
+        """Name a file that does not exist yet: its whole path, as text."""
         # The process number keeps a forked child, which inherits the folder, apart.
-        return self._folder / f"{os.getpid()}-{next(self._numbers)}.part"
+        return f"{self._prefix}{os.getpid()}-{next(self._numbers)}.part"
 
     @contextlib.contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
@@ -73,7 +73,7 @@ class Spool:
         place = self._root / f"{hash_bucket(name):02x}.claim"
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            _lock_blocking(descriptor)
+            lock_blocking(descriptor)
             yield
         finally:
             os.close(descriptor)
@@ -98,15 +98,9 @@ def _new_lock(folder: Path) -> tuple[int, Path]:
     """Create and hold a lock file that no sweeper has taken away in between."""
     while True:
         place = folder / f"{uuid.uuid4().hex}{_LOCK_SUFFIX}"
-        descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            if _try_lock(descriptor) and place.exists():
-                return descriptor, place
-        except OSError:  # this file system has no locks
-            os.close(descriptor)
-            place.unlink(missing_ok=True)
-            raise
-        os.close(descriptor)
+        descriptor = hold_new_lock(place)
+        if descriptor is not None:
+            return descriptor, place
 
 
 def _sweep(folder: Path) -> int:
@@ -126,7 +120,7 @@ def _sweep_one(lock: Path) -> int:
     except FileNotFoundError:  # another sweeper was faster
         return 0
     try:
-        if not _try_lock(descriptor):
+        if not try_lock(descriptor):
             return 0
         swept = _remove(lock.with_suffix(""))
         if sys.platform != "win32":
@@ -145,32 +139,3 @@ def _remove(folder: Path) -> int:
     files = sum(1 for _ in folder.iterdir())
     shutil.rmtree(folder, ignore_errors=True)
     return files
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _lock_blocking(descriptor: int) -> None:
-        while True:  # LK_LOCK itself gives up after ten seconds
-            with contextlib.suppress(OSError):
-                msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
-                return
-
-else:
-
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _lock_blocking(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)

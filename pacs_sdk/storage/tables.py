@@ -3,6 +3,7 @@
 ::
 
     patients 1 ── n studies 1 ── n series 1 ── n instances
+                                        1 ── n request_attributes
 
 ``pk`` numbers rows in the order of their arrival and is never used twice; ``…_fk``
 points up. Text columns hold an empty text, never null.
@@ -25,7 +26,12 @@ from sqlalchemy import (
     text,
 )
 
-from pacs_sdk.storage.attributes import AttributeKind, QueryLevel, attributes_of
+from pacs_sdk.storage.attributes import (
+    REQUEST_ATTRIBUTES,
+    AttributeKind,
+    QueryLevel,
+    attributes_of,
+)
 from pacs_sdk.storage.values import ColumnValue
 
 __all__ = [
@@ -41,6 +47,7 @@ __all__ = [
     "instances",
     "metadata",
     "patients",
+    "request_attributes",
     "series",
     "studies",
     "unsettled_studies",
@@ -66,8 +73,44 @@ _TEXT: Final = String().with_variant(String(collation="C"), "postgresql")
 """Ranges and prefixes are compared by code point; PostgreSQL's default may be otherwise."""
 
 
+_LATER_COLUMNS: Final = frozenset(
+    (
+        "patient_name_words",
+        "patient_name_sounds",
+        "patient_birth_time",
+        "other_patient_ids",
+        "other_patient_names",
+        "other_patient_names_folded",
+        "ethnic_group",
+        "patient_comments",
+        "referring_physician_name_words",
+        "referring_physician_name_sounds",
+        "name_of_physicians_reading_study",
+        "name_of_physicians_reading_study_folded",
+        "admitting_diagnoses_description",
+        "patient_age",
+        "patient_size",
+        "patient_weight",
+        "occupation",
+        "additional_patient_history",
+        "performed_procedure_step_id",
+        "performed_procedure_step_description",
+        "performing_physician_name",
+        "performing_physician_name_folded",
+        "operators_name",
+        "operators_name_folded",
+        "laterality",
+        "frame_of_reference_uid",
+        "institutional_department_name",
+        "device_serial_number",
+    )
+)
+"""Columns that revision 0002 added to rows that were there, which therefore have a default."""
+
+
 def _text_column(name: str) -> Column[str]:
-    return Column(name, _TEXT, nullable=False)
+    default = text("''") if name in _LATER_COLUMNS else None
+    return Column(name, _TEXT, nullable=False, server_default=default)
 
 
 def _moment_column(name: str) -> Column[int]:
@@ -158,6 +201,25 @@ instances: Final = Table(
     Index("ix_instances_content_date", "content_date"),
     sqlite_autoincrement=True,
 )
+
+request_attributes: Final = Table(
+    "request_attributes",
+    metadata,
+    _key_column(),
+    Column(
+        "series_fk",
+        BigInteger().with_variant(Integer(), "sqlite"),
+        ForeignKey("series.pk", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    *(_text_column(one.column) for one in REQUEST_ATTRIBUTES.values()),
+    Index("ix_request_attributes_series", "series_fk"),
+    Index("ix_request_attributes_accession", "accession_number"),
+    Index("ix_request_attributes_step", "scheduled_procedure_step_id"),
+    Index("ix_request_attributes_procedure", "requested_procedure_id"),
+    sqlite_autoincrement=True,
+)
+"""The items of Request Attributes Sequence (0040,0275)."""
 
 changes: Final = Table(
     "changes",

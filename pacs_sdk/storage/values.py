@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
@@ -11,16 +10,19 @@ from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.vr import VR
 from pacs_sdk.encoding import InstanceHeader
 from pacs_sdk.storage.attributes import ATTRIBUTES, AttributeKind, IndexedAttribute
+from pacs_sdk.storage.names import name_groups, name_sounds, name_words
 
 __all__ = [
+    "MAX_LONG_TEXT_CHARACTERS",
     "MAX_TEXT_CHARACTERS",
+    "VALUE_END",
     "ColumnValue",
     "bounded_number",
     "bounded_text",
     "column_values",
-    "folded_name",
-    "name_groups",
+    "name_values",
     "normal_date",
+    "normal_decimal",
     "normal_time",
 ]
 
@@ -30,6 +32,12 @@ ColumnValue: TypeAlias = str | int | None
 MAX_TEXT_CHARACTERS: Final = 512
 """What the index keeps of a text. No VR that it has may be longer than 324 (PN with three
 groups); PostgreSQL's index entries take some 2,700 bytes. The object itself keeps all."""
+
+MAX_LONG_TEXT_CHARACTERS: Final = 10_240
+"""What the index keeps of LT, which has no index and may be as long (PS3.5 6.2)."""
+
+VALUE_END: Final = "\\"
+"""Stands before and after each of several folded names."""
 
 _LARGEST_NUMBER: Final = 2**31
 """IS and US lie within 32 bits (PS3.5 6.2)."""
@@ -42,6 +50,14 @@ _UNSIGNED_SHORTS: Final = frozenset(
     tag for tag in ATTRIBUTES if DicomTag(tag).dictionary_vr == VR.US
 )
 
+_LONG_TEXTS: Final = frozenset(tag for tag in ATTRIBUTES if DicomTag(tag).dictionary_vr == VR.LT)
+
+_DECIMAL_STRINGS: Final = frozenset(
+    tag for tag in ATTRIBUTES if DicomTag(tag).dictionary_vr == VR.DS
+)
+
+_DECIMAL: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?", re.ASCII)
+
 _DATE: Final = re.compile(
     r"(?P<year>\d{4})(?P<dot>\.?)(?P<month>0[1-9]|1[0-2])(?P=dot)(?P<day>0[1-9]|[12]\d|3[01])",
     re.ASCII,
@@ -51,7 +67,7 @@ _TIME: Final = re.compile(
 )
 
 
-def bounded_text(text: str) -> str:
+def bounded_text(text: str, most: int = MAX_TEXT_CHARACTERS) -> str:
     """Cut a text to what the index keeps.
 
     NUL, which PostgreSQL refuses, is dropped; lone surrogates, which no database takes,
@@ -61,7 +77,7 @@ def bounded_text(text: str) -> str:
         text = text.replace("\0", "")
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode("utf-8")
-    return text if len(text) <= MAX_TEXT_CHARACTERS else text[:MAX_TEXT_CHARACTERS]
+    return text if len(text) <= most else text[:most]
 
 
 def bounded_number(number: int | None) -> int | None:
@@ -91,21 +107,33 @@ def normal_time(text: str) -> str:
     return "".join(part for part in found.groups() if part) if found else ""
 
 
-def folded_name(text: str) -> str:
-    """Make one component group of a person name comparable.
+def normal_decimal(text: str) -> str:
+    """Return a decimal number (DS) as it was written, or an empty text if it is none."""
+    stripped = text.strip()
+    return stripped if len(stripped) <= 32 and _DECIMAL.fullmatch(stripped) else ""
 
-    Case and the spaces around components don't count, nor do delimiters at the end
-    (PS3.5 6.2.1.1).
+
+def name_values(attribute: IndexedAttribute, name: str) -> dict[str, str]:
+    """Return the columns that a name, or several, is searched in.
+
+    Args:
+        attribute: Whose name it is.
+        name: The value; several names are joined by a backslash.
     """
-    folded = unicodedata.normalize("NFC", text).casefold()
-    return "^".join(part.strip() for part in folded.split("^")).rstrip("^")
+    if attribute.multiple:
+        groups = [group for one in name.split("\\") for group in name_groups(one) if group]
+        folded = f"{VALUE_END}{VALUE_END.join(groups)}{VALUE_END}" if groups else ""
+        return {attribute.folded_column: bounded_text(folded)}
+    groups_of_name = name_groups(name)
+    words = name_words(" ".join(groups_of_name))
+    columns = dict(zip(attribute.group_columns, groups_of_name, strict=True))
+    columns[attribute.words_column] = bounded_text(_spaced(words))
+    columns[attribute.sounds_column] = bounded_text(_spaced(name_sounds(words)))
+    return columns
 
 
-def name_groups(text: str) -> tuple[str, str, str]:
-    """Return the alphabetic, ideographic and phonetic group of a name, each folded."""
-    groups = [folded_name(group) for group in text.split("=", 2)]
-    alphabetic, ideographic, phonetic = (*groups, "", "")[:3]
-    return alphabetic, ideographic, phonetic
+def _spaced(words: tuple[str, ...]) -> str:
+    return f" {' '.join(words)} " if words else ""
 
 
 def _number(header: InstanceHeader, tag: int) -> int | None:
@@ -134,7 +162,15 @@ def column_values(
             case AttributeKind.NAME:
                 name = bounded_text(header.text(attribute.tag))
                 values[attribute.column] = name
-                values.update(zip(attribute.name_columns, name_groups(name), strict=True))
+                values.update(name_values(attribute, name))
+            case _ if attribute.multiple:
+                texts = header.texts(attribute.tag)
+                values[attribute.column] = bounded_text("\\".join(texts))
+            case _ if attribute.tag in _DECIMAL_STRINGS:
+                values[attribute.column] = normal_decimal(header.text(attribute.tag))
+            case _ if attribute.tag in _LONG_TEXTS:
+                text = header.text(attribute.tag)
+                values[attribute.column] = bounded_text(text, MAX_LONG_TEXT_CHARACTERS)
             case _:
                 values[attribute.column] = bounded_text(header.text(attribute.tag))
     return values

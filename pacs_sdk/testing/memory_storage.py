@@ -36,6 +36,7 @@ class MemoryStorage(StorageBackend):
     def __init__(self, capacity_bytes: int = _CAPACITY_BYTES) -> None:
         self._capacity_bytes = capacity_bytes
         self._objects: dict[str, bytes] = {}
+        self._used_bytes = 0
         self._failure: PacsError | None = None
         self._lock = threading.Lock()
 
@@ -62,21 +63,23 @@ class MemoryStorage(StorageBackend):
         with self._lock:
             self._fail_if_told_to()
             kept = self._objects.get(key)
-            if kept is not None and policy is DuplicatePolicy.REJECT and kept != content:
-                raise PacsException(
-                    ErrorCode.DUPLICATE_OBJECT,
-                    f"{key} is stored already, with another content",
-                    key=key,
-                )
-            if kept is not None and (kept == content or policy is DuplicatePolicy.IGNORE):
-                return StoredObject(key, len(kept))
-            if self._used() - len(kept or b"") + len(content) > self._capacity_bytes:
+            if kept is not None:
+                if kept == content or policy is DuplicatePolicy.IGNORE:
+                    return StoredObject(key, len(kept))
+                if policy is not DuplicatePolicy.REPLACE:
+                    raise PacsException(
+                        ErrorCode.DUPLICATE_OBJECT,
+                        f"{key} is stored already, with another content",
+                        key=key,
+                    )
+            used = self._used_bytes - len(kept or b"") + len(content)
+            if used > self._capacity_bytes:
                 raise PacsException(
                     ErrorCode.STORAGE_WRITE_FAILED,
                     f"{key} could not be stored in memory: the capacity is used up",
                     key=key,
                 )
-            self._objects[key] = content
+            self._objects[key], self._used_bytes = content, used
             return StoredObject(key, len(content), created=True)
 
     @edge()
@@ -94,7 +97,7 @@ class MemoryStorage(StorageBackend):
         """Remove an object."""
         self._content(key)
         with self._lock:
-            self._objects.pop(key, None)
+            self._used_bytes -= len(self._objects.pop(key, b""))
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Yield the objects whose keys begin with a text."""
@@ -112,7 +115,7 @@ class MemoryStorage(StorageBackend):
     def health(self) -> StorageHealth:
         """Tell how much room is left."""
         with self._lock:
-            free_bytes = self._capacity_bytes - self._used()
+            free_bytes = self._capacity_bytes - self._used_bytes
         return StorageHealth(free_bytes, writable=self._failure is None and free_bytes > 0)
 
     def close(self) -> None:
@@ -128,9 +131,6 @@ class MemoryStorage(StorageBackend):
         if content is None:
             raise PacsException(ErrorCode.OBJECT_NOT_FOUND, f"no object {key} is stored", key=key)
         return content
-
-    def _used(self) -> int:
-        return sum(len(content) for content in self._objects.values())
 
     def _fail_if_told_to(self) -> None:
         if self._failure is not None:

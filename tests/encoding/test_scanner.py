@@ -188,6 +188,28 @@ def test_wanted_after_a_sequence(vector: Vector) -> None:
     assert found.raw == {0x0040A999: b"42"}
 
 
+@pytest.mark.parametrize("explicit", [True, False])
+def test_a_wanted_sequence_comes_with_its_items(explicit: bool) -> None:
+    """Of known length and of undefined length, with the delimiter then; still encoded."""
+    step = short(0x00400009, b"SH", b"S1") if explicit else b"\x40\0\x09\0\x02\0\0\0S1"
+    known = b"\xfe\xff\x00\xe0" + struct.pack("<I", len(step)) + step
+    undefined = ITEM_BEGIN + step + ITEM_END + SEQUENCE_END
+    for items, length in (
+        (known, len(known)),
+        (undefined, UNDEFINED),
+        (known + SEQUENCE_END, UNDEFINED),
+    ):
+        if explicit:
+            element, syntax = long(0x00400275, b"SQ", items, length), EXPLICIT
+        else:
+            element = b"\x40\0\x75\x02" + struct.pack("<I", length) + items
+            syntax = IMPLICIT_VR_LITTLE_ENDIAN
+        found = raised(scan_header(element, syntax, (0x00400275, 0x00400009)))
+        assert found.raw == {0x00400275: items}
+        assert found.stop_offset == len(element)
+        assert found.text(0x00400275, "none") == "none"
+
+
 @pytest.mark.parametrize("syntax", [EXPLICIT, EXPLICIT_VR_BIG_ENDIAN], ids=str)
 def test_un_of_undefined_length(syntax: TransferSyntax) -> None:
     """Items under VR UN are Implicit VR Little Endian, in big endian too (PS3.5 6.2.2)."""

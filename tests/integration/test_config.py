@@ -27,6 +27,7 @@ def test_text_becomes_the_type_of_the_setting() -> None:
             "PACS_SERVER__CALLING_AE_TITLES": "CT1, MR2",
             "PACS_STORAGE__DATA_DIR": "/srv/pacs",
             "PACS_STORAGE__DUPLICATES": "replace",
+            "PACS_STORAGE__LAYOUT": "{PatientID}/{SOPInstanceUID}",
             "PACS_TRACEBACK": "1",
             "PATH": "/bin",
         }
@@ -37,6 +38,7 @@ def test_text_becomes_the_type_of_the_setting() -> None:
     assert config.server.calling_ae_titles == {"CT1", "MR2"}
     assert config.storage.data_dir == Path("/srv/pacs")
     assert config.storage.duplicates is DuplicatePolicy.REPLACE
+    assert config.storage.layout == "{PatientID}/{SOPInstanceUID}"
 
 
 def test_layers_win_setting_by_setting(tmp_path: Path) -> None:
@@ -66,6 +68,7 @@ def test_layers_win_setting_by_setting(tmp_path: Path) -> None:
         ({"server": {"port": 1.5}}, "server.port is 1.5, but must be int"),
         ({"server": {"require_called_ae_title": "maybe"}}, "must be true or false"),
         ({"storage": {"duplicates": "ask"}}, "storage.duplicates is 'ask'"),
+        ({"storage": {"layout": "{PatientID}"}}, "storage layout '{PatientID}' cannot be used"),
     ],
 )
 def test_what_cannot_be_is_named(values: dict[str, object], words: str) -> None:
@@ -91,3 +94,19 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> No
     if content is not None:
         path.write_bytes(content)
     assert PacsConfig.from_toml(path).failure().code is ErrorCode.INVALID_CONFIGURATION
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://pacs:hunter2@host/index",
+        "postgresql://pacs:hunter2:x@y@host:5432/index?sslmode=require",
+        "postgresql://host/index?user=pacs&password=hunter2&sslmode=require",
+    ],
+)
+def test_a_password_is_not_shown(url: str) -> None:
+    """The URL of the index is kept as it is, and printed without its password."""
+    config = PacsConfig.from_dict({"storage": {"database_url": url}}).unwrap()
+    assert config.storage.database_url == url
+    assert "hunter2" not in repr(config)
+    assert "host" in repr(config)

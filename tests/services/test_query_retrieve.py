@@ -220,7 +220,7 @@ def test_keys_that_are_not_supported_are_told(filled: Pacs) -> None:
     """Matches come with FF01H where a key to match is not in the index, else with FF00H."""
     for text, status in (("", 0xFF00), ("flu*", 0xFF01)):
         identifier = DicomDataset(
-            QueryRetrieveLevel="STUDY", StudyInstanceUID="", AdmittingDiagnosesDescription=text
+            QueryRetrieveLevel="STUDY", StudyInstanceUID="", RequestedContrastAgent=text
         )
         syntax = IMPLICIT_VR_LITTLE_ENDIAN
         model = InformationModel.STUDY_ROOT.find

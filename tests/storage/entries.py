@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import struct
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from pacs_sdk.core.ports import Logger
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, InstanceHeader
-from pacs_sdk.storage import IndexDatabase, IndexEntry, InstanceIdentity, Match, Query, index_url
+from pacs_sdk.storage import IndexDatabase, IndexEntry, InstanceIdentity, Match, Query
+from tests.storage.databases import address_of
 
 __all__ = ["CT", "MR", "add", "find", "make_entry", "make_header", "open_index", "uids"]
 
@@ -55,20 +54,9 @@ def make_entry(**elements: str | int | bytes) -> IndexEntry:
     )
 
 
-@functools.cache
-def _empty_index() -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "index.sqlite"
-        IndexDatabase(index_url(path)).close()
-        return path.read_bytes()
-
-
 def open_index(folder: Path, logger: Logger | None = None) -> IndexDatabase:
-    """Open the index in a folder; a new one is copied, as migrations take their time."""
-    path = folder / "index.sqlite"
-    if not path.exists():
-        path.write_bytes(_empty_index())
-    return IndexDatabase(index_url(path), logger)
+    """Open the index of a folder, in the kind of database that the test runs on."""
+    return IndexDatabase(address_of(folder), logger)
 
 
 def add(index: IndexDatabase, **elements: str | int | bytes) -> IndexEntry:

@@ -30,12 +30,15 @@ def _command(body: str, arguments: Sequence[object]) -> list[str]:
     return [sys.executable, "-W", "error", "-c", text, json.dumps(arguments, default=str)]
 
 
-def run_together(body: str, arguments: Sequence[Sequence[object]]) -> list[Any]:
+def run_together(
+    body: str, arguments: Sequence[Sequence[object]], timeout_s: float = 60
+) -> list[Any]:
     """Run one function in several processes, released at the same moment.
 
     Args:
         body: Source that defines ``run``; it is executed after the release.
         arguments: What each process's ``run`` is given, as JSON.
+        timeout_s: How long they may take.
 
     Returns:
         What each returned, as JSON.
@@ -54,7 +57,7 @@ def run_together(body: str, arguments: Sequence[Sequence[object]]) -> list[Any]:
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        answers = [process.communicate(timeout=60)[0] for process in running]
+        answers = [process.communicate(timeout=timeout_s)[0] for process in running]
     finally:
         for process in running:
             process.kill()

@@ -22,6 +22,8 @@ from typing_extensions import Buffer
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import PacsResult
 from pacs_sdk.storage import DuplicatePolicy, Durability, FileStorage, StorageBackend, StoredObject
+from pacs_sdk.storage.backend import ReceivingBackend
+from pacs_sdk.storage.received import ReceivedObject
 from pacs_sdk.testing import MemoryStorage
 
 MakeBackend: TypeAlias = Callable[[Path], StorageBackend]
@@ -43,7 +45,7 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StorageB
 
 
 KEY = "1.2.840/1.2.840.1/1.2.840.1.7.dcm"
-REJECT, REPLACE, IGNORE = DuplicatePolicy
+REJECT, REPLACE, IGNORE, KEEP_BOTH = DuplicatePolicy
 
 
 def content(backend: StorageBackend, key: str = KEY) -> bytes:
@@ -120,6 +122,32 @@ def test_what_is_not_there_is_not_found(backend: StorageBackend, operation: str,
     assert content(backend, "1/2/3.dcm") == b"x"
 
 
+@pytest.mark.parametrize("size", [0, 1, 1000, 1_500_000], ids=str)
+def test_any_range_of_bytes_can_be_opened(backend: StorageBackend, size: int) -> None:
+    """A part begins and ends where it is told, or where the object ends; so does a part of it."""
+    data = bytes(number % 251 for number in range(1000)) * (size // 1000) or b"x" * size
+    backend.put(KEY, [data]).unwrap()
+    source = backend.open(KEY).unwrap()
+    for offset in (0, 1, 500, size - 1, size, size + 10):
+        if offset < 0:
+            continue
+        for length in (0, 1, 300, size, None):
+            part = source.slice(offset, length)
+            wanted = data[offset : None if length is None else offset + length]
+            assert part.size == len(wanted)
+            assert bytes(part.view()) == wanted
+            assert bytes(part.head(7)) == wanted[:7]
+            assert bytes(part.slice(2, 5).view()) == wanted[2:7]
+
+
+def test_an_object_may_be_opened_many_times_at_once(backend: StorageBackend) -> None:
+    """Sources of one object don't disturb each other; each is read when it is looked at."""
+    data = bytes(range(256)) * 100
+    backend.put(KEY, [data]).unwrap()
+    sources = [backend.open(KEY).unwrap() for _ in range(20)]
+    assert {bytes(source.slice(10, 20).view()) for source in sources} == {data[10:30]}
+
+
 # -- keys that are taken -------------------------------------------------------------------
 
 
@@ -139,6 +167,14 @@ def test_reject_keeps_the_first_and_says_so(backend: StorageBackend, other: byte
     """Other bytes under a taken key are DUPLICATE_OBJECT, the default; nothing changes."""
     backend.put(KEY, [b"first"]).unwrap()
     assert code_of(backend.put(KEY, [other])) is ErrorCode.DUPLICATE_OBJECT
+    assert content(backend) == b"first"
+
+
+def test_keep_both_is_for_the_archive(backend: StorageBackend) -> None:
+    """A backend has one object under a key, so KEEP_BOTH is as REJECT there."""
+    backend.put(KEY, [b"first"], policy=KEEP_BOTH).unwrap()
+    refused = backend.put(KEY, [b"other"], policy=KEEP_BOTH)
+    assert code_of(refused) is ErrorCode.DUPLICATE_OBJECT
     assert content(backend) == b"first"
 
 
@@ -260,6 +296,20 @@ def test_a_key_that_could_mean_something_else_is_refused(
     assert list(backend.list()) == []
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["0", "a" * 128, "/".join("12345678"), "/".join(["1" * 127] * 4), "-_/A.b-c/9_.dcm"],
+    ids=["short", "long-component", "deep", "long", "all-characters"],
+)
+def test_any_key_within_the_limits_can_be_used(backend: StorageBackend, key: str) -> None:
+    """The longest and the deepest keys are stored, found, listed and deleted like others."""
+    assert backend.put(key, [b"object"]).unwrap().created
+    assert content(backend, key) == b"object"
+    assert [one.key for one in backend.list()] == [key]
+    backend.delete(key).unwrap()
+    assert list(backend.list()) == []
+
+
 @pytest.mark.parametrize("prefix", ["/", "../", "1/../", "1//", ".", "a b", "1/é"])
 def test_a_prefix_that_no_key_has_is_refused(backend: StorageBackend, prefix: str) -> None:
     """A listing that could lead out of the storage raises INVALID_STORAGE_KEY."""
@@ -288,6 +338,81 @@ def test_any_good_keys_name_different_objects(
     for key, data in objects.items():
         assert content(backend, key) == data
         backend.delete(key).unwrap()
+    assert list(backend.list()) == []
+
+
+def test_a_listing_is_made_while_it_is_read(backend: StorageBackend) -> None:
+    """The first object is there at once, and a listing may be given up."""
+    for number in range(20):
+        backend.put(f"{number % 4}/{number}", [b"x"]).unwrap()
+    listing = backend.list()
+    assert next(listing).key == "0/0"
+    assert next(listing).key == "0/12"
+    del listing
+    assert len(list(backend.list())) == 20
+
+
+# -- objects that are received ---------------------------------------------------------------
+
+
+@pytest.fixture
+def receiving(backend: StorageBackend) -> ReceivingBackend:
+    """Give a backend that can write an object while it arrives; others need not."""
+    if not isinstance(backend, ReceivingBackend):
+        pytest.skip("an archive puts what such a backend gets as a whole")
+    return backend
+
+
+def received(backend: ReceivingBackend, data: bytes) -> ReceivedObject:
+    """Let an object arrive in three pieces, behind two bytes that it begins with."""
+    arriving = backend.receive(b"M:")
+    for piece in (data[:1], data[1:70_000], data[70_000:]):
+        arriving.write(memoryview(piece))
+    arriving.finish()
+    return arriving
+
+
+@pytest.mark.parametrize("size", [2, 1000, 200_000])
+def test_a_received_object_is_as_one_that_is_put(
+    backend: StorageBackend, receiving: ReceivingBackend, size: int
+) -> None:
+    """It can be read before it has its key, and is the same object afterwards."""
+    data = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    arriving = received(receiving, data)
+    assert bytes(arriving.finish().view()) == data
+    assert list(backend.list()) == []
+    stored = receiving.put_received(KEY, arriving).unwrap()
+    assert stored == StoredObject(KEY, size + 2, created=True)
+    arriving.discard()
+    assert content(backend) == b"M:" + data
+    assert not backend.put(KEY, [b"M:", data]).unwrap().created
+
+
+@pytest.mark.parametrize("policy", DuplicatePolicy)
+def test_a_received_object_meets_the_same_policies(
+    backend: StorageBackend, receiving: ReceivingBackend, policy: DuplicatePolicy
+) -> None:
+    """Identical bytes are a success; others are refused, dropped, or take the place."""
+    backend.put(KEY, [b"M:first"]).unwrap()
+    same, other = received(receiving, b"first"), received(receiving, b"other")
+    assert not receiving.put_received(KEY, same, policy=policy).unwrap().created
+    result = receiving.put_received(KEY, other, policy=policy)
+    if policy in (REJECT, KEEP_BOTH):
+        assert code_of(result) is ErrorCode.DUPLICATE_OBJECT
+    else:
+        assert result.unwrap().created is (policy is REPLACE)
+    for arriving in (same, other):
+        arriving.discard()
+    assert content(backend) == (b"M:other" if policy is REPLACE else b"M:first")
+
+
+def test_what_is_received_and_discarded_leaves_nothing(
+    backend: StorageBackend, receiving: ReceivingBackend
+) -> None:
+    """A sender that breaks off costs nothing; to discard again does no harm."""
+    arriving = received(receiving, b"x" * 100_000)
+    arriving.discard()
+    arriving.discard()
     assert list(backend.list()) == []
 
 

@@ -10,11 +10,14 @@ import pytest
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import PacsResult, Success, raised
-from pacs_sdk.storage import IndexDatabase, index_url
+from pacs_sdk.storage import IndexDatabase
 from pacs_sdk.storage.backend import StorageHealth
 from pacs_sdk.storage.capacity import Capacity, CapacityLimits
 from pacs_sdk.testing import FakeClock, MemoryStorage, RecordingLogger
+from tests.storage.databases import address_of
 from tests.storage.entries import make_entry
+
+pytestmark = pytest.mark.usefixtures("database")  # SQLite, PostgreSQL
 
 
 class Disk(MemoryStorage):
@@ -32,7 +35,7 @@ class Disk(MemoryStorage):
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[IndexDatabase]:
     """Open a new index."""
-    opened = IndexDatabase(index_url(tmp_path / "index.sqlite"))
+    opened = IndexDatabase(address_of(tmp_path))
     yield opened
     opened.close()
 

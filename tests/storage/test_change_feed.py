@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
-from pacs_sdk.storage import IndexDatabase, index_url
+from pacs_sdk.storage import IndexDatabase
 from pacs_sdk.storage.change_feed import MAX_CHANGES, ChangeFeed
 from pacs_sdk.storage.changes import FEED_START, Change, ChangeKind, FeedPosition
 from pacs_sdk.testing import FakeClock
+from tests.storage.databases import address_of
 from tests.storage.entries import make_entry
+
+pytestmark = pytest.mark.usefixtures("database")  # SQLite, PostgreSQL
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def index(tmp_path: Path, clock: FakeClock) -> Iterator[IndexDatabase]:
     """Open a new index."""
-    with_clock = IndexDatabase(index_url(tmp_path / "index.sqlite"), clock=clock)
+    with_clock = IndexDatabase(address_of(tmp_path), clock=clock)
     yield with_clock
     with_clock.close()
 
@@ -97,7 +100,7 @@ def test_reading_on_from_a_position(index: IndexDatabase, feed: ChangeFeed) -> N
 
 def test_consumers_have_cursors_of_their_own(tmp_path: Path) -> None:
     """What one has advanced over, another still sees; both places outlive the process."""
-    url = index_url(tmp_path / "index.sqlite")
+    url = address_of(tmp_path)
     index = IndexDatabase(url)
     for uid in ("9.1", "9.2", "9.3"):
         raised(index.add(make_entry(SOPInstanceUID=uid)))

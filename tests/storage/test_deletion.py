@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pacs_sdk.core.errors import ErrorCode
-from pacs_sdk.core.results import raised
+from pacs_sdk.core.results import PacsResult, raised
 from pacs_sdk.core.tags import DicomTag
-from pacs_sdk.storage import Archive, FileStorage, IndexDatabase, Query, QueryLevel, index_url
+from pacs_sdk.storage import (
+    Archive,
+    DuplicatePolicy,
+    FileStorage,
+    IndexDatabase,
+    IndexEntry,
+    Query,
+    QueryLevel,
+    index_url,
+)
 from pacs_sdk.storage.changes import ChangeKind
 from pacs_sdk.storage.deletion import Deletion
+from pacs_sdk.storage.duplicates import duplicates_of
+from pacs_sdk.storage.records import AddOutcome
 from pacs_sdk.testing import FakeClock
 from tests.storage.made_instances import made_instance
 
@@ -28,7 +40,7 @@ class Fixture:
         self.clock = FakeClock(NOON)
         self.backend = FileStorage(folder / "objects")
         self.index = IndexDatabase(index_url(folder / "index.sqlite"), clock=self.clock)
-        self.archive = Archive(self.backend, self.index)
+        self.archive = Archive(self.backend, self.index, duplicates=DuplicatePolicy.KEEP_BOTH)
         self.deletion = Deletion(self.backend, self.index, self.clock)
 
     def store(self, uid: str, study: str = "1.2", series: str = "1.2.3") -> None:
@@ -61,7 +73,7 @@ def fixture(tmp_path: Path) -> Iterator[Fixture]:
     made.archive.close()
 
 
-def query(level: str, **keys: str) -> Query:
+def query(level: str, **keys: Any) -> Query:
     """Build a query."""
     return raised(Query.of(level, return_keys=[], **keys))
 
@@ -152,6 +164,52 @@ def test_what_was_stored_again_is_not_purged(fixture: Fixture) -> None:
     assert list(raised(fixture.deletion.deleted())) == []
 
 
+def test_other_content_takes_the_place_of_what_was_deleted(fixture: Fixture) -> None:
+    """The sender is not refused for an instance that nobody can find."""
+    raised(fixture.deletion.delete(query("IMAGE", SOPInstanceUID="9.1"), keep=DAY))
+    other = made_instance(SOPInstanceUID="9.1", PatientName="Other^Content")
+    stored = raised(fixture.archive.store(other))
+    assert not stored.kept_beside
+    assert raised(fixture.archive.open("9.1")).size == other.size
+    fixture.clock.advance(2 * DAY.total_seconds())
+    assert raised(fixture.deletion.purge()) == 0
+    assert raised(fixture.archive.open("9.1")).size == other.size
+
+
+def test_what_is_kept_beside_an_instance_goes_with_it(fixture: Fixture) -> None:
+    """And comes back with it."""
+    other = made_instance(SOPInstanceUID="9.1", PatientName="Other^Content")
+    assert raised(fixture.archive.store(other)).kept_beside
+    (beside,) = duplicates_of(fixture.index, "9.1")
+    wanted = query("IMAGE", SOPInstanceUID="9.1")
+    assert raised(fixture.deletion.delete(wanted, keep=DAY)).instances == 1
+    assert duplicates_of(fixture.index, "9.1") == ()
+    assert raised(fixture.deletion.restore("1.2")) == 1
+    (again,) = duplicates_of(fixture.index, "9.1")
+    assert (again.storage_key, again.content_hash) == (beside.storage_key, beside.content_hash)
+    raised(fixture.deletion.delete(wanted))
+    assert fixture.objects() == ["9.2", "9.3", "9.4"]
+
+
+def test_an_object_that_is_removed_while_it_is_stored_again(
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The put found it, the purge removed it, then came the row: it is written once more."""
+    raised(fixture.deletion.delete(query("IMAGE", SOPInstanceUID="9.1"), keep=DAY))
+    fixture.clock.advance(DAY.total_seconds())
+    add = fixture.index.add
+
+    def purge_first(entry: IndexEntry, *, replace: bool = False) -> PacsResult[AddOutcome]:
+        assert raised(fixture.deletion.purge()) == 1
+        return add(entry, replace=replace)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fixture.index, "add", purge_first)
+        fixture.store("9.1")
+    assert fixture.found() == ["9.1", "9.2", "9.3", "9.4"]
+    assert fixture.objects() == ["9.1", "9.2", "9.3", "9.4"]
+
+
 def test_the_feed_tells_of_it(fixture: Fixture) -> None:
     """Each instance that was deleted, and that it is back."""
     begin = raised(fixture.index.feed.changes())[-1].position
@@ -179,13 +237,15 @@ def test_more_than_a_transaction_takes(fixture: Fixture, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("level", list(QueryLevel))
 def test_a_query_without_a_key_deletes_nothing(fixture: Fixture, level: QueryLevel) -> None:
     """Neither with no key, nor with one that matches everything, nor with an unknown one."""
-    weight = int(DicomTag.of("PatientWeight"))
+    rank = int(DicomTag.of("MilitaryRank"))
     study = int(DicomTag.of("StudyInstanceUID"))
     for wanted in (
         query(level),
         query(level, PatientID="*"),
-        Query(level, {weight: "70"}),
-        Query(level, {weight: "70", study: "1.2"}),
+        Query(level, {rank: "MAJOR"}),
+        Query(level, {rank: "MAJOR", study: "1.2"}),
+        query(level, PatientID="P1", limit=1),
+        query(level, PatientID="P1", offset=1),
     ):
         refused = fixture.deletion.delete(wanted)
         assert refused.failure().code is ErrorCode.INVALID_ARGUMENT

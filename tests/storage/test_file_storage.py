@@ -19,7 +19,7 @@ from pacs_sdk.storage import DuplicatePolicy, Durability, FileStorage
 from tests.storage.processes import killed_processes, run_together
 
 KEY = "1.2/1.3/1.4.dcm"
-REJECT, REPLACE, IGNORE = DuplicatePolicy
+REJECT, REPLACE, IGNORE, KEEP_BOTH = DuplicatePolicy
 
 
 @pytest.fixture

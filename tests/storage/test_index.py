@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import resource
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +18,11 @@ from pacs_sdk.storage import (
     Query,
 )
 from pacs_sdk.testing import RecordingLogger
+from tests.storage.databases import Database
 from tests.storage.entries import CT, MR, add, find, make_entry, open_index, uids
 from tests.storage.processes import run_together
+
+pytestmark = pytest.mark.usefixtures("database")  # SQLite, PostgreSQL
 
 
 @pytest.fixture
@@ -317,12 +318,11 @@ def test_what_another_process_removed_is_made_again(tmp_path: Path, index: Index
 
 
 STORE_OVERLAPPING = """
-def run(folder, first, last):
-    from pathlib import Path
-    from pacs_sdk.storage import IndexDatabase, index_url
+def run(url, first, last):
+    from pacs_sdk.storage import IndexDatabase
     from tests.storage.entries import make_entry
 
-    index = IndexDatabase(index_url(Path(folder) / "index.sqlite"))
+    index = IndexDatabase(url)
     created = 0
     for number in range(first, last):
         entry = make_entry(
@@ -334,11 +334,12 @@ def run(folder, first, last):
 """
 
 
-def test_two_processes_store_into_one_study(tmp_path: Path) -> None:
-    """Both open a database that isn't there yet; instances of both overlap; none is lost."""
-    created = run_together(STORE_OVERLAPPING, [(tmp_path, 0, 200), (tmp_path, 100, 300)])
+def test_two_processes_store_into_one_study(database: Database) -> None:
+    """Instances of both overlap, and they make the same series; none is lost."""
+    url = database.url
+    created = run_together(STORE_OVERLAPPING, [(url, 0, 200), (url, 100, 300)])
     assert sum(created) == 300
-    index = open_index(tmp_path)
+    index = database.open()
     assert counts(index) == (1, 1, 5, 300)
     (match,) = find(index, "STUDY")
     assert match.get("NumberOfStudyRelatedInstances") == "300"
@@ -421,31 +422,3 @@ def test_an_iterator_ends_with_the_index(index: IndexDatabase) -> None:
     with pytest.raises(PacsException) as caught:
         next(matches)
     assert caught.value.error.code is ErrorCode.INDEX_FAILED
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files, which Linux does")
-def test_a_full_disk_is_an_error_and_nothing_is_half_written(
-    tmp_path: Path, index: IndexDatabase
-) -> None:
-    """Where the database cannot grow, adding fails in words; with room again it works."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    room = (tmp_path / "index.sqlite-wal").stat().st_size + 1_000_000
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
-    added = 0
-    try:
-        while True:
-            result = index.add(make_entry(StudyDescription="x" * 500))
-            if result.value_or(None) is None:
-                break
-            added += 1
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    error = result.failure()
-    assert error.code is ErrorCode.INDEX_FAILED
-    assert error.code.dimse_status == 0xA700
-    assert "could not be indexed" in error.message
-    assert "INSERT" not in error.message
-    assert added > 0
-    assert counts(index)[3] == added
-    index.add(make_entry()).unwrap()
-    assert counts(index)[3] == added + 1

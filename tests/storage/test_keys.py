@@ -11,13 +11,22 @@ from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.storage.attributes import ATTRIBUTES
 from pacs_sdk.storage.keys import (
     MAX_ALTERNATIVES,
+    MAX_FUZZY_WORDS,
     MAX_LISTED_UIDS,
+    parse_key,
+    parse_moments,
+    time_bounds,
+)
+from pacs_sdk.storage.matchers import (
+    AllOf,
+    Empty,
     Exact,
+    FuzzyName,
     Matcher,
+    MatchingOptions,
+    MomentRange,
     Range,
     Wildcard,
-    parse_key,
-    time_bounds,
 )
 from pacs_sdk.storage.values import MAX_TEXT_CHARACTERS
 
@@ -161,3 +170,113 @@ def test_a_range_of_times_holds_what_lies_in_it(
     first, last = sorted((one, other), key=lambda time: (time[1], time[2]))
     low, high = time_bounds(first[0], last[0])
     assert (low <= stored[0] <= high) == (first[1] <= stored[1] <= last[2])
+
+
+# -- options (C.5.1.1; PS3.18 8.3.4) ---------------------------------------------------------------
+
+EVERYTHING = MatchingOptions(
+    fuzzy=True, combined_datetime=True, empty_values=True, multiple_values=True
+)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text", "matchers"),
+    [
+        ("StudyDescription", '""', (Empty(),)),
+        ("StudyDescription", ' "" ', (Empty(),)),
+        ("StudyDate", '""', (Empty(),)),
+        ("SeriesNumber", '""', (Empty(),)),
+        ("StudyDescription", '"x"', (Exact(('"x"',)),)),
+        ("StudyDescription", 'x\\""', (Exact(("x", '""')),)),  # for one value only
+        ("PatientName", '""', (Empty(),)),
+        ("PatientName", "Dóe^John", (FuzzyName(("doe", "john")),)),
+        ("PatientName", "doe*^*", (FuzzyName(("doe",)),)),
+        ("PatientName", "d*e john doe", (FuzzyName(("d*e", "john", "doe")),)),
+        ("PatientName", "doe\\smith", (FuzzyName(("doe",)), FuzzyName(("smith",)))),
+        ("PatientName", "*", ()),
+        ("OperatorsName", "Doe\\Smith", (AllOf(("Doe", "Smith")),)),
+        ("OtherPatientIDs", "A\\B\\A", (AllOf(("A", "B")),)),
+        ("OtherPatientIDs", "A", (Exact(("A",)),)),
+        ("AccessionNumber", "A\\B", (Exact(("A", "B")),)),  # it has one value
+        ("StudyInstanceUID", "1.2\\1.3", (Exact(("1.2", "1.3")),)),
+    ],
+)
+def test_what_a_key_means_with_every_option(
+    keyword: str, text: str, matchers: tuple[Matcher, ...]
+) -> None:
+    """What was asked for changes what a key means, where it applies."""
+    attribute = ATTRIBUTES[int(DicomTag.of(keyword))]
+    assert parse_key(attribute, text, EVERYTHING) == matchers
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text"),
+    [
+        ("OtherPatientIDs", "A\\B*"),  # no wild cards among several (C.2.2.2.8)
+        ("OtherPatientIDs", "A\\" + "x" * (MAX_TEXT_CHARACTERS + 1)),
+        ("PatientName", "^-"),
+        ("PatientName", " ".join(f"w{number}" for number in range(MAX_FUZZY_WORDS + 1))),
+        ("PatientName", "x" * (MAX_TEXT_CHARACTERS + 1)),
+    ],
+)
+def test_what_the_options_do_not_allow_is_refused(keyword: str, text: str) -> None:
+    """In words, as other keys are."""
+    with pytest.raises(PacsException) as caught:
+        parse_key(ATTRIBUTES[int(DicomTag.of(keyword))], text, EVERYTHING)
+    assert caught.value.error.code is ErrorCode.FIND_INVALID_IDENTIFIER
+
+
+def moments(date: str, time: str) -> MomentRange | None:
+    """Parse a Study Date and a Study Time as one range."""
+    attributes = [ATTRIBUTES[int(DicomTag.of(one))] for one in ("StudyDate", "StudyTime")]
+    return parse_moments(attributes[0], date, attributes[1], time)
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "parsed"),
+    [
+        # the note of C.2.2.2.5
+        (
+            "20060705-20060707", "1000-1800",
+            MomentRange(("20060705", "10"), ("20060707", "1800~")),
+        ),
+        ("20060705-20060707", "22-06", MomentRange(("20060705", "22"), ("20060707", "06~"))),
+        ("20060705-", " 1000- ", MomentRange(("20060705", "10"), None)),
+        ("-20060707", "-1800", MomentRange(None, ("20060707", "1800~"))),
+        ("20060705-20060705", "1000-1000", MomentRange(("20060705", "10"), ("20060705", "1000~"))),
+        ("2006.07.05-", "10:30-", MomentRange(("20060705", "1030"), None)),
+        ("20060705-20060707", "1000-", None),  # not the same form
+        ("20060705-", "-1000", None),
+        ("20060705", "1000-1800", None),
+        ("20060705-20060707", "1000", None),
+        ("20060705-\\20060601-", "1000-", None),
+        ("", "1000-", None),
+        ("-", "-", None),
+    ],
+)  # fmt: skip
+def test_what_a_date_and_a_time_mean_together(
+    date: str, time: str, parsed: MomentRange | None
+) -> None:
+    """Two ranges of the same form are one range of moments (C.2.2.2.5)."""
+    if date == "-":
+        with pytest.raises(PacsException):
+            moments(date, time)
+    else:
+        assert moments(date, time) == parsed
+
+
+@pytest.mark.parametrize(
+    ("date", "time"),
+    [
+        ("20060705-20060705", "1800-1000"),
+        ("20060707-20060705", "1000-1800"),
+        ("20060705-", "noon-"),
+        ("-yesterday", "-10"),
+        ("20060705-20060707", "10-1060"),
+    ],
+)
+def test_a_range_of_moments_that_cannot_be_is_refused(date: str, time: str) -> None:
+    """Backwards, or with an end that is no date or time."""
+    with pytest.raises(PacsException) as caught:
+        moments(date, time)
+    assert caught.value.error.code is ErrorCode.FIND_INVALID_IDENTIFIER

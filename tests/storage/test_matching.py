@@ -4,14 +4,39 @@ from __future__ import annotations
 
 import itertools
 import re
+import struct
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pacs_sdk.storage import IndexDatabase
-from tests.storage.entries import CT, MR, add, open_index, uids
+from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.storage import IndexDatabase, MatchingOptions
+from tests.storage.entries import CT, MR, add, find, open_index, uids
+
+
+def item(*, known_length: bool, **texts: str) -> bytes:
+    """Encode an item (PS3.5 7.5) in Explicit VR Little Endian: tag, VR, length, value."""
+    content = b""
+    for keyword, text in sorted(texts.items(), key=lambda one: int(DicomTag.of(one[0]))):
+        tag, value = DicomTag.of(keyword), text.encode()
+        value += b" " * (len(value) % 2)
+        content += struct.pack("<HH", int(tag) >> 16, int(tag) & 0xFFFF)
+        content += tag.dictionary_vr.encode() + struct.pack("<H", len(value)) + value
+    if known_length:
+        return b"\xfe\xff\x00\xe0" + struct.pack("<I", len(content)) + content
+    return b"\xfe\xff\x00\xe0\xff\xff\xff\xff" + content + b"\xfe\xff\x0d\xe0" + bytes(4)
+
+
+REQUESTS = item(
+    known_length=True,
+    ScheduledProcedureStepID="S1",
+    RequestedProcedureID="R1",
+    AccessionNumber="A-9",
+    RequestedProcedureDescription="Schädel",
+    StudyInstanceUID="1.3",
+) + item(known_length=False, ScheduledProcedureStepID="S2", RequestedProcedureID="R2")
 
 # Studies 1 to 6, told apart by the last component of their UIDs. Where nothing is said,
 # the attribute is absent.
@@ -63,6 +88,11 @@ STUDIES: list[dict[str, str | int | bytes]] = [
         "Modality": "MR",
         "SOPClassUID": MR,
         "SeriesNumber": "3",
+        "OtherPatientIDs": "B-2 \\C_3",
+        "OtherPatientNames": "Nobody\\Tanaka^Taro=田中^太郎",
+        "OperatorsName": "Bohr^Niels\\Curie^Marie",
+        "AdmittingDiagnosesDescription": "cough\\fever",
+        "RequestAttributesSequence": REQUESTS,
     },
     {
         "StudyInstanceUID": "1.4",
@@ -73,6 +103,7 @@ STUDIES: list[dict[str, str | int | bytes]] = [
         "StudyDate": "20240201",
         "StudyTime": "235959",
         "Modality": "PT",
+        "AdmittingDiagnosesDescription": "cough",
     },
     {
         "StudyInstanceUID": "1.5",
@@ -96,7 +127,9 @@ ALL = "123456"
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndexDatabase]:
+def index(
+    shared_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[IndexDatabase]:
     """Hold the studies; study 6 has a second series, an MR, with one instance."""
     opened = open_index(tmp_path_factory.mktemp("index"))
     for study in STUDIES:
@@ -131,6 +164,8 @@ RULES = [
     ("names: case doesn't count", {"PatientName": "doe^john"}, "1"),
     ("names: nor beyond ASCII", {"PatientName": "MÜLLER^JÖRG"}, "3"),
     ("names: nor composition", {"PatientName": "Mu\u0308ller^Jo\u0308rg"}, "3"),
+    ("names: nor accents", {"PatientName": "muller^jorg"}, "3"),
+    ("names: nor accents of the key", {"PatientName": "Dóé^Jöhn"}, "1"),
     ("names: nor delimiters at the end of what is stored", {"PatientName": "Doe^Jane"}, "2"),
     ("names: nor at the end of the key", {"PatientName": "Doe^John^^"}, "1"),
     ("names: as a whole", {"PatientName": "Doe"}, "6"),
@@ -201,6 +236,25 @@ RULES = [
     ("times: from", {"StudyTime": "103015.5-"}, "34"),
     ("times: the last second of the day", {"StudyTime": "235959-"}, "4"),
     ("times: what is no time is in no range", {"StudyTime": "00-"}, "1234"),
+    ("dates and times: each by itself", {"StudyDate": "20240101-20240131", "StudyTime": "1030-12"}, "3"),
+    # -- single values of attributes that have several (C.2.2.3)
+    ("one of several values that are stored", {"OtherPatientIDs": "B-2"}, "3"),
+    ("not a part of one", {"OtherPatientIDs": "B"}, ""),
+    ("nor two of them as one", {"AdmittingDiagnosesDescription": "cough\\fever"}, "34"),
+    ("wildcards in one of several", {"OtherPatientIDs": "B*"}, "3"),
+    ("names: one of several that are stored", {"OperatorsName": "curie^marie"}, "3"),
+    ("names: wildcards in one of several", {"OperatorsName": "*rie"}, "3"),
+    ("names: an ideographic group of several", {"OtherPatientNames": "田中^太郎"}, "3"),
+    ("names: groups of several", {"OtherPatientNames": "tanaka*=田中*"}, "3"),
+    # -- sequence matching (C.2.2.2.6)
+    ("an attribute of an item", {"RequestAttributesSequence": {"ScheduledProcedureStepID": "S2"}}, "3"),
+    ("all in one item", {"RequestAttributesSequence": {"ScheduledProcedureStepID": "S1", "RequestedProcedureID": "R1"}}, "3"),
+    ("not in two items", {"RequestAttributesSequence": {"ScheduledProcedureStepID": "S1", "RequestedProcedureID": "R2"}}, ""),
+    ("wildcards in an item", {"RequestAttributesSequence": {"RequestedProcedureDescription": "Sch*"}}, "3"),
+    ("a list of UIDs in an item", {"RequestAttributesSequence": {"StudyInstanceUID": "1.3\\1.9"}}, "3"),
+    ("universal matching in an item", {"RequestAttributesSequence": {"ScheduledProcedureStepID": ""}}, ALL),
+    ("a path, as QIDO-RS has it", {"RequestAttributesSequence.RequestedProcedureID": "R2"}, "3"),
+    ("an item and another key", {"RequestAttributesSequence.RequestedProcedureID": "R2", "Modality": "CT"}, ""),
     # -- several keys, several values
     ("keys are all to be met", {"PatientName": "doe*", "StudyDescription": "*100*"}, "2"),
     ("one of several values", {"AccessionNumber": "AX1\\A_1"}, "13"),
@@ -233,6 +287,100 @@ def test_studies_are_matched_by_rule(
 ) -> None:
     """Each rule finds the studies it should, and no others."""
     assert studies(index, **keys) == found
+
+
+OPTIONS = [
+    # -- fuzzy matching of names (C.2.2.2.1.1): how is left open
+    ("fuzzy: a word of any component", {"fuzzy": True}, {"PatientName": "john"}, "1"),
+    ("fuzzy: the beginning of a word", {"fuzzy": True}, {"PatientName": "jo"}, "13"),
+    ("fuzzy: not what is inside a word", {"fuzzy": True}, {"PatientName": "ohn"}, ""),
+    ("fuzzy: all words, in any order", {"fuzzy": True}, {"PatientName": "jane doe"}, "2"),
+    ("fuzzy: words that sound alike", {"fuzzy": True}, {"PatientName": "Mueler"}, "3"),
+    ("fuzzy: words that don't", {"fuzzy": True}, {"PatientName": "Maler^Jane"}, ""),
+    ("fuzzy: of any group", {"fuzzy": True}, {"PatientName": "太郎"}, "4"),
+    ("fuzzy: wildcards begin a word", {"fuzzy": True}, {"PatientName": "d?e*"}, "126"),
+    ("fuzzy: a star alone", {"fuzzy": True}, {"PatientName": "*"}, ALL),
+    ("fuzzy: a per cent sign is a character", {"fuzzy": True}, {"PatientName": "d%"}, ""),
+    ("fuzzy: one of several names", {"fuzzy": True}, {"OperatorsName": "mar"}, "3"),
+    ("fuzzy: names only", {"fuzzy": True}, {"StudyDescription": "hea"}, ""),
+    ("without it words count for nothing", {}, {"PatientName": "john"}, ""),
+    # -- combined datetime matching (C.2.2.2.5)
+    (
+        "from a moment to another", {"combined_datetime": True},
+        {"StudyDate": "20240101-20240131", "StudyTime": "11-1000"}, "2",
+    ),
+    (
+        "with its ends", {"combined_datetime": True},
+        {"StudyDate": "20240101-20240131", "StudyTime": "10-103015.5"}, "123",
+    ),
+    (
+        "from a moment on", {"combined_datetime": True},
+        {"StudyDate": "20240131-", "StudyTime": "1100-"}, "4",
+    ),
+    (
+        "until a moment", {"combined_datetime": True},
+        {"StudyDate": "-20240115", "StudyTime": "-0959"}, "1",
+    ),
+    (
+        "ranges of two forms are two ranges", {"combined_datetime": True},
+        {"StudyDate": "20240101-20240131", "StudyTime": "1030-"}, "3",
+    ),
+    (
+        "a date and a range of times are two keys", {"combined_datetime": True},
+        {"StudyDate": "20240131", "StudyTime": "10-11"}, "3",
+    ),
+    # -- empty value matching (C.2.2.2.7)
+    ("no text", {"empty_values": True}, {"StudyDescription": '""'}, "456"),
+    ("no name", {"empty_values": True}, {"PatientName": '""'}, "5"),
+    ("no date, or none that is one", {"empty_values": True}, {"StudyDate": '""'}, "56"),
+    ("no number", {"empty_values": True}, {"SeriesNumber": '""'}, "456"),
+    ("no value of several", {"empty_values": True}, {"OtherPatientIDs": '""'}, "12456"),
+    ("no modality in the study", {"empty_values": True}, {"ModalitiesInStudy": '""'}, "5"),
+    (
+        "no value in an item", {"empty_values": True},
+        {"RequestAttributesSequence.AccessionNumber": '""'}, "3",
+    ),
+    ("without it two quotation marks are two", {}, {"StudyDescription": '""'}, ""),
+    # -- multiple value matching (C.2.2.2.8)
+    ("all of several modalities", {"multiple_values": True}, {"ModalitiesInStudy": "MR\\CT"}, "6"),
+    (
+        "all of several values, in any order", {"multiple_values": True},
+        {"AdmittingDiagnosesDescription": "fever\\cough"}, "3",
+    ),
+    ("all of several names", {"multiple_values": True}, {"OperatorsName": "curie^marie\\BOHR^NIELS"}, "3"),
+    ("one value is one", {"multiple_values": True}, {"ModalitiesInStudy": "CT"}, "126"),
+    ("UIDs remain a list", {"multiple_values": True}, {"SOPClassesInStudy": f"{MR}\\{CT}"}, ALL),
+    ("attributes of one value, too", {"multiple_values": True}, {"AccessionNumber": "AX1\\A_1"}, "13"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "keys", "found"), [rule[1:] for rule in OPTIONS], ids=[rule[0] for rule in OPTIONS]
+)
+def test_studies_are_matched_by_what_was_negotiated(
+    index: IndexDatabase, options: dict[str, bool], keys: dict[str, object], found: str
+) -> None:
+    """Each kind of matching that has to be asked for finds what it should, and no more."""
+    assert studies(index, options=MatchingOptions(**options), **keys) == found
+
+
+def test_a_match_tells_the_items_that_match(index: IndexDatabase) -> None:
+    """A sequence of matching items comes back, with what was asked for (C.2.2.2.6)."""
+    (match,) = find(index, "SERIES", **{"RequestAttributesSequence.ScheduledProcedureStepID": "S2"})
+    (found,) = match.dataset()["RequestAttributesSequence"]
+    assert found["RequestedProcedureID"] == "R2"
+    (match,) = find(index, "SERIES", SeriesInstanceUID="1.3.1")
+    first, second = match.dataset()["RequestAttributesSequence"]
+    assert first["RequestedProcedureDescription"] == "Schädel"
+    assert [one["ScheduledProcedureStepID"] for one in (first, second)] == ["S1", "S2"]
+    (image,) = find(
+        index, "IMAGE", SOPInstanceUID="1.3.1.1",
+        **{"RequestAttributesSequence.RequestedProcedureID": "R1"},
+    )  # fmt: skip
+    assert len(image.items[0x00400275]) == 1
+    (study,) = find(index, "STUDY", **{"RequestAttributesSequence.RequestedProcedureID": "R1"})
+    assert study.items == {}
+    assert study.values[0x00400275] == ""
 
 
 LEVELS = [

@@ -20,8 +20,9 @@ from pacs_sdk.encoding import (
     decode_dataset,
     encode_dataset,
 )
-from pacs_sdk.storage import IndexDatabase, Match, Query, QueryLevel
+from pacs_sdk.storage import IndexDatabase, Match, MatchingOptions, Query, QueryLevel
 from pacs_sdk.storage.attributes import ATTRIBUTES, COMPUTED_ATTRIBUTES
+from pacs_sdk.storage.names import folded_name
 from tests.storage.entries import add, open_index
 
 
@@ -121,7 +122,7 @@ def test_any_name_arrives_as_it_was_sent(syntax: TransferSyntax, name: str) -> N
     encoded = encode_dataset(sent, syntax).unwrap()
     received = decode_dataset(encoded, syntax).unwrap()
     query = Query.from_identifier(received)
-    if name.strip("^"):
+    if folded_name(name):
         assert query.unwrap().matching == {tag("PatientName"): name}
     else:
         assert query.failure().code is ErrorCode.FIND_INVALID_IDENTIFIER
@@ -129,7 +130,7 @@ def test_any_name_arrives_as_it_was_sent(syntax: TransferSyntax, name: str) -> N
 
 KEYS = sorted(
     {DicomTag(one).keyword for one in (*ATTRIBUTES, *COMPUTED_ATTRIBUTES)}
-    | {"SpecificCharacterSet", "AdmittingDiagnosesDescription", "RequestAttributesSequence"}
+    | {"SpecificCharacterSet", "RequestedContrastAgent", "RequestAttributesSequence"}
 )
 
 
@@ -205,7 +206,7 @@ def test_keys_that_are_not_indexed_match_everything_and_are_told() -> None:
     identifier = DicomDataset(
         None,
         QueryRetrieveLevel="STUDY",
-        AdmittingDiagnosesDescription="x",
+        RequestedContrastAgent="x",
         NumberOfStudyRelatedInstances=3,
         TimezoneOffsetFromUTC="+0100",
         StudyDescription="x",
@@ -213,10 +214,130 @@ def test_keys_that_are_not_indexed_match_everything_and_are_told() -> None:
     )
     query = Query.from_identifier(identifier).unwrap()
     assert keywords(query.unsupported_keys) == {
-        "AdmittingDiagnosesDescription",
+        "RequestedContrastAgent",
         "NumberOfStudyRelatedInstances",
     }
     assert keywords(tuple(query.matchers)) == {"StudyDescription"}
+
+
+# -- sequences -------------------------------------------------------------------------------------
+
+# (0040,0275) with one item of undefined length, in Implicit VR Little Endian.
+WITH_ITEM = b"".join(
+    (
+        b"\x08\x00\x05\x00\x0a\x00\x00\x00ISO_IR 192",  # (0008,0005) Specific Character Set
+        b"\x08\x00\x52\x00\x06\x00\x00\x00SERIES",  # (0008,0052) Query/Retrieve Level
+        b"\x40\x00\x75\x02\xff\xff\xff\xff",  # (0040,0275) Request Attributes Sequence
+        b"\xfe\xff\x00\xe0\xff\xff\xff\xff",  # an item
+        b"\x32\x00\x60\x10\x08\x00\x00\x00K\xc3\xb6pfe* ",  # (0032,1060) Requested Procedure Desc.
+        b"\x40\x00\x09\x00\x02\x00\x00\x00S1",  # (0040,0009) Scheduled Procedure Step ID
+        b"\x40\x00\x01\x10\x00\x00\x00\x00",  # (0040,1001) Requested Procedure ID
+        b"\xfe\xff\x0d\xe0\x00\x00\x00\x00",  # its end
+        b"\xfe\xff\xdd\xe0\x00\x00\x00\x00",  # the sequence's end
+    )
+)
+
+
+def test_an_item_has_matching_and_return_keys_of_its_own() -> None:
+    """What has a value is matched, what is there is returned (PS3.4 C.2.2.2.6)."""
+    identifier = decode_dataset(WITH_ITEM, IMPLICIT_VR_LITTLE_ENDIAN).unwrap()
+    query = Query.from_identifier(identifier).unwrap()
+    keys = query.items[tag("RequestAttributesSequence")]
+    assert keys.matching == {
+        tag("RequestedProcedureDescription"): "Köpfe*",
+        tag("ScheduledProcedureStepID"): "S1",
+    }
+    assert keywords(keys.return_keys) == {
+        "RequestedProcedureDescription",
+        "ScheduledProcedureStepID",
+        "RequestedProcedureID",
+    }
+    assert query.return_keys == (tag("RequestAttributesSequence"),)
+    assert query.matching == {}
+    assert query.unsupported_keys == ()
+    same = Query.of(
+        "SERIES",
+        return_keys=["RequestAttributesSequence"],
+        RequestAttributesSequence={
+            "RequestedProcedureDescription": "Köpfe*",
+            "ScheduledProcedureStepID": "S1",
+        },
+    ).unwrap()
+    assert same.item_matchers == query.item_matchers
+
+
+def test_a_sequence_key_has_one_item() -> None:
+    """Two would be an identifier that nobody has defined."""
+    item = DicomDataset(None, ScheduledProcedureStepID="S1")
+    identifier = DicomDataset(
+        None, QueryRetrieveLevel="SERIES", RequestAttributesSequence=[item, item]
+    )
+    error = Query.from_identifier(identifier).failure()
+    assert error.code is ErrorCode.FIND_INVALID_IDENTIFIER
+    assert "2 items" in error.message
+
+
+@pytest.mark.parametrize("item", [DicomDataset(None), DicomDataset(None, RequestedProcedureID="")])
+def test_an_item_without_values_matches_everything(item: DicomDataset) -> None:
+    """It asks for the sequence (PS3.4 C.2.2.2.6)."""
+    identifier = DicomDataset(None, QueryRetrieveLevel="SERIES", RequestAttributesSequence=[item])
+    query = Query.from_identifier(identifier).unwrap()
+    assert query.item_matchers == {}
+    assert query.unsupported_keys == ()
+
+
+def test_keys_in_items_that_are_not_indexed_are_told() -> None:
+    """Of other sequences, and others in the item of one that is known."""
+    code = DicomDataset(None, CodeValue="T-A0100")
+    unknown = DicomDataset(None, RequestingService="x", RequestedProcedureID="R1")
+    identifier = DicomDataset(
+        None,
+        QueryRetrieveLevel="SERIES",
+        ProcedureCodeSequence=[code],
+        RequestAttributesSequence=[unknown],
+    )
+    query = Query.from_identifier(identifier).unwrap()
+    assert keywords(query.unsupported_keys) == {
+        "ProcedureCodeSequence",
+        "RequestAttributesSequence",
+    }
+    assert keywords(tuple(query.item_matchers)) == {"RequestAttributesSequence"}
+
+
+def test_a_bad_key_in_an_item_is_refused() -> None:
+    """As it is outside."""
+    long = DicomDataset(None, RequestedProcedureDescription="x" * 600)
+    identifier = DicomDataset(None, QueryRetrieveLevel="SERIES", RequestAttributesSequence=[long])
+    assert Query.from_identifier(identifier).failure().code is ErrorCode.FIND_INVALID_IDENTIFIER
+
+
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [
+        ({"RequestAttributesSequence": "S1"}, ErrorCode.INVALID_ARGUMENT),
+        ({"RequestAttributesSequence": {"RequestingService": "x"}}, ErrorCode.INVALID_ARGUMENT),
+        ({"ProcedureCodeSequence": {"CodeValue": "x"}}, ErrorCode.INVALID_ARGUMENT),
+        ({"RequestAttributesSequence": {"NoSuch": "x"}}, ErrorCode.INVALID_TAG),
+        ({"RequestAttributesSequence.NoSuch": "x"}, ErrorCode.INVALID_TAG),
+        ({"NoSuch.RequestedProcedureID": "x"}, ErrorCode.INVALID_TAG),
+        ({"RequestAttributesSequence.RequestedProcedureID": []}, ErrorCode.INVALID_ARGUMENT),
+    ],
+)
+def test_in_python_an_item_is_a_mapping_of_what_is_indexed(
+    keys: dict[str, Any], code: ErrorCode
+) -> None:
+    """Anything else is a mistake, and told."""
+    assert Query.of("SERIES", **keys).failure().code is code
+
+
+def test_negotiated_options_are_honoured() -> None:
+    """The same identifier means something else with them."""
+    identifier = DicomDataset(None, QueryRetrieveLevel="STUDY", StudyDescription='""')
+    plain = Query.from_identifier(identifier).unwrap()
+    options = MatchingOptions(empty_values=True)
+    negotiated = Query.from_identifier(identifier, options).unwrap()
+    assert plain.matchers != negotiated.matchers
+    assert negotiated.options == options
 
 
 # -- in Python -------------------------------------------------------------------------------------
@@ -246,7 +367,7 @@ def test_return_keys_may_be_chosen() -> None:
     [
         ("ROOM", {}, ErrorCode.INVALID_ARGUMENT),
         ("STUDY", {"NoSuchKeyword": "x"}, ErrorCode.INVALID_TAG),
-        ("STUDY", {"AdmittingDiagnosesDescription": "x"}, ErrorCode.INVALID_ARGUMENT),
+        ("STUDY", {"RequestedContrastAgent": "x"}, ErrorCode.INVALID_ARGUMENT),
         ("STUDY", {"StudyDate": "soon"}, ErrorCode.FIND_INVALID_IDENTIFIER),
         ("STUDY", {"StudyInstanceUID": []}, ErrorCode.INVALID_ARGUMENT),
         ("STUDY", {"StudyInstanceUID": ()}, ErrorCode.INVALID_ARGUMENT),
@@ -306,6 +427,21 @@ def test_text_beyond_ascii_is_utf_8() -> None:
     assert dataset["SpecificCharacterSet"] == "ISO_IR 192"
     encoded = encode_dataset(dataset, IMPLICIT_VR_LITTLE_ENDIAN).unwrap()
     assert "Müller=山田".encode() in encoded
+
+
+def test_a_match_has_items_of_sequences() -> None:
+    """Each with what was asked for; their text decides on the character set, too."""
+    item = {tag("ScheduledProcedureStepID"): "S1", tag("RequestedProcedureDescription"): "Köpfe"}
+    match = Match(
+        QueryLevel.SERIES, {tag("Modality"): "CT"}, {tag("RequestAttributesSequence"): [item]}
+    )
+    dataset = match.dataset()
+    assert dataset["SpecificCharacterSet"] == "ISO_IR 192"
+    encoded = encode_dataset(dataset, EXPLICIT_VR_LITTLE_ENDIAN).unwrap()
+    (found,) = decode_dataset(encoded, EXPLICIT_VR_LITTLE_ENDIAN).unwrap()[
+        "RequestAttributesSequence"
+    ]
+    assert found["RequestedProcedureDescription"] == "Köpfe"
 
 
 def test_what_others_stored_is_passed_on_unjudged() -> None:

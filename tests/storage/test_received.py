@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
@@ -14,6 +17,7 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, Instance, part10_header, read_file
 from pacs_sdk.storage import Archive, DuplicatePolicy, Durability, FileStorage, open_archive
+from pacs_sdk.storage.content_hash import hash_parts
 from pacs_sdk.storage.received import ReceivedBytes, ReceivedObject
 from tests.storage.made_instances import CT, made_instance
 
@@ -59,6 +63,7 @@ def test_every_byte_is_written_however_it_is_cut(pieces: list[tuple[int, int]]) 
         source = found.finish()
         assert found.path.read_bytes() == META + data
         assert (source.size, found.whole_size) == (len(data), len(META) + len(data))
+        assert found.content_hash == hash_parts([META, data])
         assert bytes(source.view()) == data
         for limit in (0, 1, 1 << 17, 1 << 18):
             assert bytes(source.head(limit)) == data[:limit]
@@ -86,6 +91,7 @@ def test_it_gets_its_name_without_being_written_again(storage: FileStorage) -> N
         (DuplicatePolicy.REJECT, b"first"),
         (DuplicatePolicy.IGNORE, b"first"),
         (DuplicatePolicy.REPLACE, b"other"),
+        (DuplicatePolicy.KEEP_BOTH, b"first"),
     ],
 )
 def test_the_name_may_be_taken(storage: FileStorage, policy: DuplicatePolicy, kept: bytes) -> None:
@@ -98,7 +104,7 @@ def test_the_name_may_be_taken(storage: FileStorage, policy: DuplicatePolicy, ke
     found = received(storage, b"other")
     result = storage.put_received(key, found, policy=policy)
     found.discard()
-    if policy is DuplicatePolicy.REJECT:
+    if policy in (DuplicatePolicy.REJECT, DuplicatePolicy.KEEP_BOTH):
         assert result.failure().code is ErrorCode.DUPLICATE_OBJECT
     else:
         assert raised(result).created is (policy is DuplicatePolicy.REPLACE)
@@ -112,6 +118,130 @@ def test_what_cannot_be_kept_says_why(tmp_path: Path) -> None:
     with pytest.raises(PacsException, match="what arrives could not be kept") as caught:
         storage.receive(META)
     assert caught.value.error.code is ErrorCode.STORAGE_WRITE_FAILED
+
+
+# -- system calls that take less than they are given, or nothing -----------------------------------
+
+
+@pytest.mark.parametrize("accepted", [1, 10, len(META), len(META) + 1, 32_768])
+def test_short_writes_are_continued(
+    storage: FileStorage, monkeypatch: pytest.MonkeyPatch, accepted: int
+) -> None:
+    """A system call may take a part of what it is given; nothing is lost or doubled."""
+    real_write = os.write
+    monkeypatch.setattr(
+        os, "writev", lambda number, parts: real_write(number, b"".join(parts)[:accepted])
+    )
+    monkeypatch.setattr(os, "write", lambda number, data: real_write(number, data[:20_000]))
+    data = bytes(range(256)) * 200
+    found = received(storage, data)
+    assert found.path.read_bytes() == META + data
+    found.discard()
+
+
+def test_it_works_without_gathering_writes(
+    storage: FileStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows has no ``writev``."""
+    monkeypatch.delattr(os, "writev")
+    data = b"data" * 20_000
+    found = received(storage, data)
+    assert found.path.read_bytes() == META + data
+    found.discard()
+
+
+def failing(code: int) -> Callable[..., NoReturn]:
+    """Make a function of ``os`` that fails."""
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+@pytest.mark.parametrize("function", ["write", "writev"])
+def test_a_disk_that_fills_up_while_it_arrives_leaves_nothing(
+    storage: FileStorage, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    """The writer gets the error; after ``discard`` there is no file."""
+    found, piece = storage.receive(META), memoryview(bytes(50_000))
+    if function == "write":  # what comes first goes out together with the beginning
+        found.write(piece)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, function, failing(errno.ENOSPC))
+        with pytest.raises(OSError, match="No space left"):
+            found.write(piece)
+    found.discard()
+    assert spooled(storage.root) == []
+
+
+@pytest.mark.parametrize(
+    ("function", "code", "words"),
+    [
+        ("link", errno.ENOSPC, "the disk is full"),
+        ("link", errno.EIO, "input/output error"),
+        ("mkdir", errno.EACCES, "permission denied"),
+        ("mkdir", errno.EROFS, "read-only"),
+        ("lstat", errno.EACCES, "permission denied"),
+    ],
+)
+def test_a_name_that_cannot_be_given_is_a_typed_error(
+    storage: FileStorage, monkeypatch: pytest.MonkeyPatch, function: str, code: int, words: str
+) -> None:
+    """The object is not stored (A700H), and may be stored once that is mended."""
+    found = received(storage, b"data" * 20_000)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, function, failing(code))
+        error = storage.put_received("1/2/3.dcm", found).failure()
+    assert (error.code, error.code.dimse_status) == (ErrorCode.STORAGE_WRITE_FAILED, 0xA700)
+    assert words in error.message
+    assert [one.key for one in storage.list()] == []
+    assert raised(storage.put_received("1/2/3.dcm", found)).created
+    found.discard()
+
+
+def test_a_link_does_not_lead_out_of_the_root(storage: FileStorage, tmp_path: Path) -> None:
+    """A folder that becomes a symbolic link is refused, also after it was used as a folder."""
+    first = received(storage, b"data")
+    raised(storage.put_received("1/2/3.dcm", first))
+    first.discard()
+    outside = tmp_path / "elsewhere"
+    (storage.root / "1").rename(outside)
+    (storage.root / "1").symlink_to(outside)
+    other = received(storage, b"data")
+    error = storage.put_received("1/2/4.dcm", other).failure()
+    other.discard()
+    assert "symbolic link" in error.message
+    assert [path.name for path in outside.rglob("*.dcm")] == ["3.dcm"]
+
+
+def test_what_takes_the_place_of_an_object_is_refused(storage: FileStorage) -> None:
+    """A folder or a link under the object's name is an error in words, and stays."""
+    (storage.root / "1/2/3.dcm").mkdir(parents=True)
+    (storage.root / "1/2/4.dcm").symlink_to("nowhere")
+    for key in ("1/2/3.dcm", "1/2/4.dcm"):
+        for policy in (DuplicatePolicy.REJECT, DuplicatePolicy.IGNORE):
+            found = received(storage, b"data")
+            error = storage.put_received(key, found, policy=policy).failure()
+            found.discard()
+            assert error.code is ErrorCode.STORAGE_WRITE_FAILED
+            assert "a folder lies" in error.message
+    assert (storage.root / "1/2/4.dcm").is_symlink()
+
+
+def test_a_folder_that_is_removed_meanwhile_is_made_again(storage: FileStorage) -> None:
+    """Another process deleted its last object just now; the next one is stored all the same."""
+    for number in range(3):
+        found = received(storage, b"data")
+        assert raised(storage.put_received("1/2/3.dcm", found)).created
+        found.discard()
+        (storage.root / "1/2/3.dcm").unlink()
+        (storage.root / "1/2").rmdir()
+        if number:
+            (storage.root / "1").rmdir()
+
+
+# -- archives --------------------------------------------------------------------------------------
 
 
 def receive(archive: Archive, instance: Instance, sop_instance_uid: str = "") -> Instance:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import resource
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +20,11 @@ from sqlalchemy.engine import Engine
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import PacsResult, raised
 from pacs_sdk.storage import Archive, IndexDatabase, Query, index_url
-from pacs_sdk.storage import schema as schema_module
+from pacs_sdk.storage import sqlite_engine as engine_module
 from pacs_sdk.storage.schema import WRITES, open_engine
 from pacs_sdk.storage.tables import SCHEMA_REVISION, TABLES
 from pacs_sdk.testing import MemoryStorage
+from tests.storage.entries import make_entry
 from tests.storage.made_instances import made_instance
 from tests.storage.processes import run_together
 
@@ -98,7 +102,7 @@ def test_a_transaction_that_writes_says_so_at_once(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second writer waits at its beginning, where nothing it read can be out of date."""
-    monkeypatch.setattr(schema_module, "_BUSY_TIMEOUT_MS", 1)
+    monkeypatch.setattr(engine_module, "_BUSY_TIMEOUT_MS", 1)
     impatient = open_engine(engine.url)
     writing = engine.execution_options(**{WRITES: True})
     with writing.begin(), pytest.raises(sqlite3.OperationalError, match="locked"):
@@ -108,11 +112,9 @@ def test_a_transaction_that_writes_says_so_at_once(
 
 def test_reading_does_not_wait_for_writing(engine: Engine) -> None:
     """While one writes, others read what was committed last."""
-    count = "SELECT count(*) FROM patients"
+    count = "SELECT count(*) FROM archive_state"
     with engine.execution_options(**{WRITES: True}).begin() as writing:
-        writing.exec_driver_sql(
-            "INSERT INTO patients SELECT NULL, '1', '', '', '', '', '', '', '', ''"
-        )
+        writing.exec_driver_sql("INSERT INTO archive_state VALUES ('some', 'thing')")
         with engine.connect() as reading:
             assert reading.exec_driver_sql(count).scalar() == 0
     with engine.connect() as reading:
@@ -120,14 +122,39 @@ def test_reading_does_not_wait_for_writing(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://host/index", "sqlite://", "sqlite:///:memory:", "no url", "sqlite+x://"]
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///:memory:",
+        "no url",
+        "sqlite+x://",
+        "mysql://me:hunter2@host/index",
+        "postgresql://me:hunter2@host",
+        "postgresql+asyncpg://me:hunter2@host/index",
+        "postgresql+psycopg2://me:hunter2@host/index",
+        "postgresql://me:hunter2@host:port/index",
+    ],
 )
 def test_another_kind_of_database_is_refused_in_words(url: str) -> None:
-    """What is no URL of a file is INVALID_CONFIGURATION, and says what it should look like."""
+    """INVALID_CONFIGURATION says what a URL should look like, and repeats no password."""
     with pytest.raises(PacsException) as caught:
         IndexDatabase(url)
-    assert caught.value.error.code is ErrorCode.INVALID_CONFIGURATION
-    assert "URL" in caught.value.error.message
+    error = caught.value.error
+    assert error.code is ErrorCode.INVALID_CONFIGURATION
+    assert "URL" in error.message
+    assert "hunter2" not in repr(error)
+    assert caught.value.__cause__ is None
+
+
+def test_without_its_driver_postgresql_is_a_missing_dependency(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The message has the command that installs psycopg."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(PacsException) as caught:
+        IndexDatabase("postgresql://host/index")
+    assert caught.value.error.code is ErrorCode.MISSING_DEPENDENCY
+    assert "pip install 'pacs-sdk[postgres]'" in caught.value.error.message
 
 
 def test_a_url_in_text_will_do(path: Path) -> None:
@@ -249,7 +276,7 @@ def archive(path: Path) -> Iterator[Archive]:
 
 def test_a_locked_database_is_a_typed_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock that another process doesn't give back fails the store (A700H), not the reading."""
-    monkeypatch.setattr(schema_module, "_BUSY_TIMEOUT_MS", 1)
+    monkeypatch.setattr(engine_module, "_BUSY_TIMEOUT_MS", 1)
     archive = Archive(MemoryStorage(), IndexDatabase(index_url(path)))
     sent = made_instance()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -286,6 +313,32 @@ def test_a_full_disk_fails_the_store_and_no_more(archive: Archive, path: Path) -
     for one in failed:
         assert archive.store(one).unwrap().created
     assert archive.statistics().unwrap().studies == 301
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files, which Linux does")
+def test_a_file_that_may_not_grow_is_an_error_and_nothing_is_half_written(path: Path) -> None:
+    """Where the database cannot grow, adding fails in words; with room again it works."""
+    with closing(IndexDatabase(index_url(path))) as index:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        room = path.with_name("index.sqlite-wal").stat().st_size + 1_000_000
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+        added = 0
+        try:
+            while True:
+                result = index.add(make_entry(StudyDescription="x" * 500))
+                if result.value_or(None) is None:
+                    break
+                added += 1
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        error = failure(result)
+        assert (error.code, error.code.dimse_status) == (ErrorCode.INDEX_FAILED, 0xA700)
+        assert "could not be indexed" in error.message
+        assert "INSERT" not in error.message
+        assert added > 0
+        assert index.statistics().unwrap().instances == added
+        index.add(make_entry()).unwrap()
+        assert index.statistics().unwrap().instances == added + 1
 
 
 def test_an_error_says_nothing_about_patients(archive: Archive, path: Path) -> None:
@@ -358,13 +411,13 @@ def test_a_switch_that_others_are_making_is_waited_for(
     driver = BusyDriver(refusals=2)
     pooled = SimpleNamespace(driver_connection=driver, close=lambda: driver.steps.append("close"))
     monkeypatch.setattr(type(engine), "raw_connection", lambda _: pooled)
-    schema_module._switch_to_wal(engine)
+    engine_module.switch_to_wal(engine)
     wait = ["BEGIN IMMEDIATE", "COMMIT"]
     switch = "PRAGMA journal_mode = WAL"
     assert driver.steps == [switch, *wait, switch, *wait, switch, "close"]
     driver.refusals = 10**6
     with pytest.raises(PacsException, match="locked"):
-        schema_module._switch_to_wal(engine)
+        engine_module.switch_to_wal(engine)
 
 
 def test_processes_that_open_a_new_index_together_all_succeed(tmp_path: Path) -> None:

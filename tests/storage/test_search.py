@@ -11,6 +11,8 @@ from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.storage import IndexDatabase, Match, Query
 from tests.storage.entries import CT, MR, add, find, make_entry, open_index, uids
 
+pytestmark = pytest.mark.usefixtures("database")  # SQLite, PostgreSQL
+
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[IndexDatabase]:

@@ -11,11 +11,14 @@ import pytest
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.events import InProcessEventBus, StudySettled
 from pacs_sdk.core.results import raised
-from pacs_sdk.storage import IndexDatabase, index_url
+from pacs_sdk.storage import IndexDatabase
 from pacs_sdk.storage.changes import ChangeKind
 from pacs_sdk.storage.settling import StudySettler
 from pacs_sdk.testing import FakeClock
+from tests.storage.databases import address_of
 from tests.storage.entries import make_entry
+
+pytestmark = pytest.mark.usefixtures("database")  # SQLite, PostgreSQL
 
 QUIET = timedelta(seconds=60)
 
@@ -29,7 +32,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def index(tmp_path: Path, clock: FakeClock) -> Iterator[IndexDatabase]:
     """Open a new index."""
-    opened = IndexDatabase(index_url(tmp_path / "index.sqlite"), clock=clock)
+    opened = IndexDatabase(address_of(tmp_path), clock=clock)
     yield opened
     opened.close()
 
@@ -115,7 +118,7 @@ def test_a_restart_changes_nothing(
     store(index, "1.2", "9.2")
     index.close()
     clock.advance(60)
-    again = IndexDatabase(index_url(tmp_path / "index.sqlite"), clock=clock)
+    again = IndexDatabase(address_of(tmp_path), clock=clock)
     other = StudySettler(again.writing, QUIET, clock=clock)
     assert raised(other.step()) == ("1.1", "1.2")
     again.close()

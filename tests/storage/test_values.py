@@ -6,15 +6,22 @@ from hypothesis import strategies as st
 
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.encoding import INDEX_TAGS
-from pacs_sdk.storage.attributes import ATTRIBUTES, COMPUTED_ATTRIBUTES, AttributeKind, QueryLevel
+from pacs_sdk.storage.attributes import (
+    ATTRIBUTES,
+    COMPUTED_ATTRIBUTES,
+    REQUEST_ATTRIBUTES,
+    REQUEST_ATTRIBUTES_SEQUENCE,
+    AttributeKind,
+    QueryLevel,
+)
+from pacs_sdk.storage.names import folded_name, name_groups, name_sounds, name_words, sound_of
 from pacs_sdk.storage.values import (
     MAX_TEXT_CHARACTERS,
     bounded_number,
     bounded_text,
     column_values,
-    folded_name,
-    name_groups,
     normal_date,
+    normal_decimal,
     normal_time,
 )
 from tests.storage.entries import make_header
@@ -73,7 +80,14 @@ def test_a_time_keeps_its_precision_or_is_nothing(text: str, normal: str) -> Non
         ("Doe^John", "doe^john"),
         ("DOE^JOHN^^^", "doe^john"),  # delimiters at the end may be left out (PS3.5 6.2.1.1)
         (" Doe ^ John ", "doe^john"),
-        ("Mu\u0308ller", "m\u00fcller"),  # decomposed and composed are the same name
+        ("Mu\u0308ller", "muller"),  # decomposed and composed are the same name
+        ("M\u00fcller", "muller"),  # and so is one without accents
+        ("Ærøskøbing^Łukasz", "aeroskobing^lukasz"),  # letters that Unicode takes for others
+        ("Dvořák^Ἀθηνᾶ", "dvorak^αθηνα"),
+        ("ﾔﾏﾀﾞ^ﾀﾛｳ", "ヤマダ^タロウ"),  # half width and full width
+        ("がく", "がく"),  # but not かく: its mark makes another letter of it
+        ("กี่", "กี่"),  # a vowel and a tone
+        ("김^민준", "김^민준"),
         ("STRASSE", "strasse"),
         ("Straße", "strasse"),
         ("^", ""),
@@ -93,6 +107,93 @@ def test_a_name_has_three_groups() -> None:
     )
     assert name_groups("Doe") == ("doe", "", "")
     assert name_groups("=山田") == ("", "山田", "")
+
+
+@pytest.mark.parametrize(
+    ("folded", "words"),
+    [
+        ("doe^john", ("doe", "john")),
+        ("van der berg^j. p.", ("van", "der", "berg", "j", "p")),
+        ("müller-lüdenscheidt^o'neill", ("müller", "lüdenscheidt", "o", "neill")),
+        ("doe^doe", ("doe",)),
+        ("やまだ・たろう", ("やまだ", "たろう")),
+        ("กี่", ("กี่",)),
+        ("^", ()),
+    ],
+)
+def test_a_name_has_words(folded: str, words: tuple[str, ...]) -> None:
+    """Cut at spaces, component delimiters, hyphens, points and apostrophes; each once."""
+    assert name_words(folded) == words
+
+
+@pytest.mark.parametrize(
+    "alike",
+    [
+        ("smith", "smyth", "schmidt", "schmitt"),
+        ("meier", "meyer", "mayr", "maier"),
+        ("muller", "mueller", "mueler"),
+        ("philip", "filip"),
+        ("catherine", "cathryne"),
+        ("sara", "sarah"),
+    ],
+)
+def test_words_that_sound_alike_have_one_code(alike: tuple[str, ...]) -> None:
+    """However they are spelt."""
+    assert len({sound_of(word) for word in alike}) == 1
+    assert len(name_sounds(alike)) == 1
+
+
+def test_words_that_do_not_sound_alike_have_others() -> None:
+    """Another first letter, other consonants, a vowel at the end."""
+    words = ("smith", "smeets", "maria", "mary-x".partition("-")[0] + "k", "john", "jane", "doe")
+    assert len({sound_of(word) for word in words}) == len(words)
+
+
+@pytest.mark.parametrize("word", ["", "x", "山田", "o2", "é"])
+def test_what_is_no_latin_word_has_no_sound(word: str) -> None:
+    """A letter would sound like half of all names."""
+    assert sound_of(word) == ""
+
+
+@given(st.text(max_size=80))
+def test_folding_any_text_is_done_with_and_bounded(text: str) -> None:
+    """Folding twice is folding once; nothing becomes longer than an index entry can be."""
+    folded = folded_name(text)
+    assert folded_name(folded) == folded
+    assert len(folded_name(text * 40)) <= MAX_TEXT_CHARACTERS
+
+
+def test_several_names_are_searched_together() -> None:
+    """Every group of each, between backslashes; spaces around values don't count."""
+    header = make_header(OperatorsName="Curie^Marie =玛丽\\ Bohr", OtherPatientIDs="A \\ B")
+    attributes = [ATTRIBUTES[int(DicomTag.of(one))] for one in ("OperatorsName", "OtherPatientIDs")]
+    assert column_values(header, attributes) == {
+        "operators_name": "Curie^Marie =玛丽\\ Bohr",
+        "operators_name_folded": "\\curie^marie\\玛丽\\bohr\\",
+        "other_patient_ids": "A\\B",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("70", "70"), (" 1.80 ", "1.80"), ("-.5e+3", "-.5e+3"), ("", ""), ("heavy", ""),
+        ("1e999", ""), ("nan", ""), ("inf", ""), ("70\\80", ""), ("1" * 40, ""), ("٧٠", ""),
+    ],
+)  # fmt: skip
+def test_a_decimal_is_a_number_or_nothing(text: str, normal: str) -> None:
+    """It is kept as it was written; what is no number could not be told again (DS)."""
+    assert normal_decimal(text) == normal
+
+
+def test_long_text_is_kept() -> None:
+    """A comment may have 10,240 characters (PS3.5 6.2, LT)."""
+    attribute = ATTRIBUTES[int(DicomTag.of("PatientComments"))]
+    comment = "it is long " * 900
+    header = make_header(PatientComments=comment)
+    assert column_values(header, [attribute])["patient_comments"] == comment.rstrip()
+    longer = make_header(PatientComments="x" * 20_000)
+    assert len(str(column_values(longer, [attribute])["patient_comments"])) == 10_240
 
 
 def test_a_number_out_of_range_is_no_number() -> None:
@@ -151,6 +252,8 @@ def test_the_columns_of_a_header() -> None:
         "patient_name_alphabetic": "doe^john",
         "patient_name_ideographic": "",
         "patient_name_phonetic": "",
+        "patient_name_words": " doe john ",
+        "patient_name_sounds": " d0 j5 ",
         "study_date": "20240229",
         "study_time": "1030",
         "rows": 512,
@@ -166,6 +269,7 @@ def test_the_index_keeps_what_the_scanner_delivers() -> None:
     syntax, which the data set doesn't tell.
     """
     kept = set(ATTRIBUTES) - {int(DicomTag.of("AvailableTransferSyntaxUID"))}
+    kept.add(REQUEST_ATTRIBUTES_SEQUENCE)
     assert kept == INDEX_TAGS - {int(DicomTag.of("SpecificCharacterSet"))}
 
 
@@ -179,10 +283,10 @@ def test_every_attribute_is_of_the_kind_of_its_vr() -> None:
         "IS": AttributeKind.NUMBER,
         "US": AttributeKind.NUMBER,
     }
-    for tag, attribute in ATTRIBUTES.items():
+    for tag, attribute in (*ATTRIBUTES.items(), *REQUEST_ATTRIBUTES.items()):
         vr = DicomTag(tag).dictionary_vr
         assert attribute.kind is kinds.get(vr, AttributeKind.TEXT), attribute.keyword
-        assert vr in {*kinds, "LO", "SH", "CS"}, attribute.keyword
+        assert vr in {*kinds, "LO", "SH", "CS", "LT", "AS", "DS"}, attribute.keyword
 
 
 def test_computed_attributes_look_down() -> None:

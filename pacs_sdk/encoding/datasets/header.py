@@ -63,6 +63,27 @@ INDEX_TAGS: Final[frozenset[int]] = frozenset(
         "BitsAllocated",
         "PerformedProcedureStepStartDate",
         "PerformedProcedureStepStartTime",
+        "PatientBirthTime",
+        "OtherPatientIDs",
+        "OtherPatientNames",
+        "EthnicGroup",
+        "PatientComments",
+        "NameOfPhysiciansReadingStudy",
+        "AdmittingDiagnosesDescription",
+        "PatientAge",
+        "PatientSize",
+        "PatientWeight",
+        "Occupation",
+        "AdditionalPatientHistory",
+        "PerformedProcedureStepID",
+        "PerformedProcedureStepDescription",
+        "PerformingPhysicianName",
+        "OperatorsName",
+        "Laterality",
+        "FrameOfReferenceUID",
+        "InstitutionalDepartmentName",
+        "DeviceSerialNumber",
+        "RequestAttributesSequence",
     )
 )
 """The attributes an index keeps of every instance."""
@@ -94,7 +115,8 @@ class InstanceHeader:
     """Some attributes of an instance, undecoded; methods decode the one asked for."""
 
     raw: Mapping[int, bytes] = attrs.field(hash=False)
-    """The value bytes as encoded, by tag."""
+    """The value bytes as encoded, by tag; of a sequence its items, and the delimiter that ends
+    one of undefined length."""
     little_endian: bool
     """The byte order of binary values."""
     stop_offset: int

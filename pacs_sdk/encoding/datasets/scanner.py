@@ -201,6 +201,8 @@ def _scan_explicit(data: Encoded, plan: _Plan) -> tuple[_Values, int]:
                 return values, at
             if length == UNDEFINED_LENGTH:
                 pos = skip_undefined(data, start, vr, layout)
+                if key in wanted:  # with the delimiter at its end
+                    values[wanted[key]] = data[start:pos]
                 continue
             pos = start + length
             if key in wanted:
@@ -226,6 +228,8 @@ def _scan_implicit(data: Encoded, plan: _Plan) -> tuple[_Values, int]:
                 if read_header(data, at, layout)[0] >> 16 > last_group:
                     return values, at
                 pos = skip_undefined(data, pos, None, layout)
+                if key in wanted:  # with the delimiter at its end
+                    values[wanted[key]] = data[at + 8 : pos]
                 continue
             pos += length
             if key in wanted:

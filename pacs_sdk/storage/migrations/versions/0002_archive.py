@@ -1,9 +1,16 @@
-"""Hashes of objects, the change feed, conflicts and duplicates that were kept."""
+"""Hashes of objects, the change feed, conflicts and duplicates that were kept; more keys.
+
+Names are folded anew: without accents, with their words and the sounds of these. What was
+stored before has no other new attributes until it is indexed again.
+"""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
+from pacs_sdk.storage.attributes import ATTRIBUTES
+from pacs_sdk.storage.values import name_values
 
 revision = "0002"
 down_revision = "0001"
@@ -19,6 +26,10 @@ def upgrade() -> None:
     op.add_column(
         "instances", sa.Column("content_hash", _TEXT, nullable=False, server_default=sa.text("''"))
     )
+    _add_keys()
+    _make_request_attributes()
+    for table, keyword in (("patients", "PatientName"), ("studies", "ReferringPhysicianName")):
+        _fold_names(table, keyword)
     _make_feed()
     _make_deleted_objects()
     _make_conflicts()
@@ -27,6 +38,111 @@ def upgrade() -> None:
         sa.Column("name", _TEXT, primary_key=True),
         sa.Column("value", _TEXT, nullable=False),
     )
+
+
+_KEYS = {
+    "patients": (
+        "patient_name_words",
+        "patient_name_sounds",
+        "patient_birth_time",
+        "other_patient_ids",
+        "other_patient_names",
+        "other_patient_names_folded",
+        "ethnic_group",
+        "patient_comments",
+    ),
+    "studies": (
+        "referring_physician_name_words",
+        "referring_physician_name_sounds",
+        "name_of_physicians_reading_study",
+        "name_of_physicians_reading_study_folded",
+        "admitting_diagnoses_description",
+        "patient_age",
+        "patient_size",
+        "patient_weight",
+        "occupation",
+        "additional_patient_history",
+    ),
+    "series": (
+        "performed_procedure_step_id",
+        "performed_procedure_step_description",
+        "performing_physician_name",
+        "performing_physician_name_folded",
+        "operators_name",
+        "operators_name_folded",
+        "laterality",
+        "frame_of_reference_uid",
+        "institutional_department_name",
+        "device_serial_number",
+    ),
+}
+
+_NAMES_AT_A_TIME = 1000
+
+
+def _add_keys() -> None:
+    for table, columns in _KEYS.items():
+        for column in columns:
+            op.add_column(
+                table, sa.Column(column, _TEXT, nullable=False, server_default=sa.text("''"))
+            )
+
+
+def _make_request_attributes() -> None:
+    op.create_table(
+        "request_attributes",
+        sa.Column("pk", _NUMBER, primary_key=True),
+        sa.Column(
+            "series_fk", _NUMBER, sa.ForeignKey("series.pk", ondelete="CASCADE"), nullable=False
+        ),
+        sa.Column("accession_number", _TEXT, nullable=False),
+        sa.Column("study_instance_uid", _TEXT, nullable=False),
+        sa.Column("requested_procedure_description", _TEXT, nullable=False),
+        sa.Column("scheduled_procedure_step_description", _TEXT, nullable=False),
+        sa.Column("scheduled_procedure_step_id", _TEXT, nullable=False),
+        sa.Column("requested_procedure_id", _TEXT, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    for name, column in (
+        ("series", "series_fk"),
+        ("accession", "accession_number"),
+        ("step", "scheduled_procedure_step_id"),
+        ("procedure", "requested_procedure_id"),
+    ):
+        op.create_index(f"ix_request_attributes_{name}", "request_attributes", [column])
+
+
+def _fold_names(table: str, keyword: str) -> None:
+    """Work out the columns that a name is searched in.
+
+    By the code of today: an index that is migrated is read by it.
+    """
+    attribute = next(one for one in ATTRIBUTES.values() if one.keyword == keyword)
+    names = sa.table(
+        table,
+        sa.column("pk"),
+        *(sa.column(one) for one in (attribute.column, *attribute.name_columns)),
+    )
+    name = names.c[attribute.column]
+    update = names.update().where(names.c.pk == sa.bindparam("row"))
+    connection = op.get_bind()
+    last = 0
+    while True:
+        statement = (
+            sa.select(names.c.pk, name)
+            .where(names.c.pk > last)
+            .order_by(names.c.pk)
+            .limit(_NAMES_AT_A_TIME)
+        )
+        rows = connection.execute(statement).all()
+        if not rows:
+            return
+        last = rows[-1][0]
+        folded = [{"row": pk, **name_values(attribute, text)} for pk, text in rows if text]
+        if folded:
+            connection.execute(
+                update.values({one: sa.bindparam(one) for one in attribute.name_columns}), folded
+            )
 
 
 def _make_deleted_objects() -> None:

@@ -1,0 +1,146 @@
+"""The index in PostgreSQL: how its connections are set up, and what is checked first."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+
+__all__ = ["check_encoding", "lock_migrations", "postgres_address", "postgres_engine"]
+
+_DRIVER: Final = "postgresql+psycopg"
+
+_POOLED_CONNECTIONS: Final = 8
+_MOST_CONNECTIONS: Final = 24
+"""Connections of a process: kept open, and as many as there may be at a time. A server takes
+100 unless told otherwise, and several nodes share it; a thread that finds none waits."""
+
+_CONNECT_TIMEOUT_S: Final = 10
+_LOCK_TIMEOUT_MS: Final = 60_000
+"""How long a row may be locked by somebody else; transactions take milliseconds."""
+
+_STATEMENT_TIMEOUT_MS: Final = 120_000
+"""More than any search takes, so that one that runs away ends."""
+
+_IDLE_TRANSACTION_TIMEOUT_MS: Final = 60_000
+"""After this the server rolls back what a process that hangs has begun, and frees its locks."""
+
+_KEEPALIVE: Final = {"idle": 30, "interval": 10, "count": 3}
+"""Seconds and probes: a peer that vanished without a word is noticed after a minute."""
+
+_SETTINGS: Final = {
+    "statement_timeout": _STATEMENT_TIMEOUT_MS,
+    "lock_timeout": _LOCK_TIMEOUT_MS,
+    "idle_in_transaction_session_timeout": _IDLE_TRANSACTION_TIMEOUT_MS,
+    **{f"tcp_keepalives_{name}": value for name, value in _KEEPALIVE.items()},
+}
+"""What each connection sets on the server's side."""
+
+_MIGRATION_LOCK: Final = 0x5041_4353_0001
+"""The advisory lock under which tables are made: "PACS" and a number."""
+
+
+def postgres_address(address: URL) -> URL:
+    """Check the URL of a PostgreSQL database; return it with the driver's name.
+
+    Args:
+        address: ``postgresql://user:password@host:port/database`` or
+            ``postgresql+psycopg://…``. libpq's parameters may follow (``?sslmode=…``).
+
+    Raises:
+        PacsException: ``INVALID_CONFIGURATION``: another driver, or no database is named.
+    """
+    if address.drivername not in ("postgresql", _DRIVER):
+        raise PacsException(
+            ErrorCode.INVALID_CONFIGURATION,
+            f"the index's database URL begins with {address.drivername}; PostgreSQL is spoken "
+            "to through psycopg, so it has to begin with postgresql:// or postgresql+psycopg://",
+        )
+    if not address.database:
+        raise PacsException(
+            ErrorCode.INVALID_CONFIGURATION,
+            "the index's database URL names no database: postgresql://user@host/DATABASE",
+        )
+    return address.set(drivername=_DRIVER)
+
+
+def postgres_engine(address: URL) -> Engine:
+    """Make the engine of a PostgreSQL database; nothing is opened yet.
+
+    A connection that is taken from the pool is tried first, so a server that was
+    restarted costs nobody an error but those whose transaction it interrupted.
+
+    Args:
+        address: As :func:`postgres_address` returns it.
+
+    Raises:
+        PacsException: ``MISSING_DEPENDENCY``: psycopg is not installed.
+    """
+    if importlib.util.find_spec("psycopg") is None:
+        raise PacsException(
+            ErrorCode.MISSING_DEPENDENCY,
+            "an index in PostgreSQL needs psycopg: pip install 'pacs-sdk[postgres]'",
+            package="psycopg",
+        )
+    wanted: dict[str, Any] = {
+        "application_name": "pacs_sdk",
+        "connect_timeout": _CONNECT_TIMEOUT_S,
+        "client_encoding": "utf8",
+        **{f"keepalives_{name}": value for name, value in _KEEPALIVE.items()},
+        "tcp_user_timeout": _LOCK_TIMEOUT_MS,
+    }
+    engine = create_engine(
+        address,
+        isolation_level="READ COMMITTED",  # whatever the server's default is
+        pool_size=_POOLED_CONNECTIONS,
+        max_overflow=_MOST_CONNECTIONS - _POOLED_CONNECTIONS,
+        pool_pre_ping=True,
+        pool_use_lifo=True,  # those that a peak left over grow old, and the server closes them
+        connect_args={name: value for name, value in wanted.items() if name not in address.query},
+        hide_parameters=True,  # they are patient data, and messages end up in logs
+    )
+    event.listen(engine, "connect", _set_up)
+    return engine
+
+
+def check_encoding(connection: Connection, name: str) -> None:
+    """Check that the database takes every character.
+
+    Args:
+        connection: To the database.
+        name: How messages call it.
+
+    Raises:
+        PacsException: ``INDEX_FAILED``: its encoding is another than UTF-8.
+    """
+    encoding = connection.scalar(text("SHOW server_encoding"))
+    if encoding != "UTF8":
+        raise PacsException(
+            ErrorCode.INDEX_FAILED,
+            f"the database {name} is in {encoding} and cannot hold every name; "
+            "make one with ENCODING 'UTF8' TEMPLATE template0",
+            encoding=str(encoding),
+        )
+
+
+def lock_migrations(connection: Connection) -> None:
+    """Wait until no other node makes or migrates tables, and keep others waiting.
+
+    The lock is given back with the end of the transaction. Waiting and migrating may take
+    as long as they need.
+    """
+    for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+        connection.execute(text(f"SET LOCAL {setting} = 0"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+
+
+def _set_up(connection: Any, record: object) -> None:
+    """Set up one new connection, in one round trip."""
+    settings = ", ".join(
+        f"set_config('{name}', '{value}', false)" for name, value in _SETTINGS.items()
+    )
+    connection.execute(f"SELECT {settings}")
+    connection.commit()

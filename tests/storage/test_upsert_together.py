@@ -1,0 +1,202 @@
+"""Rows that several transactions find, make and remove at the same moment.
+
+Only PostgreSQL has several writers at a time. It is tried step by step: one transaction is
+stopped in the middle while another one comes, and the server is asked whether it waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from pacs_sdk.storage.database_errors import is_retriable
+from pacs_sdk.storage.row_removal import RemovedInstance, remove_instance
+from pacs_sdk.storage.schema import open_engine
+from pacs_sdk.storage.tables import patients
+from pacs_sdk.storage.upsert import insert_or_find, lock_for_change
+from tests.storage.databases import POSTGRESQL, Database, PostgresServer, text_of
+from tests.storage.rows import UNIQUE, Others, counts, put, put_path, row_of, writing
+
+pytestmark = pytest.mark.interop("postgres")
+
+
+@pytest.fixture
+def engine(postgres: PostgresServer) -> Iterator[Engine]:
+    """Open an index without instances."""
+    address = postgres.new_database(of_an_index=True)
+    opened = open_engine(address)
+    yield opened
+    opened.dispose()
+    postgres.drop(address)
+
+
+@pytest.fixture
+def others(engine: Engine) -> Iterator[Others]:
+    """Let other nodes write."""
+    with ThreadPoolExecutor(8) as pool:
+        yield Others(engine, pool)
+
+
+def test_a_row_that_another_makes_is_waited_for_and_found(engine: Engine, others: Others) -> None:
+    """Of two who make it one makes it, and the other gets its number and values."""
+    with writing(engine) as connection:
+        pk = put(connection, patients, patient_id="1", patient_name="first")
+        values = row_of(patients, patient_id="1", patient_name="second")
+        second = others.start_waiting(
+            lambda other: insert_or_find(other, patients, values, UNIQUE[patients])
+        )
+    found = second.result()
+    assert (found.pk, found.created) == (pk, False)
+    assert found.existing is not None
+    assert found.existing["patient_name"] == "first"
+
+
+def test_a_row_that_another_gives_up_making_is_made(engine: Engine, others: Others) -> None:
+    """Whoever waited for one that is rolled back makes it."""
+    with engine.connect() as connection:
+        put(connection, patients, patient_id="1")
+        second = others.start_waiting(lambda other: put(other, patients, patient_id="1"))
+        connection.rollback()
+    assert second.result() > 0
+    assert counts(engine) == [1, 0, 0, 0]
+
+
+def test_a_row_that_another_removes_is_made_again(engine: Engine, others: Others) -> None:
+    """Whoever finds a study that is being removed waits, and makes another one."""
+    with writing(engine) as connection:
+        put_path(connection, "P", "1", "1.1", "1.1.1")
+    with writing(engine) as connection:
+        remove_instance(connection, "1.1.1")
+        second = others.start_waiting(lambda other: put_path(other, "P", "1", "1.1", "1.1.2"))
+    second.result()
+    assert counts(engine) == [1, 1, 1, 1]
+
+
+def test_a_row_that_another_adds_to_is_not_removed(engine: Engine, others: Others) -> None:
+    """Whoever removes the last instance waits for one who is adding another to its series."""
+    with writing(engine) as connection:
+        put_path(connection, "P", "1", "1.1", "1.1.1")
+    with writing(engine) as connection:
+        put_path(connection, "P", "1", "1.1", "1.1.2")
+        removing = others.start_waiting(lambda other: remove_instance(other, "1.1.1"))
+    removed = removing.result()
+    assert removed is not None
+    assert not removed.pruned
+    assert counts(engine) == [1, 1, 1, 1]
+
+
+def test_two_who_remove_the_last_two_leave_nothing_empty(engine: Engine, others: Others) -> None:
+    """The second sees what the first has left, though both began before either was done."""
+    with writing(engine) as connection:
+        put_path(connection, "P", "1", "1.1", "1.1.1")
+        put_path(connection, "P", "1", "1.1", "1.1.2")
+    with writing(engine) as connection:
+        remove_instance(connection, "1.1.1")
+        second = others.start_waiting(lambda other: remove_instance(other, "1.1.2"))
+    removed = second.result()
+    assert removed is not None
+    assert removed.pruned
+    assert counts(engine) == [0, 0, 0, 0]
+
+
+def test_an_instance_that_another_moves_is_removed_from_where_it_is(
+    engine: Engine, others: Others
+) -> None:
+    """Whoever removes it finds it in its new place, and prunes nothing of the old one."""
+    with writing(engine) as connection:
+        put_path(connection, "P", "1", "1.1", "1.1.1")
+        put_path(connection, "P", "1", "1.1", "1.1.2")
+    with writing(engine) as connection:
+        remove_instance(connection, "1.1.1")
+        put_path(connection, "Q", "2", "2.1", "1.1.1")
+        second = others.start_waiting(lambda other: remove_instance(other, "1.1.1"))
+    assert second.result() == RemovedInstance("1.1.1", "2", "2.1", True)
+    assert counts(engine) == [1, 1, 1, 1]
+
+
+def test_writers_of_one_study_do_not_wait_for_each_other(engine: Engine, others: Others) -> None:
+    """Adding to rows that are there locks nobody out, whatever the others add."""
+    with writing(engine) as connection:
+        put_path(connection, "P", "1", "1.1", "1.1.1")
+    with writing(engine) as connection:
+        put_path(connection, "P", "1", "1.1", "1.1.2")
+        others.start(lambda other: put_path(other, "P", "1", "1.1", "1.1.3")).result(timeout=30)
+        others.start(lambda other: put_path(other, "P", "1", "1.2", "1.2.1")).result(timeout=30)
+    assert counts(engine) == [1, 1, 2, 4]
+
+
+def test_two_who_fill_in_the_same_row_see_each_other(engine: Engine, others: Others) -> None:
+    """Whoever locks a row for a change reads what was changed before, not what was there."""
+    with writing(engine) as connection:
+        pk = put(connection, patients, patient_id="1")
+    with writing(engine) as connection:
+        lock_for_change(connection, patients, pk)
+        second = others.start_waiting(lambda other: lock_for_change(other, patients, pk))
+        connection.execute(patients.update().values(patient_name="first"))
+    row = second.result()
+    assert row is not None
+    assert row["patient_name"] == "first"
+
+
+def test_a_deadlock_is_worth_another_attempt(engine: Engine, others: Others) -> None:
+    """Against the order two writers wait for each other: one is refused, and told so."""
+    with pytest.raises(SQLAlchemyError) as caught:  # noqa: PT012  # whichever of the two it is
+        with writing(engine) as connection:
+            put(connection, patients, patient_id="1")
+
+            def against(other: Connection) -> None:
+                put(other, patients, patient_id="2")
+                put(other, patients, patient_id="1")
+
+            second = others.start_waiting(against)
+            put(connection, patients, patient_id="2")
+        second.result()
+    assert is_retriable(caught.value)
+    assert counts(engine)[0] in (1, 2)
+    engine.dispose()
+    place = Database(POSTGRESQL, text_of(engine.url))
+    while place.deadlocks() == 0:  # the server counts it when the connection has ended
+        pass
+
+
+def test_a_connection_that_was_cut_is_worth_another_attempt(engine: Engine, others: Others) -> None:
+    """The server was stopped under a transaction: it is to be made again."""
+    with engine.connect() as connection:
+        pid = connection.scalar(text("SELECT pg_backend_pid()"))
+        end = text("SELECT pg_terminate_backend(:pid)")
+        others.start(lambda other: other.scalar(end, {"pid": pid})).result()
+        with pytest.raises(SQLAlchemyError) as caught:
+            put(connection, patients, patient_id="1")
+    assert is_retriable(caught.value)
+
+
+def test_many_who_add_and_remove_lose_nothing(engine: Engine, others: Others) -> None:
+    """What was added and not removed is there, nothing is empty, and nobody waits for ever."""
+
+    def work(node: int) -> Callable[[Connection], None]:
+        def run(connection: Connection) -> None:
+            for number in range(4):
+                put_path(connection, "P", str(number), f"{number}.1", f"{number}.1.{node}")
+
+        return run
+
+    def removal(uid: str) -> Callable[[Connection], RemovedInstance | None]:
+        return lambda other: remove_instance(other, uid)
+
+    for round_of in range(10):
+        adding = [others.start(work(node)) for node in range(4)]
+        for one in adding:
+            one.result()
+        removing = [
+            others.start(removal(f"{number}.1.{node}")) for node in range(4) for number in range(4)
+        ]
+        adding = [others.start(work(node)) for node in range(4, 6)] if round_of % 2 else []
+        assert all(one.result() is not None for one in removing)
+        for one in adding:
+            one.result()
+        found = counts(engine)
+        assert found == ([1, 4, 4, 8] if round_of else [0, 0, 0, 0])
