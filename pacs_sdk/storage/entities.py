@@ -165,6 +165,7 @@ class InstanceRecord:
 
 
 EntityRecord: TypeAlias = PatientRecord | StudyRecord | SeriesRecord | InstanceRecord
+"""What a match is as a record, by its level."""
 
 _RECORDS: Final[Mapping[QueryLevel, type[EntityRecord]]] = {
     QueryLevel.PATIENT: PatientRecord,

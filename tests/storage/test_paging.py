@@ -19,8 +19,8 @@ from pacs_sdk.storage.attributes import ATTRIBUTES, COMPUTED_ATTRIBUTES
 from pacs_sdk.storage.paging import MAX_SORT_KEYS
 from tests.storage.entries import add, open_index, uids
 
-MANY = 23
-PAGE = 4
+MANY = 17
+PAGE = 6
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +163,8 @@ def test_limit_and_offset_cut_a_page_out(index: IndexDatabase) -> None:
     everything = uids(index, "STUDY")
     assert len(everything) == MANY
     assert uids(index, "STUDY", limit=PAGE) == everything[:PAGE]
-    assert uids(index, "STUDY", limit=PAGE, offset=20) == everything[20:]
-    assert uids(index, "STUDY", offset=20) == everything[20:]
+    assert uids(index, "STUDY", limit=PAGE, offset=15) == everything[15:]
+    assert uids(index, "STUDY", offset=15) == everything[15:]
     assert uids(index, "STUDY", offset=100, limit=2**63 - 1) == []
     assert uids(index, "STUDY", limit=0) == []
     backwards = uids(index, "STUDY", sort="-StudyDate")
