@@ -21,9 +21,9 @@ from sqlalchemy import Connection, Table, insert, text
 
 from benchmarks.harness import Figure, scaled
 from pacs_sdk.storage import IndexDatabase, Query, index_url
-from pacs_sdk.storage.attributes import ATTRIBUTES
-from pacs_sdk.storage.tables import instances, patients, series, studies
-from pacs_sdk.storage.values import name_values
+from pacs_sdk.storage.index.attributes import ATTRIBUTES
+from pacs_sdk.storage.index.tables import instances, patients, series, studies
+from pacs_sdk.storage.index.values import name_values
 
 __all__ = ["figures"]
 

@@ -14,7 +14,7 @@ import pydicom.data
 from benchmarks.harness import Figure, scaled
 from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, instance_from_dataset, part10_header
 from pacs_sdk.storage import open_archive, reindex
-from pacs_sdk.storage.reading_pool import default_processes
+from pacs_sdk.storage.upkeep.reading_pool import default_processes
 
 __all__ = ["figures"]
 

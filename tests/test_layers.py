@@ -47,7 +47,7 @@ def test_the_package_as_it_is_keeps_the_contracts(copy: Path) -> None:
         pytest.param(
             "storage/backend.py",
             "from pacs_sdk.network import engine",
-            "pacs_sdk.storage.backend -> pacs_sdk.network.engine",
+            "pacs_sdk.storage.objects.backend -> pacs_sdk.network.engine",
             id="a-sibling-imports-its-sibling",
         ),
         pytest.param(

@@ -38,7 +38,7 @@ EXTRA_MODULES = (
     "pacs_sdk.integration.phantom",
     "pacs_sdk.integration.preview",
     "pacs_sdk.network.dimse",
-    "pacs_sdk.storage.backend",
+    "pacs_sdk.storage.objects.backend",
     "pacs_sdk.testing.plugin",
 )
 """Modules that users import by their own name, beside the packages."""

@@ -17,28 +17,28 @@ from pacs_sdk.core.ports import EventBus, Logger, NullEventBus, NullLogger
 from pacs_sdk.core.results import PacsResult, edge, raised
 from pacs_sdk.encoding import FrameChoice, Instance, InstanceHeader, decode_frames, read_source
 from pacs_sdk.storage.archive_rules import DEFAULT_RULES, ArchiveRules
-from pacs_sdk.storage.archive_session import ArchiveSession
-from pacs_sdk.storage.backend import (
+from pacs_sdk.storage.capacity import capacity_of
+from pacs_sdk.storage.deletion import AT_ONCE, Deletion, DeletionReport
+from pacs_sdk.storage.duplicates import DuplicateObject, duplicates_of
+from pacs_sdk.storage.index.index_database import IndexDatabase
+from pacs_sdk.storage.index.settling import StudySettler
+from pacs_sdk.storage.ingest import Ingest, StoredInstance
+from pacs_sdk.storage.objects.backend import (
     DuplicatePolicy,
     Durability,
     StorageBackend,
 )
-from pacs_sdk.storage.capacity import capacity_of
-from pacs_sdk.storage.deletion import AT_ONCE, Deletion, DeletionReport
-from pacs_sdk.storage.duplicates import DuplicateObject, duplicates_of
-from pacs_sdk.storage.explain import Explanation
-from pacs_sdk.storage.index import IndexDatabase
-from pacs_sdk.storage.ingest import Ingest, StoredInstance
-from pacs_sdk.storage.layouts import StorageLayout
-from pacs_sdk.storage.query import Match, Query
-from pacs_sdk.storage.received import ReceivedObject
+from pacs_sdk.storage.objects.layouts import StorageLayout
+from pacs_sdk.storage.objects.received import ReceivedObject
+from pacs_sdk.storage.query.explain import Explanation
+from pacs_sdk.storage.query.query import Match, Query
 from pacs_sdk.storage.records import (
     ArchiveStatistics,
     InstanceLocation,
 )
-from pacs_sdk.storage.recovery import RecoveryReport, recover
-from pacs_sdk.storage.settling import StudySettler
-from pacs_sdk.storage.verify import ObjectFinding, verify_objects
+from pacs_sdk.storage.upkeep.archive_session import ArchiveSession
+from pacs_sdk.storage.upkeep.recovery import RecoveryReport, recover
+from pacs_sdk.storage.upkeep.verify import ObjectFinding, verify_objects
 
 __all__ = ["Archive", "StoredInstance", "open_archive"]
 

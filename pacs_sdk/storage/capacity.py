@@ -11,8 +11,8 @@ import attrs
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
 from pacs_sdk.core.results import raised
-from pacs_sdk.storage.backend import StorageBackend
-from pacs_sdk.storage.index import IndexDatabase
+from pacs_sdk.storage.index.index_database import IndexDatabase
+from pacs_sdk.storage.objects.backend import StorageBackend
 
 __all__ = ["Capacity", "CapacityLimits", "MakeRoom", "capacity_of"]
 

@@ -20,18 +20,18 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
 from pacs_sdk.core.results import Failure, edge, raised
 from pacs_sdk.encoding import read_source
-from pacs_sdk.storage.backend import StorageBackend
-from pacs_sdk.storage.changes import milliseconds, moment
-from pacs_sdk.storage.content_hash import hash_source
 from pacs_sdk.storage.duplicates import record_duplicate, taken_duplicates
-from pacs_sdk.storage.imported_folders import IMPORT_PREFIX
-from pacs_sdk.storage.index import IndexDatabase
-from pacs_sdk.storage.layouts import is_duplicate_key
-from pacs_sdk.storage.portable_sql import insert_or_update
-from pacs_sdk.storage.query import Query
+from pacs_sdk.storage.index.changes import milliseconds, moment
+from pacs_sdk.storage.index.index_database import IndexDatabase
+from pacs_sdk.storage.index.portable_sql import insert_or_update
+from pacs_sdk.storage.index.schema import index_errors
+from pacs_sdk.storage.index.tables import deleted_objects, instances, series, studies
+from pacs_sdk.storage.objects.backend import StorageBackend
+from pacs_sdk.storage.objects.content_hash import hash_source
+from pacs_sdk.storage.objects.imported_folders import IMPORT_PREFIX
+from pacs_sdk.storage.objects.layouts import is_duplicate_key
+from pacs_sdk.storage.query.query import Query
 from pacs_sdk.storage.records import IndexEntry, InstanceIdentity, InstanceLocation
-from pacs_sdk.storage.schema import index_errors
-from pacs_sdk.storage.tables import deleted_objects, instances, series, studies
 
 __all__ = ["AT_ONCE", "DeletedInstance", "Deletion", "DeletionReport", "is_deleted"]
 

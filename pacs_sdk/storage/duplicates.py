@@ -15,10 +15,10 @@ from sqlalchemy import Connection, Select, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pacs_sdk.core.ports import Clock
-from pacs_sdk.storage.changes import milliseconds
-from pacs_sdk.storage.index import IndexDatabase
-from pacs_sdk.storage.schema import index_errors
-from pacs_sdk.storage.tables import duplicate_objects
+from pacs_sdk.storage.index.changes import milliseconds
+from pacs_sdk.storage.index.index_database import IndexDatabase
+from pacs_sdk.storage.index.schema import index_errors
+from pacs_sdk.storage.index.tables import duplicate_objects
 
 __all__ = ["DuplicateObject", "duplicates_of", "record_duplicate", "taken_duplicates"]
 

@@ -14,17 +14,17 @@ from pacs_sdk.core.events import InstanceStored
 from pacs_sdk.core.ports import Clock, EventBus, Logger, SystemClock
 from pacs_sdk.core.results import Failure, PacsResult, Success, raised
 from pacs_sdk.encoding import Instance, InstanceHeader, part10_header
-from pacs_sdk.storage.backend import (
+from pacs_sdk.storage.duplicates import record_duplicate
+from pacs_sdk.storage.index.index_database import IndexDatabase
+from pacs_sdk.storage.objects.backend import (
     DuplicatePolicy,
     ReceivingBackend,
     StorageBackend,
     StoredObject,
 )
-from pacs_sdk.storage.content_hash import hash_parts
-from pacs_sdk.storage.duplicates import record_duplicate
-from pacs_sdk.storage.index import IndexDatabase
-from pacs_sdk.storage.layouts import StorageLayout, duplicate_key
-from pacs_sdk.storage.received import ReceivedBytes, ReceivedObject
+from pacs_sdk.storage.objects.content_hash import hash_parts
+from pacs_sdk.storage.objects.layouts import StorageLayout, duplicate_key
+from pacs_sdk.storage.objects.received import ReceivedBytes, ReceivedObject
 from pacs_sdk.storage.records import AddOutcome, IndexEntry, InstanceIdentity
 from pacs_sdk.storage.same_instance import (
     KnownObjects,

@@ -9,12 +9,12 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Logger
 from pacs_sdk.core.results import Failure, Success, raised
 from pacs_sdk.encoding import Instance, read_source
-from pacs_sdk.storage.backend import checked_key
-from pacs_sdk.storage.content_hash import hash_source
 from pacs_sdk.storage.deletion import is_deleted
-from pacs_sdk.storage.index import IndexDatabase
+from pacs_sdk.storage.index.index_database import IndexDatabase
+from pacs_sdk.storage.index.schema import index_errors
+from pacs_sdk.storage.objects.backend import checked_key
+from pacs_sdk.storage.objects.content_hash import hash_source
 from pacs_sdk.storage.records import IndexEntry, InstanceIdentity, InstanceLocation
-from pacs_sdk.storage.schema import index_errors
 
 __all__ = [
     "KnownObjects",

@@ -11,7 +11,7 @@ from typing_extensions import Buffer
 from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import edge
-from pacs_sdk.storage.backend import (
+from pacs_sdk.storage.objects.backend import (
     DuplicatePolicy,
     StorageBackend,
     StorageHealth,

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, func, select, text
 
-from pacs_sdk.storage.schema import WRITES
-from pacs_sdk.storage.tables import TABLES, instances, patients, series, studies
-from pacs_sdk.storage.upsert import insert_or_find
+from pacs_sdk.storage.index.schema import WRITES
+from pacs_sdk.storage.index.tables import TABLES, instances, patients, series, studies
+from pacs_sdk.storage.index.upsert import insert_or_find
 
 __all__ = ["UNIQUE", "Others", "counts", "put", "put_path", "row_of", "writing"]
 

@@ -22,8 +22,8 @@ from typing_extensions import Buffer
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import PacsResult
 from pacs_sdk.storage import DuplicatePolicy, Durability, FileStorage, StorageBackend, StoredObject
-from pacs_sdk.storage.backend import ReceivingBackend
-from pacs_sdk.storage.received import ReceivedObject
+from pacs_sdk.storage.objects.backend import ReceivingBackend
+from pacs_sdk.storage.objects.received import ReceivedObject
 from pacs_sdk.testing import MemoryStorage
 
 MakeBackend: TypeAlias = Callable[[Path], StorageBackend]

@@ -11,8 +11,8 @@ import pytest
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import PacsResult, Success, raised
 from pacs_sdk.storage import IndexDatabase
-from pacs_sdk.storage.backend import StorageHealth
 from pacs_sdk.storage.capacity import Capacity, CapacityLimits
+from pacs_sdk.storage.objects.backend import StorageHealth
 from pacs_sdk.testing import FakeClock, MemoryStorage, RecordingLogger
 from tests.storage.databases import address_of
 from tests.storage.entries import make_entry

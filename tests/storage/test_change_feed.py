@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.storage import IndexDatabase
-from pacs_sdk.storage.change_feed import MAX_CHANGES, ChangeFeed
-from pacs_sdk.storage.changes import FEED_START, Change, ChangeKind, FeedPosition
+from pacs_sdk.storage.index.change_feed import MAX_CHANGES, ChangeFeed
+from pacs_sdk.storage.index.changes import FEED_START, Change, ChangeKind, FeedPosition
 from pacs_sdk.testing import FakeClock
 from tests.storage.databases import address_of
 from tests.storage.entries import make_entry

@@ -9,9 +9,9 @@ from sqlalchemy import URL, Connection, insert
 
 from pacs_sdk.core.results import raised
 from pacs_sdk.storage import IndexDatabase
-from pacs_sdk.storage.changes import FEED_START, ChangeKind
-from pacs_sdk.storage.portable_sql import own_transaction
-from pacs_sdk.storage.tables import changes
+from pacs_sdk.storage.index.changes import FEED_START, ChangeKind
+from pacs_sdk.storage.index.portable_sql import own_transaction
+from pacs_sdk.storage.index.tables import changes
 
 pytestmark = pytest.mark.interop("postgres")
 

@@ -9,7 +9,7 @@ import pytest
 
 from pacs_sdk.core.byte_source import FileBytes, MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.storage.content_hash import ContentHash, hash_parts, hash_source
+from pacs_sdk.storage.objects.content_hash import ContentHash, hash_parts, hash_source
 
 
 def test_the_hash_is_xxh3_of_128_bits() -> None:

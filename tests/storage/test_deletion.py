@@ -22,9 +22,9 @@ from pacs_sdk.storage import (
     QueryLevel,
     index_url,
 )
-from pacs_sdk.storage.changes import ChangeKind
 from pacs_sdk.storage.deletion import Deletion
 from pacs_sdk.storage.duplicates import duplicates_of
+from pacs_sdk.storage.index.changes import ChangeKind
 from pacs_sdk.storage.records import AddOutcome
 from pacs_sdk.testing import FakeClock
 from tests.storage.made_instances import made_instance

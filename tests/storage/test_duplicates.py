@@ -15,10 +15,10 @@ from pacs_sdk.core.events import InProcessEventBus, InstanceStored
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import Instance, read_file
 from pacs_sdk.storage import Archive, DuplicatePolicy, Query, open_archive
-from pacs_sdk.storage.content_hash import hash_parts
 from pacs_sdk.storage.duplicates import duplicates_of, record_duplicate, taken_duplicates
-from pacs_sdk.storage.layouts import duplicate_key, is_duplicate_key
-from pacs_sdk.storage.received import ReceivedBytes
+from pacs_sdk.storage.objects.content_hash import hash_parts
+from pacs_sdk.storage.objects.layouts import duplicate_key, is_duplicate_key
+from pacs_sdk.storage.objects.received import ReceivedBytes
 from pacs_sdk.testing import FakeClock, MemoryStorage, RecordingLogger
 from tests.storage.entries import open_index
 from tests.storage.made_instances import made_instance

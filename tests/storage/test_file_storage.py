@@ -492,7 +492,7 @@ def test_without_hard_links_a_taken_name_is_still_taken(storage: FileStorage) ->
 
 DIES = """
 import os, pathlib, signal
-from pacs_sdk.storage.file_storage import FileStorage
+from pacs_sdk.storage.objects.file_storage import FileStorage
 
 def die(root, function, call):
     storage = FileStorage(pathlib.Path(root))
@@ -564,7 +564,7 @@ def test_the_sweep_spares_what_others_are_writing(
 
 OPENS = """
 import pathlib
-from pacs_sdk.storage.file_storage import FileStorage
+from pacs_sdk.storage.objects.file_storage import FileStorage
 
 def run(root):
     storage = FileStorage(pathlib.Path(root))
@@ -575,7 +575,7 @@ def run(root):
 PUTS = """
 import pathlib
 from returns.result import Success
-from pacs_sdk.storage.file_storage import FileStorage
+from pacs_sdk.storage.objects.file_storage import FileStorage
 
 def run(root, letter):
     storage = FileStorage(pathlib.Path(root))
@@ -615,7 +615,7 @@ def test_a_forked_child_does_not_meet_its_parent_in_the_spool(root: Path) -> Non
 
 FORKS = """
 import os, pathlib
-from pacs_sdk.storage.file_storage import FileStorage
+from pacs_sdk.storage.objects.file_storage import FileStorage
 
 def run(root):
     storage = FileStorage(pathlib.Path(root))

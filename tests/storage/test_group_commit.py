@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import attrs
 import pytest
 
-from pacs_sdk.storage import group_commit
-from pacs_sdk.storage.group_commit import GroupCommit, Pending
+from pacs_sdk.storage.index import group_commit
+from pacs_sdk.storage.index.group_commit import GroupCommit, Pending
 
 
 @attrs.define

@@ -8,7 +8,7 @@ import pytest
 
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import Failure, PacsResult, Success
-from pacs_sdk.storage.housekeeping import Chore, Housekeeping
+from pacs_sdk.storage.upkeep.housekeeping import Chore, Housekeeping
 from pacs_sdk.testing import RecordingLogger
 
 

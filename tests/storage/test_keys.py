@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.tags import DicomTag
-from pacs_sdk.storage.attributes import ATTRIBUTES
-from pacs_sdk.storage.keys import (
+from pacs_sdk.storage.index.attributes import ATTRIBUTES
+from pacs_sdk.storage.index.values import MAX_TEXT_CHARACTERS
+from pacs_sdk.storage.query.keys import (
     MAX_ALTERNATIVES,
     MAX_FUZZY_WORDS,
     MAX_LISTED_UIDS,
@@ -17,7 +18,7 @@ from pacs_sdk.storage.keys import (
     parse_moments,
     time_bounds,
 )
-from pacs_sdk.storage.matchers import (
+from pacs_sdk.storage.query.matchers import (
     AllOf,
     Empty,
     Exact,
@@ -28,7 +29,6 @@ from pacs_sdk.storage.matchers import (
     Range,
     Wildcard,
 )
-from pacs_sdk.storage.values import MAX_TEXT_CHARACTERS
 
 
 def parsed(keyword: str, text: str) -> tuple[Matcher, ...]:

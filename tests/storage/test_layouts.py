@@ -19,8 +19,8 @@ from pacs_sdk.storage import (
     StorageLayout,
     open_archive,
 )
-from pacs_sdk.storage.backend import MAX_COMPONENT_LENGTH, MAX_KEY_LENGTH, checked_key
-from pacs_sdk.storage.layouts import duplicate_key, is_duplicate_key, safe_name
+from pacs_sdk.storage.objects.backend import MAX_COMPONENT_LENGTH, MAX_KEY_LENGTH, checked_key
+from pacs_sdk.storage.objects.layouts import duplicate_key, is_duplicate_key, safe_name
 from tests.storage.entries import make_header
 from tests.storage.made_instances import made_instance
 

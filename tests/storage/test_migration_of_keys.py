@@ -13,7 +13,7 @@ from sqlalchemy import URL, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from pacs_sdk.storage import IndexDatabase, index_url
-from pacs_sdk.storage.schema import MIGRATIONS
+from pacs_sdk.storage.index.schema import MIGRATIONS
 from tests.storage.databases import POSTGRESQL, SQLITE
 from tests.storage.entries import add, find, uids
 

@@ -16,9 +16,9 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import Engine
 
 from pacs_sdk.storage import IndexDatabase, index_url
-from pacs_sdk.storage import schema as schema_module
-from pacs_sdk.storage.schema import MIGRATIONS, open_engine
-from pacs_sdk.storage.tables import SCHEMA_REVISION, TABLES, metadata
+from pacs_sdk.storage.index import schema as schema_module
+from pacs_sdk.storage.index.schema import MIGRATIONS, open_engine
+from pacs_sdk.storage.index.tables import SCHEMA_REVISION, TABLES, metadata
 
 
 @pytest.fixture

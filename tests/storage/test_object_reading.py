@@ -19,8 +19,8 @@ from pacs_sdk.encoding import (
     part10_header,
     transfer_syntax,
 )
-from pacs_sdk.storage import object_reading
-from pacs_sdk.storage.object_reading import ReadObject, read_object
+from pacs_sdk.storage.upkeep import object_reading
+from pacs_sdk.storage.upkeep.object_reading import ReadObject, read_object
 from tests.storage.made_instances import made_instance
 
 FILES = sorted(

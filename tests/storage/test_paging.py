@@ -15,8 +15,8 @@ from returns.result import Failure
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.storage import IndexDatabase, Match, Query, QueryLevel, SortKey
-from pacs_sdk.storage.attributes import ATTRIBUTES, COMPUTED_ATTRIBUTES
-from pacs_sdk.storage.paging import MAX_SORT_KEYS
+from pacs_sdk.storage.index.attributes import ATTRIBUTES, COMPUTED_ATTRIBUTES
+from pacs_sdk.storage.query.paging import MAX_SORT_KEYS
 from tests.storage.entries import add, open_index, uids
 
 MANY = 17

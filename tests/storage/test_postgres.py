@@ -15,9 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.storage import Archive, IndexDatabase, Query
-from pacs_sdk.storage import postgres_engine as engine_module
-from pacs_sdk.storage.database_errors import index_errors
-from pacs_sdk.storage.schema import open_engine
+from pacs_sdk.storage.index import postgres_engine as engine_module
+from pacs_sdk.storage.index.database_errors import index_errors
+from pacs_sdk.storage.index.schema import open_engine
 from pacs_sdk.testing import MemoryStorage
 from tests.storage.databases import PostgresServer, refused
 from tests.storage.entries import make_entry

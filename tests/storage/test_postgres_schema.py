@@ -16,9 +16,9 @@ from sqlalchemy import URL, Engine, create_engine, text
 
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.storage import IndexDatabase, Query
-from pacs_sdk.storage import postgres_engine as engine_module
-from pacs_sdk.storage.schema import MIGRATIONS, WRITES, open_engine
-from pacs_sdk.storage.tables import SCHEMA_REVISION, metadata
+from pacs_sdk.storage.index import postgres_engine as engine_module
+from pacs_sdk.storage.index.schema import MIGRATIONS, WRITES, open_engine
+from pacs_sdk.storage.index.tables import SCHEMA_REVISION, metadata
 from tests.storage.databases import PostgresServer, refused, text_of
 from tests.storage.entries import make_entry
 from tests.storage.processes import run_together

@@ -21,8 +21,8 @@ from pacs_sdk.encoding import (
     encode_dataset,
 )
 from pacs_sdk.storage import IndexDatabase, Match, MatchingOptions, Query, QueryLevel
-from pacs_sdk.storage.attributes import ATTRIBUTES, COMPUTED_ATTRIBUTES
-from pacs_sdk.storage.names import folded_name
+from pacs_sdk.storage.index.attributes import ATTRIBUTES, COMPUTED_ATTRIBUTES
+from pacs_sdk.storage.index.names import folded_name
 from tests.storage.entries import add, open_index
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, Integer, Table, event, text
 from sqlalchemy.types import BigInteger
 
 from pacs_sdk.storage import IndexDatabase, Query
-from pacs_sdk.storage.tables import TABLES, instances, patients, series, studies
+from pacs_sdk.storage.index.tables import TABLES, instances, patients, series, studies
 from tests.storage.databases import PostgresServer
 
 pytestmark = pytest.mark.interop("postgres")

@@ -17,8 +17,8 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, Instance, part10_header, read_file
 from pacs_sdk.storage import Archive, DuplicatePolicy, Durability, FileStorage, open_archive
-from pacs_sdk.storage.content_hash import hash_parts
-from pacs_sdk.storage.received import ReceivedBytes, ReceivedObject
+from pacs_sdk.storage.objects.content_hash import hash_parts
+from pacs_sdk.storage.objects.received import ReceivedBytes, ReceivedObject
 from tests.storage.made_instances import CT, made_instance
 
 META = b"what an object begins with"

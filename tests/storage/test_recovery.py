@@ -28,9 +28,9 @@ from pacs_sdk.storage import (
     RecoveryReport,
     open_archive,
 )
-from pacs_sdk.storage.layouts import duplicate_key
-from pacs_sdk.storage.recovery import recover
-from pacs_sdk.storage.write_intents import WriteIntents
+from pacs_sdk.storage.objects.layouts import duplicate_key
+from pacs_sdk.storage.upkeep.recovery import recover
+from pacs_sdk.storage.upkeep.write_intents import WriteIntents
 from pacs_sdk.testing import RecordingLogger
 from tests.storage.made_instances import made_instance
 from tests.storage.processes import ROOT, killed_processes, run_together
@@ -39,7 +39,7 @@ DIES = """
 import os, pathlib, shutil, signal
 from pacs_sdk.encoding import read_file
 from pacs_sdk.storage import IndexDatabase, open_archive
-from pacs_sdk.storage.file_storage import FileStorage
+from pacs_sdk.storage.objects.file_storage import FileStorage
 
 def now(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -164,7 +164,7 @@ def test_a_crash_in_recovery_leaves_it_to_the_next_start(
     """What was not looked after is looked after then."""
     left.at(tmp_path / "pacs", "named")
     with monkeypatch.context() as patched:
-        patched.setattr("pacs_sdk.storage.archive_session.recover", lambda *_, **__: 1 / 0)
+        patched.setattr("pacs_sdk.storage.upkeep.archive_session.recover", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             open_archive(tmp_path / "pacs")
     with open_archive(tmp_path / "pacs").unwrap() as archive:

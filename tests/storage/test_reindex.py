@@ -27,18 +27,17 @@ from pacs_sdk.storage import (
     ReindexReport,
     import_folder,
     open_archive,
-    reading_pool,
     reindex,
-    reindexing,
 )
-from pacs_sdk.storage.imported_folders import (
+from pacs_sdk.storage.objects.imported_folders import (
     DECLARATIONS_NAME,
     declare_folder,
     declared_folders,
 )
-from pacs_sdk.storage.layouts import duplicate_key
-from pacs_sdk.storage.problem_file import PROBLEMS_NAME
-from pacs_sdk.storage.sessions import REINDEX_NAME
+from pacs_sdk.storage.objects.layouts import duplicate_key
+from pacs_sdk.storage.upkeep import reading_pool, reindexing
+from pacs_sdk.storage.upkeep.problem_file import PROBLEMS_NAME
+from pacs_sdk.storage.upkeep.sessions import REINDEX_NAME
 from pacs_sdk.testing import RecordingLogger
 from tests.storage.made_instances import made_instance
 from tests.storage.processes import ROOT, killed_processes
@@ -447,7 +446,8 @@ def test_interrupted_at_the_very_end_it_finishes(
 
 REINDEXES = """
 import pathlib, sys
-from pacs_sdk.storage import reading_pool, reindex, reindexing
+from pacs_sdk.storage import reindex
+from pacs_sdk.storage.upkeep import reading_pool, reindexing
 
 class Progress:
     def of(self, total): pass

@@ -21,7 +21,7 @@ from pacs_sdk.encoding import (
     instance_from_dataset,
 )
 from pacs_sdk.storage import IndexDatabase, IndexEntry, InstanceIdentity
-from pacs_sdk.storage.request_items import request_items
+from pacs_sdk.storage.index.request_items import request_items
 from tests.storage.entries import CT, find, make_entry, open_index
 
 SEQUENCE = 0x00400275

@@ -20,9 +20,9 @@ from sqlalchemy.engine import Engine
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import PacsResult, raised
 from pacs_sdk.storage import Archive, IndexDatabase, Query, index_url
-from pacs_sdk.storage import sqlite_engine as engine_module
-from pacs_sdk.storage.schema import WRITES, open_engine
-from pacs_sdk.storage.tables import SCHEMA_REVISION, TABLES
+from pacs_sdk.storage.index import sqlite_engine as engine_module
+from pacs_sdk.storage.index.schema import WRITES, open_engine
+from pacs_sdk.storage.index.tables import SCHEMA_REVISION, TABLES
 from pacs_sdk.testing import MemoryStorage
 from tests.storage.entries import make_entry
 from tests.storage.made_instances import made_instance

@@ -10,14 +10,14 @@ import pytest
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.storage import open_archive
-from pacs_sdk.storage.sessions import SESSIONS_NAME, Purpose, Sessions
-from pacs_sdk.storage.write_intents import WriteIntents
+from pacs_sdk.storage.upkeep.sessions import SESSIONS_NAME, Purpose, Sessions
+from pacs_sdk.storage.upkeep.write_intents import WriteIntents
 from tests.storage.processes import killed_processes
 
 DIES_OPEN = """
 import os, pathlib, signal
-from pacs_sdk.storage.sessions import Purpose, Sessions
-from pacs_sdk.storage.write_intents import WriteIntents
+from pacs_sdk.storage.upkeep.sessions import Purpose, Sessions
+from pacs_sdk.storage.upkeep.write_intents import WriteIntents
 
 def die(folder, purpose, keys):
     sessions = Sessions(pathlib.Path(folder))

@@ -12,8 +12,8 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.events import InProcessEventBus, StudySettled
 from pacs_sdk.core.results import raised
 from pacs_sdk.storage import IndexDatabase
-from pacs_sdk.storage.changes import ChangeKind
-from pacs_sdk.storage.settling import StudySettler
+from pacs_sdk.storage.index.changes import ChangeKind
+from pacs_sdk.storage.index.settling import StudySettler
 from pacs_sdk.testing import FakeClock
 from tests.storage.databases import address_of
 from tests.storage.entries import make_entry
@@ -165,7 +165,7 @@ def test_more_changes_than_one_step_takes(
     index: IndexDatabase, settler: StudySettler, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are followed step by step; until the last was seen no study is taken for quiet."""
-    monkeypatch.setattr("pacs_sdk.storage.settling._CHANGES_A_STEP", 2)
+    monkeypatch.setattr("pacs_sdk.storage.index.settling._CHANGES_A_STEP", 2)
     store(index, "1.1", "9.1")
     store(index, "1.2", "9.2")
     clock.advance(60)

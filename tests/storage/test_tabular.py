@@ -23,7 +23,7 @@ from pacs_sdk.storage import (
     SeriesRecord,
     StudyRecord,
 )
-from pacs_sdk.storage.entities import as_date, as_number, as_time
+from pacs_sdk.storage.query.entities import as_date, as_number, as_time
 from tests.storage.entries import CT, add, open_index
 
 

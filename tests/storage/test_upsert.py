@@ -12,12 +12,12 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.storage import upsert as upsert_module
-from pacs_sdk.storage.database_errors import is_retriable
-from pacs_sdk.storage.row_removal import RemovedInstance, remove_instance
-from pacs_sdk.storage.schema import open_engine
-from pacs_sdk.storage.tables import patients, series
-from pacs_sdk.storage.upsert import insert_or_find, lock_for_change, write_order
+from pacs_sdk.storage.index import upsert as upsert_module
+from pacs_sdk.storage.index.database_errors import is_retriable
+from pacs_sdk.storage.index.row_removal import RemovedInstance, remove_instance
+from pacs_sdk.storage.index.schema import open_engine
+from pacs_sdk.storage.index.tables import patients, series
+from pacs_sdk.storage.index.upsert import insert_or_find, lock_for_change, write_order
 from tests.storage.databases import Database
 from tests.storage.entries import make_entry
 from tests.storage.rows import UNIQUE, counts, put, put_path, row_of, writing

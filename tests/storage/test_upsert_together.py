@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from pacs_sdk.storage.database_errors import is_retriable
-from pacs_sdk.storage.row_removal import RemovedInstance, remove_instance
-from pacs_sdk.storage.schema import open_engine
-from pacs_sdk.storage.tables import patients
-from pacs_sdk.storage.upsert import insert_or_find, lock_for_change
+from pacs_sdk.storage.index.database_errors import is_retriable
+from pacs_sdk.storage.index.row_removal import RemovedInstance, remove_instance
+from pacs_sdk.storage.index.schema import open_engine
+from pacs_sdk.storage.index.tables import patients
+from pacs_sdk.storage.index.upsert import insert_or_find, lock_for_change
 from tests.storage.databases import POSTGRESQL, Database, PostgresServer, text_of
 from tests.storage.rows import UNIQUE, Others, counts, put, put_path, row_of, writing
 

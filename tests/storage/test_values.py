@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.encoding import INDEX_TAGS
-from pacs_sdk.storage.attributes import (
+from pacs_sdk.storage.index.attributes import (
     ATTRIBUTES,
     COMPUTED_ATTRIBUTES,
     REQUEST_ATTRIBUTES,
@@ -14,8 +14,8 @@ from pacs_sdk.storage.attributes import (
     AttributeKind,
     QueryLevel,
 )
-from pacs_sdk.storage.names import folded_name, name_groups, name_sounds, name_words, sound_of
-from pacs_sdk.storage.values import (
+from pacs_sdk.storage.index.names import folded_name, name_groups, name_sounds, name_words, sound_of
+from pacs_sdk.storage.index.values import (
     MAX_TEXT_CHARACTERS,
     bounded_number,
     bounded_text,

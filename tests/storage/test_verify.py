@@ -11,8 +11,8 @@ from sqlalchemy import select, update
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.encoding import Instance, part10_header
 from pacs_sdk.storage import Archive, FindingKind, ObjectFinding, Query
-from pacs_sdk.storage.content_hash import hash_parts
-from pacs_sdk.storage.tables import instances
+from pacs_sdk.storage.index.tables import instances
+from pacs_sdk.storage.objects.content_hash import hash_parts
 from pacs_sdk.testing import MemoryStorage
 from tests.storage.entries import open_index
 from tests.storage.made_instances import made_instance

@@ -1,0 +1,1 @@
+"""The index database: its tables, and what is written to them."""

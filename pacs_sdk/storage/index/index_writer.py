@@ -1,0 +1,280 @@
+"""Writing rows: an instance and what is recorded of it, within a transaction of the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
+
+import attrs
+from sqlalchemy import Connection, Insert, bindparam, insert, select
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import Clock, Logger, SystemClock
+from pacs_sdk.storage.index.attributes import (
+    ATTRIBUTES,
+    REQUEST_ATTRIBUTES_SEQUENCE,
+    AttributeKind,
+    QueryLevel,
+    attributes_of,
+)
+from pacs_sdk.storage.index.changes import ChangeKind, milliseconds
+from pacs_sdk.storage.index.parent_rows import ParentRows
+from pacs_sdk.storage.index.portable_sql import insert_or_leave, own_transaction
+from pacs_sdk.storage.index.row_removal import remove_instance
+from pacs_sdk.storage.index.tables import changes, instances
+from pacs_sdk.storage.index.values import ColumnValue, column_values
+from pacs_sdk.storage.records import AddOutcome, IndexEntry, InstanceIdentity
+
+__all__ = ["IndexWriter", "PlainRows"]
+
+_KNOWN_SERIES: Final = 4096
+"""Series that are remembered, each with a kilobyte or so; then all are forgotten."""
+
+_VARIANTS: Final = 16
+"""How many different sets of attributes above the instance are remembered of a series."""
+
+_INSTANCE_ATTRIBUTES: Final = tuple(
+    one for one in attributes_of(QueryLevel.IMAGE) if one.kind is not AttributeKind.UID
+)
+"""The UIDs of an instance are checked already, and come with the entry."""
+
+_SPECIFIC_CHARACTER_SET: Final = 0x00080005
+_TAGS_ABOVE: Final = (
+    _SPECIFIC_CHARACTER_SET,
+    REQUEST_ATTRIBUTES_SEQUENCE,
+    *(tag for tag, one in ATTRIBUTES.items() if one.level is not QueryLevel.IMAGE),
+)
+
+_EncodedAbove: TypeAlias = tuple[bytes | None, ...]
+_SeriesKey: TypeAlias = tuple[str, str]
+
+_STORAGE_KEY: Final = select(instances.c.storage_key).where(
+    instances.c.sop_instance_uid == bindparam("uid")
+)
+
+_ATTEMPTS: Final = 20
+"""An instance may be removed between not being added and being looked at, but not every time."""
+
+
+@attrs.define
+class _KnownSeries:
+    """A committed series, and the encoded attributes that were looked at with it."""
+
+    pk: int
+    seen: set[_EncodedAbove] = attrs.field(factory=set)
+
+
+@attrs.frozen
+class _Compiled:
+    """An INSERT as the driver takes it."""
+
+    sql: str
+    columns: tuple[str, ...]
+    named: bool
+
+    @classmethod
+    def of(cls, statement: Insert, connection: Connection, columns: list[str]) -> _Compiled:
+        compiled = statement.compile(dialect=connection.dialect, column_keys=columns)
+        positions = compiled.positiontup
+        return cls(str(compiled), tuple(positions or columns), named=positions is None)
+
+    def parameters(self, row: dict[str, ColumnValue]) -> Any:
+        """Arrange a row as the statement wants it."""
+        return row if self.named else tuple([row[name] for name in self.columns])
+
+
+@attrs.frozen
+class PlainRows:
+    """What a database's driver can write by itself.
+
+    SQLAlchemy's way around one execution takes longer than the database
+    (`benchmarks/receive_images.py`).
+    """
+
+    instance_sql: str
+    """Inserts the row of an instance, unless its SOP Instance UID is there."""
+    change_sql: str
+    """Inserts the change."""
+    rows: tuple[tuple[Any, Any], ...]
+    """For each instance the parameters of the two."""
+
+
+class IndexWriter:
+    """Adds and removes instances, within transactions that the caller makes.
+
+    It remembers series, so an image of a known series takes two statements. One thread at
+    a time may use it. Another process may remove a series behind its back: the foreign
+    key tells, and after :meth:`forget` the same instance can be added again.
+
+    Args:
+        logger: Where contradictions between instances are recorded, without their values.
+        clock: Tells when something changed.
+    """
+
+    def __init__(self, logger: Logger, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._parents = ParentRows(logger, self._clock)
+        self._instance: _Compiled | None = None
+        self._change: _Compiled | None = None
+        self._known: dict[_SeriesKey, _KnownSeries] = {}
+        self._uncommitted: dict[tuple[_SeriesKey, _EncodedAbove], int] = {}
+
+    def add(self, connection: Connection, entry: IndexEntry, *, replace: bool) -> AddOutcome:
+        """Add an instance.
+
+        Args:
+            connection: In a transaction that writes.
+            entry: The instance.
+            replace: Whether it takes the place of what has its SOP Instance UID.
+
+        Raises:
+            PacsException: ``DUPLICATE_OBJECT`` where it is indexed with another object.
+            IntegrityError: A remembered series is not there any more.
+        """
+        uid = entry.identity.sop_instance_uid
+        previous = self._removed(connection, uid) if replace else None
+        row = _row_of(entry, self._series_pk(connection, entry))
+        insertion = self._instance
+        if insertion is None:
+            statement = insert_or_leave(connection, instances, ("sop_instance_uid",))
+            insertion = self._instance = _Compiled.of(statement, connection, list(row))
+        for _ in range(_ATTEMPTS):
+            if connection.exec_driver_sql(insertion.sql, insertion.parameters(row)).rowcount == 1:
+                kind = ChangeKind.STORED if previous is None else ChangeKind.REPLACED
+                self._record(connection, kind, entry.identity)
+                return AddOutcome(created=True, previous_key=previous)
+            key = connection.execute(_STORAGE_KEY, {"uid": uid}).scalar()
+            if key == entry.storage_key:
+                return AddOutcome(created=False)
+            if key is not None:  # else another node removed it this moment
+                break
+        raise PacsException(
+            ErrorCode.DUPLICATE_OBJECT,
+            f"instance {uid} is stored already, in another study or series",
+            sop_instance_uid=uid,
+        )
+
+    def prepare(self, connection: Connection, entries: Sequence[IndexEntry]) -> None:
+        """Find or make what is above instances, before any of them is added.
+
+        Args:
+            connection: In a transaction that writes, where several nodes write at a time.
+            entries: In the order of :func:`~pacs_sdk.storage.index.upsert.write_order`.
+        """
+        for entry in entries:
+            self._series_pk(connection, entry)
+
+    def plain_rows(self, entries: list[IndexEntry]) -> PlainRows | None:
+        """Return what adding instances takes if there is nothing to do above them.
+
+        Returns:
+            ``None`` where :meth:`add` is needed: a series or what an instance says about it
+            is new. Whether the instances are new, the statement tells by what it inserts.
+        """
+        insertion, change = self._instance, self._change
+        if insertion is None or change is None:
+            return None
+        rows = []
+        now = milliseconds(self._clock)
+        for entry in entries:
+            known = self._known.get(_series_key(entry))
+            if known is None or _above(entry) not in known.seen:
+                return None
+            row = insertion.parameters(_row_of(entry, known.pk))
+            rows.append((row, change.parameters(_change(ChangeKind.STORED, now, entry.identity))))
+        return PlainRows(insertion.sql, change.sql, tuple(rows))
+
+    def remove(self, connection: Connection, sop_instance_uid: str) -> str | None:
+        """Remove an instance, and what is empty without it.
+
+        Returns:
+            The key of its object, or ``None`` if it isn't indexed.
+        """
+        return self._removed(connection, sop_instance_uid, record=True)
+
+    def committed(self) -> None:
+        """Remember what the last transaction made sure of."""
+        for (key, above), pk in self._uncommitted.items():
+            if len(self._known) >= _KNOWN_SERIES:
+                self._known.clear()
+            known = self._known.get(key)
+            if known is None or known.pk != pk or len(known.seen) >= _VARIANTS:
+                known = self._known[key] = _KnownSeries(pk)
+            known.seen.add(above)
+        self._uncommitted.clear()
+
+    def rolled_back(self) -> None:
+        """Take note that the last transaction came to nothing."""
+        self._uncommitted.clear()
+
+    def forget(self) -> None:
+        """Forget all series: some may be gone."""
+        self._known.clear()
+        self._uncommitted.clear()
+
+    # -- inside ------------------------------------------------------------------
+
+    def _series_pk(self, connection: Connection, entry: IndexEntry) -> int:
+        key, above = _series_key(entry), _above(entry)
+        known = self._known.get(key)
+        if known is not None and above in known.seen:
+            return known.pk
+        pk = self._uncommitted.get((key, above))
+        if pk is None:
+            pk = self._uncommitted[key, above] = self._parents.series_pk(connection, entry)
+        return pk
+
+    def _record(self, connection: Connection, kind: ChangeKind, identity: InstanceIdentity) -> None:
+        row = _change(kind, milliseconds(self._clock), identity)
+        change = self._change
+        if change is None:
+            statement = insert(changes).values(transaction_id=own_transaction(connection))
+            change = self._change = _Compiled.of(statement, connection, list(row))
+        connection.exec_driver_sql(change.sql, change.parameters(row))
+
+    def _removed(
+        self, connection: Connection, sop_instance_uid: str, *, record: bool = False
+    ) -> str | None:
+        removed = remove_instance(connection, sop_instance_uid)
+        if removed is None:
+            return None
+        if removed.pruned:
+            self.forget()
+        if record:
+            identity = InstanceIdentity(
+                removed.study_instance_uid, removed.series_instance_uid, sop_instance_uid, ""
+            )
+            self._record(connection, ChangeKind.DELETED, identity)
+        return removed.storage_key
+
+
+def _row_of(entry: IndexEntry, series_pk: int) -> dict[str, ColumnValue]:
+    row = column_values(entry.header, _INSTANCE_ATTRIBUTES)
+    row["series_fk"] = series_pk
+    row["sop_instance_uid"] = entry.identity.sop_instance_uid
+    row["sop_class_uid"] = entry.identity.sop_class_uid
+    row["transfer_syntax_uid"] = entry.transfer_syntax_uid
+    row["storage_key"] = entry.storage_key
+    row["size_bytes"] = entry.size_bytes
+    row["data_offset"] = entry.data_offset
+    row["content_hash"] = entry.content_hash
+    return row
+
+
+def _change(kind: ChangeKind, at_ms: int, identity: InstanceIdentity) -> dict[str, ColumnValue]:
+    return {
+        "kind": int(kind),
+        "at_ms": at_ms,
+        "study_instance_uid": identity.study_instance_uid,
+        "series_instance_uid": identity.series_instance_uid,
+        "sop_instance_uid": identity.sop_instance_uid,
+    }
+
+
+def _series_key(entry: IndexEntry) -> _SeriesKey:
+    return entry.identity.study_instance_uid, entry.identity.series_instance_uid
+
+
+def _above(entry: IndexEntry) -> _EncodedAbove:
+    raw = entry.header.raw
+    return tuple([raw.get(tag) for tag in _TAGS_ABOVE])

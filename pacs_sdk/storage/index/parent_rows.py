@@ -1,0 +1,211 @@
+"""The rows above an instance: its series, study and patient.
+
+Where instances contradict each other about them, what came first stays, and the difference
+is recorded in the table ``attribute_conflicts``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+
+import attrs
+from sqlalchemy import Connection, RowMapping, update
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import Clock, Logger
+from pacs_sdk.storage.index.attributes import AttributeKind, QueryLevel, attributes_of
+from pacs_sdk.storage.index.changes import milliseconds
+from pacs_sdk.storage.index.portable_sql import insert_or_leave
+from pacs_sdk.storage.index.request_items import add_request_items
+from pacs_sdk.storage.index.row_removal import remove_childless_patient
+from pacs_sdk.storage.index.tables import TABLES, attribute_conflicts, patients, series, studies
+from pacs_sdk.storage.index.upsert import (
+    FoundRow,
+    find_study,
+    insert_or_find,
+    lock_for_change,
+)
+from pacs_sdk.storage.index.values import ColumnValue, column_values
+from pacs_sdk.storage.records import IndexEntry
+
+__all__ = ["ParentRows"]
+
+_PATIENT, _STUDY, _SERIES = (
+    attributes_of(level) for level in (QueryLevel.PATIENT, QueryLevel.STUDY, QueryLevel.SERIES)
+)
+
+_FOUND_BY: Final = frozenset(
+    ("patient_id", "issuer_of_patient_id", "study_instance_uid", "series_instance_uid")
+)
+"""Columns that rows are found by; nothing is left to compare in them."""
+
+_Values: TypeAlias = Mapping[str, ColumnValue]
+
+_PATIENT_KEY: Final = ("patient_id", "issuer_of_patient_id", "study_without_patient_id")
+
+
+@attrs.frozen
+class _Difference:
+    """An attribute that two instances have differently."""
+
+    keyword: str
+    """Which one."""
+    kept: ColumnValue
+    """What the index keeps."""
+    found: ColumnValue
+    """What the later instance has."""
+
+
+class ParentRows:
+    """Finds or makes the series, study and patient of an instance.
+
+    Args:
+        logger: Where contradictions between instances are recorded, without their values.
+        clock: Tells when they were found.
+    """
+
+    def __init__(self, logger: Logger, clock: Clock) -> None:
+        self._logger = logger
+        self._clock = clock
+
+    def series_pk(self, connection: Connection, entry: IndexEntry) -> int:
+        """Return the number of an instance's series, which is made if need be."""
+        return self._ensure_series(connection, entry, self._ensure_study(connection, entry))
+
+    def _ensure_series(self, connection: Connection, entry: IndexEntry, study_pk: int) -> int:
+        values = {
+            **column_values(entry.header, _SERIES),
+            "series_instance_uid": entry.identity.series_instance_uid,
+            "study_fk": study_pk,
+        }
+        found = insert_or_find(connection, series, values, ("series_instance_uid", "study_fk"))
+        if found.existing is not None:
+            self._reconcile(connection, QueryLevel.SERIES, found.existing, values, entry)
+        add_request_items(connection, found.pk, entry.header, entry.transfer_syntax_uid)
+        return found.pk
+
+    def _ensure_study(self, connection: Connection, entry: IndexEntry) -> int:
+        uid = entry.identity.study_instance_uid
+        patient = column_values(entry.header, _PATIENT)
+        values = {**column_values(entry.header, _STUDY), "study_instance_uid": uid}
+        known = find_study(connection, uid)
+        if known is None:
+            owner = self._ensure_patient(connection, entry, patient)
+            made = insert_or_find(
+                connection, studies, {**values, "patient_fk": owner.pk}, ("study_instance_uid",)
+            )
+            if made.existing is None:
+                return made.pk
+            # Another node made it this moment, perhaps of a patient that it knows otherwise.
+            if owner.created and made.existing["patient_fk"] != owner.pk:
+                remove_childless_patient(connection, owner.pk)
+            known = find_study(connection, uid)
+            if known is None:
+                raise PacsException(ErrorCode.INDEX_FAILED, "the study was removed meanwhile")
+        self._compare_patient(connection, known.patient, patient, entry)
+        self._reconcile(connection, QueryLevel.STUDY, known.study, values, entry)
+        return int(known.study["pk"])
+
+    def _ensure_patient(
+        self, connection: Connection, entry: IndexEntry, values: _Values
+    ) -> FoundRow:
+        """Find or make a patient, told from others by ID and issuer of the ID.
+
+        Without an ID nobody knows whether two studies are of the same patient.
+        """
+        without_id = "" if values["patient_id"] else entry.identity.study_instance_uid
+        row = {**values, "study_without_patient_id": without_id}
+        found = insert_or_find(connection, patients, row, _PATIENT_KEY)
+        if found.existing is not None:
+            self._reconcile(connection, QueryLevel.PATIENT, found.existing, values, entry)
+        return found
+
+    def _compare_patient(
+        self, connection: Connection, row: RowMapping, values: _Values, entry: IndexEntry
+    ) -> None:
+        """Compare a study's patient with what another instance of the study says."""
+        differing = [
+            _Difference(attribute.keyword, row[attribute.column], values[attribute.column])
+            for attribute in _PATIENT
+            if attribute.column in _FOUND_BY
+            and values[attribute.column]
+            and row[attribute.column]
+            and values[attribute.column] != row[attribute.column]
+        ]
+        if differing:  # another patient, whose other attributes don't belong to this one
+            self._conflict(connection, QueryLevel.PATIENT, differing, entry)
+        else:
+            self._reconcile(connection, QueryLevel.PATIENT, row, values, entry)
+
+    def _reconcile(
+        self,
+        connection: Connection,
+        level: QueryLevel,
+        row: RowMapping,
+        values: _Values,
+        entry: IndexEntry,
+    ) -> None:
+        """Fill what a row doesn't have yet; where the two contradict, the first stays."""
+        filled, differing = _compared(level, row, values)
+        if filled:
+            table = TABLES[level]
+            # Another node may have filled it since it was read, and then that one was first.
+            row = lock_for_change(connection, table, int(row["pk"])) or row
+            filled, differing = _compared(level, row, values)
+            if filled:
+                connection.execute(update(table).where(table.c.pk == row["pk"]).values(**filled))
+        if differing:
+            self._conflict(connection, level, differing, entry)
+
+    def _conflict(
+        self,
+        connection: Connection,
+        level: QueryLevel,
+        differing: Sequence[_Difference],
+        entry: IndexEntry,
+    ) -> None:
+        """Record that an instance contradicts a row; its values go nowhere but there."""
+        uid, at_ms = entry.identity.sop_instance_uid, milliseconds(self._clock)
+        statement = insert_or_leave(
+            connection, attribute_conflicts, ("sop_instance_uid", "level", "keyword")
+        )
+        connection.execute(
+            statement,
+            [
+                {
+                    "at_ms": at_ms,
+                    "sop_instance_uid": uid,
+                    "level": level.value,
+                    "keyword": one.keyword,
+                    "kept": str(one.kept),
+                    "found": str(one.found),
+                }
+                for one in differing
+            ],
+        )
+        self._logger.warning(
+            "index-attributes-differ",
+            level=level.value,
+            attributes=tuple(one.keyword for one in differing),
+            study_instance_uid=entry.identity.study_instance_uid,
+            sop_instance_uid=uid,
+        )
+
+
+def _compared(
+    level: QueryLevel, row: RowMapping, values: _Values
+) -> tuple[dict[str, ColumnValue], list[_Difference]]:
+    """Return what a row lacks, and what it has otherwise."""
+    filled: dict[str, ColumnValue] = {}
+    differing: list[_Difference] = []
+    for attribute in attributes_of(level):
+        column = attribute.column
+        if column in _FOUND_BY or values[column] in ("", None, row[column]):
+            continue
+        searched = attribute.name_columns if attribute.kind is AttributeKind.NAME else ()
+        if row[column] in ("", None):
+            filled.update({name: values[name] for name in (column, *searched)})
+        elif not searched or any(values[name] != row[name] for name in searched):
+            differing.append(_Difference(attribute.keyword, row[column], values[column]))
+    return filled, differing

@@ -1,0 +1,136 @@
+"""Studies that have settled: nothing has happened to them for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.events import StudySettled
+from pacs_sdk.core.ports import Clock, EventBus, NullEventBus, SystemClock
+from pacs_sdk.core.results import edge
+from pacs_sdk.storage.index.change_feed import Connect, changes_after, cursor_position, keep_cursor
+from pacs_sdk.storage.index.changes import Change, ChangeKind, milliseconds
+from pacs_sdk.storage.index.portable_sql import insert_or_update, own_transaction
+from pacs_sdk.storage.index.schema import index_errors
+from pacs_sdk.storage.index.tables import changes, studies, unsettled_studies
+
+__all__ = ["StudySettler"]
+
+_CURSOR: Final = "pacs.settling"
+_CHANGES_A_STEP: Final = 5000
+_STUDIES_A_STEP: Final = 500
+
+_IS_STORED: Final = select(exists().where(studies.c.study_instance_uid == bindparam("uid")))
+_DUE: Final = (
+    select(unsettled_studies.c.study_instance_uid)
+    .where(unsettled_studies.c.last_change_ms <= bindparam("before"))
+    .order_by(unsettled_studies.c.last_change_ms)
+    .limit(_STUDIES_A_STEP)
+)
+_FORGET: Final = delete(unsettled_studies).where(
+    unsettled_studies.c.study_instance_uid == bindparam("uid")
+)
+
+
+class StudySettler:
+    """Finds studies that nothing happened to for a while, and says so in the change feed.
+
+    It follows the feed itself, by a cursor of its own, so storing an image costs nothing
+    more, and a restart or another node that takes over changes nothing. What it does is one
+    transaction: several nodes may call :meth:`step`.
+
+    Args:
+        writing: Gives a connection in a transaction that writes.
+        quiet: How long nothing must have happened.
+        bus: Where ``StudySettled`` is published; nowhere by default.
+        clock: Tells the time.
+        may_settle: Asked about a study that would settle; false while it is known that
+            something is to come, as a procedure step in progress tells. Yes by default.
+    """
+
+    def __init__(
+        self,
+        writing: Connect,
+        quiet: timedelta,
+        *,
+        bus: EventBus | None = None,
+        clock: Clock | None = None,
+        may_settle: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        if quiet <= timedelta(0):
+            raise PacsException(
+                ErrorCode.INVALID_CONFIGURATION, "a study needs some time to settle, more than 0 s"
+            )
+        self._writing = writing
+        self._quiet = quiet
+        self._bus = bus or NullEventBus()
+        self._clock = clock or SystemClock()
+        self._may_settle = may_settle
+
+    @edge()
+    def step(self) -> tuple[str, ...]:
+        """Look at what happened since, and settle what is due.
+
+        So many changes at a time that no other writer has to wait for long; while there are
+        more of them nothing settles.
+
+        Returns:
+            ``Success`` with the Study Instance UIDs of those that settled, or ``Failure``
+            with ``INDEX_FAILED``.
+        """
+        with index_errors("settled studies could not be looked for"), self._writing() as connection:
+            # What comes later in the feed may be about a study that seems to be quiet.
+            settled = self._settle(connection) if self._follow(connection) else ()
+        for study_instance_uid in settled:
+            self._bus.publish(StudySettled(study_instance_uid))
+        return settled
+
+    def _follow(self, connection: Connection) -> bool:
+        """Take note of the studies that something happened to; false while there are more."""
+        found = changes_after(connection, cursor_position(connection, _CURSOR), _CHANGES_A_STEP)
+        latest = {
+            change.study_instance_uid: _at_ms(change)
+            for change in found
+            if change.kind is not ChangeKind.SETTLED
+        }
+        if latest:
+            connection.execute(
+                insert_or_update(connection, unsettled_studies, ("study_instance_uid",)),
+                [
+                    {"study_instance_uid": uid, "last_change_ms": at_ms}
+                    for uid, at_ms in latest.items()
+                ],
+            )
+        if found:
+            keep_cursor(connection, _CURSOR, found[-1].position)
+        return len(found) < _CHANGES_A_STEP
+
+    def _settle(self, connection: Connection) -> tuple[str, ...]:
+        now = milliseconds(self._clock)
+        before = now - self._quiet // timedelta(milliseconds=1)
+        settled = []
+        for uid in connection.execute(_DUE, {"before": before}).scalars().all():
+            if not connection.execute(_IS_STORED, {"uid": uid}).scalar():
+                connection.execute(_FORGET, {"uid": uid})  # all of it was deleted
+            elif self._may_settle(uid):
+                connection.execute(_FORGET, {"uid": uid})
+                connection.execute(
+                    insert(changes).values(
+                        kind=int(ChangeKind.SETTLED),
+                        at_ms=now,
+                        study_instance_uid=uid,
+                        series_instance_uid="",
+                        sop_instance_uid="",
+                        transaction_id=own_transaction(connection),
+                    )
+                )
+                settled.append(uid)
+        return tuple(settled)
+
+
+def _at_ms(change: Change) -> int:
+    return round(change.at.timestamp() * 1000)

@@ -1,0 +1,1 @@
+"""Where objects are: the storage port, files, their layouts."""

@@ -1,0 +1,411 @@
+"""Objects as files: ``<root>/study/series/sop.dcm``."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+from typing_extensions import Buffer
+
+from pacs_sdk.core.byte_source import ByteSource, FileBytes
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.results import edge
+from pacs_sdk.storage.objects.backend import (
+    DuplicatePolicy,
+    Durability,
+    StorageBackend,
+    StorageHealth,
+    StoredObject,
+    checked_key,
+    checked_prefix,
+)
+from pacs_sdk.storage.objects.disk import (
+    FolderTree,
+    holds_exactly,
+    make_folders,
+    reason_of,
+    sync_path,
+    write_new,
+)
+from pacs_sdk.storage.objects.received import ReceivedObject
+from pacs_sdk.storage.objects.spool import SPOOL_NAME, Spool
+
+__all__ = ["FileStorage"]
+
+_NO_HARD_LINKS: Final = frozenset((errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS))
+"""What file systems without hard links (FAT, some network shares) answer to one."""
+
+_PUBLISH_ATTEMPTS: Final = 100
+"""A deletion may remove a folder between its making and its use; nobody is that unlucky a
+hundred times."""
+
+
+@attrs.frozen
+class _ObjectBytes(FileBytes):
+    """An object's bytes; a file that has gone or can't be read is a storage error."""
+
+    def head(self, limit: int) -> memoryview:
+        """Return the first ``limit`` bytes."""
+        with _reading(self.path.name):
+            return super().head(limit)
+
+    def view(self) -> memoryview:
+        """Return all bytes."""
+        with _reading(self.path.name):
+            return super().view()
+
+
+class FileStorage(StorageBackend):
+    """Keeps each object in a file below a root folder, which nothing ever leaves.
+
+    An object is written to a spool file, synced, and then given its name by a hard
+    link, which the file system refuses when the name is taken; so neither a reader sees
+    half an object nor does one writer overwrite another's, in this process or another.
+    Symbolic links below the root are not followed.
+
+    Args:
+        root: The folder; it is made where it is missing.
+        durability: Whether an object is on the disk before a put is answered.
+
+    Raises:
+        PacsException: ``STORAGE_WRITE_FAILED`` where the folder can't be used.
+    """
+
+    def __init__(self, root: Path, durability: Durability = Durability.DURABLE) -> None:
+        self._root = Path(root).absolute()
+        self._root_name = str(self._root)
+        self._durable = Durability(durability) is Durability.DURABLE
+        self._folders = FolderTree(self._root, durable=self._durable)
+        try:
+            make_folders(self._root, durable=self._durable)
+            self._spool = Spool(self._root / SPOOL_NAME)
+        except OSError as exc:
+            raise PacsException(
+                ErrorCode.STORAGE_WRITE_FAILED,
+                f"the storage folder {self._root} cannot be used: {reason_of(exc)}",
+                path=str(self._root),
+            ) from exc
+
+    @property
+    def root(self) -> Path:
+        """The folder, absolute."""
+        return self._root
+
+    @property
+    def swept(self) -> int:
+        """How many unfinished files of dead processes were removed at the start."""
+        return self._spool.swept
+
+    @edge()
+    def put(
+        self,
+        key: str,
+        parts: Sequence[Buffer],
+        *,
+        policy: DuplicatePolicy = DuplicatePolicy.REJECT,
+    ) -> StoredObject:
+        """Store an object; see :meth:`StorageBackend.put`."""
+        components = checked_key(key)
+        try:
+            return self._put(key, components, parts, policy)
+        except OSError as exc:
+            raise _not_stored(key, exc) from exc
+
+    def receive(self, meta: bytes) -> ReceivedObject:
+        """Begin an object; see :meth:`ReceivingBackend.receive`."""
+        try:
+            return ReceivedObject(self._spool.new_name(), meta)
+        except OSError as exc:
+            raise PacsException(
+                ErrorCode.STORAGE_WRITE_FAILED,
+                f"what arrives could not be kept: {reason_of(exc)}",
+            ) from exc
+
+    @edge()
+    def put_received(
+        self,
+        key: str,
+        received: ReceivedObject,
+        *,
+        policy: DuplicatePolicy = DuplicatePolicy.REJECT,
+    ) -> StoredObject:
+        """Store a received object; see :meth:`ReceivingBackend.put_received`."""
+        components = checked_key(key)
+        try:
+            return self._put_received(key, components, received, policy)
+        except OSError as exc:
+            raise _not_stored(key, exc) from exc
+
+    def _put(
+        self, key: str, components: Sequence[str], parts: Sequence[Buffer], policy: DuplicatePolicy
+    ) -> StoredObject:
+        target = self._target(components)
+        if (kept := self._kept(key, target, lambda: parts, policy)) is not None:
+            return kept
+        spooled = self._spool.new_name()
+        try:
+            size = write_new(spooled, parts, durable=self._durable)
+            stored = self._given(key, target, spooled, size, lambda: parts, policy)
+        finally:
+            _remove(spooled)
+        self._sync_names(target)
+        return stored
+
+    def _put_received(
+        self,
+        key: str,
+        components: Sequence[str],
+        received: ReceivedObject,
+        policy: DuplicatePolicy,
+    ) -> StoredObject:
+        def parts() -> Sequence[Buffer]:
+            return (FileBytes(received.path, 0, received.whole_size).view(),)
+
+        target = self._target(components)
+        if self._durable or policy is DuplicatePolicy.REPLACE:
+            # Otherwise the link tells whether the name is taken, and nearly always it isn't.
+            if (kept := self._kept(key, target, parts, policy)) is not None:
+                return kept
+            if self._durable:
+                received.sync()
+        spooled = received.name
+        stored = self._given(key, target, spooled, received.whole_size, parts, policy)
+        if stored.created:
+            received.named(target)
+            if policy is not DuplicatePolicy.REPLACE:  # which has moved it
+                _remove(spooled)
+        self._sync_names(target)
+        return stored
+
+    def _given(
+        self,
+        key: str,
+        target: str,
+        spooled: str,
+        size: int,
+        parts: Callable[[], Sequence[Buffer]],
+        policy: DuplicatePolicy,
+    ) -> StoredObject:
+        """Give a finished file its name, unless somebody else was faster."""
+        while not self._published(spooled, target, policy):
+            if (kept := self._kept(key, target, parts, policy)) is not None:
+                return kept
+        return StoredObject(key, size, True)  # by position: once an image
+
+    @edge()
+    def open(self, key: str) -> ByteSource:
+        """Give an object's bytes, read or mapped when they are looked at."""
+        target, size = self._existing(key)
+        return _ObjectBytes(Path(target), 0, size)
+
+    @edge()
+    def stat(self, key: str) -> StoredObject:
+        """Tell an object's size."""
+        return StoredObject(key, self._existing(key)[1])
+
+    @edge()
+    def delete(self, key: str) -> None:
+        """Remove an object, and the folders that are empty without it."""
+        place, _ = self._existing(key)
+        target = Path(place)
+        with _translated(ErrorCode.STORAGE_DELETE_FAILED, f"{key} could not be deleted", key):
+            try:
+                target.unlink()
+            except FileNotFoundError:  # somebody else was faster
+                raise _not_found(key) from None
+            self._folders.sync_removal(target.parent)
+        self._folders.prune(target.parent)
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        """Yield the objects whose keys begin with a text, folder by folder."""
+        folders, partial = checked_prefix(prefix)
+        return self._walk(self._root.joinpath(*folders), folders, partial)
+
+    @edge()
+    def health(self) -> StorageHealth:
+        """Tell how much room is left, and try to write a byte."""
+        with _translated(
+            ErrorCode.STORAGE_READ_FAILED, f"the storage folder {self._root} cannot be reached"
+        ):
+            free_bytes = shutil.disk_usage(self._root).free
+        probe = self._spool.new_name()
+        try:
+            write_new(probe, [b"\0"], durable=False)
+        except OSError:
+            return StorageHealth(free_bytes, writable=False)
+        finally:
+            _remove(probe)
+        return StorageHealth(free_bytes, writable=True)
+
+    def close(self) -> None:
+        """Remove this process's part of the spool; it does no harm to do so twice."""
+        self._spool.close()
+
+    # -- inside ------------------------------------------------------------------
+
+    def _target(self, components: Sequence[str]) -> str:
+        """Name the file of a key, which no symbolic link may carry off somewhere else."""
+        # Text and bare system calls: paths as objects take longer than the calls, and every
+        # image that arrives comes by here.
+        folder = self._root_name
+        last = len(components) - 1
+        for component in components[:last]:
+            folder = f"{folder}{os.sep}{component}"
+            try:
+                mode = os.lstat(folder).st_mode
+            except (FileNotFoundError, NotADirectoryError):  # nor is there anything below
+                return os.sep.join((self._root_name, *components))  # noqa: PTH118  # text
+            if stat.S_ISLNK(mode):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        return f"{folder}{os.sep}{components[last]}"
+
+    def _existing(self, key: str) -> tuple[str, int]:
+        """Find an object's file and its size."""
+        components = checked_key(key)
+        with _translated(ErrorCode.STORAGE_READ_FAILED, f"{key} could not be read", key):
+            target = self._target(components)
+            size = _size_of(target)
+        if size is None:
+            raise _not_found(key)
+        return target, size
+
+    def _kept(
+        self,
+        key: str,
+        target: str,
+        parts: Callable[[], Sequence[Buffer]],
+        policy: DuplicatePolicy,
+    ) -> StoredObject | None:
+        """Answer a put of a key that is taken, unless the object shall be written.
+
+        Returns:
+            What is kept instead of the new object, or ``None`` where nothing is.
+        """
+        size = _size_of(target)
+        if size is None:
+            return None
+        if policy is not DuplicatePolicy.IGNORE and not holds_exactly(target, parts()):
+            if policy is DuplicatePolicy.REPLACE:
+                return None
+            raise PacsException(
+                ErrorCode.DUPLICATE_OBJECT,
+                f"{key} is stored already, with another content",
+                key=key,
+            )
+        if self._durable:  # the one who wrote it may not have been durable, or not be done
+            sync_path(target)
+        self._sync_names(target)
+        return StoredObject(key, size)
+
+    def _published(self, spooled: str, target: str, policy: DuplicatePolicy) -> bool:
+        """Give a finished file its name; false where the name is taken."""
+        for _ in range(_PUBLISH_ATTEMPTS):
+            try:
+                if policy is DuplicatePolicy.REPLACE:
+                    os.replace(spooled, target)  # noqa: PTH105  # text, as in _target
+                else:
+                    self._link(spooled, target)
+            except FileExistsError:
+                if os.path.lexists(target) and _size_of(target) is None:
+                    raise OSError(errno.EISDIR, "its name is taken by what is no file") from None
+                return False
+            except FileNotFoundError:
+                if not Path(spooled).exists():  # the whole storage has gone
+                    raise
+                with contextlib.suppress(FileNotFoundError):
+                    self._folders.make(Path(target).parent)
+            else:
+                return True
+        raise OSError(errno.EBUSY, "its folder is being removed again and again")
+
+    def _link(self, spooled: str, target: str) -> None:
+        try:
+            os.link(spooled, target)  # text, as in _target
+        except OSError as exc:
+            if exc.errno not in _NO_HARD_LINKS:
+                raise
+            with self._spool.exclusive(target):
+                if os.path.lexists(target):
+                    raise FileExistsError(errno.EEXIST, "the name is taken") from None
+                Path(spooled).rename(target)
+
+    def _sync_names(self, target: str) -> None:
+        """Wait until an object's name is on the disk, and those of its folders."""
+        if self._durable:
+            self._folders.sync_up(Path(target).parent)
+
+    def _walk(
+        self, folder: Path, above: tuple[str, ...], partial: str = ""
+    ) -> Iterator[StoredObject]:
+        with _translated(ErrorCode.STORAGE_READ_FAILED, f"the folder {folder} could not be listed"):
+            try:
+                with os.scandir(folder) as entries:
+                    found = sorted(entries, key=lambda entry: entry.name)
+            except (FileNotFoundError, NotADirectoryError):
+                return
+        for entry in found:
+            if entry.name.startswith(".") or not entry.name.startswith(partial):
+                continue
+            components = (*above, entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._walk(Path(entry.path), components)
+            elif (size := _size_of(entry.path)) is not None:
+                yield StoredObject("/".join(components), size)
+
+
+def _remove(spooled: str) -> None:
+    """Remove a file of the spool; if that can't be done, the sweep will."""
+    with contextlib.suppress(OSError):
+        os.unlink(spooled)  # noqa: PTH108  # text, as in FileStorage._target
+
+
+def _not_stored(key: str, error: OSError) -> PacsException:
+    return PacsException(
+        ErrorCode.STORAGE_WRITE_FAILED,
+        f"{key} could not be stored: {reason_of(error)}",
+        key=key,
+    )
+
+
+def _size_of(target: str) -> int | None:
+    """Tell how long an object's file is; ``None`` where there is none."""
+    try:
+        status = os.lstat(target)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+@contextlib.contextmanager
+def _translated(code: ErrorCode, what: str, key: str = "") -> Iterator[None]:
+    """Turn an error of the operating system into ours."""
+    try:
+        yield
+    except OSError as exc:
+        details = {"key": key} if key else {}
+        raise PacsException(code, f"{what}: {reason_of(exc)}", **details) from exc
+
+
+@contextlib.contextmanager
+def _reading(key: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise _not_found(key) from None
+    except OSError as exc:
+        raise PacsException(
+            ErrorCode.STORAGE_READ_FAILED,
+            f"{key} could not be read: {reason_of(exc)}",
+            key=key,
+        ) from exc
+
+
+def _not_found(key: str) -> PacsException:
+    return PacsException(ErrorCode.OBJECT_NOT_FOUND, f"no object {key} is stored", key=key)

@@ -1,0 +1,185 @@
+"""An object that is written while it arrives, before anybody knows its key."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Final
+
+from xxhash import xxh3_128
+
+from pacs_sdk.core.byte_source import ByteSource, FileBytes
+from pacs_sdk.encoding.instance import HEAD_BYTES
+
+__all__ = ["ReceivedBytes", "ReceivedObject"]
+
+_KEPT_HEAD: Final = HEAD_BYTES
+"""Bytes of the data set that stay in memory as well: the attributes of the index are there,
+and nobody asks for more than this before the object is stored."""
+
+_WRITTEN_AT_ONCE: Final = 1 << 15
+"""A piece of this length is worth a system call of its own; shorter ones are collected."""
+
+_O_BINARY: Final = getattr(os, "O_BINARY", 0)
+
+
+class ReceivedObject:
+    """A spool file that a data set goes to piece by piece, behind its File Meta Information.
+
+    A storage backend makes it and gives it its name later. Until then :meth:`discard`
+    removes it, and so does the sweep of the spool if the process dies. What is written is
+    hashed as it passes by, while it is in the processor's cache anyway.
+
+    Args:
+        path: A file that does not exist.
+        meta: What the object begins with.
+
+    Raises:
+        OSError: The file cannot be made.
+    """
+
+    def __init__(self, path: Path | str, meta: bytes) -> None:
+        self.name = os.fspath(path)
+        """Where it is, as text: in the spool first, under its name later."""
+        self.meta = meta
+        """Preamble and File Meta Information."""
+        self.size = 0
+        """How many bytes of the data set there are."""
+        self._descriptor: int | None = os.open(
+            self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666
+        )
+        self._hash = xxh3_128(meta)
+        self._pending = bytearray(meta)
+        self._head = bytearray()
+        self._is_named = False
+
+    @property
+    def path(self) -> Path:
+        """Where it is: in the spool first, under its name later."""
+        return Path(self.name)
+
+    @property
+    def whole_size(self) -> int:
+        """How many bytes the object has."""
+        return len(self.meta) + self.size
+
+    @property
+    def content_hash(self) -> str:
+        """The hash of the object's bytes so far (:mod:`pacs_sdk.storage.objects.content_hash`)."""
+        return self._hash.hexdigest()
+
+    def write(self, data: memoryview) -> None:
+        """Take a piece of the data set.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        size, length = self.size, data.nbytes
+        self._hash.update(data)
+        if size < _KEPT_HEAD:
+            self._head += data[: _KEPT_HEAD - size]
+        self.size = size + length
+        if length < _WRITTEN_AT_ONCE:
+            self._pending += data
+            if len(self._pending) >= _WRITTEN_AT_ONCE:
+                self._flush()
+        elif self._pending:
+            self._put_after_pending(data)
+        else:
+            self._put(data)
+
+    def finish(self) -> ByteSource:
+        """Return the data set, which is there until :meth:`discard`.
+
+        Raises:
+            OSError: The last of it cannot be written.
+        """
+        self._flush()
+        return ReceivedBytes(self)
+
+    def head(self) -> memoryview:
+        """Return what is kept in memory of the data set's beginning."""
+        return memoryview(self._head).toreadonly()
+
+    def sync(self) -> None:
+        """Wait until its bytes are on the disk.
+
+        Raises:
+            OSError: As from the operating system.
+        """
+        if self._descriptor is not None:
+            os.fsync(self._descriptor)
+
+    def named(self, path: Path | str) -> None:
+        """Note that it has its name, and is not the spool's any more."""
+        self.name, self._is_named = os.fspath(path), True
+
+    def discard(self) -> None:
+        """Close the file, and remove it unless it was given a name."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return
+        with contextlib.suppress(OSError):  # a network file system may report a failed write
+            os.close(descriptor)
+        if not self._is_named:
+            with contextlib.suppress(OSError):  # a folder that went away took the file along
+                self.path.unlink(missing_ok=True)
+
+    def _flush(self) -> None:
+        if self._pending:
+            pending, self._pending = self._pending, bytearray()
+            self._put(memoryview(pending))
+
+    def _put_after_pending(self, data: memoryview) -> None:
+        """Write what was collected and a long piece, by one system call where there is one."""
+        if self._descriptor is None or not hasattr(os, "writev"):
+            self._flush()
+            self._put(data)
+            return
+        pending, self._pending = memoryview(self._pending), bytearray()
+        written = os.writev(self._descriptor, (pending, data))
+        length = pending.nbytes
+        if written < length:
+            self._put(pending[written:])
+            written = length
+        if written < length + data.nbytes:
+            self._put(data[written - length :])
+
+    def _put(self, rest: memoryview) -> None:
+        if self._descriptor is None:
+            raise ValueError("the object was discarded")
+        while rest:  # one write takes at most about 2 GiB, or what a full disk has left
+            rest = rest[os.write(self._descriptor, rest) :]
+
+
+class ReceivedBytes:
+    """The data set of a received object."""
+
+    def __init__(self, received: ReceivedObject) -> None:
+        self.received = received
+        """The object."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return self.received.size
+
+    def head(self, limit: int) -> memoryview:
+        """Return the first bytes, from memory if they are kept there."""
+        kept = self.received.head()
+        if limit <= kept.nbytes or self.size <= kept.nbytes:
+            return kept[:limit]
+        return self._in_file().head(limit)
+
+    def view(self) -> memoryview:
+        """Return all bytes."""
+        kept = self.received.head()
+        return kept if self.size <= kept.nbytes else self._in_file().view()
+
+    def slice(self, offset: int, length: int | None = None) -> ByteSource:
+        """Return a part."""
+        return self._in_file().slice(offset, length)
+
+    def _in_file(self) -> FileBytes:
+        return FileBytes(self.received.path, len(self.received.meta), self.size)

@@ -1,0 +1,1 @@
+"""Reading the index: what keys mean, what is found, in which order."""

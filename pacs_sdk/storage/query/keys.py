@@ -1,0 +1,311 @@
+r"""Matching keys of a query: what their text means (PS3.4 C.2.2.2).
+
+======================  ==========================================================
+key                     matches
+======================  ==========================================================
+empty, or ``*``         everything (universal matching); ``*`` for text and names only
+text                    the same text, case included; for names case does not count
+``*`` and ``?``         any characters, any one character (text and names only)
+UID, or a list of them  any of them
+``20240101``            that date; ``a-b``, ``a-``, ``-b`` a range with its ends
+``1030``                that time, however precisely written; ranges as with dates
+number                  that number, however written
+``CT\MR``                any of them; the standard leaves it open without negotiation
+======================  ==========================================================
+
+Options (:class:`~pacs_sdk.storage.query.matchers.MatchingOptions`) give more:
+
+======================  ==========================================================
+``""``                  what has no value (``empty_values``)
+``CT\MR``                what has both (``multiple_values``)
+a name                  names with words that begin or sound so (``fuzzy``)
+======================  ==========================================================
+
+The end of a range of times includes all that its precision covers: ``-1030`` ends with
+10:30:59.999999, as ``1030`` says nothing about the second (PS3.5 6.2, TM).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.storage.index.attributes import AttributeKind, IndexedAttribute
+from pacs_sdk.storage.index.names import folded_name, name_words
+from pacs_sdk.storage.index.values import (
+    MAX_TEXT_CHARACTERS,
+    bounded_number,
+    normal_date,
+    normal_time,
+)
+from pacs_sdk.storage.query.matchers import (
+    AllOf,
+    Empty,
+    Exact,
+    FuzzyName,
+    Matcher,
+    MatchingOptions,
+    MomentRange,
+    Range,
+    Wildcard,
+)
+
+__all__ = [
+    "DEFAULT_OPTIONS",
+    "EMPTY_VALUE",
+    "MAX_ALTERNATIVES",
+    "MAX_FUZZY_WORDS",
+    "MAX_LISTED_UIDS",
+    "parse_key",
+    "parse_moments",
+    "time_bounds",
+]
+
+MAX_FUZZY_WORDS: Final = 20
+"""Words of a key that is matched fuzzily, each with three conditions; a name has ten at most."""
+
+DEFAULT_OPTIONS: Final = MatchingOptions()
+"""What holds where nobody asked for more."""
+
+EMPTY_VALUE: Final = '""'
+"""Two quotation marks stand for no value (PS3.4 C.2.2.2.7)."""
+
+_MULTIPLE_VRS: Final = frozenset(("AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"))
+"""The VRs that Multiple Value Matching is defined for (PS3.4 C.2.2.2.8)."""
+
+MAX_LISTED_UIDS: Final = 10_000
+"""UIDs in one key: SQLite takes 32,766 parameters a statement, PostgreSQL 65,535."""
+
+MAX_ALTERNATIVES: Final = 100
+"""Values of any other key; each becomes an alternative, nested no deeper than SQLite's
+limit of 1,000."""
+
+_AFTER_ANY_DIGIT: Final = "~"
+"""Sorts after whatever continues a time."""
+
+_NUMBER: Final = re.compile(r"[+-]?\d{1,12}", re.ASCII)
+_STARS: Final = re.compile(r"\*+")
+
+
+def parse_key(
+    attribute: IndexedAttribute, text: str, options: MatchingOptions = DEFAULT_OPTIONS
+) -> tuple[Matcher, ...]:
+    """Tell what a matching key means.
+
+    Args:
+        attribute: What is matched.
+        text: The key's value, several values joined by a backslash.
+        options: Which further kinds of matching were asked for.
+
+    Returns:
+        The alternatives, any of which may match; none at all for universal matching.
+
+    Raises:
+        PacsException: ``FIND_INVALID_IDENTIFIER``.
+    """
+    if not text.strip(" \0"):
+        return ()
+    if not _is_unicode(text):
+        raise _invalid(attribute, text, "not a text")
+    if options.empty_values and text.strip(" \0") == EMPTY_VALUE:
+        return (Empty(),)
+    values = [value.strip(" \0") for value in text.split("\\")]
+    if attribute.kind is AttributeKind.UID:
+        return (_uids(attribute, text, values),)
+    given = [value for value in values if value]
+    if not given or len(given) > MAX_ALTERNATIVES:
+        raise _invalid(attribute, text, f"has {len(given)} values, not 1 to {MAX_ALTERNATIVES}")
+    match attribute.kind:
+        case AttributeKind.DATE:
+            return tuple(_date(attribute, value) for value in given)
+        case AttributeKind.TIME:
+            return tuple(_time(attribute, value) for value in given)
+        case AttributeKind.NUMBER:
+            return (Exact(tuple(_number(attribute, value) for value in given)),)
+    return _texts(attribute, given, options)
+
+
+def parse_moments(
+    date: IndexedAttribute, date_text: str, time: IndexedAttribute, time_text: str
+) -> MomentRange | None:
+    """Take the ranges of a date and of its time for one range (PS3.4 C.2.2.2.5).
+
+    So ``20060705-20060707`` and ``1000-1800`` are from ten on the fifth to six on the
+    seventh, nights included.
+
+    Args:
+        date: The date that is matched.
+        date_text: Its key.
+        time: The time that belongs to it.
+        time_text: The time's key.
+
+    Returns:
+        The range; ``None`` where the two are not ranges of the same form, and are therefore
+        matched each by itself.
+
+    Raises:
+        PacsException: ``FIND_INVALID_IDENTIFIER``.
+    """
+    if "\\" in date_text + time_text:
+        return None
+    first_day, days, last_day = _ends(date_text.strip(" \0"))
+    first_hour, hours, last_hour = _ends(time_text.strip(" \0"))
+    same = bool(first_day) == bool(first_hour) and bool(last_day) == bool(last_hour)
+    if not (days and hours and same):
+        return None
+    _date(date, date_text.strip(" \0"))  # says what is wrong with it
+    first, last = normal_time(first_hour), normal_time(last_hour)
+    if (first_hour and not first) or (last_hour and not last):
+        raise _invalid(time, time_text, "not a range of times such as 0800-12")
+    lower, upper = time_bounds(first, last)
+    low = (normal_date(first_day), lower) if first_day else None
+    high = (normal_date(last_day), upper) if last_day else None
+    if low and high and low > high:
+        raise _invalid(time, time_text, "a range that ends before it begins")
+    return MomentRange(low, high)
+
+
+def time_bounds(first: str, last: str) -> tuple[str, str]:
+    """Return texts between which all times from one to another are.
+
+    A stored time is a prefix of what it would be in full, so text order is the order of
+    time, except that a shorter form of the same time comes before a longer one. The
+    lower bound is therefore the shortest form, and the upper one comes after every
+    continuation.
+
+    Args:
+        first: A time as :func:`~pacs_sdk.storage.index.values.normal_time` leaves it.
+        last: Another, whose precision counts.
+    """
+    return _shortest(first), last + _AFTER_ANY_DIGIT
+
+
+def _shortest(time: str) -> str:
+    seconds, _, fraction = time.partition(".")
+    fraction = fraction.rstrip("0")
+    if fraction:
+        return f"{seconds}.{fraction}"
+    while len(seconds) > 2 and seconds.endswith("00"):
+        seconds = seconds[:-2]
+    return seconds
+
+
+def _longest(time: str) -> str:
+    seconds, _, fraction = time.partition(".")
+    return f"{seconds:0<6}.{fraction:0<6}"
+
+
+def _uids(attribute: IndexedAttribute, text: str, values: list[str]) -> Matcher:
+    if not all(values):
+        raise _invalid(attribute, text, "a list of UIDs with an empty one among them")
+    if len(values) > MAX_LISTED_UIDS:
+        raise _invalid(attribute, text, f"{len(values)} UIDs; {MAX_LISTED_UIDS} are the most")
+    return Exact(tuple(dict.fromkeys(values)))
+
+
+def _date(attribute: IndexedAttribute, text: str) -> Matcher:
+    low, is_range, high = _ends(text)
+    first, last = normal_date(low), normal_date(high)
+    if (low and not first) or (high and not last) or not (first or last):
+        raise _invalid(attribute, text, "not a date YYYYMMDD, nor a range such as 20240101-")
+    if not is_range:
+        return Exact((first,))
+    if first and last and first > last:
+        raise _invalid(attribute, text, "a range that ends before it begins")
+    return Range(first or None, last or None)
+
+
+def _time(attribute: IndexedAttribute, text: str) -> Matcher:
+    low, is_range, high = _ends(text)
+    first, last = normal_time(low), normal_time(high)
+    if (low and not first) or (high and not last) or not (first or last):
+        raise _invalid(attribute, text, "not a time HHMMSS.FFFFFF, nor a range such as 0800-12")
+    if not is_range:
+        return Range(_shortest(first), _longest(first))
+    lower, upper = time_bounds(first, last)
+    if first and last and lower > upper:
+        raise _invalid(attribute, text, "a range that ends before it begins, or crosses midnight")
+    return Range(lower or None, upper if last else None)
+
+
+def _ends(text: str) -> tuple[str, bool, str]:
+    low, dash, high = text.partition("-")
+    return low.strip(), bool(dash), high.strip()
+
+
+def _number(attribute: IndexedAttribute, text: str) -> int:
+    number = bounded_number(int(text)) if _NUMBER.fullmatch(text) else None
+    if number is None:
+        raise _invalid(attribute, text, "not a whole number of 32 bits")
+    return number
+
+
+def _has_all_of(attribute: IndexedAttribute) -> bool:
+    return attribute.multiple and DicomTag(attribute.tag).dictionary_vr in _MULTIPLE_VRS
+
+
+def _all_of(attribute: IndexedAttribute, values: list[str]) -> Matcher:
+    for value in values:
+        if "*" in value or "?" in value:
+            raise _invalid(attribute, value, "a wild card among values that all have to be there")
+        if len(value) > MAX_TEXT_CHARACTERS:
+            raise _invalid(attribute, value, f"longer than {MAX_TEXT_CHARACTERS} characters")
+    return AllOf(tuple(dict.fromkeys(values)))
+
+
+def _fuzzy(attribute: IndexedAttribute, values: list[str]) -> tuple[Matcher, ...]:
+    matchers: list[Matcher] = []
+    for value in values:
+        if len(value) > MAX_TEXT_CHARACTERS:
+            raise _invalid(attribute, value, f"longer than {MAX_TEXT_CHARACTERS} characters")
+        if not value.strip("*"):
+            return ()
+        words = [_STARS.sub("*", word).rstrip("*") for word in name_words(folded_name(value))]
+        wanted = tuple(dict.fromkeys(word for word in words if word))
+        if not wanted:
+            raise _invalid(attribute, value, "a name without a letter")
+        if len(wanted) > MAX_FUZZY_WORDS:
+            raise _invalid(attribute, value, f"more than {MAX_FUZZY_WORDS} words")
+        matchers.append(FuzzyName(wanted))
+    return tuple(matchers)
+
+
+def _texts(
+    attribute: IndexedAttribute, values: list[str], options: MatchingOptions
+) -> tuple[Matcher, ...]:
+    if options.multiple_values and len(values) > 1 and _has_all_of(attribute):
+        return (_all_of(attribute, values),)
+    if options.fuzzy and attribute.kind is AttributeKind.NAME:
+        return _fuzzy(attribute, values)
+    exact: list[str] = []
+    wildcards: list[Matcher] = []
+    for value in values:
+        if len(value) > MAX_TEXT_CHARACTERS:
+            raise _invalid(attribute, value, f"longer than {MAX_TEXT_CHARACTERS} characters")
+        if not value.strip("*"):
+            return ()
+        if attribute.kind is AttributeKind.NAME and not folded_name(value.replace("=", "")):
+            raise _invalid(attribute, value, "a name without a letter")
+        if "*" in value or "?" in value:
+            wildcards.append(Wildcard(_STARS.sub("*", value)))
+        else:
+            exact.append(value)
+    return (*((Exact(tuple(exact)),) if exact else ()), *wildcards)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, which no database takes
+        return False
+    return True
+
+
+def _invalid(attribute: IndexedAttribute, text: str, reason: str) -> PacsException:
+    return PacsException(
+        ErrorCode.FIND_INVALID_IDENTIFIER,
+        f"{attribute.keyword} cannot be matched with {text[:80]!r}: {reason}",
+        tag=str(DicomTag(attribute.tag)),
+    )

@@ -1,0 +1,57 @@
+"""Matching keys from keywords and values of Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.storage.query.identifier import ItemKeys, text_of
+
+__all__ = ["keys_of_keywords"]
+
+
+def keys_of_keywords(keys: Mapping[str, object]) -> tuple[dict[int, str], dict[int, ItemKeys]]:
+    """Return matching keys by tag, and those in items by the sequence's tag.
+
+    Args:
+        keys: Values by keyword; ``Sequence.Attribute`` names an attribute in the item of a
+            sequence, as QIDO-RS has it (PS3.18 8.3.4.1), and so does a mapping as a value.
+
+    Raises:
+        PacsException: ``INVALID_TAG`` for a keyword that doesn't exist, ``INVALID_ARGUMENT``
+            for an empty list, and for a sequence whose value is no mapping.
+    """
+    matching: dict[int, str] = {}
+    nested: dict[int, dict[int, str]] = {}
+    for keyword, value in keys.items():
+        sequence, dot, attribute = keyword.partition(".")
+        tag = DicomTag.of(sequence)
+        if dot:
+            nested.setdefault(int(tag), {})[int(DicomTag.of(attribute))] = _text(keyword, value)
+        elif isinstance(value, Mapping):
+            item = nested.setdefault(int(tag), {})
+            item.update({int(DicomTag.of(one)): _text(one, text) for one, text in value.items()})
+        elif tag.dictionary_vr == "SQ" and value not in (None, "", [], ()):
+            raise PacsException(
+                ErrorCode.INVALID_ARGUMENT,
+                f"{keyword} is a sequence: give a mapping of the keys in its item",
+                tag=str(tag),
+            )
+        else:
+            matching[int(tag)] = _text(keyword, value)
+    items = {
+        tag: ItemKeys({one: text for one, text in item.items() if text})
+        for tag, item in nested.items()
+    }
+    return matching, items
+
+
+def _text(keyword: str, value: object) -> str:
+    if isinstance(value, list | tuple) and not value:
+        raise PacsException(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{keyword} is an empty list: as a key that would match everything; "
+            "leave it out, or don't search",
+        )
+    return text_of(value)

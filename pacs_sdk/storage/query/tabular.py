@@ -1,0 +1,156 @@
+"""Matches as a table: for notebooks, pandas and Arrow.
+
+A column has the keyword of its attribute. Dates and whole numbers have types of their own;
+times are text, for a column of Python's times helps nobody; names are text.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import numpy as np
+
+from pacs_sdk.core.dataset import DicomDataset
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.results import edge
+from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.core.vr import VR
+from pacs_sdk.storage.query.entities import EntityRecord, as_date, as_number
+from pacs_sdk.storage.query.match import Match
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+__all__ = ["MatchTable"]
+
+_SHOWN_ROWS: Final = 50
+"""Rows of the table that a notebook shows; the rest is counted."""
+
+_NUMBERS: Final = frozenset((VR.IS, VR.US))
+
+
+def _matches(found: Iterable[Match]) -> tuple[Match, ...]:
+    return tuple(found)
+
+
+@attrs.frozen
+class MatchTable:
+    """Matches, one a row: ``MatchTable(index.find(query).unwrap())``.
+
+    Reading the matches may raise ``PacsException`` with ``INDEX_FAILED``.
+    """
+
+    matches: tuple[Match, ...] = attrs.field(converter=_matches)
+    """The matches, in order."""
+
+    def __len__(self) -> int:
+        return len(self.matches)
+
+    def __iter__(self) -> Iterator[Match]:
+        return iter(self.matches)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns: every attribute that some match was asked for."""
+        return tuple(_name(tag) for tag in self._tags())
+
+    def records(self) -> tuple[EntityRecord, ...]:
+        """Return each match as the record of its level."""
+        return tuple(match.record() for match in self.matches)
+
+    def datasets(self) -> tuple[DicomDataset, ...]:
+        """Return each match as a data set."""
+        return tuple(match.dataset() for match in self.matches)
+
+    @edge()
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a data frame.
+
+        Returns:
+            ``Success``; dates are ``datetime64``, numbers nullable ``Int64``, and the rest
+            text; or ``Failure`` with ``MISSING_DEPENDENCY`` without pandas.
+        """
+        try:
+            import pandas as pd
+        except ImportError as exc:
+            raise _missing("pandas") from exc
+        columns: dict[str, Any] = {}
+        for tag in self._tags():
+            values = self._values(tag)
+            match _vr(tag):
+                case VR.DA:
+                    days = np.array(values, dtype="datetime64[D]")  # None is NaT
+                    columns[_name(tag)] = pd.Series(days.astype("datetime64[us]"))
+                case VR.IS | VR.US:
+                    columns[_name(tag)] = pd.array(values, dtype="Int64")
+                case _:
+                    columns[_name(tag)] = pd.Series(values, dtype="object")
+        return pd.DataFrame(columns, index=pd.RangeIndex(len(self.matches)))
+
+    @edge()
+    def to_arrow(self) -> pa.Table:
+        """Return an Arrow table.
+
+        Returns:
+            ``Success``; dates are ``date32``, numbers ``int64``, and the rest text; or
+            ``Failure`` with ``MISSING_DEPENDENCY`` without pyarrow.
+        """
+        try:
+            import pyarrow as pa
+        except ImportError as exc:
+            raise _missing("pyarrow") from exc
+        types = {VR.DA: pa.date32(), VR.IS: pa.int64(), VR.US: pa.int64()}
+        arrays = [
+            pa.array(self._values(tag), type=types.get(_vr(tag), pa.string()))
+            for tag in self._tags()
+        ]
+        return pa.table(arrays, names=list(self.columns))
+
+    def _repr_html_(self) -> str:
+        """Show the first rows as a table in a notebook."""
+        tags = [tag for tag in self._tags() if any(one.values.get(tag) for one in self.matches)]
+        heading = "".join(f"<th>{html.escape(_name(tag))}</th>" for tag in tags)
+        rows = "".join(
+            f"<tr>{''.join(_cell(match.values.get(tag, '')) for tag in tags)}</tr>"
+            for match in self.matches[:_SHOWN_ROWS]
+        )
+        total = len(self.matches)
+        what = f"{total} match{'' if total == 1 else 'es'}"
+        shown = f", the first {_SHOWN_ROWS} shown" if total > _SHOWN_ROWS else ""
+        return f"<table><tr>{heading}</tr>{rows}</table><p>{what}{shown}</p>"
+
+    def _tags(self) -> Sequence[int]:
+        return tuple(dict.fromkeys(tag for match in self.matches for tag in match.values))
+
+    def _values(self, tag: int) -> list[Any]:
+        texts = [match.values.get(tag, "") for match in self.matches]
+        vr = _vr(tag)
+        if vr is VR.DA:
+            return [as_date(text) for text in texts]
+        if vr in _NUMBERS:
+            return [as_number(text) for text in texts]
+        return texts
+
+
+def _cell(text: str) -> str:
+    return f"<td>{html.escape(text)}</td>"
+
+
+def _name(tag: int) -> str:
+    return DicomTag(tag).keyword or str(DicomTag(tag))
+
+
+def _vr(tag: int) -> VR:
+    return VR.__members__.get(DicomTag(tag).dictionary_vr[:2], VR.UN)
+
+
+def _missing(package: str) -> PacsException:
+    return PacsException(
+        ErrorCode.MISSING_DEPENDENCY,
+        f"{package} is not installed: pip install 'pacs-sdk[tables]'",
+        package=package,
+    )

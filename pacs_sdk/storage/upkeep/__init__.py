@@ -1,0 +1,1 @@
+"""Keeping an archive in order: sessions, recovery, reindexing, verification."""

@@ -1,0 +1,232 @@
+"""One opening of an archive's folder: announced, recovered if need be, and closed in order."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final
+
+import attrs
+from sqlalchemy import select
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import Clock, Logger
+from pacs_sdk.storage.index.index_database import IndexDatabase, index_url
+from pacs_sdk.storage.index.schema import index_errors
+from pacs_sdk.storage.index.tables import instances
+from pacs_sdk.storage.objects.archive_storage import ArchiveStorage
+from pacs_sdk.storage.objects.backend import Durability
+from pacs_sdk.storage.objects.disk import make_folders, reason_of
+from pacs_sdk.storage.objects.imported_folders import declared_folders
+from pacs_sdk.storage.upkeep.recovery import RecoveryReport, recover, report_recovery
+from pacs_sdk.storage.upkeep.sessions import (
+    REINDEX_NAME,
+    DeadSession,
+    OpenSession,
+    Purpose,
+    SessionHolder,
+    Sessions,
+)
+from pacs_sdk.storage.upkeep.write_intents import WriteIntents
+
+__all__ = [
+    "ELSEWHERE_NAME",
+    "INDEX_NAME",
+    "OBJECTS_NAME",
+    "ArchiveSession",
+    "checked_holders",
+]
+
+OBJECTS_NAME: Final = "objects"
+"""The folder of the objects, below that of the archive."""
+
+INDEX_NAME: Final = "index.sqlite"
+"""The index, in the archive's folder."""
+
+ELSEWHERE_NAME: Final = "index-elsewhere"
+"""An empty file in the folder of an archive whose index is not there."""
+
+
+class ArchiveSession:
+    """An archive's folder, open in this process.
+
+    Opening it finds out whether a process died with the archive open, and mends what that
+    left half done, before anything else happens.
+
+    Args:
+        data_dir: The folder; it is made where it is missing.
+        durability: Whether an instance survives a power failure once it is stored.
+        logger: Where events are recorded.
+        clock: Tells when something changed; the system's by default.
+        database_url: Where the index is; in the folder by default.
+
+    Raises:
+        PacsException: ``STORAGE_WRITE_FAILED``, ``STORAGE_READ_FAILED``, ``INDEX_FAILED``,
+            ``INVALID_CONFIGURATION`` where the imported folders or the URL cannot be
+            understood, or ``MISSING_DEPENDENCY`` where the driver of the URL is missing.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        durability: Durability,
+        logger: Logger,
+        clock: Clock | None = None,
+        *,
+        database_url: str | None = None,
+    ) -> None:
+        self._logger = logger
+        self.durable = durable = Durability(durability) is Durability.DURABLE
+        """Whether objects are on the disk before they have their names."""
+        _make(data_dir, durable=durable)
+        sessions = Sessions(data_dir)
+        with contextlib.ExitStack() as undo, sessions.turn():
+            checked_holders(sessions.living(), Purpose.REINDEXING)
+            dead = sessions.dead()
+            self._session: OpenSession = sessions.begin(Purpose.SERVING, durable=durable)
+            undo.callback(self._session.close)
+            _abandon_reindexing(data_dir, logger)
+            self._intents = WriteIntents(
+                self._session.intents_prefix,
+                durable=durable,
+                settle=lambda: _sync_log(data_dir / INDEX_NAME),
+            )
+            self.storage = ArchiveStorage(
+                data_dir / OBJECTS_NAME,
+                durability,
+                imported=declared_folders(data_dir),
+                note=self._intents.note,
+            )
+            undo.callback(self.storage.close)
+            index_missing = database_url is None and _is_index_missing(data_dir)
+            address = database_url or index_url(data_dir / INDEX_NAME)
+            self.index = IndexDatabase(address, logger, clock)
+            undo.callback(self.index.close)
+            if database_url is not None:
+                index_missing = _has_objects(data_dir) and _is_empty(self.index)
+            _note_place(data_dir / ELSEWHERE_NAME, elsewhere=database_url is not None)
+            found = RecoveryReport(swept_files=self.storage.swept, index_missing=index_missing)
+            serving = [one for one in dead if one.purpose is Purpose.SERVING]
+            self.recovery = _recovered(self.storage, self.index, serving, found)
+            report_recovery(self.recovery, logger)
+            for one in dead:
+                sessions.forget(one)
+            undo.pop_all()
+
+    def storing(self) -> AbstractContextManager[None]:
+        """Be around an operation that stores or deletes; see :class:`WriteIntents`."""
+        return self._intents.storing()
+
+    def close(self) -> None:
+        """Note that the archive was closed in order, after index and storage were."""
+        try:
+            self._intents.close()
+        except OSError as exc:  # the next start looks at what was stored, as after a crash
+            self._logger.error("close-not-recorded", reason=reason_of(exc))
+            return
+        self._session.close()
+
+
+def _note_place(marker: Path, *, elsewhere: bool) -> None:
+    """Leave a note for whoever looks for the index in the folder."""
+    try:
+        if elsewhere:
+            marker.touch()
+        else:
+            marker.unlink(missing_ok=True)
+    except OSError as exc:
+        raise PacsException(
+            ErrorCode.STORAGE_WRITE_FAILED,
+            f"{marker} cannot be written: {reason_of(exc)}",
+            path=str(marker),
+        ) from exc
+
+
+def checked_holders(living: Sequence[SessionHolder], *refused: Purpose) -> None:
+    """Refuse to go on while others have the archive open.
+
+    Args:
+        living: Who has it open.
+        refused: The purposes that don't go together with what is wanted.
+
+    Raises:
+        PacsException: ``INDEX_FAILED``.
+    """
+    others = [one for one in living if one.purpose in refused]
+    if not others:
+        return
+    numbers = ", ".join(str(one.process_id) for one in others)
+    if others[0].purpose is Purpose.REINDEXING:
+        words = f"process {numbers} is making its index anew; wait until it has finished"
+    else:
+        words = f"it is open in process {numbers}; stop that first"
+    raise PacsException(ErrorCode.INDEX_FAILED, f"the archive cannot be opened now: {words}")
+
+
+def _recovered(
+    storage: ArchiveStorage,
+    index: IndexDatabase,
+    dead: Sequence[DeadSession],
+    found: RecoveryReport,
+) -> RecoveryReport:
+    if not dead:
+        return found
+    folders = frozenset[str]().union(*(one.folders for one in dead))
+    durable = all(one.durable for one in dead)
+    report = recover(storage, index, folders, keep_incomplete=durable)
+    return attrs.evolve(
+        report,
+        unclean_stops=len(dead),
+        swept_files=found.swept_files,
+        index_missing=found.index_missing,
+    )
+
+
+def _abandon_reindexing(data_dir: Path, logger: Logger) -> None:
+    """Remove the unfinished index of a reindexing that was killed: it won't be right for long."""
+    place = data_dir / REINDEX_NAME
+    if not place.exists():
+        return
+    logger.warning("reindexing-abandoned", advice="run pacs reindex from the beginning")
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            place.with_name(f"{place.name}{suffix}").unlink()
+
+
+def _is_index_missing(data_dir: Path) -> bool:
+    """Whether there are objects, and no index."""
+    return not (data_dir / INDEX_NAME).exists() and _has_objects(data_dir)
+
+
+def _is_empty(index: IndexDatabase) -> bool:
+    with index_errors("the index could not be read"), index.reading() as connection:
+        return connection.execute(select(instances.c.pk).limit(1)).first() is None
+
+
+def _has_objects(data_dir: Path) -> bool:
+    with os.scandir(data_dir / OBJECTS_NAME) as entries:
+        return any(not entry.name.startswith(".") for entry in entries)
+
+
+def _make(data_dir: Path, *, durable: bool) -> None:
+    try:
+        make_folders(data_dir, durable=durable)
+    except OSError as exc:
+        raise PacsException(
+            ErrorCode.STORAGE_WRITE_FAILED,
+            f"the folder {data_dir} cannot be used: {reason_of(exc)}",
+            path=str(data_dir),
+        ) from exc
+
+
+def _sync_log(index: Path) -> None:
+    """Have all committed rows on the disk: they are in the database, or in its log (WAL)."""
+    with contextlib.suppress(FileNotFoundError):  # all of it is in the database, and synced
+        descriptor = os.open(f"{index}-wal", os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

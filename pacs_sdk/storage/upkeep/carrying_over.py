@@ -1,0 +1,162 @@
+"""What an index knows that no file tells, taken over into the index that replaces it.
+
+These are the hashes of the objects, which of them are deleted and removed when their time
+comes, the change feed and how far its consumers have come, which studies are to settle, when
+duplicates came, and what the archive remembers of itself.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Table, select
+from sqlalchemy.exc import DatabaseError
+
+from pacs_sdk.core.errors import PacsException
+from pacs_sdk.storage.index.index_database import index_url
+from pacs_sdk.storage.index.schema import index_errors, open_engine
+from pacs_sdk.storage.index.tables import (
+    archive_state,
+    change_cursors,
+    changes,
+    deleted_objects,
+    unsettled_studies,
+)
+
+__all__ = ["CARRIED_OVER", "carry_over", "deleted_keys"]
+
+CARRIED_OVER: Final = "reindex_carried_over"
+"""The row of ``archive_state`` that says that it is done; whoever finishes removes it."""
+
+_BUSY_S: Final = 60.0
+
+_HASHES: Final = """
+UPDATE main.instances SET content_hash = coalesce((
+    SELECT before.content_hash FROM old.instances AS before
+    WHERE before.sop_instance_uid = instances.sop_instance_uid
+      AND before.storage_key = instances.storage_key
+      AND before.size_bytes = instances.size_bytes), '')
+WHERE content_hash = ''
+"""
+
+_DUPLICATES: Final = """
+UPDATE main.duplicate_objects SET (at_ms, content_hash) = (
+    SELECT before.at_ms, before.content_hash FROM old.duplicate_objects AS before
+    WHERE before.storage_key = duplicate_objects.storage_key)
+WHERE storage_key IN (SELECT storage_key FROM old.duplicate_objects)
+"""
+
+_IS_DONE: Final = "SELECT 1 FROM main.archive_state WHERE name = ?"
+_DONE: Final = "INSERT INTO main.archive_state (name, value) VALUES (?, '')"
+
+_FRESH: Final = """
+CREATE TEMP TABLE fresh AS SELECT * FROM main.changes
+WHERE sop_instance_uid NOT IN (SELECT sop_instance_uid FROM old.instances) ORDER BY pk
+"""
+"""Changes of instances that the old index did not have: these are news to its consumers."""
+
+
+def deleted_keys(old: Path) -> frozenset[str]:
+    """Return the keys of objects whose instances were deleted, as the old index knows them.
+
+    None where it cannot be read: then there is nothing that tells.
+    """
+    if not old.exists():
+        return frozenset()
+    try:
+        engine = open_engine(index_url(old))
+    except PacsException:
+        return frozenset()
+    try:
+        with engine.connect() as connection:
+            return frozenset(connection.execute(select(deleted_objects.c.storage_key)).scalars())
+    except DatabaseError:  # damaged just there
+        return frozenset()
+    finally:
+        engine.dispose()
+
+
+def carry_over(old: Path, new: Path) -> str:
+    """Take over from an index what the files do not tell; once, however often it is asked.
+
+    Args:
+        old: The index that is going to be replaced; it is migrated if it is an old one.
+        new: The index that was made of the files.
+
+    Returns:
+        Why that could not be done; empty where it was.
+
+    Raises:
+        PacsException: ``INDEX_FAILED`` where the new index cannot be written.
+    """
+    if not old.exists():
+        return "there was no index before"
+    try:
+        open_engine(index_url(old)).dispose()
+    except PacsException as exc:
+        return exc.error.message
+    with index_errors("what the old index knows could not be taken over"):
+        connection = sqlite3.connect(new, timeout=_BUSY_S, isolation_level=None)
+        try:
+            connection.execute("ATTACH DATABASE ? AS old", (str(old),))
+            try:
+                connection.execute("SELECT count(*) FROM old.instances").fetchone()
+                _in_one_transaction(connection)
+            except sqlite3.DatabaseError as exc:
+                if not _is_damage(exc):
+                    raise
+                return f"the index is damaged: {exc}"
+        finally:
+            connection.close()
+    return ""
+
+
+def _in_one_transaction(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if connection.execute(_IS_DONE, (CARRIED_OVER,)).fetchone() is not None:
+            connection.execute("ROLLBACK")
+            return
+        connection.execute(_HASHES)
+        connection.execute(_DUPLICATES)
+        connection.execute(_FRESH)
+        connection.execute("DELETE FROM main.changes")
+        _copy(connection, changes)
+        names = _columns(changes, without="pk")
+        connection.execute(
+            f"INSERT INTO main.changes ({names}) SELECT {names} FROM fresh ORDER BY pk"  # noqa: S608
+        )
+        connection.execute(
+            "DELETE FROM main.unsettled_studies WHERE study_instance_uid NOT IN "
+            "(SELECT study_instance_uid FROM fresh)"
+        )
+        _copy(connection, unsettled_studies)
+        _copy(connection, change_cursors)
+        _copy(connection, deleted_objects)
+        _copy(connection, archive_state)
+        connection.execute("DROP TABLE fresh")
+        connection.execute(_DONE, (CARRIED_OVER,))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _copy(connection: sqlite3.Connection, table: Table) -> None:
+    """Copy the rows of a table that the new index doesn't have."""
+    names = _columns(table)
+    connection.execute(
+        f"INSERT OR IGNORE INTO main.{table.name} ({names}) "  # noqa: S608  # names of ours
+        f"SELECT {names} FROM old.{table.name}"
+    )
+
+
+def _columns(table: Table, without: str = "") -> str:
+    return ", ".join(column.name for column in table.columns if column.name != without)
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

@@ -1,0 +1,327 @@
+"""After an unclean stop: what the processes that died left half done, found and mended.
+
+An object without its row is whole, as it has its name; it is read and indexed. A row
+without its object is told of, and removed only if that was asked for. Looked at are the
+folders that the dead processes had announced (:mod:`pacs_sdk.storage.upkeep.write_intents`), or
+everything where someone asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import attrs
+
+from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
+from pacs_sdk.core.ports import Clock, Logger, SystemClock
+from pacs_sdk.core.results import Failure, Success, raised
+from pacs_sdk.core.uids import is_valid_uid
+from pacs_sdk.storage.duplicates import record_duplicate
+from pacs_sdk.storage.index.index_database import IndexDatabase
+from pacs_sdk.storage.objects.backend import StorageBackend, StoredObject, checked_prefix
+from pacs_sdk.storage.objects.imported_folders import IMPORT_PREFIX
+from pacs_sdk.storage.objects.layouts import DUPLICATE_MARK, is_duplicate_key
+from pacs_sdk.storage.records import IndexEntry
+from pacs_sdk.storage.upkeep.index_rows import (
+    InstanceRow,
+    all_rows,
+    batches,
+    rows_by_uid,
+    rows_of_series_uid,
+    without_row,
+)
+from pacs_sdk.storage.upkeep.object_reading import ReadObject, read_object
+
+__all__ = ["FailedObject", "RecoveryReport", "record_kept_duplicate", "recover", "report_recovery"]
+
+_LOGGED: Final = 100
+"""Objects that are named in the log; the rest is counted."""
+
+
+@attrs.frozen
+class FailedObject:
+    """An object that could not be put right, and why."""
+
+    storage_key: str
+    """The key of the object."""
+    error: PacsError
+    """What is wrong with it."""
+
+
+@attrs.frozen
+class RecoveryReport:
+    """What was found, and what was done about it."""
+
+    unclean_stops: int = 0
+    """Processes that ended without closing the archive."""
+    swept_files: int = 0
+    """Unfinished files of theirs that were removed from the spool."""
+    folders: int = 0
+    """Folders that were looked at."""
+    objects: int = 0
+    """Objects that were looked at."""
+    indexed: tuple[str, ...] = ()
+    """Keys of objects that had no row, or the row of what they had replaced; they have
+    their row now, or are recorded as duplicates if that is what they are kept as."""
+    not_indexed: tuple[FailedObject, ...] = ()
+    """Objects without a row that could not be indexed: damaged, no instances of DICOM, or
+    with the UID of another instance. They stay where they are."""
+    without_object: tuple[str, ...] = ()
+    """Keys of rows whose object is not there."""
+    rows_removed: int = 0
+    """How many of these rows were removed."""
+    index_missing: bool = False
+    """Whether objects are stored and no index was there: ``pacs reindex`` makes it anew."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether there is nothing to tell."""
+        return self == RecoveryReport(folders=self.folders, objects=self.objects)
+
+
+def recover(
+    backend: StorageBackend,
+    index: IndexDatabase,
+    folders: Iterable[str] | None,
+    *,
+    keep_incomplete: bool,
+    mend: bool = False,
+) -> RecoveryReport:
+    """Compare objects and rows, and index the objects that lack their row.
+
+    Other processes may store and delete meanwhile.
+
+    Args:
+        backend: The objects.
+        index: The rows.
+        folders: The folders to look at, as the beginnings of keys; ``None`` for everything.
+        keep_incomplete: Whether an object that is cut short was sent like that, and so is
+            indexed; otherwise the machine's end may have done it.
+        mend: Whether rows without their objects are removed.
+
+    Raises:
+        PacsException: ``INDEX_FAILED`` or ``STORAGE_READ_FAILED``.
+    """
+    work = _Recovery(backend, index, keep_incomplete=keep_incomplete)
+    if folders is None:
+        work.look_at_objects("")
+        work.look_at_rows(row for row in all_rows(index) if not _is_imported(row))
+    else:
+        for folder in sorted(filter(_can_begin_keys, folders)):
+            work.look_at_folder(folder)
+        work.look_at_unknown_folders()
+    removed = work.remove_rows() if mend else 0
+    return RecoveryReport(
+        folders=work.folders,
+        objects=work.objects,
+        indexed=tuple(work.indexed),
+        not_indexed=tuple(work.failed),
+        without_object=tuple(row.storage_key for row in work.without_object),
+        rows_removed=removed,
+    )
+
+
+def report_recovery(report: RecoveryReport, logger: Logger) -> None:
+    """Record what recovery found; nothing where there was nothing to recover from."""
+    if report.swept_files:
+        logger.warning("spool-swept", files=report.swept_files)
+    if report.index_missing:
+        logger.error("index-missing", advice="run pacs reindex to make it from the objects")
+    if not report.unclean_stops:
+        return
+    logger.warning(
+        "unclean-stop-recovered",
+        processes=report.unclean_stops,
+        folders=report.folders,
+        objects=report.objects,
+        indexed=len(report.indexed),
+        not_indexed=len(report.not_indexed),
+        rows_without_object=len(report.without_object),
+    )
+    for failed in report.not_indexed[:_LOGGED]:
+        logger.error(
+            "object-not-indexed", storage_key=failed.storage_key, reason=failed.error.message
+        )
+    for key in report.without_object[:_LOGGED]:
+        logger.error("row-without-object", storage_key=key)
+
+
+class _Recovery:
+    """One recovery under way."""
+
+    def __init__(
+        self, backend: StorageBackend, index: IndexDatabase, *, keep_incomplete: bool
+    ) -> None:
+        self._backend = backend
+        self._index = index
+        self._keep_incomplete = keep_incomplete
+        self.folders = 0
+        self.objects = 0
+        self.indexed: list[str] = []
+        self.failed: list[FailedObject] = []
+        self.without_object: list[InstanceRow] = []
+        self._unknown: set[str] = set()
+
+    def look_at_folder(self, folder: str) -> None:
+        """Look at the objects right in a folder, and at the rows that name it."""
+        self.folders += 1
+        prefix = f"{folder}/" if folder else ""
+        seen = self.look_at_objects(prefix, lambda key: "/" not in key.removeprefix(prefix))
+        name = folder.rpartition("/")[2]
+        of_series = rows_of_series_uid(self._index, [name] if is_valid_uid(name) else [])
+        inside = [row for row in of_series if row.storage_key.rpartition("/")[0] == folder]
+        if inside:
+            self.look_at_rows(row for row in inside if row.storage_key not in seen)
+        elif seen or not _is_of_uids(folder):
+            self._unknown.add(folder)
+
+    def look_at_unknown_folders(self) -> None:
+        """Look for the rows of folders that are not named by a series, among all rows."""
+        if folders := self._unknown:
+            rows = all_rows(self._index)
+            self.look_at_rows(row for row in rows if row.storage_key.rpartition("/")[0] in folders)
+
+    def look_at_objects(
+        self, prefix: str, wanted: Callable[[str], bool] = lambda key: True
+    ) -> set[str]:
+        """Index the objects that lack their row; return the keys of all there are."""
+        seen: set[str] = set()
+        found = (one for one in self._backend.list(prefix) if wanted(one.key))
+        for some in batches(found):
+            self.objects += len(some)
+            self._look_at(some)
+            if prefix:  # of everything the keys would be too many
+                seen.update(one.key for one in some)
+        return seen
+
+    def look_at_rows(self, rows: Iterable[InstanceRow]) -> None:
+        """Find the rows whose object is not there."""
+        self.without_object.extend(row for row in rows if self._is_gone(row))
+
+    def remove_rows(self) -> int:
+        """Remove the rows without an object; return how many that was."""
+        removed = 0
+        for row in self.without_object:
+            if not self._is_gone(row):
+                continue
+            match self._index.remove(row.sop_instance_uid):
+                case Success(_):
+                    removed += 1
+                case Failure(error) if error.code is not ErrorCode.OBJECT_NOT_FOUND:
+                    raise PacsException.of(error)
+        return removed
+
+    # -- inside ------------------------------------------------------------------
+
+    def _look_at(self, found: list[StoredObject]) -> None:
+        """Look at some objects, first by the UIDs that their names may hold."""
+        rows = rows_by_uid(self._index, [_uid_in(one.key) for one in found])
+        lacking = []
+        for one in found:
+            row = rows.get(_uid_in(one.key))
+            if row is None or (row.storage_key, row.size_bytes) != (one.key, one.size_bytes):
+                lacking.append(one)
+        for_a_reason = without_row(self._index, [one.key for one in lacking])
+        self._mend([one.key for one in lacking if one.key not in for_a_reason])
+
+    def _mend(self, keys: list[str]) -> None:
+        """Index objects unless their rows are right after all."""
+        read = [one for key in keys if (one := self._read(key)) is not None]
+        rows = rows_by_uid(self._index, [one.entry.identity.sop_instance_uid for one in read])
+        new: list[IndexEntry] = []
+        for one in read:
+            entry = one.entry
+            row = rows.get(entry.identity.sop_instance_uid)
+            if row is not None and (row.storage_key, row.size_bytes) == (
+                entry.storage_key,
+                entry.size_bytes,
+            ):
+                continue
+            if one.incomplete is not None and not self._keep_incomplete:
+                self.failed.append(FailedObject(entry.storage_key, one.incomplete))
+            elif row is None:
+                new.append(entry)
+            else:
+                self._index_again(entry, row)
+        for entry, outcome in zip(new, self._index.add_many(new), strict=True):
+            if isinstance(outcome, Success):
+                self.indexed.append(entry.storage_key)
+            elif outcome.failure().code is not ErrorCode.DUPLICATE_OBJECT:
+                raise PacsException.of(outcome.failure())
+            else:  # another of these, or another process, was faster
+                uid = entry.identity.sop_instance_uid
+                self._index_again(entry, rows_by_uid(self._index, [uid]).get(uid))
+
+    def _read(self, key: str) -> ReadObject | None:
+        try:
+            return read_object(raised(self._backend.open(key)), key)
+        except PacsException as exc:
+            if exc.error.code is not ErrorCode.OBJECT_NOT_FOUND:  # deleted this moment
+                self.failed.append(FailedObject(key, exc.error))
+            return None
+
+    def _index_again(self, entry: IndexEntry, row: InstanceRow | None) -> None:
+        """Index an object whose instance has a row: for another object, or as it was before."""
+        key = entry.storage_key
+        if row is not None and row.storage_key != key and not self._is_gone(row):
+            if is_duplicate_key(key):
+                record_kept_duplicate(self._index, SystemClock(), entry)
+                self.indexed.append(key)
+            else:
+                self.failed.append(FailedObject(key, _second_object(key, row)))
+            return
+        raised(self._index.add(entry, replace=True))
+        self.indexed.append(key)
+
+    def _is_gone(self, row: InstanceRow) -> bool:
+        found = self._backend.stat(row.storage_key)
+        if isinstance(found, Success):
+            return False
+        if found.failure().code is not ErrorCode.OBJECT_NOT_FOUND:
+            raise PacsException.of(found.failure())
+        now = rows_by_uid(self._index, [row.sop_instance_uid]).get(row.sop_instance_uid)
+        return now is not None and now.storage_key == row.storage_key  # not deleted this moment
+
+
+def _second_object(key: str, row: InstanceRow) -> PacsError:
+    return PacsError(
+        ErrorCode.DUPLICATE_OBJECT,
+        f"{key} holds instance {row.sop_instance_uid}, which {row.storage_key} holds as well",
+        {"key": key, "other": row.storage_key},
+    )
+
+
+def record_kept_duplicate(index: IndexDatabase, clock: Clock, entry: IndexEntry) -> None:
+    """Record an object whose key says that it was kept beside an instance, and its hash.
+
+    Raises:
+        PacsException: ``INDEX_FAILED``.
+    """
+    key = entry.storage_key
+    content_hash = key.rpartition(DUPLICATE_MARK)[2].removesuffix(".dcm")
+    uid = entry.identity.sop_instance_uid
+    record_duplicate(index, clock, uid, key, entry.size_bytes, content_hash)
+
+
+def _uid_in(key: str) -> str:
+    """Return what may be the SOP Instance UID in a key: layouts name files by it."""
+    return key.rpartition("/")[2].removesuffix(".dcm")
+
+
+def _is_of_uids(folder: str) -> bool:
+    """Whether a folder is named by a study and a series, so that this finds its rows."""
+    names = folder.split("/")[-2:]
+    return len(names) == 2 and all("." in one and is_valid_uid(one) for one in names)
+
+
+def _is_imported(row: InstanceRow) -> bool:
+    return row.storage_key.startswith(IMPORT_PREFIX)
+
+
+def _can_begin_keys(folder: str) -> bool:
+    try:
+        checked_prefix(f"{folder}/" if folder else "")
+    except PacsException:  # a line that the machine's end has garbled
+        return False
+    return True

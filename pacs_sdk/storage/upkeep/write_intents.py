@@ -1,0 +1,201 @@
+"""What a process is going to change, written down first: so a crash leaves little to search.
+
+Before the first object of a folder is stored, the folder's name goes into a file of this
+session, and is on the disk before the object has its name. After an unclean stop only these
+folders are looked at, whatever the archive holds
+(docs/explanation/decisions/0019-write-intents.md).
+
+The file doesn't grow for ever: after some thousand folders another one is begun, and the
+old one removed as soon as all that was being stored then is in the index, on the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.storage.objects.disk import reason_of, sync_folder
+
+__all__ = ["FOLDERS_IN_A_FILE", "WriteIntents"]
+
+FOLDERS_IN_A_FILE: Final = 4096
+"""Recovery looks at the folders of two files, or a few more: some ten thousand objects."""
+
+
+@attrs.define(eq=False)
+class _Generation:
+    """One file of intents."""
+
+    path: Path
+    descriptor: int
+    noted: set[str] = attrs.field(factory=set)
+    """Folders that are in the file, on the disk if they have to be."""
+    written: int = 0
+    """How many folders were written to the file."""
+    synced: int = 0
+    """How many of them are on the disk for certain."""
+    storing: int = 0
+    """Operations that began while this was the newest file and have not ended."""
+    syncing: threading.Lock = attrs.field(factory=threading.Lock)
+
+
+class WriteIntents:
+    """The write intents of one session; any thread may use them.
+
+    Args:
+        prefix: What the paths of the files begin with.
+        durable: Whether a folder's name has to be on the disk.
+        settle: Makes sure that the rows that are committed are on the disk; it may raise
+            ``OSError``, and then the old files stay.
+        at_most: How many folders a file has.
+    """
+
+    def __init__(
+        self,
+        prefix: Path,
+        *,
+        durable: bool,
+        settle: Callable[[], None],
+        at_most: int = FOLDERS_IN_A_FILE,
+    ) -> None:
+        self._prefix = prefix
+        self._durable = durable
+        self._settle = settle
+        self._at_most = at_most
+        self._lock = threading.Lock()
+        self._number = 0
+        self._generations: list[_Generation] = []
+
+    @contextlib.contextmanager
+    def storing(self) -> Iterator[None]:
+        """Be around an operation that stores or deletes: an object, and then its row.
+
+        Raises:
+            PacsException: ``STORAGE_WRITE_FAILED``.
+        """
+        with self._lock:
+            generation = self._newest()
+            generation.storing += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                generation.storing -= 1
+
+    def note(self, key: str) -> None:
+        """Write down that an object is going to be stored, replaced or deleted.
+
+        Args:
+            key: The key of the object.
+
+        Raises:
+            PacsException: ``STORAGE_WRITE_FAILED``.
+        """
+        folder = key.rpartition("/")[0]
+        generations = self._generations
+        if generations and folder in generations[-1].noted:
+            return
+        try:
+            self._note(folder)
+        except OSError as exc:
+            raise PacsException(
+                ErrorCode.STORAGE_WRITE_FAILED,
+                f"{key} could not be announced: {reason_of(exc)}",
+                key=key,
+            ) from exc
+
+    def close(self) -> None:
+        """Remove the files, all having ended well; it does no harm to do so twice.
+
+        Raises:
+            OSError: The rows could not be made sure of; the files are still there.
+        """
+        with self._lock:
+            if self._generations:
+                self._settle()
+            for generation in self._generations:
+                _drop(generation)
+            self._generations.clear()
+
+    # -- inside ------------------------------------------------------------------
+
+    def _note(self, folder: str) -> None:
+        with self._lock:
+            generation = self._newest()
+            if folder in generation.noted:
+                return
+            if generation.written >= self._at_most:
+                generation = self._begin()
+            os.write(generation.descriptor, f"{folder}\n".encode())
+            generation.written += 1
+            position = generation.written
+            generation.storing += 1  # it is not closed meanwhile
+        try:
+            if self._durable:
+                _sync_up_to(generation, position)
+            generation.noted.add(folder)
+        finally:
+            with self._lock:
+                generation.storing -= 1
+        if len(self._generations) > 1:
+            self._remove_settled()
+
+    def _newest(self) -> _Generation:
+        return self._generations[-1] if self._generations else self._begin()
+
+    def _begin(self) -> _Generation:
+        self._number += 1
+        path = self._prefix.with_name(f"{self._prefix.name}.{self._number}")
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+            generation = _Generation(path, os.open(path, flags, 0o600))
+            self._generations.append(generation)
+            if self._durable:
+                sync_folder(path.parent)
+        except OSError as exc:
+            raise PacsException(
+                ErrorCode.STORAGE_WRITE_FAILED,
+                f"{path} cannot be written: {reason_of(exc)}",
+                path=str(path),
+            ) from exc
+        return generation
+
+    def _remove_settled(self) -> None:
+        """Remove the files before the newest whose operations have all ended."""
+        with self._lock:
+            ended = 0
+            for generation in self._generations[:-1]:
+                if generation.storing:
+                    break
+                ended += 1
+            if not ended:
+                return
+            try:
+                self._settle()
+            except OSError:  # the old files stay, and it is tried again
+                return
+            for generation in self._generations[:ended]:
+                _drop(generation)
+            del self._generations[:ended]
+
+
+def _sync_up_to(generation: _Generation, position: int) -> None:
+    """Have so many folders on the disk; one sync does for all who wait here meanwhile."""
+    with generation.syncing:
+        if generation.synced < position:
+            written = generation.written
+            os.fsync(generation.descriptor)
+            generation.synced = written
+
+
+def _drop(generation: _Generation) -> None:
+    os.close(generation.descriptor)
+    with contextlib.suppress(OSError):  # a file too many makes recovery look at more
+        generation.path.unlink(missing_ok=True)
