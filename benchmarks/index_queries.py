@@ -25,7 +25,7 @@ from pacs_sdk.storage.index.attributes import ATTRIBUTES
 from pacs_sdk.storage.index.tables import instances, patients, series, studies
 from pacs_sdk.storage.index.values import name_values
 
-__all__ = ["figures"]
+__all__ = ["figures", "fill_index"]
 
 _STUDIES = 100_000
 _STUDIES_OF_PATIENT = 2
@@ -61,7 +61,7 @@ def _measured(name: str, index: IndexDatabase) -> Iterator[Figure]:
     try:
         began = time.perf_counter()
         with index.writing() as connection:
-            _fill(connection, many)
+            fill_index(connection, many)
         if name == "PostgreSQL":
             with index.writing() as connection:
                 connection.execute(text("ANALYZE"))  # as its autovacuum does in a minute
@@ -150,7 +150,8 @@ def _percentiles(seconds: list[float]) -> str:
 # -- rows ------------------------------------------------------------------------------
 
 
-def _fill(connection: Connection, many: int) -> None:
+def fill_index(connection: Connection, many: int) -> None:
+    """Insert made-up rows: so many studies, each of two series of five instances."""
     numbers = range(many)
     people = range((many + _STUDIES_OF_PATIENT - 1) // _STUDIES_OF_PATIENT)
     _insert(connection, patients, map(_patient, people))

@@ -220,14 +220,11 @@ class Ingest:
         self, kept_key: str, entry: IndexEntry, instance: Instance, meta: bytes
     ) -> StoredInstance:
         """Keep an object beside the instance that has its UID."""
-        key = duplicate_key(
-            kept_key if is_own_key(kept_key) else entry.storage_key, entry.content_hash
-        )
+        digest = entry.content_hash or hash_parts((meta, instance.encoded.view()))
+        key = duplicate_key(kept_key if is_own_key(kept_key) else entry.storage_key, digest)
         put = raised(self._put_bytes(key, meta, instance, DuplicatePolicy.REJECT))
         uid = entry.identity.sop_instance_uid
-        is_new = record_duplicate(
-            self._index, self._clock, uid, key, put.size_bytes, entry.content_hash
-        )
+        is_new = record_duplicate(self._index, self._clock, uid, key, put.size_bytes, digest)
         if is_new:
             self._logger.warning("duplicate-kept", storage_key=key, sop_instance_uid=uid)
         return StoredInstance(entry.identity, key, put.size_bytes, is_new, kept_beside=True)

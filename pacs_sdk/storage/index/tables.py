@@ -197,7 +197,6 @@ instances: Final = Table(
     Column("content_hash", _TEXT, nullable=False, server_default=text("''")),
     UniqueConstraint("sop_instance_uid", name="uq_instances"),
     Index("ix_instances_series_number", "series_fk", "instance_number", "sop_instance_uid"),
-    Index("ix_instances_series_class", "series_fk", "sop_class_uid"),
     Index("ix_instances_content_date", "content_date"),
     sqlite_autoincrement=True,
 )

@@ -28,18 +28,19 @@ class ReceivedObject:
     """A spool file that a data set goes to piece by piece, behind its File Meta Information.
 
     A storage backend makes it and gives it its name later. Until then :meth:`discard`
-    removes it, and so does the sweep of the spool if the process dies. What is written is
-    hashed as it passes by, while it is in the processor's cache anyway.
+    removes it, and so does the sweep of the spool if the process dies.
 
     Args:
         path: A file that does not exist.
         meta: What the object begins with.
+        hashed: Whether what is written is hashed as it passes by, while it is in the
+            processor's cache anyway.
 
     Raises:
         OSError: The file cannot be made.
     """
 
-    def __init__(self, path: Path | str, meta: bytes) -> None:
+    def __init__(self, path: Path | str, meta: bytes, *, hashed: bool = True) -> None:
         self.name = os.fspath(path)
         """Where it is, as text: in the spool first, under its name later."""
         self.meta = meta
@@ -49,7 +50,7 @@ class ReceivedObject:
         self._descriptor: int | None = os.open(
             self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666
         )
-        self._hash = xxh3_128(meta)
+        self._hash = xxh3_128(meta) if hashed else None
         self._pending = bytearray(meta)
         self._head = bytearray()
         self._is_named = False
@@ -66,8 +67,11 @@ class ReceivedObject:
 
     @property
     def content_hash(self) -> str:
-        """The hash of the object's bytes so far (:mod:`pacs_sdk.storage.objects.content_hash`)."""
-        return self._hash.hexdigest()
+        """The hash of the object's bytes so far, if it is wanted.
+
+        See :mod:`pacs_sdk.storage.objects.content_hash`.
+        """
+        return "" if self._hash is None else self._hash.hexdigest()
 
     def write(self, data: memoryview) -> None:
         """Take a piece of the data set.
@@ -76,7 +80,8 @@ class ReceivedObject:
             OSError: It cannot be written.
         """
         size, length = self.size, data.nbytes
-        self._hash.update(data)
+        if self._hash is not None:
+            self._hash.update(data)
         if size < _KEPT_HEAD:
             self._head += data[: _KEPT_HEAD - size]
         self.size = size + length

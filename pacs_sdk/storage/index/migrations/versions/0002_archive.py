@@ -26,6 +26,8 @@ def upgrade() -> None:
     op.add_column(
         "instances", sa.Column("content_hash", _TEXT, nullable=False, server_default=sa.text("''"))
     )
+    # Each index of instances is a page more that every image writes.
+    op.drop_index("ix_instances_series_class", "instances")
     _add_keys()
     _make_request_attributes()
     for table, keyword in (("patients", "PatientName"), ("studies", "ReferringPhysicianName")):

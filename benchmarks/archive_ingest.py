@@ -1,0 +1,178 @@
+"""Storing through ``Archive.store``: against the disk's own rate, with one writer and with eight.
+
+The bare rate is that of writing a file of the same size and flushing it (``fsync``), one after
+another: no name is made durable, nothing is indexed. The rate of a full index is that of adding
+rows to one of a million instances. Give the folder the disk that is to be measured (``TMPDIR``).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from benchmarks.harness import Figure, scaled
+from benchmarks.index_queries import fill_index
+from benchmarks.made_images import made_images
+from pacs_sdk.encoding import Instance, read_file
+from pacs_sdk.storage import (
+    Durability,
+    IndexDatabase,
+    IndexEntry,
+    InstanceIdentity,
+    index_url,
+    open_archive,
+)
+
+__all__ = ["figures"]
+
+_DURABLE = 400
+_RELAXED = 4000
+_SMALL_SIDE = 68
+_WRITERS = 8
+_ROUNDS = 5
+_FULL = (1_000, 100_000)
+"""Studies in an index of 10,000 and of 1,000,000 instances."""
+
+
+def figures() -> Iterator[Figure]:
+    """Measure in turns, five rounds; every round begins with an empty archive.
+
+    Nothing is removed before the end: ext4 makes new files slowly for minutes after others were.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        yield from _against_the_disk(Path(folder))
+        yield from _relaxed(Path(folder))
+    yield from _full_index()
+
+
+def _against_the_disk(folder: Path) -> Iterator[Figure]:
+    for what, side, count in (("10 KB", _SMALL_SIDE, _DURABLE), ("525 KB", 512, _DURABLE // 4)):
+        instances = _instances(scaled(count), side)
+        bare, steps, one, many = [], [], [], []
+        for _ in range(_ROUNDS):
+            bare.append(_bare_rate(_new(folder), instances))
+            steps.append(_steps_rate(_new(folder), instances))
+            one.append(_rate(_new(folder), instances, Durability.DURABLE, 1))
+            many.append(_rate(_new(folder), instances, Durability.DURABLE, _WRITERS))
+        reference = statistics.median(bare)
+        for name, rates in (
+            ("a file written and flushed, one after another", bare),
+            ("the steps of an atomic put alone: spool, flush, link, flush the folder", steps),
+            ("durable, one writer", one),
+            (f"durable, {_WRITERS} writers", many),
+        ):
+            ratio = statistics.median(rates) / reference
+            yield Figure(f"{what}: {name}", f"{_per_s(rates)} ({ratio:.2f} ×)")
+
+
+def _relaxed(folder: Path) -> Iterator[Figure]:
+    instances = _instances(scaled(_RELAXED))
+    for writers in (1, _WRITERS):
+        rates = [
+            _rate(_new(folder), instances, Durability.RELAXED, writers) for _ in range(_ROUNDS)
+        ]
+        yield Figure(f"relaxed, {writers} writer{'s' if writers > 1 else ''}", _per_s(rates))
+
+
+def _full_index() -> Iterator[Figure]:
+    """Add rows to a small and to a large index, in turns."""
+    entries = _entries(scaled(_RELAXED))
+    with tempfile.TemporaryDirectory() as folder:
+        indexes = []
+        for studies in _FULL:
+            index = IndexDatabase(index_url(Path(folder) / f"{studies}.sqlite"))
+            with index.writing() as connection:
+                fill_index(connection, scaled(studies))
+            indexes.append(index)
+        rates: list[list[float]] = [[] for _ in indexes]
+        for index, measured in itertools.islice(
+            itertools.cycle(zip(indexes, rates, strict=True)), _ROUNDS * len(indexes)
+        ):
+            begin = time.perf_counter()
+            for entry in entries:
+                index.add(entry).unwrap()
+            measured.append(len(entries) / (time.perf_counter() - begin))
+            for entry in entries:
+                index.remove(entry.identity.sop_instance_uid).unwrap()
+        for studies, measured in zip(_FULL, rates, strict=True):
+            ratio = statistics.median(measured) / statistics.median(rates[0])
+            yield Figure(
+                f"rows added to an index of {scaled(studies) * 10:,} instances",
+                f"{_per_s(measured)} ({ratio:.2f} ×)",
+            )
+        for index in indexes:
+            index.close()
+
+
+def _instances(count: int, side: int = _SMALL_SIDE) -> list[Instance]:
+    paths = made_images(count, side=side).paths
+    return [read_file(path).unwrap() for path in paths]
+
+
+def _entries(count: int) -> list[IndexEntry]:
+    entries = []
+    for instance in _instances(count):
+        header = instance.header().unwrap()
+        identity = InstanceIdentity.of_header(header)
+        key = identity.storage_key
+        syntax = instance.transfer_syntax_uid
+        entries.append(IndexEntry(identity, header, syntax, key, instance.size + 300, 300))
+    return entries
+
+
+def _new(folder: Path) -> Path:
+    return Path(tempfile.mkdtemp(dir=folder))
+
+
+def _bare_rate(folder: Path, instances: Sequence[Instance]) -> float:
+    begin = time.perf_counter()
+    for number, instance in enumerate(instances):
+        descriptor = os.open(f"{folder}/{number}", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        os.write(descriptor, instance.encoded.view())
+        os.fsync(descriptor)
+        os.close(descriptor)
+    return len(instances) / (time.perf_counter() - begin)
+
+
+def _steps_rate(folder: Path, instances: Sequence[Instance]) -> float:
+    spool, place = folder / "spool", folder / "place"
+    spool.mkdir()
+    place.mkdir()
+    begin = time.perf_counter()
+    for number, instance in enumerate(instances):
+        spooled = f"{spool}/{number}"
+        descriptor = os.open(spooled, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        os.write(descriptor, instance.encoded.view())
+        os.fsync(descriptor)
+        os.close(descriptor)
+        os.link(spooled, f"{place}/{number}")
+        os.unlink(spooled)  # noqa: PTH108  # as the storage does it
+        descriptor = os.open(place, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+    return len(instances) / (time.perf_counter() - begin)
+
+
+def _rate(
+    folder: Path, instances: Sequence[Instance], durability: Durability, writers: int
+) -> float:
+    with open_archive(folder, durability=durability).unwrap() as archive:
+        begin = time.perf_counter()
+        if writers == 1:
+            for instance in instances:
+                archive.store(instance).unwrap()
+        else:
+            with ThreadPoolExecutor(writers) as pool:
+                for stored in pool.map(archive.store, instances):
+                    stored.unwrap()
+        return len(instances) / (time.perf_counter() - begin)
+
+
+def _per_s(rates: Sequence[float]) -> str:
+    return f"{statistics.median(rates):,.0f} /s"
