@@ -1,4 +1,7 @@
-"""``python -m fuzz [TARGET …] [--seconds N]``: run fuzz targets, each for a bounded time.
+"""``python -m fuzz [TARGET …] [--seconds N] [--seed N]``: run fuzz targets for a bounded time.
+
+With a seed the same inputs are tried again, so that a commit is judged by what it changes and
+not by luck; without one it searches further.
 
 ``python -m fuzz TARGET --reproduce FILE`` runs one input and shows what happens; atheris is
 not needed for that.
@@ -57,11 +60,27 @@ class Outcome:
         return bool(self.log)
 
 
+@attrs.frozen
+class Bounds:
+    """How far each target is run."""
+
+    seconds: int
+    """For how long."""
+    seed: int
+    """What the inputs are made from; 0 for others each time."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What Python is run with: sets in the same order where the inputs are to be the same."""
+        return {**os.environ, **({"PYTHONHASHSEED": "0"} if self.seed else {})}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the targets named on the command line, or all; 1 if one of them fails."""
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="TARGET", help=f"one of: {', '.join(TARGETS)}")
     parser.add_argument("--seconds", type=int, default=_SECONDS, help="time for each target")
+    parser.add_argument("--seed", type=int, default=0, help="try the same inputs again; 0: others")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="targets at once")
     parser.add_argument("--reproduce", type=Path, metavar="FILE", help="run this input only")
     parser.add_argument("--found", type=Path, default=Path("fuzz-found"), help="where inputs go")
@@ -80,15 +99,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(
             "atheris is not installed: pip install atheris (wheels are for Linux on x86-64)"
         )
-    return _run_all(chosen, options.seconds, options.found.resolve(), options.jobs)
+    bounds = Bounds(options.seconds, options.seed)
+    return _run_all(chosen, bounds, options.found.resolve(), options.jobs)
 
 
-def _run_all(targets: Sequence[Target], seconds: int, found: Path, jobs: int) -> int:
+def _run_all(targets: Sequence[Target], bounds: Bounds, found: Path, jobs: int) -> int:
     found.mkdir(parents=True, exist_ok=True)
     failed = False
     print(f"{'target':16} {'inputs':>9} {'a second':>9}  outcome")
     with ThreadPoolExecutor(jobs) as pool:
-        for outcome in pool.map(lambda target: _run(target, seconds, found), targets):
+        for outcome in pool.map(lambda target: _run(target, bounds, found), targets):
             words = "FAILED" if outcome.failed else "values and errors only"
             rate = outcome.inputs / max(outcome.seconds, 1)
             print(f"{outcome.target.name:16} {outcome.inputs:9,} {rate:9,.0f}  {words}", flush=True)
@@ -100,13 +120,13 @@ def _run_all(targets: Sequence[Target], seconds: int, found: Path, jobs: int) ->
     return int(failed)
 
 
-def _run(target: Target, seconds: int, found: Path) -> Outcome:
+def _run(target: Target, bounds: Bounds, found: Path) -> Outcome:
     begun = time.monotonic()
     prefix = f"{found}{os.sep}{target.name}-{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix="pacs-fuzz-") as grown:  # seeds are only read
         command = [
             sys.executable, "-m", "fuzz.under_atheris", target.name,
-            f"-max_total_time={seconds}", f"-timeout={_INPUT_TIMEOUT_S}",
+            f"-max_total_time={bounds.seconds}", f"-seed={bounds.seed}", f"-timeout={_INPUT_TIMEOUT_S}",
             f"-rss_limit_mb={_RSS_LIMIT_MB}", f"-max_len={_MAX_INPUT_BYTES}",
             f"-dict={target.dictionary}", f"-artifact_prefix={prefix}", "-print_final_stats=1",
             grown, str(target.folder),
@@ -114,7 +134,7 @@ def _run(target: Target, seconds: int, found: Path) -> Outcome:
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, errors="replace",
-                timeout=seconds + _GRACE_S, check=False,
+                timeout=bounds.seconds + _GRACE_S, check=False, env=bounds.environment,
             )  # fmt: skip
             log, code = done.stdout + done.stderr, done.returncode
         except subprocess.TimeoutExpired:
