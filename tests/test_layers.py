@@ -45,7 +45,7 @@ def test_the_package_as_it_is_keeps_the_contracts(copy: Path) -> None:
             id="core-imports-encoding",
         ),
         pytest.param(
-            "storage/backend.py",
+            "storage/objects/backend.py",
             "from pacs_sdk.network import engine",
             "pacs_sdk.storage.objects.backend -> pacs_sdk.network.engine",
             id="a-sibling-imports-its-sibling",

@@ -1,1 +1,3 @@
 """The index database: its tables, and what is written to them."""
+
+__all__: list[str] = []

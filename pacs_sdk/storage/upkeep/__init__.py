@@ -1,1 +1,3 @@
 """Keeping an archive in order: sessions, recovery, reindexing, verification."""
+
+__all__: list[str] = []
