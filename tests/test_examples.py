@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # each starts a process
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 EXPECTED = {

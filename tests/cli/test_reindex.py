@@ -12,6 +12,8 @@ from pacs_sdk.encoding import read_file
 from pacs_sdk.storage import open_archive
 from tests.cli.helpers import SERIES, failed, pacs, refused, run_program, serving, succeeded
 
+pytestmark = pytest.mark.slow  # each starts a process
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -27,6 +27,8 @@ from tests.cli.helpers import (
     succeeded,
 )
 
+pytestmark = pytest.mark.slow  # each starts a process
+
 IMPLICIT = "1.2.840.10008.1.2"
 VERIFICATION = "1.2.840.10008.1.1"
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"

@@ -208,6 +208,7 @@ SORTABLE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", list(QueryLevel))
 def test_pages_by_any_attribute_are_the_whole(index: IndexDatabase, level: QueryLevel) -> None:
     """Page after page gives what one search gives, for each attribute, up and down."""
@@ -218,6 +219,7 @@ def test_pages_by_any_attribute_are_the_whole(index: IndexDatabase, level: Query
         assert [match for page in paged for match in page] == whole, sort
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_pages_in_any_order_are_the_whole(index: IndexDatabase, data: st.DataObject) -> None:
     """For any keys to order by, and whatever narrows the search."""

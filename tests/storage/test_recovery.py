@@ -35,6 +35,8 @@ from pacs_sdk.testing import RecordingLogger
 from tests.storage.made_instances import made_instance
 from tests.storage.processes import ROOT, killed_processes, run_together
 
+pytestmark = pytest.mark.slow  # most start a process and kill it
+
 DIES = """
 import os, pathlib, shutil, signal
 from pacs_sdk.encoding import read_file

@@ -42,6 +42,8 @@ from pacs_sdk.testing import RecordingLogger
 from tests.storage.made_instances import made_instance
 from tests.storage.processes import ROOT, killed_processes
 
+pytestmark = pytest.mark.slow  # some start processes
+
 
 def rebuild(folder: Path) -> ReindexReport:
     """Make the index anew, in this process."""

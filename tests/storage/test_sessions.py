@@ -14,6 +14,8 @@ from pacs_sdk.storage.upkeep.sessions import SESSIONS_NAME, Purpose, Sessions
 from pacs_sdk.storage.upkeep.write_intents import WriteIntents
 from tests.storage.processes import killed_processes
 
+pytestmark = pytest.mark.slow  # most start a process and kill it
+
 DIES_OPEN = """
 import os, pathlib, signal
 from pacs_sdk.storage.upkeep.sessions import Purpose, Sessions
