@@ -20,7 +20,7 @@ from pacs_sdk.storage import Archive, Query, open_archive
 from tests.cli.helpers import serving
 from tests.storage.made_instances import CT, made_instance
 
-ROUNDS = int(os.environ.get("PACS_CRASH_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("PACS_CRASH_ROUNDS", "12"))
 """Each takes about a second, most of it to start the server."""
 
 SENDERS = 4
