@@ -68,10 +68,12 @@ def _of_syntax(uid: str, frames: list[np.ndarray]) -> Comparison:
     stored = codec.stored_as(description, uid, options)
 
     def ours(threads: int) -> Contestant:
+        used = threads if codec.encodes_at_once(uid, options) else 1  # as `transcode` does
+
         def run() -> list[Buffer]:
             encode = batch_encoder(codec, stored, uid, options, _FRAMES)
             made = in_batches(
-                lambda number: encode(number, frames[number]), _FRAMES, frames[0].nbytes, threads
+                lambda number: encode(number, frames[number]), _FRAMES, frames[0].nbytes, used
             )
             return list(made)
 

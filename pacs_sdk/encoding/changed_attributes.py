@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
 
 import attrs
 from typing_extensions import Buffer
 
 from pacs_sdk.core.dataset import DicomDataset
-from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.encoding.charsets import DEFAULT_POLICY, CharacterSetPolicy
 from pacs_sdk.encoding.datasets.writer import encode_dataset
@@ -19,10 +17,8 @@ from pacs_sdk.encoding.pixel_data.spliced import dataset_around, encoded_around,
 
 __all__ = ["change_attributes"]
 
-_ERRORS: Final[dict[type[Exception], ErrorCode]] = {**READ_ERRORS}
 
-
-@edge(_ERRORS)
+@edge(READ_ERRORS)
 def change_attributes(
     instance: Instance,
     change: Callable[[DicomDataset], DicomDataset | None],

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import attrs
 from sqlalchemy import Connection, Select, bindparam, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pacs_sdk.core.ports import Clock
 from pacs_sdk.storage.index.changes import milliseconds
 from pacs_sdk.storage.index.index_database import IndexDatabase
+from pacs_sdk.storage.index.portable_sql import insert_or_leave
 from pacs_sdk.storage.index.schema import index_errors
 from pacs_sdk.storage.index.tables import duplicate_objects
 
@@ -40,13 +40,6 @@ class DuplicateObject:
 
 
 _COLUMNS: Final = duplicate_objects.c
-_ONE_OF_A_KEY: Final = [_COLUMNS.storage_key]
-_INSERT: Final[dict[str, Any]] = {
-    "sqlite": sqlite.insert(duplicate_objects).on_conflict_do_nothing(index_elements=_ONE_OF_A_KEY),
-    "postgresql": postgresql.insert(duplicate_objects).on_conflict_do_nothing(
-        index_elements=_ONE_OF_A_KEY
-    ),
-}
 _OF_INSTANCE: Final[Select[Any]] = (
     select(duplicate_objects)
     .where(_COLUMNS.sop_instance_uid == bindparam("uid"))
@@ -88,8 +81,9 @@ def record_duplicate(
     }
     with index_errors("the duplicate could not be recorded"), index.writing() as connection:
         # SQLAlchemy forgets how many rows an INSERT made in PostgreSQL, unless told otherwise.
-        statement = _INSERT[connection.dialect.name].execution_options(preserve_rowcount=True)
-        return bool(connection.execute(statement, row).rowcount == 1)
+        statement = insert_or_leave(connection, duplicate_objects, ("storage_key",))
+        made = connection.execute(statement.execution_options(preserve_rowcount=True), row)
+        return bool(made.rowcount == 1)
 
 
 def duplicates_of(index: IndexDatabase, sop_instance_uid: str) -> tuple[DuplicateObject, ...]:

@@ -22,6 +22,7 @@ from pacs_sdk.encoding import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     CodecRegistry,
+    EncodeOptions,
     Instance,
     OffsetTable,
     byte_spool,
@@ -32,6 +33,7 @@ from pacs_sdk.encoding import (
     transcode,
     write_file,
 )
+from pacs_sdk.encoding.pixel_data.parallel import decode_each
 from pacs_sdk.encoding.transcoding import transcode_job
 from tests.encoding.compressed_images import (
     BASE,
@@ -603,3 +605,23 @@ def test_damaged_instances_give_an_instance_or_an_error(data: st.DataObject) -> 
 
 
 DAMAGEABLE = jpeg_lossless(noise(8, frames=2), 8)
+
+
+@pytest.mark.parametrize(
+    ("options", "threads"),
+    [(EncodeOptions(compression_ratio=10), {1}), (EncodeOptions(psnr=50), {3})],
+)
+def test_a_library_for_one_thread_at_a_time_gets_one(
+    monkeypatch: pytest.MonkeyPatch, options: EncodeOptions, threads: set[int]
+) -> None:
+    """A ratio in JPEG 2000 is what only one thread at a time can encode: others would wait."""
+    used: set[int | None] = set()
+
+    def noted(decode: Callable[[int], None], frames: int, allowed: int | None) -> None:
+        used.add(allowed)
+        decode_each(decode, frames, allowed)
+
+    monkeypatch.setattr(transcode_job, "decode_each", noted)
+    before = image_of(native_dataset(noise(12, frames=3)))
+    raised(transcode(before, BASE + "91", options=options, threads=3))
+    assert used == threads

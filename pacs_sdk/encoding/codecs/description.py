@@ -286,6 +286,10 @@ class Codec(Protocol):
         """
         raise encode_failure(f"the codec {self.name} doesn't encode")
 
+    def encodes_at_once(self, transfer_syntax_uid: str, options: EncodeOptions) -> bool:
+        """Whether several threads that call :meth:`encode` are faster than one."""
+        return True
+
     def encoded_limit(self, stored: FrameDescription) -> int | None:
         """Return the most bytes that a frame can take, where :meth:`encode_into` saves a copy.
 

@@ -72,6 +72,14 @@ class Jpeg2000Codec(ImagecodecsCodec):
         values = conform_bits(decoded, description, found.precision)
         return ybr_to_rgb(values, description)
 
+    def encodes_at_once(self, transfer_syntax_uid: str, options: EncodeOptions) -> bool:
+        """Whether several threads gain anything; see :class:`pacs_sdk.encoding.Codec`.
+
+        The library that knows ratios is called by one thread at a time.
+        """
+        lossy = self.is_lossy(transfer_syntax_uid, options)
+        return transfer_syntax_uid != _LOSSY or not lossy or options.psnr is not None
+
     def is_lossy(self, transfer_syntax_uid: str, options: EncodeOptions) -> bool:
         """Whether something may be lost: where a ratio, or a noise, is asked for."""
         if transfer_syntax_uid == _LOSSY and options.psnr is not None:

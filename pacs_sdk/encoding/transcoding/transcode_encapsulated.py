@@ -103,6 +103,8 @@ def compressed(job: TranscodeJob) -> Instance:
     describe_pixels(job.dataset, job.source.pixel_layout().frame, stored)
     if job.source.syntax.uid in LOSSY_SOURCES:
         mark_lossy_source(job.dataset)
+    if not encoder.encodes_at_once(job.target.uid, job.options):
+        job = attrs.evolve(job, threads=1)
     assembly = _Assembly(job, frames.frames, frames.description)
     encode = _frame_encoder(job, encoder, frames, stored)
     if encoder.is_lossy(job.target.uid, job.options):
