@@ -183,9 +183,9 @@ def test_a_message_that_has_begun_is_finished() -> None:
             RawPeer.to(server.port) as idle,
             RawPeer.to(server.port) as busy,
         ):
-            idle.associate()
             busy.associate()
             busy.send(whole[:cut])
+            idle.associate()  # which takes some turns, so what is above has been read
             stopping = stop_in_background(server)
             assert idle.rest() == [USER_ABORT]  # so the stop has begun
             busy.send(whole[cut:])
