@@ -9,7 +9,7 @@ from pacs_sdk.network.asyncio import (
     BackgroundServer,
     connect_async,
 )
-from pacs_sdk.network.contexts import RequestorOptions
+from pacs_sdk.network.contexts import RequestorOptions, common_flags
 from pacs_sdk.network.identity import (
     PasswordVerifier,
     UserIdentityVerifier,
@@ -83,6 +83,7 @@ __all__ = [
     "TlsProfile",
     "UserIdentityVerifier",
     "VerifiedIdentity",
+    "common_flags",
     "connect",
     "connect_async",
     "hash_passcode",

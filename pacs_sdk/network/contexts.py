@@ -84,6 +84,9 @@ class SupportedContext:
     """Whether it performs the SOP class."""
     as_scu: bool = False
     """Whether it also invokes it when the requestor offers to be the SCP."""
+    extended: ExtendedAnswer | None = attrs.field(default=None, kw_only=True)
+    """How it answers extended negotiation about the SOP class (PS3.7 D.3.3.5); not at all by
+    default."""
 
 
 @attrs.frozen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from pacs_sdk.core.byte_source import ByteSource
@@ -34,6 +36,8 @@ class AssociationInfo:
     """The TLS version, cipher suite and the peer's certificate; ``None`` in clear."""
     user_name: str = ""
     """The user whose identity was verified; empty where nobody's was (PS3.7 D.3.3.7)."""
+    extended: Mapping[str, bytes] = attrs.field(factory=dict, hash=False)
+    """What was agreed by extended negotiation, by SOP class (PS3.7 D.3.3.5)."""
 
 
 @attrs.frozen

@@ -82,6 +82,11 @@ class ServerCore:
             contexts=contexts.values(),
             maximum_length=config.maximum_length,
             max_operations_performed=config.max_operations_performed,
+            extended={
+                uid: context.extended
+                for uid, context in contexts.items()
+                if context.extended is not None
+            },
             accept_by_service_class=config.unknown_storage_classes,
             accept_unknown_storage=config.unknown_storage_classes,
         )
@@ -212,4 +217,5 @@ def _merged(known: SupportedContext | None, context: SupportedContext) -> Suppor
         known.transfer_syntaxes | context.transfer_syntaxes,
         as_scp=known.as_scp or context.as_scp,
         as_scu=known.as_scu or context.as_scu,
+        extended=known.extended if context.extended is None else context.extended,
     )

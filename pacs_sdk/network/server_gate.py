@@ -10,6 +10,7 @@ import attrs
 from pacs_sdk.core.ports import AuditEvent, AuditSink, Logger, MetricSink
 from pacs_sdk.network.access import AccessControl
 from pacs_sdk.network.admission import Admission, AdmissionRules, Admitted, Refused
+from pacs_sdk.network.agreement import agreed_extended
 from pacs_sdk.network.identity import IdentityPolicy
 from pacs_sdk.network.messages import AssociationInfo
 from pacs_sdk.network.negotiation import AcceptorPolicy, negotiate
@@ -124,6 +125,8 @@ class ServerGate:
             return self._refused(Refused(answer.explain(), answer), logger), info
         for sentence in explain(request, answer, self._policy):
             logger.info("context-refused", reason=sentence)
+        if answer.user_information.extended_negotiations:
+            info = attrs.evolve(info, extended=agreed_extended(request, answer))
         return answer, info
 
     def _refused(self, refusal: Refused, logger: Logger) -> AAssociateRJ:

@@ -9,7 +9,14 @@ import attrs
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
 from pacs_sdk.core.results import raised
-from pacs_sdk.network import ClientTimeouts, DicomAssociation, Peer, ProposedContext, connect
+from pacs_sdk.network import (
+    ClientTimeouts,
+    DicomAssociation,
+    Peer,
+    ProposedContext,
+    RequestorOptions,
+    connect,
+)
 from pacs_sdk.network.dimse import Response, Status, StatusCategory, status_category
 
 __all__ = ["ServiceUser", "check_status"]
@@ -28,7 +35,12 @@ class ServiceUser:
     clock: Clock = attrs.field(factory=SystemClock)
     """The time."""
 
-    def _connect(self, peer: Peer, contexts: Sequence[ProposedContext]) -> DicomAssociation:
+    def _connect(
+        self,
+        peer: Peer,
+        contexts: Sequence[ProposedContext],
+        options: RequestorOptions | None = None,
+    ) -> DicomAssociation:
         """Open an association, or raise what hindered it."""
         return raised(
             connect(
@@ -36,6 +48,7 @@ class ServiceUser:
                 self.ae_title,
                 contexts,
                 timeouts=self.timeouts,
+                options=options,
                 logger=self.logger,
                 clock=self.clock,
             )

@@ -12,6 +12,8 @@ from pydicom._uid_dict import UID_dictionary
 __all__ = [
     "PATIENT_ROOT_FIND",
     "PATIENT_ROOT_GET",
+    "PATIENT_STUDY_ONLY_FIND",
+    "PATIENT_STUDY_ONLY_GET",
     "STUDY_ROOT_FIND",
     "STUDY_ROOT_GET",
     "VERIFICATION",
@@ -27,13 +29,19 @@ PATIENT_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.1.1"
 PATIENT_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.1.3"
 STUDY_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
+PATIENT_STUDY_ONLY_FIND: Final = "1.2.840.10008.5.1.4.1.2.3.1"
+PATIENT_STUDY_ONLY_GET: Final = "1.2.840.10008.5.1.4.1.2.3.3"
 
 
 class InformationModel(enum.Enum):
-    """A Query/Retrieve information model (PS3.4 C.6): its FIND and GET SOP classes."""
+    """A Query/Retrieve information model (PS3.4 C.6): its FIND and GET SOP classes.
+
+    The standard has retired Patient/Study Only (PS3.4 C.6.3); old peers have no other.
+    """
 
     PATIENT_ROOT = (PATIENT_ROOT_FIND, PATIENT_ROOT_GET)
     STUDY_ROOT = (STUDY_ROOT_FIND, STUDY_ROOT_GET)
+    PATIENT_STUDY_ONLY = (PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_GET)
 
     @property
     def find(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, Self, TypeVar
 
@@ -11,7 +11,7 @@ import attrs
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import edge
-from pacs_sdk.network.agreement import OperationsWindow, agreed_window
+from pacs_sdk.network.agreement import OperationsWindow, agreed_extended, agreed_window
 from pacs_sdk.network.connection.association import SocketAssociation
 from pacs_sdk.network.dimse import (
     CCancelRQ,
@@ -91,6 +91,17 @@ class DicomAssociation:
         if engine.request is None or engine.answer is None:
             return OperationsWindow(1, 1)
         return agreed_window(engine.request, engine.answer, is_requestor=True)
+
+    @property
+    def extended(self) -> Mapping[str, bytes]:
+        """What the peer answered to extended negotiation, by SOP class (PS3.7 D.3.3.5).
+
+        A SOP class is missing for which it gave no answer: the defaults hold.
+        """
+        engine = self._association.engine
+        if engine.request is None or engine.answer is None:
+            return {}
+        return agreed_extended(engine.request, engine.answer)
 
     def next_message_id(self) -> int:
         """Return a Message ID for the next request."""
