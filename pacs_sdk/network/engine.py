@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.network.agreement import OperationsWindow, agreed_window
 from pacs_sdk.network.dimse import Message
 from pacs_sdk.network.indications import (
     Aborted,
@@ -121,6 +122,13 @@ class AssociationEngine:
         """Return the bytes to send, in order, and forget them."""
         output, self._output = self._output, []
         return output
+
+    @property
+    def window(self) -> OperationsWindow:
+        """How many operations may be outstanding at a time, in each direction."""
+        if self.request is None or self.answer is None:
+            return OperationsWindow(1, 1)
+        return agreed_window(self.request, self.answer, is_requestor=self._is_requestor)
 
     @property
     def is_established(self) -> bool:

@@ -85,6 +85,9 @@ class ServerConfig:
     max_operations_performed: int = 16
     """How many requests a peer may send ahead of their responses, if it asks for more than
     one (asynchronous operations window, PS3.7 D.3.3.3)."""
+    max_operations_invoked: int = 16
+    """How many sub-operations of a C-GET are sent ahead of their responses to a peer that can
+    perform more than one at a time."""
     maximum_length: int = DEFAULT_MAXIMUM_LENGTH
     """The longest P-DATA-TF we ask peers for, in bytes."""
     spool_directory: Path | None = None

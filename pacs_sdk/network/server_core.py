@@ -87,6 +87,7 @@ class ServerCore:
                 for uid, context in contexts.items()
                 if context.extended is not None
             },
+            max_operations_invoked=config.max_operations_invoked,
             accept_by_service_class=config.unknown_storage_classes,
             accept_unknown_storage=config.unknown_storage_classes,
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Generator, Iterable, Sequence
+from typing import Protocol, TypeVar, runtime_checkable
 
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Logger
+from pacs_sdk.network.agreement import OperationsWindow
 from pacs_sdk.network.dimse import (
     CStoreRQ,
     CStoreRSP,
@@ -20,15 +21,22 @@ from pacs_sdk.network.dimse import (
 )
 from pacs_sdk.network.messages import AssociationInfo, IncomingMessage
 from pacs_sdk.network.negotiation import AcceptedContext, SupportedContext
+from pacs_sdk.network.pipeline import Operation, Performed, pipelined
 from pacs_sdk.network.sink import DataSink
 
 __all__ = ["Conversation", "DicomService", "Exchange", "ReceivingService", "response_to"]
+
+_KeyT = TypeVar("_KeyT")
 
 
 class Conversation(Protocol):
     """What an exchange needs of the driver's association."""
 
     logger: Logger
+
+    @property
+    def window(self) -> OperationsWindow:
+        """How many operations may be outstanding at a time, in each direction."""
 
     def accepted_contexts(self) -> Sequence[AcceptedContext]:
         """List the presentation contexts that were agreed."""
@@ -112,23 +120,43 @@ class Exchange:
         """Send an instance as a C-STORE sub-operation and wait for the answer.
 
         Raises:
-            PacsException: What ended the association, or ``INVALID_DIMSE_MESSAGE`` when
-                the peer answers something else.
+            PacsException: As :meth:`sub_operations`.
         """
-        message_id = self._association.next_message_id()
-        request = CStoreRQ(message_id, sop_class_uid, sop_instance_uid)
-        self._association.send(context.context_id, request, data)
-        incoming = self._association.receive(self._sub_operation_timeout_s)
-        match incoming:
-            case IncomingMessage(message=CStoreRSP() as response) if (
-                response.message_id_being_responded_to == message_id
-            ):
-                return response
-        got = "a release request" if incoming is None else type(incoming.message).__name__
-        if incoming is not None:
-            incoming.discard()
-        raise PacsException(
-            ErrorCode.INVALID_DIMSE_MESSAGE, f"expected the answer to a C-STORE, got {got}"
+        request = CStoreRQ(self.next_message_id(), sop_class_uid, sop_instance_uid)
+        operation = Operation(sop_instance_uid, context.context_id, request, data)
+        for performed in self.sub_operations([operation]):
+            if isinstance(performed.response, CStoreRSP):
+                return performed.response
+        raise PacsException(ErrorCode.INVALID_DIMSE_MESSAGE, "the peer did not answer a C-STORE")
+
+    def next_message_id(self) -> int:
+        """Return a Message ID for the next sub-operation."""
+        return self._association.next_message_id()
+
+    def sub_operations(
+        self, operations: Iterable[Operation[_KeyT]]
+    ) -> Generator[Performed[_KeyT], None, None]:
+        """Send requests to the peer, such as the C-STOREs of a C-GET, and wait for the answers.
+
+        As many are sent ahead of their answers as the peer granted (asynchronous operations
+        window, PS3.7 D.3.3.3); one, usually.
+
+        Args:
+            operations: What to send in the contexts of :meth:`contexts_as_scu`, taken one by
+                one as there is room in the window.
+
+        Yields:
+            Each once it is answered, whatever its status.
+
+        Raises:
+            PacsException: What ended the association, or ``INVALID_DIMSE_MESSAGE`` when the
+                peer sends something else than an answer.
+        """
+        yield from pipelined(
+            self._association,
+            operations,
+            self._association.window.invoked,
+            self._sub_operation_timeout_s,
         )
 
 

@@ -22,7 +22,7 @@ from pacs_sdk.encoding import (
 from pacs_sdk.network import Exchange, Peer, ProposedContext, Reply, SupportedContext
 from pacs_sdk.network.dimse import CFindRQ, CFindRSP, Status, StatusCategory, status_category
 from pacs_sdk.services.scu import ServiceUser, check_status
-from pacs_sdk.services.sop_classes import STUDY_ROOT_FIND, InformationModel
+from pacs_sdk.services.sop_classes import InformationModel
 from pacs_sdk.storage import Archive, Query, QueryLevel
 
 __all__ = ["QueryScp", "QueryScu", "read_identifier"]
@@ -72,9 +72,11 @@ class QueryScp:
             return
         identifier = read_identifier(exchange, ErrorCode.FIND_INVALID_IDENTIFIER)
         query = raised(Query.from_identifier(identifier))
-        if request.affected_sop_class_uid == STUDY_ROOT_FIND and query.level is QueryLevel.PATIENT:
+        model = next(one for one in InformationModel if one.find == request.affected_sop_class_uid)
+        if query.level not in model.levels:
             raise PacsException(
-                ErrorCode.FIND_INVALID_IDENTIFIER, "the Study Root model has no PATIENT level"
+                ErrorCode.FIND_INVALID_IDENTIFIER,
+                f"the {model.title} model has no {query.level.value} level",
             )
         syntax = raised(transfer_syntax(exchange.context.transfer_syntax))
         # FF01H says that some keys could not be matched (PS3.4 C.4.1.1.4).

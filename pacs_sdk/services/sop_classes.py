@@ -10,12 +10,18 @@ import attrs
 from pydicom._uid_dict import UID_dictionary
 
 __all__ = [
+    "COMPOSITE_INSTANCE_ROOT_GET",
+    "COMPOSITE_INSTANCE_ROOT_MOVE",
+    "COMPOSITE_INSTANCE_WITHOUT_BULK_DATA_GET",
     "PATIENT_ROOT_FIND",
     "PATIENT_ROOT_GET",
+    "PATIENT_ROOT_MOVE",
     "PATIENT_STUDY_ONLY_FIND",
     "PATIENT_STUDY_ONLY_GET",
+    "PATIENT_STUDY_ONLY_MOVE",
     "STUDY_ROOT_FIND",
     "STUDY_ROOT_GET",
+    "STUDY_ROOT_MOVE",
     "VERIFICATION",
     "InformationModel",
     "SopClass",
@@ -26,22 +32,35 @@ __all__ = [
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
 PATIENT_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.1.1"
+PATIENT_ROOT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.1.2"
 PATIENT_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.1.3"
 STUDY_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
+STUDY_ROOT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
 STUDY_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
 PATIENT_STUDY_ONLY_FIND: Final = "1.2.840.10008.5.1.4.1.2.3.1"
+PATIENT_STUDY_ONLY_MOVE: Final = "1.2.840.10008.5.1.4.1.2.3.2"
 PATIENT_STUDY_ONLY_GET: Final = "1.2.840.10008.5.1.4.1.2.3.3"
+COMPOSITE_INSTANCE_ROOT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.4.2"
+COMPOSITE_INSTANCE_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.4.3"
+COMPOSITE_INSTANCE_WITHOUT_BULK_DATA_GET: Final = "1.2.840.10008.5.1.4.1.2.5.3"
 
 
 class InformationModel(enum.Enum):
-    """A Query/Retrieve information model (PS3.4 C.6): its FIND and GET SOP classes.
+    """A Query/Retrieve information model (PS3.4 C.6): its FIND, MOVE and GET SOP classes."""
 
-    The standard has retired Patient/Study Only (PS3.4 C.6.3); old peers have no other.
-    """
+    PATIENT_ROOT = (PATIENT_ROOT_FIND, PATIENT_ROOT_MOVE, PATIENT_ROOT_GET)
+    STUDY_ROOT = (STUDY_ROOT_FIND, STUDY_ROOT_MOVE, STUDY_ROOT_GET)
+    PATIENT_STUDY_ONLY = (PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET)
+    """Retired in 2004, and still asked for by old clients."""
 
-    PATIENT_ROOT = (PATIENT_ROOT_FIND, PATIENT_ROOT_GET)
-    STUDY_ROOT = (STUDY_ROOT_FIND, STUDY_ROOT_GET)
-    PATIENT_STUDY_ONLY = (PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_GET)
+    @property
+    def title(self) -> str:
+        """Its name in the standard."""
+        return {
+            InformationModel.PATIENT_ROOT: "Patient Root",
+            InformationModel.STUDY_ROOT: "Study Root",
+            InformationModel.PATIENT_STUDY_ONLY: "Patient/Study Only",
+        }[self]
 
     @property
     def find(self) -> str:
@@ -49,9 +68,23 @@ class InformationModel(enum.Enum):
         return self.value[0]
 
     @property
+    def move(self) -> str:
+        """The C-MOVE SOP class."""
+        return self.value[1]
+
+    @property
     def get(self) -> str:
         """The C-GET SOP class."""
-        return self.value[1]
+        return self.value[2]
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The values that Query/Retrieve Level may have, the highest first."""
+        return {
+            InformationModel.PATIENT_ROOT: ("PATIENT", "STUDY", "SERIES", "IMAGE"),
+            InformationModel.STUDY_ROOT: ("STUDY", "SERIES", "IMAGE"),
+            InformationModel.PATIENT_STUDY_ONLY: ("PATIENT", "STUDY"),
+        }[self]
 
 
 @attrs.frozen

@@ -285,13 +285,13 @@ def test_a_peer_that_is_gone_has_cancelled(leave: Callable[[RawPeer], None]) -> 
 WRONG_ANSWERS: dict[str, tuple[bytes | Pdu, str]] = {
     "the answer to something else": (
         message_bytes(3, CStoreRSP(99, Status.SUCCESS)),
-        "expected the answer to a C-STORE, got CStoreRSP",
+        "the peer answered message 99, which is not outstanding",
     ),
     "a request": (
         message_bytes(3, CStoreRQ(5, CT_IMAGE, "1.2"), bytes(5000)),
-        "expected the answer to a C-STORE, got CStoreRQ",
+        "the peer sent CStoreRQ where responses were expected",
     ),
-    "a release": (AReleaseRQ(), "expected the answer to a C-STORE, got a release request"),
+    "a release": (AReleaseRQ(), "the peer released the association early"),
 }
 
 

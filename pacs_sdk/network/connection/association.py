@@ -19,6 +19,7 @@ from typing import Final
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Clock, Logger
+from pacs_sdk.network.agreement import OperationsWindow
 from pacs_sdk.network.connection.line import LINGER_S, AssociationLine
 from pacs_sdk.network.connection.options import AssociationOptions
 from pacs_sdk.network.connection.transport import Transport
@@ -91,6 +92,11 @@ class SocketAssociation(AssociationLine):
     def accepted_contexts(self) -> Sequence[AcceptedContext]:
         """List the presentation contexts that were agreed."""
         return tuple(self.engine.contexts.values())
+
+    @property
+    def window(self) -> OperationsWindow:
+        """How many operations may be outstanding at a time, in each direction."""
+        return self.engine.window
 
     def next_message_id(self) -> int:
         """Return a Message ID that no outstanding request has (PS3.7 9.1)."""

@@ -11,7 +11,7 @@ import attrs
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import edge
-from pacs_sdk.network.agreement import OperationsWindow, agreed_extended, agreed_window
+from pacs_sdk.network.agreement import OperationsWindow, agreed_extended
 from pacs_sdk.network.connection.association import SocketAssociation
 from pacs_sdk.network.dimse import (
     CCancelRQ,
@@ -87,10 +87,7 @@ class DicomAssociation:
     @property
     def window(self) -> OperationsWindow:
         """How many operations may be outstanding at a time, in each direction."""
-        engine = self._association.engine
-        if engine.request is None or engine.answer is None:
-            return OperationsWindow(1, 1)
-        return agreed_window(engine.request, engine.answer, is_requestor=True)
+        return self._association.window
 
     @property
     def extended(self) -> Mapping[str, bytes]:
