@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 import api_pages  # after the line that makes them importable
 import cli_page
 import generated_tables
+import sop_class_table
 import state_diagram
 import transfer_syntax_table
 
@@ -38,6 +39,8 @@ myst_heading_anchors = 3
 myst_substitutions = {
     "error_table": generated_tables.error_table(),
     "settings_table": generated_tables.settings_table(),
+    "sop_class_set_table": sop_class_table.sop_class_set_table(),
+    "sop_class_table": sop_class_table.sop_class_table(),
     "state_diagram": state_diagram.state_diagram(),
     "state_table": generated_tables.state_table(),
     "transfer_syntax_table": transfer_syntax_table.transfer_syntax_table(),

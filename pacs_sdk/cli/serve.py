@@ -76,7 +76,9 @@ def serve(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.toml", help="Settings, in tables named server and storage."),
+        typer.Option(
+            metavar="FILE.toml", help="Settings, in tables named server, storage and services."
+        ),
     ] = None,
     durability: Annotated[
         Durability | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import UnionType
@@ -15,9 +15,10 @@ import attrs
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, SystemClock
-from pacs_sdk.core.results import edge
+from pacs_sdk.core.results import edge, raised
 from pacs_sdk.encoding import CharacterSetPolicy
 from pacs_sdk.network import ServerConfig
+from pacs_sdk.services import chosen_sop_classes
 from pacs_sdk.storage import (
     ArchiveRules,
     CapacityLimits,
@@ -28,7 +29,7 @@ from pacs_sdk.storage import (
     StorageLayout,
 )
 
-__all__ = ["ENVIRONMENT_PREFIX", "PacsConfig", "StorageConfig"]
+__all__ = ["ENVIRONMENT_PREFIX", "PacsConfig", "ServicesConfig", "StorageConfig"]
 
 _Part = TypeVar("_Part", bound=attrs.AttrsInstance)
 
@@ -107,6 +108,31 @@ class StorageConfig:
         )
 
 
+def _tuple(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(texts)
+
+
+def _check_sop_classes(_: object, __: object, choice: tuple[str, ...]) -> None:
+    try:
+        raised(chosen_sop_classes(choice))
+    except PacsException as exc:
+        setting = "services.storage_sop_classes"
+        raise PacsException(
+            exc.error.code, f"{setting}: {exc.error.message}", setting=setting
+        ) from exc
+
+
+@attrs.frozen
+class ServicesConfig:
+    """Which services the server has, and what they accept."""
+
+    storage_sop_classes: tuple[str, ...] = attrs.field(
+        default=("all",), converter=_tuple, validator=_check_sop_classes
+    )
+    """What is stored: sets such as `CT`, `all images` or `SR`, keywords, and UIDs; what begins
+    with `!` is taken out again: `all,!retired`."""
+
+
 @attrs.frozen
 class PacsConfig:
     """Everything that can be configured."""
@@ -115,6 +141,8 @@ class PacsConfig:
     """How the DICOM server listens and what it allows."""
     storage: StorageConfig = attrs.field(factory=StorageConfig)
     """Where instances are kept."""
+    services: ServicesConfig = attrs.field(factory=ServicesConfig)
+    """Which services the server has."""
 
     @classmethod
     @edge()

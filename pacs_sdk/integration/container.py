@@ -44,6 +44,7 @@ from pacs_sdk.services import (
     StorageScu,
     VerificationScp,
     VerificationScu,
+    chosen_sop_classes,
 )
 from pacs_sdk.storage import Archive, Chore, Housekeeping, open_archive
 
@@ -109,6 +110,10 @@ def _ae_title(config: PacsConfig) -> str:
     return config.server.ae_title
 
 
+def _storage_sop_classes(config: PacsConfig) -> Sequence[str]:
+    return raised(chosen_sop_classes(config.services.storage_sop_classes))
+
+
 def _store_of(archive: Archive) -> object:
     return archive.store
 
@@ -154,6 +159,7 @@ class ServicesContainer(containers.DeclarativeContainer):
         StorageScp,
         providers.Callable(_store_of, storage.archive),
         receive=providers.Callable(_receive_of, storage.archive),
+        sop_classes=providers.Callable(_storage_sop_classes, core.config),
         metrics=core.metrics,
     )
     query_scp = providers.Singleton(

@@ -5,9 +5,16 @@ from pacs_sdk.services.retrieve_scp import RetrieveScp
 from pacs_sdk.services.retrieve_scu import RetrieveReport, RetrieveScu
 from pacs_sdk.services.scu import ServiceUser
 from pacs_sdk.services.sop_classes import (
+    DICOM_EDITION,
     InformationModel,
+    ServiceClass,
     SopClass,
+    SopClassSet,
+    all_sop_classes,
+    chosen_sop_classes,
+    find_sop_class,
     sop_class_name,
+    sop_class_sets,
     sop_classes_by_use,
     storage_sop_classes,
 )
@@ -16,6 +23,7 @@ from pacs_sdk.services.storage_scu import StorageScu, StoreOutcome, StoreReport
 from pacs_sdk.services.verification import EchoReport, VerificationScp, VerificationScu
 
 __all__ = [
+    "DICOM_EDITION",
     "EchoReport",
     "InformationModel",
     "QueryScp",
@@ -23,8 +31,10 @@ __all__ = [
     "RetrieveReport",
     "RetrieveScp",
     "RetrieveScu",
+    "ServiceClass",
     "ServiceUser",
     "SopClass",
+    "SopClassSet",
     "StorageScp",
     "StorageScu",
     "StoreInstance",
@@ -32,7 +42,11 @@ __all__ = [
     "StoreReport",
     "VerificationScp",
     "VerificationScu",
+    "all_sop_classes",
+    "chosen_sop_classes",
+    "find_sop_class",
     "sop_class_name",
+    "sop_class_sets",
     "sop_classes_by_use",
     "storage_sop_classes",
 ]

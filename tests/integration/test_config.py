@@ -61,7 +61,7 @@ def test_layers_win_setting_by_setting(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"sever": {}}, "sever is not a setting; known are server, storage"),
+        ({"sever": {}}, "sever is not a setting; known are server, services, storage"),
         ({"server": {"prt": 1}}, "server.prt is not a setting"),
         ({"server": 1}, "server is 1, but must be a table of settings"),
         ({"server": {"port": "x"}}, "server.port is 'x', but must be int"),
@@ -110,3 +110,14 @@ def test_a_password_is_not_shown(url: str) -> None:
     assert config.storage.database_url == url
     assert "hunter2" not in repr(config)
     assert "host" in repr(config)
+
+
+def test_storage_sop_classes_are_chosen_by_sets_keywords_and_uids() -> None:
+    """Text from the environment is a list; what names no SOP class is an error that says where."""
+    config = PacsConfig.from_environment(
+        {"PACS_SERVICES__STORAGE_SOP_CLASSES": "CT, all images,!retired"}
+    ).unwrap()
+    assert config.services.storage_sop_classes == ("CT", "all images", "!retired")
+    error = PacsConfig.from_dict({"services": {"storage_sop_classes": ["CTX"]}}).failure()
+    assert error.code is ErrorCode.INVALID_CONFIGURATION
+    assert error.message.startswith("services.storage_sop_classes: 'CTX' names no storage")

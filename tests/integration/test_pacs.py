@@ -101,3 +101,18 @@ def test_the_bus_tells_of_each_stored_instance(tmp_path: Path) -> None:
         for _ in range(2):
             StorageScu().store(pacs.peer, [instance]).unwrap()
     assert [event.sop_instance_uid for event in heard] == [instance.sop_instance_uid]
+
+
+def test_only_the_configured_sop_classes_are_stored(tmp_path: Path) -> None:
+    """A PACS for magnetic resonance has no context for a CT image."""
+    config = PacsConfig.from_dict(
+        {
+            "server": {"port": 0},
+            "storage": {"data_dir": str(tmp_path)},
+            "services": {"storage_sop_classes": ["MR"]},
+        }
+    ).unwrap()
+    with Pacs.configured(config) as pacs:
+        (outcome,) = StorageScu().store(pacs.peer, [make_instance()]).unwrap().outcomes
+        assert not outcome.is_stored
+        assert "accepted no fitting context for 1.2.840.10008.5.1.4.1.1.2" in outcome.comment
