@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import attrs
 import imagecodecs
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from pacs_sdk.core import ErrorCode
-from pacs_sdk.integration.itk import LoadedVolume, VolumeGeometry, load_volume
+from pacs_sdk.integration.itk import VolumeGeometry, load_volume
 from pacs_sdk.integration.phantom import PhantomSpec, make_phantom
 from pacs_sdk.integration.preview import orthogonal_preview
 
@@ -79,18 +80,18 @@ def test_the_same_body_gives_the_same_picture_however_it_was_scanned() -> None:
     truth = make_phantom(PhantomSpec(slices=20, rows=36, columns=30)).unwrap()
     reference = load_volume(truth.instances).unwrap()
     straight = VolumeGeometry(
-        (30, 36, 20), (0, 0, 0), (0.7, 0.75, 2.5), (1, 0, 0, 0, 1, 0, 0, 0, 1)
+        (29, 35, 19), (0, 0, 0), (0.7, 0.75, 2.5), (1, 0, 0, 0, 1, 0, 0, 0, 1)
     )
     feet_first = VolumeGeometry(
-        (30, 36, 20), (0, 0, 0), (0.7, 0.75, 2.5), (-1, 0, 0, 0, 1, 0, 0, 0, -1)
+        (29, 35, 19), (0, 0, 0), (0.7, 0.75, 2.5), (-1, 0, 0, 0, 1, 0, 0, 0, -1)
     )
     sagittal = VolumeGeometry(
-        (36, 20, 30), (0, 0, 0), (0.75, 2.5, 0.7), (0, 0, 1, 1, 0, 0, 0, -1, 0)
+        (35, 19, 29), (0, 0, 0), (0.75, 2.5, 0.7), (0, 0, 1, 1, 0, 0, 0, -1, 0)
     )
     array = reference.array[:, 1:, 1:][:, :35, :29]  # odd sizes have one middle when turned
     array = np.ascontiguousarray(array[:19])
     pictures = {
-        LoadedVolume(turned, geometry, (), reference.report).preview().unwrap()
+        attrs.evolve(reference, array=turned, geometry=geometry).preview().unwrap()
         for turned, geometry in (
             (array, straight),
             (array[::-1, :, ::-1], feet_first),

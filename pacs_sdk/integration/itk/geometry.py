@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "POSITION_TOLERANCE",
+    "GridPlacement",
     "PointMm",
     "SpacingStatistics",
     "VolumeGeometry",
@@ -65,8 +66,84 @@ class VolumeGeometry:
         column, row, plane = (along_axes / self.spacing).tolist()
         return (column, row, plane)
 
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """The 4 × 4 matrix from (column, row, slice, 1) to (x, y, z, 1), LPS mm."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = self._matrix() * self.spacing
+        matrix[:3, 3] = self.origin
+        return matrix
+
+    @classmethod
+    def from_affine(
+        cls, affine: NDArray[np.floating[Any]], size: tuple[int, int, int]
+    ) -> VolumeGeometry:
+        """Make the geometry of a matrix as :attr:`affine` gives it.
+
+        Args:
+            affine: The matrix; LPS mm.
+            size: Columns, rows, slices.
+
+        Raises:
+            ValueError: Its axes have no length or are at no right angles: a sheared grid is
+                not one of :class:`VolumeGeometry`.
+        """
+        matrix = np.asarray(affine, float)
+        x_step, y_step, z_step = np.linalg.norm(matrix[:3, :3], axis=0).tolist()
+        if min(x_step, y_step, z_step) <= 0:
+            raise ValueError("an axis of the matrix has no length")
+        direction = matrix[:3, :3] / (x_step, y_step, z_step)
+        if np.abs(direction.T @ direction - np.eye(3)).max() > _COSINE_TOLERANCE:
+            raise ValueError("the axes of the matrix are at no right angles")
+        x, y, z = matrix[:3, 3].tolist()
+        return cls(size, (x, y, z), (x_step, y_step, z_step), tuple(direction.ravel().tolist()))
+
+    def matches(self, other: VolumeGeometry, tolerance: float = POSITION_TOLERANCE) -> bool:
+        """Tell whether another grid has the same voxels.
+
+        Args:
+            other: The other one.
+            tolerance: How far its outermost voxels may lie from ours, in our voxels.
+        """
+        if self.size != other.size:
+            return False
+        ends = np.array(list(itertools.product(*((0, count - 1) for count in self.size))))
+        apart = [self.index_of(other.point_of(end)) - end for end in ends.astype(float)]
+        return bool(np.abs(apart).max() <= tolerance)
+
+    def in_dimensions(self, count: int, volumes: int = 1) -> GridPlacement:
+        """Return it as 3 or 4 dimensions need it.
+
+        Args:
+            count: 3, or 4 for an axis of volumes with origin 0 and spacing 1.
+            volumes: How many volumes that axis has.
+        """
+        more = count - 3
+        direction = np.eye(count)
+        direction[:3, :3] = self._matrix()
+        return GridPlacement(
+            (*self.size, *[volumes] * more),
+            (*self.origin, *[0.0] * more),
+            (*self.spacing, *[1.0] * more),
+            tuple(tuple(row) for row in direction.tolist()),
+        )
+
     def _matrix(self) -> NDArray[np.float64]:
         return np.asarray(self.direction, float).reshape(3, 3)
+
+
+@attrs.frozen
+class GridPlacement:
+    """Size and place of a grid of 3 or 4 dimensions, as images of ITK take them."""
+
+    size: tuple[int, ...]
+    """Columns, rows, slices[, volumes]."""
+    origin: tuple[float, ...]
+    """The centre of the first voxel."""
+    spacing: tuple[float, ...]
+    """The distance between neighbours along each axis."""
+    direction: tuple[tuple[float, ...], ...]
+    """The rows of the matrix whose columns are the axes."""
 
 
 @attrs.frozen

@@ -11,9 +11,15 @@ from numpy.typing import NDArray
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge, raised
+from pacs_sdk.integration.itk.fill import (
+    DEFAULT_MAX_VOLUME_BYTES,
+    Allocator,
+    FilledVolume,
+    fill_volume,
+)
 from pacs_sdk.integration.itk.geometry import VolumeGeometry
 from pacs_sdk.integration.itk.image_slice import ImageSlice, not_loadable, slice_of
-from pacs_sdk.integration.itk.loaded import LoadedSeries, LoadedVolume
+from pacs_sdk.integration.itk.loaded import ImageOnce, LoadedSeries, LoadedVolume, SliceSource
 from pacs_sdk.integration.itk.report import SeriesReport, Skipped
 from pacs_sdk.integration.itk.series_scan import (
     FoundObject,
@@ -22,13 +28,8 @@ from pacs_sdk.integration.itk.series_scan import (
     find_objects,
 )
 from pacs_sdk.integration.itk.sitk_image import image_with_memory, simple_itk
+from pacs_sdk.integration.itk.slice_metadata import metadata_of
 from pacs_sdk.integration.itk.stack import SliceStack, stack_slices
-from pacs_sdk.integration.itk.volume import (
-    DEFAULT_MAX_VOLUME_BYTES,
-    Allocator,
-    FilledVolume,
-    fill_volume,
-)
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -106,7 +107,12 @@ def load_series(
 
     volume = _load(source, request, allocator)
     return LoadedSeries(
-        volume.array, volume.geometry, volume.sop_instance_uids, volume.report, images[0]
+        volume.array,
+        volume.geometry,
+        sources=volume.sources,
+        report=volume.report,
+        metadata=volume.metadata,
+        image=ImageOnce(images[0]),
     )
 
 
@@ -146,8 +152,13 @@ def _load(
     filled = fill_volume(stack.slices, allocator(stack.geometry), request.max_volume_bytes)
     filled.array.flags.writeable = False
     report = _report(series.series_instance_uid, stack, filled, (*skipped, *others, *unusable))
-    uids = tuple(one.sop_instance_uid for one in stack.slices)
-    return LoadedVolume(filled.array, stack.geometry, uids, report)
+    return LoadedVolume(
+        filled.array,
+        stack.geometry,
+        sources=tuple(SliceSource(one.name, one.sop_instance_uid) for one in stack.slices),
+        report=report,
+        metadata=metadata_of(stack.slices),
+    )
 
 
 def _slices(

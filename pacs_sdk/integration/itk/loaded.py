@@ -2,86 +2,102 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import numpy as np
 from numpy.typing import NDArray
 
-from pacs_sdk.core.results import edge, raised
-from pacs_sdk.integration.itk.geometry import VolumeGeometry, oriented_to_patient
+from pacs_sdk.core.results import raised
+from pacs_sdk.integration.itk.metadata import SeriesMetadata
 from pacs_sdk.integration.itk.report import SeriesReport
-from pacs_sdk.integration.preview import Window, orthogonal_preview
+from pacs_sdk.integration.itk.volume import Volume
+from pacs_sdk.integration.preview import Window
 
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["LoadedSeries", "LoadedVolume"]
+__all__ = ["ImageOnce", "LoadedSeries", "LoadedVolume", "SliceSource"]
 
 _CT_WINDOW: Window = (40.0, 400.0)
 """Soft tissue: what a radiologist looks at first."""
 
-_SAMPLE_STEP = 4
-"""Every how many voxels of each axis the values are sampled for a window."""
+
+@attrs.frozen
+class SliceSource:
+    """Where a slice came from."""
+
+    name: str
+    """The file, or the SOP Instance UID of an object in memory."""
+    sop_instance_uid: str
+    """The instance; empty for a slice that was made up to fill a gap."""
+    frame: int = 0
+    """The frame of the instance, from 0; of a mosaic the tile."""
 
 
 @attrs.frozen(eq=False, repr=False)
-class LoadedVolume:
-    """A series as one volume in patient coordinates."""
+class LoadedVolume(Volume):
+    """A series as one volume in patient coordinates, or several of one grid."""
 
-    array: NDArray[Any]
-    """The values, (slices, rows, columns); not writable."""
-    geometry: VolumeGeometry
-    """Where the voxels lie: origin, spacing and direction in LPS mm."""
-    sop_instance_uids: tuple[str, ...]
-    """The instance that each slice came from, first slice first."""
-    report: SeriesReport
+    sources: tuple[SliceSource, ...] = attrs.field(kw_only=True)
+    """Where each slice came from: first slice first, of a 4-D array volume by volume. After
+    resampling the nearest of the slices that one was made of."""
+    report: SeriesReport = attrs.field(kw_only=True)
     """What was seen in the series and done to it."""
+    metadata: SeriesMetadata = attrs.field(kw_only=True)
+    """What its attributes say."""
+    mask: NDArray[Any] | None = attrs.field(default=None, kw_only=True)
+    """With ``padding="mask"``: true where a voxel is no padding, of the array's shape."""
 
-    @edge()
-    def preview(self, window: Window | None = None) -> bytes:
-        """Draw the central axial, coronal and sagittal planes.
+    @property
+    def sop_instance_uids(self) -> tuple[str, ...]:
+        """The instance of each slice, in the order of :attr:`sources`."""
+        return tuple(source.sop_instance_uid for source in self.sources)
 
-        The volume is turned to the patient's axes first, without resampling; see
-        :func:`pacs_sdk.integration.preview.orthogonal_preview`.
-
-        Args:
-            window: Centre and width of the values shown. By default soft tissue
-                (40, 400) for CT, and 1 % to 99 % of the values for anything else.
-
-        Returns:
-            ``Success`` with a PNG file, or ``Failure`` with ``INVALID_ARGUMENT``.
-        """
-        array, spacing = oriented_to_patient(self.array, self.geometry)
-        return raised(orthogonal_preview(array, spacing, window or self._usual_window()))
-
-    def _usual_window(self) -> Window:
-        if self.report.modality == "CT":
+    def _usual_window(self, array: NDArray[Any]) -> Window:
+        if self.report.modality == "CT" and self.samples == 1:
             return _CT_WINDOW
-        sampled = self.array[::_SAMPLE_STEP, ::_SAMPLE_STEP, ::_SAMPLE_STEP]
-        low, high = (float(value) for value in np.percentile(sampled, (1, 99)))
-        return (low + high) / 2, max(high - low, 1e-6 * max(abs(high), 1.0)) + 1.0
-
-    def _repr_png_(self) -> bytes | None:
-        """Show the preview in a notebook."""
-        return self.preview().value_or(None)
+        return super()._usual_window(array)
 
     def __repr__(self) -> str:
-        size = " × ".join(str(count) for count in self.geometry.size)
-        spacing = " × ".join(f"{step:.4g}" for step in self.geometry.spacing)
-        return (
-            f"<{type(self).__name__} {self.report.modality}: {size} voxels of {spacing} mm, "
-            f"{self.array.dtype}>"
-        )
+        return f"<{type(self).__name__} {self.report.modality}: {self._facts()}>"
+
+
+class ImageOnce:
+    """An image that is made when it is first asked for."""
+
+    __slots__ = ("_image", "_lock")
+
+    def __init__(self, image: SimpleITK.Image | None = None) -> None:
+        self._image = image
+        self._lock = threading.Lock()
+
+    def of(self, volume: Volume) -> SimpleITK.Image:
+        """Return the image, made of the volume the first time.
+
+        Raises:
+            PacsException: What :meth:`Volume.to_simple_itk` gives.
+        """
+        with self._lock:
+            if self._image is None:
+                self._image = raised(volume.to_simple_itk())
+            return self._image
 
 
 @attrs.frozen(eq=False, repr=False)
 class LoadedSeries(LoadedVolume):
-    """A series as a SimpleITK image, with the volume's array over the same memory.
+    """A series as an array and a SimpleITK image."""
 
-    The array keeps the image alive. As with SimpleITK's own array views, changing the
-    image in place may or may not show in the array; copy one of them to be sure.
-    """
+    _image: ImageOnce = attrs.field(factory=ImageOnce, kw_only=True)
 
-    image: SimpleITK.Image
-    """The volume with its geometry in LPS mm."""
+    @property
+    def image(self) -> SimpleITK.Image:
+        """The volume with its geometry in LPS mm: the same image every time.
+
+        It is a copy made when it is first asked for; with ``image_memory="shared"`` it is
+        what was loaded, and the array lies over its memory.
+
+        Raises:
+            PacsException: ``LIMIT_EXCEEDED`` where there is no memory for the copy.
+        """
+        return self._image.of(self)

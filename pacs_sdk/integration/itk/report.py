@@ -8,12 +8,14 @@ from typing import Final
 
 import attrs
 
-from pacs_sdk.integration.itk.geometry import SpacingStatistics, VolumeGeometry
+from pacs_sdk.integration.itk.geometry import PointMm, SpacingStatistics, VolumeGeometry
 
-__all__ = ["SeriesReport", "Skipped"]
+__all__ = ["Gap", "SeriesReport", "Skipped"]
 
 _MOST_SKIPPED_ROWS: Final = 20
 """How many skipped objects the printed table names; the attribute has all of them."""
+_MOST_LABELS: Final = 8
+"""How many volumes of a 4-D array the printed table names."""
 
 
 @attrs.frozen
@@ -24,6 +26,29 @@ class Skipped:
     """The file, or the SOP Instance UID of an object in memory."""
     reason: str
     """Why it was left out."""
+
+
+@attrs.frozen
+class Gap:
+    """A place where slices are missing."""
+
+    after: str
+    """The name of the slice before the gap."""
+    before: str
+    """The name of the slice behind it."""
+    missing: int
+    """How many slices of the usual step are missing."""
+    step_mm: float
+    """The distance of the two slices, along the normal."""
+    position: PointMm
+    """Image Position (Patient) of the slice before the gap, mm."""
+
+    def __str__(self) -> str:
+        at = ", ".join(f"{coordinate:g}" for coordinate in self.position)
+        return (
+            f"{self.missing} after {self.after} at ({at}) mm, before {self.before}, "
+            f"a step of {self.step_mm:.6g} mm"
+        )
 
 
 @attrs.frozen
@@ -54,6 +79,16 @@ class SeriesReport:
     """Images that were dropped because the volume has the same image already."""
     skipped: tuple[Skipped, ...] = ()
     """Files and objects that are no part of the series, or could not be read."""
+    gaps: tuple[Gap, ...] = ()
+    """Missing slices, where filling them was asked for."""
+    tilt_degrees: float = 0.0
+    """The gantry tilt that the positions show, in degrees; 0 for slices right above one
+    another."""
+    volume_labels: tuple[str, ...] = ()
+    """What tells the volumes of a 4-D array apart; none for a single volume."""
+    actions: tuple[str, ...] = ()
+    """What was done to the values or the grid beyond the rescaling: filled, resampled, masked,
+    inverted."""
     notes: tuple[str, ...] = ()
     """What a careful reader should know, such as a spacing that could not be measured."""
 
@@ -75,8 +110,16 @@ class SeriesReport:
         yield "Slice order", self.sort_key
         if self.spacing is not None:
             yield "Slice steps", _steps(self.spacing)
+        if self.tilt_degrees:
+            yield "Tilt", f"{self.tilt_degrees:.3f}°"
+        if self.volume_labels:
+            yield "Volumes", f"{len(self.volume_labels)}: {_shortened(self.volume_labels)}"
         yield "Values", self._values()
         yield "Rescale", self.rescale
+        for gap in self.gaps:
+            yield "Gap", str(gap)
+        for action in self.actions:
+            yield "Done", action
         yield from _listed("Duplicate", self.duplicates)
         yield from _listed("Skipped", self.skipped)
         for note in self.notes:
@@ -103,6 +146,11 @@ class SeriesReport:
 
 def _joined(numbers: Sequence[float], separator: str = ", ") -> str:
     return separator.join(f"{number + 0.0:.6g}" for number in numbers)
+
+
+def _shortened(labels: tuple[str, ...]) -> str:
+    shown = "; ".join(labels[:_MOST_LABELS])
+    return shown if len(labels) <= _MOST_LABELS else f"{shown}; …"
 
 
 def _steps(spacing: SpacingStatistics) -> str:

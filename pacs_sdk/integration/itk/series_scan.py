@@ -56,6 +56,8 @@ SCAN_TAGS: Final[frozenset[int]] = frozenset(
         "AcquisitionNumber",
         "AcquisitionTime",
         "ContentTime",
+        "InstanceNumber",
+        "DiffusionGradientOrientation",
         "TemporalPositionIdentifier",
         "ImagePositionPatient",
         "ImageOrientationPatient",

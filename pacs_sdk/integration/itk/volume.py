@@ -1,199 +1,184 @@
-"""From ordered slices to one array of real values."""
+"""A volume: values on a grid in the patient. It needs neither SimpleITK nor ITK."""
 
 from __future__ import annotations
 
-import math
-import os
-from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.integration.itk.image_slice import ImageSlice, stored_values
+from pacs_sdk.core.results import edge, raised
+from pacs_sdk.integration.itk.geometry import VolumeGeometry, oriented_to_patient
+from pacs_sdk.integration.itk.itk_image import itk_image_of
+from pacs_sdk.integration.itk.sitk_image import image_of
+from pacs_sdk.integration.preview import Window, orthogonal_preview
 
-__all__ = ["DEFAULT_MAX_VOLUME_BYTES", "Allocator", "FilledVolume", "fill_volume"]
+if TYPE_CHECKING:
+    import SimpleITK
 
-DEFAULT_MAX_VOLUME_BYTES: Final = 16 << 30
-"""The largest volume that is made unless the caller allows more: eight thousand CT slices,
-while attributes of a few bytes could otherwise ask for any amount of memory."""
+__all__ = ["Volume", "VolumeAxis"]
 
-Allocator: TypeAlias = Callable[[np.dtype[Any]], NDArray[Any]]
-"""Makes room for the volume: an array (slices, rows, columns) of the type it is given."""
+_LUMINANCE = (0.299, 0.587, 0.114)
+"""What red, green and blue add to the brightness of a preview (PS3.3 C.7.6.3.1.2)."""
 
-_MOST_THREADS: Final = 8
-"""Copying is bound by memory and decoding by cores; more threads only take memory."""
-
-_EXACT_FLOAT32_BITS: Final = 24
-"""Stored values of up to this many bits are told apart in 32-bit floating point."""
-
-
-@attrs.frozen(eq=False)
-class FilledVolume:
-    """A volume's values."""
-
-    array: NDArray[Any]
-    """The values, (slices, rows, columns)."""
-    value_range: tuple[float, float]
-    """The smallest and the largest."""
-    rescale: str
-    """How they came from the stored values, in words."""
+_SAMPLE_STEP = 4
+"""Every how many voxels of each axis the values are sampled for a window."""
 
 
-class _TooNarrowError(Exception):
-    """A value doesn't fit the type that was tried."""
+@attrs.frozen
+class VolumeAxis:
+    """What tells the volumes of a 4-D array apart: time, echo, diffusion weighting."""
+
+    keywords: tuple[str, ...]
+    """The attributes that differ, such as ``("EchoTime",)``, by keyword (PS3.6)."""
+    values: tuple[tuple[str, ...], ...]
+    """One entry a volume, in the order of the array's first axis: the text of each of the
+    attributes."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What to call each volume: ``"EchoTime=4.6"``."""
+        return tuple(
+            ", ".join(f"{key}={text}" for key, text in zip(self.keywords, texts, strict=True))
+            for texts in self.values
+        )
+
+    def numbers(self, keyword: str) -> tuple[float, ...]:
+        """Return the values of one of its attributes as numbers, NaN where there is none.
+
+        Raises:
+            ValueError: It is none of :attr:`keywords`.
+        """
+        place = self.keywords.index(keyword)
+        return tuple(_number(texts[place]) for texts in self.values)
 
 
-def fill_volume(
-    slices: Sequence[ImageSlice], allocate: Allocator, max_volume_bytes: int
-) -> FilledVolume:
-    """Decode and rescale all slices into one array.
-
-    Real values are stored value × Rescale Slope + Rescale Intercept, each slice with its
-    own (PS3.3 C.11.1.1.2). The type of the result is decided over all slices:
-
-    - every slope and intercept a whole number: ``int16`` where all values fit, else
-      ``int32``, so that nothing is rounded;
-    - otherwise ``float32``, computed in double precision and rounded once; ``float64``
-      where more than 24 bits are stored, or a value is beyond single precision.
-
-    Args:
-        slices: The slices, in order, of one size.
-        allocate: Makes the array.
-        max_volume_bytes: The most memory it may take.
+@attrs.frozen(eq=False, repr=False)
+class Volume:
+    """Values on a regular grid in patient coordinates.
 
     Raises:
-        PacsException: ``LIMIT_EXCEEDED``, or ``PIXEL_DATA_FAILED`` and what reading gives,
-            naming the file.
+        PacsException: ``INVALID_ARGUMENT`` where the shape of the array is not that of the
+            geometry and the axis.
     """
-    _check_sizes(slices)
-    whole = all(one.slope.is_integer() and one.intercept.is_integer() for one in slices)
-    deep = max(one.bits_stored for one in slices) > _EXACT_FLOAT32_BITS
-    candidates: list[type[np.generic]] = [np.int16, np.int32] if whole else []
-    candidates += [np.float64] if deep or whole else [np.float32, np.float64]
-    for candidate in candidates:
-        dtype = np.dtype(candidate)
-        volume = _allocated(slices, dtype, allocate, max_volume_bytes)
-        try:
-            value_range = _fill(slices, volume)
-        except _TooNarrowError:
-            del volume  # before the wider one is made
-            continue
-        return FilledVolume(volume, value_range, _rescale_words(slices, dtype))
-    raise PacsException(
-        ErrorCode.SERIES_NOT_LOADABLE, "the rescaled values are beyond 64-bit floating point"
-    )
 
+    array: NDArray[Any]
+    """The values: (slices, rows, columns), in front of these one axis where :attr:`axis` says
+    what it is, and behind them the samples of a colour (red, green, blue)."""
+    geometry: VolumeGeometry
+    """Where the voxels lie: origin, spacing and direction in LPS mm."""
+    axis: VolumeAxis | None = attrs.field(default=None, kw_only=True)
+    """What tells the volumes of a 4-D array apart; ``None`` for a single volume."""
 
-def _check_sizes(slices: Sequence[ImageSlice]) -> None:
-    """Refuse, before memory is taken, native images that are shorter than they claim."""
-    for one in slices:
-        syntax = one.instance.syntax
-        needed = one.rows * one.columns * one.bits_allocated // 8
-        if not (syntax.encapsulated or syntax.deflated) and one.instance.size < needed:
+    def __attrs_post_init__(self) -> None:
+        grid = self.geometry.size[::-1]
+        leading = () if self.axis is None else (len(self.axis),)
+        shape = self.array.shape
+        if shape[: len(leading) + 3] != leading + grid or len(shape) > len(leading) + 4:
             raise PacsException(
-                ErrorCode.PIXEL_DATA_FAILED,
-                f"{one.name}: its Rows and Columns need {needed} bytes of pixels, the whole data "
-                f"set has {one.instance.size}",
-                path=one.name,
-                tag="(7FE0,0010)",
+                ErrorCode.INVALID_ARGUMENT,
+                f"an array of shape {shape} is no volume of {leading + grid}, with or without "
+                "samples of a colour behind",
             )
 
+    @property
+    def samples(self) -> int:
+        """How many numbers a voxel has: 1, or 3 for a colour."""
+        volume_axes = 3 if self.axis is None else 4
+        return int(self.array.shape[volume_axes]) if self.array.ndim > volume_axes else 1
 
-def _allocated(
-    slices: Sequence[ImageSlice], dtype: np.dtype[Any], allocate: Allocator, limit: int
-) -> NDArray[Any]:
-    needed = len(slices) * slices[0].rows * slices[0].columns * dtype.itemsize
-    if needed > limit:
-        raise PacsException(
-            ErrorCode.LIMIT_EXCEEDED,
-            f"the volume of {len(slices)} slices of {slices[0].rows} × {slices[0].columns} takes "
-            f"{needed} bytes, the limit is {limit} (max_volume_bytes=)",
-            limit=limit,
-        )
+    @property
+    def volume_count(self) -> int:
+        """How many volumes it has: 1, or the length of :attr:`axis`."""
+        return 1 if self.axis is None else len(self.axis)
+
+    @edge()
+    def at(self, index: int) -> Volume:
+        """Return one volume of a 4-D array, without copying.
+
+        Args:
+            index: Which one, from 0, in the order of :attr:`axis`; -1 is the last.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``INVALID_ARGUMENT`` where there is none.
+        """
+        if not -self.volume_count <= index < self.volume_count:
+            raise PacsException(
+                ErrorCode.INVALID_ARGUMENT,
+                f"there is no volume {index}, there are {self.volume_count}",
+            )
+        return Volume(self.array if self.axis is None else self.array[index], self.geometry)
+
+    @edge()
+    def to_simple_itk(self) -> SimpleITK.Image:
+        """Copy it into a SimpleITK image: 3-D or 4-D, of vectors where it is in colour.
+
+        A fourth axis has spacing 1 and origin 0.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``MISSING_DEPENDENCY``, ``LIMIT_EXCEEDED`` where
+            there is no memory, or ``INVALID_ARGUMENT`` for a type that SimpleITK has not.
+        """
+        return image_of(self.array, self.geometry, self.axis is not None, self.samples)
+
+    @edge()
+    def to_itk(self) -> Any:
+        """Make an ``itk.Image`` of it that shares the array's memory where ITK can.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``MISSING_DEPENDENCY`` without ITK's Python
+            package, or ``INVALID_ARGUMENT`` for a type that ITK has not.
+        """
+        return itk_image_of(self.array, self.geometry, self.axis is not None, self.samples)
+
+    @edge()
+    def preview(self, window: Window | None = None) -> bytes:
+        """Draw the central axial, coronal and sagittal planes, of a 4-D array of its first volume.
+
+        The volume is turned to the patient's axes first, without resampling; see
+        :func:`pacs_sdk.integration.preview.orthogonal_preview`.
+
+        Args:
+            window: Centre and width of the values shown. By default 1 % to 99 % of the
+                values, or what is usual for the modality where that is known.
+
+        Returns:
+            ``Success`` with a PNG file, or ``Failure`` with ``INVALID_ARGUMENT``.
+        """
+        array = self.array if self.axis is None else self.array[0]
+        if self.samples > 1:
+            array = array[..., :3] @ np.array(_LUMINANCE)
+        turned, spacing = oriented_to_patient(array, self.geometry)
+        return raised(orthogonal_preview(turned, spacing, window or self._usual_window(array)))
+
+    def _usual_window(self, array: NDArray[Any]) -> Window:
+        sampled = array[::_SAMPLE_STEP, ::_SAMPLE_STEP, ::_SAMPLE_STEP]
+        low, high = (float(value) for value in np.percentile(sampled, (1, 99)))
+        return (low + high) / 2, max(high - low, 1e-6 * max(abs(high), 1.0)) + 1.0
+
+    def _repr_png_(self) -> bytes | None:
+        """Show the preview in a notebook."""
+        return self.preview().value_or(None)
+
+    def _facts(self) -> str:
+        """Size, spacing and type in a few words."""
+        size = " × ".join(str(count) for count in self.geometry.size)
+        spacing = " × ".join(f"{step:.4g}" for step in self.geometry.spacing)
+        several = "" if self.axis is None else f"{self.volume_count} volumes of "
+        colour = "" if self.samples == 1 else f", {self.samples} samples"
+        return f"{several}{size} voxels of {spacing} mm, {self.array.dtype}{colour}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self._facts()}>"
+
+
+def _number(text: str) -> float:
     try:
-        return allocate(dtype)
-    except MemoryError:
-        raise PacsException(
-            ErrorCode.LIMIT_EXCEEDED, f"there is no memory for a volume of {needed} bytes"
-        ) from None
-
-
-def _fill(slices: Sequence[ImageSlice], volume: NDArray[Any]) -> tuple[float, float]:
-    """Fill the volume, several slices at a time; return its smallest and largest value."""
-    rescale = _rescale_whole if volume.dtype.kind == "i" else _rescale_fractional
-    threads = min(_MOST_THREADS, os.cpu_count() or 1, len(slices))
-    with ThreadPoolExecutor(threads) as pool:
-        filling = [
-            pool.submit(lambda one, out: rescale(one, stored_values(one), out), one, volume[index])
-            for index, one in enumerate(slices)
-        ]
-        try:
-            ranges = [future.result() for future in filling]
-        except BaseException:
-            for future in filling:  # those that have not begun; the pool waits for the others
-                future.cancel()
-            raise
-    return min(low for low, _ in ranges), max(high for _, high in ranges)
-
-
-def _rescale_whole(one: ImageSlice, stored: NDArray[Any], out: NDArray[Any]) -> tuple[float, float]:
-    """Rescale by whole numbers, in whole numbers.
-
-    Intermediate results may wrap around; as the last one fits, it is right all the same
-    (arithmetic modulo a power of two).
-    """
-    slope, intercept = int(one.slope), int(one.intercept)
-    ends = [int(end) * slope + intercept for end in (stored.min(), stored.max())]
-    limits = np.iinfo(out.dtype)
-    if min(ends) < limits.min or max(ends) > limits.max:
-        raise _TooNarrowError
-    if stored.dtype.itemsize == out.dtype.itemsize:
-        wrapped = stored.view(out.dtype)
-    else:
-        wrapped = stored.astype(out.dtype)
-    if slope == 1:
-        np.add(wrapped, _wrapped(intercept, out.dtype), out=out)
-    else:
-        np.multiply(wrapped, _wrapped(slope, out.dtype), out=out)
-        np.add(out, _wrapped(intercept, out.dtype), out=out)
-    return min(ends), max(ends)
-
-
-def _wrapped(number: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the number modulo the range of a type, as an array without axes."""
-    lowest = -(1 << dtype.itemsize * 8 - 1)
-    return np.array((number - lowest) % (1 << dtype.itemsize * 8) + lowest, dtype)
-
-
-def _rescale_fractional(
-    one: ImageSlice, stored: NDArray[Any], out: NDArray[Any]
-) -> tuple[float, float]:
-    with np.errstate(over="ignore"):  # infinity shows that the type is too narrow
-        values = np.multiply(stored, one.slope, dtype=np.float64)
-        values += one.intercept
-        out[...] = values
-    low, high = float(out.min()), float(out.max())
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise _TooNarrowError
-    return low, high
-
-
-def _rescale_words(slices: Sequence[ImageSlice], dtype: np.dtype[Any]) -> str:
-    pairs = Counter((one.slope, one.intercept) for one in slices)
-    if len(pairs) == 1:
-        slope, intercept = next(iter(pairs))
-        stated = any(one.text("RescaleSlope") for one in slices)
-        sign = "−" if intercept < 0 else "+"
-        words = f"stored × {slope:.12g} {sign} {abs(intercept):.12g}" if stated else "none stated"
-    else:
-        slopes = [slope for slope, _ in pairs]
-        words = (
-            f"each slice its own: {len(pairs)} pairs, slopes {min(slopes):.6g} to {max(slopes):.6g}"
-        )
-    exact = dtype.kind == "i"
-    return f"{words}, in {'whole numbers' if exact else 'double precision'}"
+        return float(text)
+    except ValueError:
+        return float("nan")
