@@ -31,16 +31,17 @@ def inside_contours(
     # How often an edge is crossed at each pixel, coming from the left.
     crossings = np.zeros((rows, columns + 1), np.int64)
     for points in contours:
-        for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):
-            if y0 == y1:
-                continue
-            # Rows from the lower end on, but not the upper: a corner is crossed once.
-            low, high = (y0, y1) if y0 < y1 else (y1, y0)
-            first, last = max(int(np.ceil(low)), 0), min(int(np.ceil(high)), rows)
-            if first >= last:
-                continue
-            y = np.arange(first, last)
-            x = x0 + (y - y0) * ((x1 - x0) / (y1 - y0))
-            crossings[y, np.clip(np.ceil(x), 0, columns).astype(np.intp)] += 1
+        x0, y0 = points.T
+        x1, y1 = np.roll(points, -1, axis=0).T
+        # Rows from the lower end on, but not the upper: a corner is crossed once, a level
+        # edge never.
+        first = np.clip(np.ceil(np.minimum(y0, y1)), 0, rows).astype(np.intp)
+        last = np.clip(np.ceil(np.maximum(y0, y1)), 0, rows).astype(np.intp)
+        counts = last - first
+        edge = np.repeat(np.arange(len(points)), counts)
+        row = np.arange(edge.size) - np.repeat(np.cumsum(counts) - counts, counts) + first[edge]
+        slope = (x1 - x0)[edge] / (y1 - y0)[edge]
+        column = np.ceil(x0[edge] + (row - y0[edge]) * slope)
+        np.add.at(crossings, (row, np.clip(column, 0, columns).astype(np.intp)), 1)
     inside: NDArray[np.bool_] = np.cumsum(crossings[:, :columns], axis=1) % 2 == 1
     return inside

@@ -16,6 +16,7 @@ from pacs_sdk.integration.itk.geometry import (
     VolumeGeometry,
     axes_of,
 )
+from pacs_sdk.integration.itk.loaded import LoadedVolume
 
 __all__ = [
     "Grid",
@@ -23,6 +24,7 @@ __all__ = [
     "ImageGrid",
     "Placement",
     "Plane",
+    "frame_of_reference_of",
     "geometry_of",
     "grid_of_planes",
     "place_plane",
@@ -77,6 +79,11 @@ def geometry_of(grid: object) -> VolumeGeometry:
         f"a {type(grid).__name__} has no grid; give a loaded series, its geometry, or a "
         "SimpleITK image of three dimensions",
     )
+
+
+def frame_of_reference_of(grid: object) -> str:
+    """Return the Frame of Reference UID of a volume, empty where it doesn't know."""
+    return grid.metadata.frame_of_reference_uid if isinstance(grid, LoadedVolume) else ""
 
 
 @attrs.frozen

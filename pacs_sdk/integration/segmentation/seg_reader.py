@@ -16,6 +16,7 @@ from pacs_sdk.integration.itk.geometry import axes_defect_of
 from pacs_sdk.integration.segmentation.grid import (
     Grid,
     Plane,
+    frame_of_reference_of,
     geometry_of,
     grid_of_planes,
     place_plane,
@@ -208,8 +209,8 @@ def _stated_steps(dataset: DicomDataset) -> tuple[float | None, ...]:
 def _check_reference(dataset: DicomDataset, reference: Grid, name: str) -> None:
     """Refuse a reference in another coordinate system, where both say which theirs is."""
     own = text(dataset, "FrameOfReferenceUID")
-    other = getattr(reference, "frame_of_reference_uid", "")
-    if isinstance(other, str) and own and other and own != other:
+    other = frame_of_reference_of(reference)
+    if own and other and own != other:
         raise PacsException(
             ErrorCode.INVALID_ARGUMENT,
             f"{name} is in frame of reference {own}, the reference volume in {other}",

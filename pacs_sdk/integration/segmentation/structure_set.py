@@ -14,7 +14,7 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
 from pacs_sdk.integration.itk.geometry import VolumeGeometry
 from pacs_sdk.integration.segmentation.contours import inside_contours
-from pacs_sdk.integration.segmentation.grid import Grid, geometry_of
+from pacs_sdk.integration.segmentation.grid import Grid, frame_of_reference_of, geometry_of
 
 __all__ = ["Contour", "RegionMask", "RegionOfInterest", "StructureSet"]
 
@@ -160,8 +160,8 @@ class StructureSet:
 
 
 def _check_frame(roi: RegionOfInterest, reference: Grid) -> None:
-    other = getattr(reference, "frame_of_reference_uid", "")
-    if isinstance(other, str) and other and roi.frame_of_reference_uid not in ("", other):
+    other = frame_of_reference_of(reference)
+    if other and roi.frame_of_reference_uid not in ("", other):
         raise PacsException(
             ErrorCode.INVALID_ARGUMENT,
             f"region {roi.number} {roi.name!r} is in frame of reference "

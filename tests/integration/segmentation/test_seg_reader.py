@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from pacs_sdk.core import ErrorCode
-from pacs_sdk.integration.itk import VolumeGeometry
+from pacs_sdk.integration.itk import VolumeGeometry, load_volume
 from pacs_sdk.integration.segmentation import SegmentationType, load_segmentation
+from tests.integration.made_series import in_memory, made_slices
 from tests.integration.segmentation.made_seg import GRID, Frame, dataset_with, made_seg
 
 CORNER = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]])
@@ -117,8 +118,8 @@ def test_a_grid_that_is_turned_by_right_angles(
     truth = rng.random((5, 3, 4)) > 0.5
     # The same voxels with the axes in another order and direction.
     direction = (oblique[:, axes] * signs).ravel()
-    size = tuple(reference.size[axis] for axis in axes)
-    spacing = tuple(reference.spacing[axis] for axis in axes)
+    size: Any = tuple(reference.size[axis] for axis in axes)
+    spacing: Any = tuple(reference.spacing[axis] for axis in axes)
     first = [
         0 if sign > 0 else reference.size[axis] - 1 for axis, sign in zip(axes, signs, strict=True)
     ]
@@ -167,18 +168,12 @@ def test_another_lattice_is_refused(changed: VolumeGeometry, words: str) -> None
     assert words in error.message
 
 
-@attrs.frozen
-class Framed:
-    """A volume that knows its coordinate system."""
-
-    geometry: VolumeGeometry
-    frame_of_reference_uid: str
-
-
 def test_another_frame_of_reference_is_refused() -> None:
     """Equal numbers in different coordinate systems are different places."""
-    assert load_segmentation(made_seg(FRAMES), Framed(GRID, "1.2.3.9")).unwrap()
-    error = load_segmentation(made_seg(FRAMES), Framed(GRID, "1.2.3.10")).failure()
+    same = load_volume(in_memory(made_slices(5))).unwrap()
+    assert load_segmentation(made_seg(FRAMES), same).unwrap().geometry.size == GRID.size
+    other = load_volume(in_memory(made_slices(5, FrameOfReferenceUID="1.2.3.10"))).unwrap()
+    error = load_segmentation(made_seg(FRAMES), other).failure()
     assert error.code is ErrorCode.INVALID_ARGUMENT
     assert "1.2.3.10" in error.message
 
