@@ -14,6 +14,7 @@ from pacs_sdk.cli.echo import echo
 from pacs_sdk.cli.errors import in_words
 from pacs_sdk.cli.find import find
 from pacs_sdk.cli.get import get
+from pacs_sdk.cli.move import move
 from pacs_sdk.cli.reindex import reindex
 from pacs_sdk.cli.render import render
 from pacs_sdk.cli.serve import serve
@@ -45,6 +46,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     store,
     find,
     get,
+    move,
     dump,
     render,
     transcode,

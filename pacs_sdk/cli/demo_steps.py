@@ -12,14 +12,15 @@ import numpy as np
 import pydicom.data
 
 from pacs_sdk.cli.errors import CommandFailed
-from pacs_sdk.cli.get import FolderWriter
 from pacs_sdk.cli.output import ProgressBar
+from pacs_sdk.cli.retrieval import Follower
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import Instance, read_file
 from pacs_sdk.integration.itk import LoadedSeries, load_series
 from pacs_sdk.integration.pacs import Pacs
 from pacs_sdk.integration.phantom import Phantom, PhantomSpec, make_phantom
+from pacs_sdk.services import InFolder
 
 __all__ = [
     "Series",
@@ -232,21 +233,26 @@ def _find(pacs: Pacs, level: str, **keys: str) -> Sequence[DicomDataset]:
 def fetch(pacs: Pacs, series: Series, folder: Path, progress: ProgressBar) -> Step:
     """Fetch a study by C-GET into a folder; as many images have to come as were sent."""
     begin = time.monotonic()
-    writer = FolderWriter(folder)
+    writer = InFolder(folder)
     progress.of(len(series.instances))
     report = raised(
         pacs.container.services.retrieve_scu().get(
             pacs.peer,
             DicomDataset(QueryRetrieveLevel="STUDY", StudyInstanceUID=series.study_uid),
             writer.keep,
-            on_progress=lambda _: progress.advance(),
+            on_progress=Follower(progress).follow,
         )
     )
     duration_s = _since(begin)
     _check(
         f"{series.name}: every instance is fetched",
         report.received == len(series.instances) and report.failed == 0,
-        "; ".join((f"{report.received} came, {report.failed} failed", *writer.failures)),
+        "; ".join(
+            (
+                f"{report.received} came, {report.failed} failed",
+                *(f"{uid}: {error.message}" for uid, error in writer.failures),
+            )
+        ),
     )
     return Step(
         f"fetch {series.name}",

@@ -18,7 +18,7 @@ from pacs_sdk.core.ports import Clock, SystemClock
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.encoding import CharacterSetPolicy
 from pacs_sdk.network import ServerConfig
-from pacs_sdk.services import chosen_sop_classes
+from pacs_sdk.services import ConfiguredDestinations, Destination, chosen_sop_classes
 from pacs_sdk.storage import (
     ArchiveRules,
     CapacityLimits,
@@ -133,6 +133,14 @@ class ServicesConfig:
     with `!` is taken out again: `all,!retired`."""
 
 
+def _tuple_of_destinations(destinations: Iterable[Destination]) -> tuple[Destination, ...]:
+    return tuple(destinations)
+
+
+def _check_destinations(_: object, __: object, destinations: tuple[Destination, ...]) -> None:
+    ConfiguredDestinations(destinations)
+
+
 @attrs.frozen
 class PacsConfig:
     """Everything that can be configured."""
@@ -143,6 +151,10 @@ class PacsConfig:
     """Where instances are kept."""
     services: ServicesConfig = attrs.field(factory=ServicesConfig)
     """Which services the server has."""
+    destinations: tuple[Destination, ...] = attrs.field(
+        default=(), converter=_tuple_of_destinations, validator=_check_destinations
+    )
+    """Whom a C-MOVE may send to: in TOML, a table `[[destinations]]` each."""
 
     @classmethod
     @edge()
@@ -233,7 +245,7 @@ def _built(kind: type[_Part], values: Mapping[str, Any], where: str) -> _Part:
     """Build an attrs value from a mapping, its parts recursively."""
     types = get_type_hints(kind)
     names = {field.name for field in attrs.fields(kind)}
-    arguments = {}
+    arguments: dict[str, Any] = {}
     for name, value in values.items():
         path = f"{where}{name}"
         if name not in names:
@@ -247,6 +259,8 @@ def _built(kind: type[_Part], values: Mapping[str, Any], where: str) -> _Part:
             if not isinstance(value, Mapping):
                 raise _impossible(path, value, "a table of settings")
             arguments[name] = _built(kind_of_part, value, f"{path}.")
+        elif get_origin(kind_of_part) is tuple and attrs.has(get_args(kind_of_part)[0]):
+            arguments[name] = _built_each(get_args(kind_of_part)[0], value, path)
         else:
             arguments[name] = _converted(kind_of_part, value, path)
     try:
@@ -257,6 +271,13 @@ def _built(kind: type[_Part], values: Mapping[str, Any], where: str) -> _Part:
         raise PacsException(
             ErrorCode.INVALID_CONFIGURATION, f"{missing} must be given", setting=where.rstrip(".")
         ) from None
+
+
+def _built_each(kind: type[_Part], values: Any, path: str) -> list[_Part]:
+    """Build a value of each of several tables."""
+    if not isinstance(values, list | tuple) or not all(isinstance(one, Mapping) for one in values):
+        raise _impossible(path, values, "a list of tables")
+    return [_built(kind, one, f"{path}[{number}].") for number, one in enumerate(values)]
 
 
 def _without_none(kind: Any) -> Any:

@@ -36,6 +36,8 @@ from pacs_sdk.network import (
     ServerConfig,
 )
 from pacs_sdk.services import (
+    ConfiguredDestinations,
+    Moves,
     QueryScp,
     QueryScu,
     RetrieveScp,
@@ -45,6 +47,7 @@ from pacs_sdk.services import (
     VerificationScp,
     VerificationScu,
     chosen_sop_classes,
+    sub_operation_pool,
 )
 from pacs_sdk.storage import Archive, Chore, Housekeeping, open_archive
 
@@ -114,6 +117,10 @@ def _storage_sop_classes(config: PacsConfig) -> Sequence[str]:
     return raised(chosen_sop_classes(config.services.storage_sop_classes))
 
 
+def _destinations(config: PacsConfig) -> ConfiguredDestinations:
+    return ConfiguredDestinations(config.destinations)
+
+
 def _store_of(archive: Archive) -> object:
     return archive.store
 
@@ -165,7 +172,14 @@ class ServicesContainer(containers.DeclarativeContainer):
     query_scp = providers.Singleton(
         QueryScp, storage.archive, providers.Callable(_ae_title, core.config)
     )
-    retrieve_scp = providers.Singleton(RetrieveScp, storage.archive)
+    destinations = providers.Callable(_destinations, core.config)
+    sub_operation_pool = providers.Singleton(
+        sub_operation_pool, logger=core.logger, clock=core.clock, metrics=core.metrics
+    )
+    moves = providers.Singleton(
+        Moves, destinations, providers.Callable(_ae_title, core.config), sub_operation_pool
+    )
+    retrieve_scp = providers.Singleton(RetrieveScp, storage.archive, moves)
     scps = providers.List(verification_scp, storage_scp, query_scp, retrieve_scp)
 
     timeouts = providers.Singleton(ClientTimeouts)

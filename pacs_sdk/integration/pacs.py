@@ -108,6 +108,7 @@ class Pacs:
             archive.close()
             raise
         self.container.storage.housekeeping().start()
+        self.container.services.sub_operation_pool().start_upkeep()
         return self
 
     def stop(self, timeout_s: float = 5.0) -> None:
@@ -117,6 +118,7 @@ class Pacs:
             timeout_s: How long running operations may take.
         """
         self.server.stop(timeout_s)
+        self.container.services.sub_operation_pool().close(timeout_s)
         self.container.storage.housekeeping().close()
         self.archive.close()
         # What is closed can't be used again: a new start gets a new archive and server.

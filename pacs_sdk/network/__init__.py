@@ -38,6 +38,7 @@ from pacs_sdk.network.threaded import (
     DicomServer,
     Peer,
     Reply,
+    StoreHandler,
     connect,
 )
 from pacs_sdk.network.tls import ClientTls, ServerTls, TlsFacts, TlsProfile
@@ -78,6 +79,7 @@ __all__ = [
     "ServerPorts",
     "ServerTls",
     "SpoolingSink",
+    "StoreHandler",
     "SupportedContext",
     "TlsFacts",
     "TlsProfile",

@@ -1,8 +1,23 @@
 """SOP classes as services: verification, storage, query and retrieve, both sides."""
 
 from pacs_sdk.services.query import QueryScp, QueryScu
-from pacs_sdk.services.retrieve_scp import RetrieveScp
-from pacs_sdk.services.retrieve_scu import RetrieveReport, RetrieveScu
+from pacs_sdk.services.retrieve import (
+    ConfiguredDestinations,
+    Destination,
+    DestinationResolver,
+    InFolder,
+    InMemory,
+    KeepInstance,
+    Moves,
+    OnProgress,
+    ReceiveHere,
+    RetrieveProgress,
+    RetrieveReport,
+    RetrieveScp,
+    RetrieveScu,
+    first_known,
+    sub_operation_pool,
+)
 from pacs_sdk.services.scu import ServiceUser
 from pacs_sdk.services.sop_classes import (
     DICOM_EDITION,
@@ -24,10 +39,20 @@ from pacs_sdk.services.verification import EchoReport, VerificationScp, Verifica
 
 __all__ = [
     "DICOM_EDITION",
+    "ConfiguredDestinations",
+    "Destination",
+    "DestinationResolver",
     "EchoReport",
+    "InFolder",
+    "InMemory",
     "InformationModel",
+    "KeepInstance",
+    "Moves",
+    "OnProgress",
     "QueryScp",
     "QueryScu",
+    "ReceiveHere",
+    "RetrieveProgress",
     "RetrieveReport",
     "RetrieveScp",
     "RetrieveScu",
@@ -45,8 +70,10 @@ __all__ = [
     "all_sop_classes",
     "chosen_sop_classes",
     "find_sop_class",
+    "first_known",
     "sop_class_name",
     "sop_class_sets",
     "sop_classes_by_use",
     "storage_sop_classes",
+    "sub_operation_pool",
 ]

@@ -9,14 +9,13 @@ import imagecodecs
 import pytest
 
 from pacs_sdk.cli import demo_steps
-from pacs_sdk.cli.get import FolderWriter
 from pacs_sdk.core import ErrorCode, Failure, PacsError, PacsResult, Success
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import Instance
 from pacs_sdk.integration import phantom as phantom_module
 from pacs_sdk.integration.phantom import Phantom, PhantomSpec
 from pacs_sdk.network import Peer
-from pacs_sdk.services import QueryScu, StorageScu, StoreReport
+from pacs_sdk.services import InFolder, QueryScu, StorageScu, StoreReport
 from tests.cli.helpers import failed, pacs, run_program, succeeded
 
 SMALL = PhantomSpec(slices=5, rows=32, columns=40, shuffle_seed=2)
@@ -97,29 +96,29 @@ def _lose_a_match(level: str) -> Any:
 
 
 def _lose_a_file(patch: pytest.MonkeyPatch) -> None:
-    keep = FolderWriter.keep
+    keep = InFolder.keep
     lost: list[str] = []
 
-    def losing(self: FolderWriter, instance: Instance) -> PacsResult[Path]:
+    def losing(self: InFolder, instance: Instance) -> PacsResult[Path]:
         if not lost:
             lost.append(instance.sop_instance_uid)
             return Failure(PacsError(ErrorCode.FILE_WRITE_FAILED, "the disk is full"))
         return keep(self, instance)
 
-    patch.setattr(FolderWriter, "keep", losing)
+    patch.setattr(InFolder, "keep", losing)
 
 
 def _change_a_byte(patch: pytest.MonkeyPatch) -> None:
-    keep = FolderWriter.keep
+    keep = InFolder.keep
 
-    def changing(self: FolderWriter, instance: Instance) -> PacsResult[Path]:
+    def changing(self: InFolder, instance: Instance) -> PacsResult[Path]:
         path = raised(keep(self, instance))
         content = bytearray(path.read_bytes())
         content[-1] ^= 1
         path.write_bytes(content)
         return Success(path)
 
-    patch.setattr(FolderWriter, "keep", changing)
+    patch.setattr(InFolder, "keep", changing)
 
 
 def _with_truth(change: Any) -> Any:

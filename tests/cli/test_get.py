@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from pacs_sdk.cli.get import FolderWriter
 from pacs_sdk.core import ErrorCode, MemoryBytes
 from pacs_sdk.encoding import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -15,6 +14,7 @@ from pacs_sdk.encoding import (
 )
 from pacs_sdk.integration.pacs import Pacs
 from pacs_sdk.network import Peer
+from pacs_sdk.services import InFolder
 from tests.cli.helpers import SERIES, address, failed, pacs, refused, succeeded
 
 INSTANCES = [read_file(path).unwrap() for path in sorted(SERIES.iterdir())]
@@ -68,7 +68,7 @@ def test_files_are_byte_identical_and_in_their_place(
 
 
 def test_the_level_can_be_chosen(peer: Peer, tmp_path: Path) -> None:
-    """``--level`` may be above the most specific key."""
+    """``--level`` says what the keys say by themselves."""
     succeeded(
         pacs(
             "get", *address(peer), "--out", tmp_path, "--level", "study",
@@ -88,9 +88,13 @@ def test_nothing_found_is_a_failure(peer: Peer, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["-k", "PatientName=Doe*"], "PatientName: a C-GET names what it wants by unique keys"),
+        (["-k", "PatientName=Doe*"], "PatientName: a retrieval names what it wants by unique keys"),
         (["-k", "StudyInstanceUID"], "say what to fetch"),
         (["-k", "StudyInstanceUID=1.2", "--level", "SERIES"], "give SeriesInstanceUID a value"),
+        (
+            ["-k", "StudyInstanceUID=1.2", "-k", "SeriesInstanceUID=1.3", "--level", "STUDY"],
+            "SeriesInstanceUID says less than a whole study",
+        ),
         ([], "Missing option"),
     ],
 )
@@ -137,12 +141,11 @@ def hostile(**elements: str) -> Instance:
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID"])
 def test_a_hostile_uid_never_becomes_a_path(tmp_path: Path, keyword: str, uid: str) -> None:
     """Only digits and dots of a UID's form may name a folder; the rest is refused."""
-    writer = FolderWriter(tmp_path / "out")
+    writer = InFolder(tmp_path / "out")
     error = writer.keep(hostile(**{keyword: uid})).failure()
     assert error.code in (ErrorCode.INVALID_UID, ErrorCode.MISSING_REQUIRED_VALUE)
     assert list(tmp_path.rglob("*")) == []
-    (failure,) = writer.failures
-    assert INSTANCES[0].sop_instance_uid in failure
+    assert writer.failures == [(INSTANCES[0].sop_instance_uid, error)]
 
 
 def test_a_terminal_sees_progress(

@@ -1,0 +1,223 @@
+"""Sending instances to a destination, over one association or several at once."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import attrs
+
+from pacs_sdk.core.errors import PacsException
+from pacs_sdk.core.ports import Logger
+from pacs_sdk.core.results import Failure, Success, raised
+from pacs_sdk.encoding import Instance
+from pacs_sdk.network import AssociationPool, DicomAssociation, Operation
+from pacs_sdk.network.dimse import CStoreRQ
+from pacs_sdk.services.reencode import LOSSLESS_SYNTAXES
+from pacs_sdk.services.retrieve.destinations import Destination
+from pacs_sdk.services.retrieve.outgoing import prepared
+from pacs_sdk.services.retrieve.proposals import Batch, batches
+
+__all__ = ["Delivery", "MoveOriginator", "Sent"]
+
+_ACQUIRE_TIMEOUT_S: Final = 300.0
+"""How long to wait while other C-MOVEs use all associations with a destination."""
+
+_ATTEMPTS: Final = 2
+"""How often an instance is sent over associations that break before it is answered: one that
+lay idle in the pool may have gone without a word."""
+
+
+@attrs.frozen
+class MoveOriginator:
+    """Who asked for a C-MOVE, as its sub-operations tell it (PS3.7 9.1.1.1)."""
+
+    calling_ae_title: str
+    """Who we say we are to the destination."""
+    ae_title: str
+    """Move Originator Application Entity Title: who asked."""
+    message_id: int
+    """Move Originator Message ID: that of the C-MOVE."""
+    priority: int
+    """The priority of the C-MOVE."""
+
+
+@attrs.frozen
+class Sent:
+    """What became of one instance."""
+
+    sop_instance_uid: str
+    """The instance."""
+    status: int | None
+    """The destination's answer; ``None`` where it was not sent, or not answered."""
+    reason: str = ""
+    """Why it failed, in words."""
+
+
+class Delivery:
+    """Sends instances in threads of its own, and tells what became of each.
+
+    It is used by one thread: :meth:`begin`, then :meth:`wait` until :attr:`is_over`, and
+    :meth:`end` in any case.
+
+    Args:
+        instances: What to send.
+        destination: Where to.
+        originator: What each C-STORE says of its C-MOVE.
+        pool: Where the associations come from.
+        logger: Where events are recorded.
+    """
+
+    def __init__(
+        self,
+        instances: Sequence[Instance],
+        destination: Destination,
+        originator: MoveOriginator,
+        pool: AssociationPool[DicomAssociation],
+        logger: Logger,
+    ) -> None:
+        self._destination = destination
+        self._originator = originator
+        self._pool = pool
+        self._logger = logger.bind(destination=destination.ae_title)
+        self._preferred = destination.transfer_syntaxes or LOSSLESS_SYNTAXES
+        self._batches = [
+            (batch, deque(batch.instances))
+            for batch in batches(instances, destination.transfer_syntaxes)
+        ]
+        self._count = len(instances)
+        self._changed = threading.Condition()
+        self._news: list[Sent] = []
+        self._threads: list[threading.Thread] = []
+        self._running = 0
+        self._stopped = False
+
+    def begin(self) -> None:
+        """Start to send."""
+        for number in range(min(self._destination.parallel, self._count)):
+            name = f"move-to-{self._destination.ae_title}-{number}"
+            self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
+        self._running = len(self._threads)
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self, timeout_s: float) -> list[Sent]:
+        """Return what was sent since the last time, waiting if there is nothing yet."""
+        with self._changed:
+            if not self._news and self._running:
+                self._changed.wait(timeout_s)
+            news, self._news = self._news, []
+            return news
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come than what :meth:`wait` gives now."""
+        with self._changed:
+            return not self._running and not self._news
+
+    def stop(self) -> None:
+        """Begin with no further instance."""
+        with self._changed:
+            self._stopped = True
+
+    def end(self) -> None:
+        """Wait for what is under way, and begin with nothing more."""
+        self.stop()
+        for thread in self._threads:
+            thread.join()
+
+    # -- in the threads ----------------------------------------------------------------
+
+    def _run(self) -> None:
+        reason = "the sub-operations ended unexpectedly; the server's log says why"
+        try:
+            for batch, waiting in self._batches:
+                self._send_batch(batch, waiting)
+        except PacsException as exc:
+            reason = exc.error.message
+            self._logger.warning("destination-failed", reason=reason)
+        except Exception as exc:  # noqa: BLE001  # a bug must not leave the C-MOVE without an end
+            self._logger.error("delivery-crashed", reason=repr(exc))
+        finally:
+            with self._changed:
+                self._running -= 1
+                if not self._running and not self._stopped:  # nobody is left to send the rest
+                    for _, waiting in self._batches:
+                        self._news.extend(
+                            Sent(one.sop_instance_uid, None, reason) for one in waiting
+                        )
+                        waiting.clear()
+                self._changed.notify_all()
+
+    def _send_batch(self, batch: Batch, waiting: deque[Instance]) -> None:
+        """Send instances until there are none, over a new association where one breaks.
+
+        Raises:
+            PacsException: No association can be had, or they break again and again.
+        """
+        attempts = 0
+        while waiting and not self._stopped:
+            under_way: dict[str, Instance] = {}
+            pooled = raised(
+                self._pool.acquire(
+                    self._destination.peer,
+                    self._originator.calling_ae_title,
+                    batch.contexts,
+                    timeout_s=_ACQUIRE_TIMEOUT_S,
+                )
+            )
+            try:
+                with pooled as association:
+                    for performed in association.pipelined(
+                        self._operations(association, waiting, under_way)
+                    ):
+                        attempts = 0
+                        uid, response = performed.operation.key, performed.response
+                        del under_way[uid]
+                        self._report(Sent(uid, response.status, response.error_comment))
+            except PacsException as exc:
+                attempts += 1
+                self._logger.warning("association-broke", reason=exc.error.message)
+                if attempts == _ATTEMPTS:
+                    for uid in under_way:
+                        self._report(Sent(uid, None, exc.error.message))
+                    raise
+                waiting.extendleft(reversed(under_way.values()))
+
+    def _operations(
+        self,
+        association: DicomAssociation,
+        waiting: deque[Instance],
+        under_way: dict[str, Instance],
+    ) -> Iterator[Operation[str]]:
+        originator = self._originator
+        while not self._stopped:
+            try:
+                instance = waiting.popleft()
+            except IndexError:
+                return
+            uid = instance.sop_instance_uid
+            match prepared(association.contexts, instance, preferred=self._preferred):
+                case Success(ready):
+                    under_way[uid] = instance
+                    store = CStoreRQ(
+                        association.next_message_id(),
+                        instance.sop_class_uid,
+                        uid,
+                        originator.priority,
+                        originator.ae_title,
+                        originator.message_id,
+                    )
+                    yield Operation(uid, ready.context.context_id, store, ready.data)
+                case Failure(error):
+                    self._logger.warning(
+                        "instance-not-sent", sop_instance_uid=uid, reason=error.message
+                    )
+                    self._report(Sent(uid, None, error.message))
+
+    def _report(self, sent: Sent) -> None:
+        with self._changed:
+            self._news.append(sent)
+            self._changed.notify()

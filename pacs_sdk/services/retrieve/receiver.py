@@ -1,0 +1,148 @@
+"""Taking what a peer sends in answer to a C-GET or C-MOVE."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+import attrs
+
+from pacs_sdk.core.errors import PacsException
+from pacs_sdk.core.ports import Clock, Logger
+from pacs_sdk.core.results import Failure, PacsResult, Success, raised
+from pacs_sdk.core.uids import checked_uid
+from pacs_sdk.encoding import Instance
+from pacs_sdk.network import (
+    DicomServer,
+    DicomService,
+    IncomingMessage,
+    Peer,
+    ServerConfig,
+    ServerTls,
+)
+from pacs_sdk.network.dimse import CStoreRQ, CStoreRSP, Status, response_to
+from pacs_sdk.services.storage_scp import StorageScp
+from pacs_sdk.services.verification import VerificationScp
+
+__all__ = ["KeepInstance", "ReceiveHere", "Receiver", "receiving"]
+
+KeepInstance: TypeAlias = Callable[[Instance], PacsResult[object]]
+"""Keeps an instance, whose bytes are valid during the call only. A ``Failure`` is told to the
+peer by its code's status."""
+
+
+@attrs.define
+class Receiver:
+    """Keeps what comes, one instance at a time, and counts it."""
+
+    keep: KeepInstance
+    """What keeps an instance."""
+    received: int = 0
+    """How many were kept."""
+    size_bytes: int = 0
+    """The bytes of their data sets."""
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+
+    def take(self, instance: Instance) -> PacsResult[object]:
+        """Keep one."""
+        with self._lock:
+            kept = self.keep(instance)
+            match kept:
+                case Success():
+                    self.received += 1
+                    self.size_bytes += instance.size
+        return kept
+
+    def on_store(self, incoming: IncomingMessage, request: CStoreRQ) -> CStoreRSP:
+        """Perform one C-STORE sub-operation of a C-GET."""
+        status, comment = self._kept(incoming, request)
+        # Built as any answer is: a UID that is none must not end the retrieval.
+        response = response_to(request, status, comment)
+        return (
+            response if isinstance(response, CStoreRSP) else CStoreRSP(request.message_id, status)
+        )
+
+    def _kept(self, incoming: IncomingMessage, request: CStoreRQ) -> tuple[int, str]:
+        if incoming.data is None:
+            failure = incoming.failure
+            if failure is None:
+                return Status.CANNOT_UNDERSTAND, "no data set was announced"
+            return failure.code.dimse_status, failure.message
+        try:
+            uid = checked_uid(request.affected_sop_instance_uid, "Affected SOP Instance UID")
+        except PacsException as exc:
+            return exc.error.code.dimse_status, exc.error.message
+        instance = Instance(
+            sop_class_uid=request.affected_sop_class_uid,
+            sop_instance_uid=uid,
+            transfer_syntax_uid=incoming.context.transfer_syntax,
+            encoded=incoming.data,
+        )
+        match self.take(instance):
+            case Failure(error):
+                return error.code.dimse_status, error.message
+        return Status.SUCCESS, ""
+
+
+@attrs.frozen
+class ReceiveHere:
+    """A Storage SCP of our own, for as long as a C-MOVE takes."""
+
+    keep: KeepInstance
+    """What keeps an instance."""
+    port: int = 0
+    """The port it listens on, which the peer must know; 0 picks a free one."""
+    host: str = ""
+    """The address it listens on; if empty, that by which the peer is reached."""
+    tls: ServerTls | None = None
+    """How it speaks TLS; in clear if ``None``."""
+    on_ready: Callable[[int], None] | None = None
+    """Told the port before the C-MOVE is sent."""
+
+
+@contextmanager
+def receiving(
+    here: ReceiveHere, ae_title: str, peer: Peer, logger: Logger, clock: Clock
+) -> Iterator[Receiver]:
+    """Run the Storage SCP of a C-MOVE.
+
+    Args:
+        here: Where it listens.
+        ae_title: What it is called: the Move Destination.
+        peer: Who will send.
+        logger: Where events are recorded.
+        clock: The time.
+
+    Raises:
+        PacsException: ``PORT_UNAVAILABLE``, or what the files of TLS give.
+    """
+    receiver = Receiver(here.keep)
+    config = ServerConfig(
+        ae_title=ae_title,
+        host=here.host or _local_address(peer),
+        port=here.port,
+        tls=here.tls,
+        require_called_ae_title=True,
+    )
+    services: list[DicomService] = [VerificationScp(), StorageScp(receiver.take)]
+    server = DicomServer(config, services, logger=logger, clock=clock)
+    raised(server.start())
+    try:
+        if here.on_ready is not None:
+            here.on_ready(server.port)
+        yield receiver
+    finally:
+        server.stop()
+
+
+def _local_address(peer: Peer) -> str:
+    """Find out which address of ours faces a peer; nothing is sent for that."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((peer.host, peer.port))
+            return str(probe.getsockname()[0])
+    except (OSError, OverflowError, UnicodeError):  # the C-MOVE itself will say why
+        return "0.0.0.0"  # noqa: S104  # better reachable than not, for a peer known by IPv6
