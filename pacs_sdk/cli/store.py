@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import enum
-import threading
+import json
+import sys
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pacs_sdk.cli.errors import CommandFailed, describe
-from pacs_sdk.cli.files import Found, find_instances
+from pacs_sdk.cli.errors import CommandFailed, describe, print_error
+from pacs_sdk.cli.files import skipped, with_path
 from pacs_sdk.cli.options import CalledAe, CallingAe, Host, Port, Timeout, peer, timeouts
-from pacs_sdk.cli.output import ProgressBar, bar, note_each, rate, seconds, size
+from pacs_sdk.cli.output import bar, is_terminal, note_each, rate, seconds, size, table
 from pacs_sdk.cli.tls_options import TlsOptions, with_tls_options
 
 if TYPE_CHECKING:
-    from pacs_sdk.core.errors import PacsError
-    from pacs_sdk.core.results import PacsResult
-    from pacs_sdk.encoding import Instance
-    from pacs_sdk.network import Peer
-    from pacs_sdk.services import StorageScu, StoreOutcome, StoreReport
+    from pacs_sdk.services import StoreOutcome, StoreReport
 
 __all__ = ["store"]
 
 _MAX_PARALLEL = 32
 """More associations than this do not make one sender faster; a server allows about 20."""
+
+_MAX_RETRIES = 100
+_MOST_ROWS = 50
+"""A table of failures that is longer says nothing more."""
 
 
 class Transcode(enum.StrEnum):
@@ -36,6 +35,7 @@ class Transcode(enum.StrEnum):
 
     AUTO = "auto"
     NEVER = "never"
+    LOSSY = "lossy"
 
 
 @with_tls_options
@@ -54,13 +54,42 @@ def store(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
             metavar="N", help="How many associations send at once.", min=1, max=_MAX_PARALLEL
         ),
     ] = 1,
+    window: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="How many images each of them sends ahead of the answers, if the peer agrees.",
+            min=1,
+            max=64,
+        ),
+    ] = 1,
     transcode: Annotated[
         Transcode,
         typer.Option(
-            help="Whether an uncompressed image may be re-encoded, without loss, "
-            "when the peer refuses its transfer syntax."
+            help="Whether an image may be re-encoded when the peer refuses its transfer syntax: "
+            "without loss (auto), not at all (never), or with loss where nothing else is left "
+            "(lossy; it gets a new SOP Instance UID)."
         ),
     ] = Transcode.AUTO,
+    retries: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="How often what failed for a reason that may pass is tried again.",
+            min=0,
+            max=_MAX_RETRIES,
+        ),
+    ] = 0,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Record in FILE what the peer acknowledged, and skip what is in it already.",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object with what became of each file.")
+    ] = False,
     timeout: Timeout = 30.0,
     *,
     tls: TlsOptions,
@@ -70,113 +99,126 @@ def store(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     Files in folders that are not DICOM, and DICOMDIRs, are skipped with a note. Exit
     code 1 if anything was not stored; everything else is sent all the same.
     """
-    from pacs_sdk.services import StorageScu
-
-    to = peer(host, port, aec, tls)
-    with bar("Reading") as progress:
-        found = find_instances(paths, progress)
-    note_each(found.ignored)
-    scu = StorageScu(
-        ae_title=aet, timeouts=timeouts(timeout), transcode=transcode is Transcode.AUTO
-    )
-    begin = time.monotonic()
-    outcomes: list[StoreOutcome] = []
-    if found.files:
-        with bar("Sending", len(found.files)) as progress:
-            outcomes = _send(scu, to, found, parallel, progress)
-    _report(found, outcomes, time.monotonic() - begin)
-
-
-# -- sending ---------------------------------------------------------------------------------
-
-
-def _send(
-    scu: StorageScu, to: Peer, found: Found, parallel: int, progress: ProgressBar
-) -> list[StoreOutcome]:
-    """Send everything over one or several associations; outcomes in the order of the files.
-
-    Raises:
-        PacsException: Nothing could be sent, over any association.
-    """
     from pacs_sdk.core.results import raised
+    from pacs_sdk.encoding.files.folders import files_below
+    from pacs_sdk.network import RetryPolicy
+    from pacs_sdk.services import StorageScu, TranscodePolicy
 
-    instances = [instance for _, instance in found.files]
-    if parallel == 1 or len(instances) == 1:
-        report = raised(scu.store(to, instances, lambda _: progress.advance()))
-        return list(report.outcomes)
-    return _send_parallel(scu, to, instances, min(parallel, len(instances)), progress)
-
-
-def _send_parallel(
-    scu: StorageScu, to: Peer, instances: Sequence[Instance], parallel: int, progress: ProgressBar
-) -> list[StoreOutcome]:
-    from pacs_sdk.core.errors import PacsException
-    from pacs_sdk.core.results import Failure, Success
-    from pacs_sdk.services import StoreOutcome
-
-    def send(share: range, sent: Future[PacsResult[StoreReport]]) -> None:
-        mine = [instances[number] for number in share]
-        try:
-            sent.set_result(scu.store(to, mine, lambda _: progress.advance()))
-        except Exception as exc:  # noqa: BLE001  # raised again where the result is taken
-            sent.set_exception(exc)
-
-    # Every n-th: neighbours are of a size, so each association has as much to send.
-    shares = [range(first, len(instances), parallel) for first in range(parallel)]
-    sending: list[Future[PacsResult[StoreReport]]] = [Future() for _ in shares]
-    for share, sent in zip(shares, sending, strict=True):
-        # Daemons, so that Ctrl-C need not wait for a peer.
-        threading.Thread(target=send, args=(share, sent), daemon=True).start()
-    outcomes: dict[int, StoreOutcome] = {}
-    refused: list[PacsError] = []
-    for share, sent in zip(shares, sending, strict=True):
-        match sent.result():
-            case Success(report):
-                outcomes |= zip(share, report.outcomes, strict=True)
-            case Failure(error):
-                refused.append(error)
-                for number in share:
-                    one = instances[number]
-                    outcomes[number] = StoreOutcome(
-                        one.sop_instance_uid, one.size, None, describe(error)
-                    )
-    if len(refused) == parallel:
-        raise PacsException.of(refused[0])
-    return [outcomes[number] for number in range(len(instances))]
+    scu = StorageScu(
+        ae_title=aet,
+        timeouts=timeouts(timeout),
+        transcode=TranscodePolicy(transcode.value),
+        parallel=parallel,
+        window=window,
+        retry=RetryPolicy(attempts=retries + 1),
+    )
+    to = peer(host, port, aec, tls)
+    if not any(True for _ in files_below(paths)):
+        raise CommandFailed("there is nothing to send; name DICOM files or folders that hold some")
+    begin = time.monotonic()
+    with bar("Sending") as progress:
+        if is_terminal(sys.stderr):
+            progress.of(sum(1 for _ in files_below(paths)))
+        report = raised(scu.store(to, paths, lambda _: progress.advance(), resume=resume))
+    duration_s = time.monotonic() - begin
+    note_each([skipped(one.path, one.error) for one in report.skipped])
+    if as_json:
+        typer.echo(json.dumps(_as_json(report, duration_s), ensure_ascii=False, indent=2))
+    else:
+        typer.echo(_summary(report, duration_s))
+    _tell_failures(report, as_json=as_json)
 
 
 # -- reporting -------------------------------------------------------------------------------
 
 
-def _report(found: Found, outcomes: Sequence[StoreOutcome], duration_s: float) -> None:
-    stored = [outcome for outcome in outcomes if outcome.is_stored]
-    total = len(outcomes) + len(found.broken)
-    failures = [
-        *found.broken,
-        *(
-            f"{path}: {_reason(outcome)}"
-            for (path, _), outcome in zip(found.files, outcomes, strict=True)
-            if not outcome.is_stored
-        ),
-    ]
-    if not total:
-        raise CommandFailed("there is nothing to send; name DICOM files or folders that hold some")
-    sent_bytes = sum(outcome.size_bytes for outcome in stored)
-    warned = sum(outcome.status != 0 for outcome in stored)
-    speed = f"{size(sent_bytes)} in {seconds(duration_s)} ({rate(sent_bytes, duration_s)})"
-    typer.echo(
-        f"stored {len(stored)} of {total} instances"
-        + (f", {speed}" if stored else "")
-        + (f", {warned} with a warning" if warned else "")
-        + (f", {len(found.ignored)} files skipped" if found.ignored else "")
+def _summary(report: StoreReport, duration_s: float) -> str:
+    before = sum(outcome.stored_before for outcome in report.outcomes)
+    transcoded = sum(one.is_stored and one.was_reencoded for one in report.outcomes)
+    sent = report.stored - before
+    speed = (
+        f"{size(report.size_bytes)} in {seconds(duration_s)} "
+        f"({rate(report.size_bytes, duration_s)})"
     )
-    if failures:
-        note_each(failures)
+    parts = (
+        f"stored {report.stored} of {len(report.outcomes)} instances",
+        speed if sent else "",
+        f"{before} of them in an earlier run" if before else "",
+        f"{transcoded} re-encoded" if transcoded else "",
+        f"{len(report.warnings)} with a warning" if report.warnings else "",
+        f"{len(report.skipped)} files skipped" if report.skipped else "",
+    )
+    return ", ".join(filter(None, parts))
+
+
+def _tell_failures(report: StoreReport, *, as_json: bool) -> None:
+    failures = report.failures
+    if failures and is_terminal(sys.stdout) and not as_json:
+        rows = [(_name(one), _status(one), _reason(one)) for one in failures[:_MOST_ROWS]]
+        left = len(failures) - len(rows)
+        title = f"Not stored, the first {len(rows)} of {len(failures)}" if left else "Not stored"
+        table(("File", "Status", "Reason"), rows, title=title)
+    else:
+        note_each([_line(outcome) for outcome in failures])
+    if report.resume_error is not None:
+        print_error(describe(report.resume_error))
+    if failures or report.resume_error is not None:
         raise typer.Exit(1)
 
 
+def _name(outcome: StoreOutcome) -> str:
+    return outcome.source or outcome.sop_instance_uid
+
+
+def _status(outcome: StoreOutcome) -> str:
+    return "not sent" if outcome.status is None else f"{outcome.status:04X}H"
+
+
 def _reason(outcome: StoreOutcome) -> str:
+    from pacs_sdk.core.errors import PacsError
+    from pacs_sdk.network.dimse import CStoreRQ, explain_status
+
     if outcome.status is None:
-        return outcome.comment or "not sent"
+        if outcome.error is None:
+            return outcome.comment
+        return describe(PacsError(outcome.error, outcome.comment))
+    return outcome.comment or explain_status(outcome.status, CStoreRQ.command_field)
+
+
+def _line(outcome: StoreOutcome) -> str:
+    from pacs_sdk.core.errors import PacsError
+
+    if outcome.status is None:
+        if outcome.error is None:
+            return f"{_name(outcome)}: {outcome.comment}"
+        return with_path(_name(outcome), PacsError(outcome.error, outcome.comment))
     comment = f": {outcome.comment}" if outcome.comment else ""
-    return f"the peer refused it with status {outcome.status:04X}H{comment}"
+    return f"{_name(outcome)}: the peer refused it with status {outcome.status:04X}H{comment}"
+
+
+def _as_json(report: StoreReport, duration_s: float) -> dict[str, Any]:
+    return {
+        "stored": report.stored,
+        "failed": len(report.failures),
+        "bytes": report.size_bytes,
+        "seconds": round(duration_s, 3),
+        "instances": [_outcome_as_json(outcome) for outcome in report.outcomes],
+        "skipped": [{"file": one.path, "reason": one.error.message} for one in report.skipped],
+    }
+
+
+def _outcome_as_json(outcome: StoreOutcome) -> dict[str, Any]:
+    return {
+        "file": outcome.source,
+        "sop_instance_uid": outcome.sop_instance_uid or None,
+        "stored": outcome.is_stored,
+        "status": None if outcome.status is None else f"{outcome.status:04X}",
+        "error": None if outcome.error is None else outcome.error.name,
+        "comment": outcome.comment,
+        "transfer_syntax_uid": outcome.transfer_syntax_uid or None,
+        "sent_sop_instance_uid": outcome.sent_sop_instance_uid or None,
+        "bytes": outcome.size_bytes,
+        "seconds": round(outcome.duration_s, 6),
+        "attempts": outcome.attempts,
+        "stored_before": outcome.stored_before,
+    }

@@ -21,6 +21,7 @@ from pacs_sdk.encoding.datasets.header import INDEX_TAGS, InstanceHeader
 from pacs_sdk.encoding.datasets.reader import decode_dataset
 from pacs_sdk.encoding.datasets.scanner import scan_header
 from pacs_sdk.encoding.datasets.writer import encode_dataset
+from pacs_sdk.encoding.files.folders import FoundFile, find_files
 from pacs_sdk.encoding.files.frame_writer import write_frames
 from pacs_sdk.encoding.files.part10 import (
     read_bytes,
@@ -75,6 +76,7 @@ __all__ = [
     "EncodeOptions",
     "EncodedFrames",
     "Finding",
+    "FoundFile",
     "FrameChoice",
     "FrameDescription",
     "ImageSource",
@@ -96,6 +98,7 @@ __all__ = [
     "encode_dataset",
     "encode_values",
     "encoded_frames",
+    "find_files",
     "instance_from_dataset",
     "part10_header",
     "read_bytes",

@@ -1,6 +1,7 @@
 """SOP classes as services: verification, storage, query and retrieve, both sides."""
 
 from pacs_sdk.services.query import QueryScp, QueryScu
+from pacs_sdk.services.reencode import TranscodePolicy
 from pacs_sdk.services.retrieve import (
     ConfiguredDestinations,
     Destination,
@@ -19,6 +20,7 @@ from pacs_sdk.services.retrieve import (
     sub_operation_pool,
 )
 from pacs_sdk.services.scu import ServiceUser
+from pacs_sdk.services.sending import SkippedFile, StoreOutcome, StoreReport, StoreSource
 from pacs_sdk.services.sop_classes import (
     DICOM_EDITION,
     InformationModel,
@@ -34,7 +36,7 @@ from pacs_sdk.services.sop_classes import (
     storage_sop_classes,
 )
 from pacs_sdk.services.storage_scp import StorageScp, StoreInstance
-from pacs_sdk.services.storage_scu import StorageScu, StoreOutcome, StoreReport
+from pacs_sdk.services.storage_scu import StorageScu
 from pacs_sdk.services.verification import EchoReport, VerificationScp, VerificationScu
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "RetrieveScu",
     "ServiceClass",
     "ServiceUser",
+    "SkippedFile",
     "SopClass",
     "SopClassSet",
     "StorageScp",
@@ -65,6 +68,8 @@ __all__ = [
     "StoreInstance",
     "StoreOutcome",
     "StoreReport",
+    "StoreSource",
+    "TranscodePolicy",
     "VerificationScp",
     "VerificationScu",
     "all_sop_classes",

@@ -1,7 +1,12 @@
-"""Changing an instance's encoding where that changes no value."""
+"""Sending an instance in another transfer syntax than it is stored in, where the peer needs it.
+
+All senders use this: C-STORE (:mod:`pacs_sdk.services.sending`), C-GET and C-MOVE.
+"""
 
 from __future__ import annotations
 
+import enum
+import uuid
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -12,17 +17,22 @@ from pacs_sdk.encoding import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
+    EncodeOptions,
     Instance,
     transcode,
 )
-from pacs_sdk.network import AcceptedContext
+from pacs_sdk.network import AcceptedContext, ProposedContext
 
-__all__ = ["LOSSLESS_SYNTAXES", "NATIVE_SYNTAXES", "chosen_context", "encoded_as"]
-
-NATIVE_SYNTAXES: Final = frozenset(
-    (EXPLICIT_VR_LITTLE_ENDIAN.uid, IMPLICIT_VR_LITTLE_ENDIAN.uid, EXPLICIT_VR_BIG_ENDIAN.uid)
-)
-"""The uncompressed transfer syntaxes, one of which is chosen where the peer refused another."""
+__all__ = [
+    "LOSSLESS_SYNTAXES",
+    "LOSSY_SYNTAXES",
+    "TranscodePolicy",
+    "chosen_context",
+    "encoded_as",
+    "proposed_contexts",
+    "reencoded",
+    "usable_contexts",
+]
 
 LOSSLESS_SYNTAXES: Final = (
     EXPLICIT_VR_LITTLE_ENDIAN.uid,
@@ -39,6 +49,117 @@ LOSSLESS_SYNTAXES: Final = (
 )
 """What every value survives, and what is written here, in the order of preference: what costs
 least first."""
+
+LOSSY_SYNTAXES: Final = (
+    "1.2.840.10008.1.2.4.50",  # JPEG Baseline: 8 bits
+    "1.2.840.10008.1.2.4.91",  # JPEG 2000
+    "1.2.840.10008.1.2.4.51",  # JPEG Extended: 12 bits
+    "1.2.840.10008.1.2.4.81",  # JPEG-LS Near-lossless
+)
+"""Compressions that lose something, the most widely understood first."""
+
+_NATIVE: Final = (EXPLICIT_VR_LITTLE_ENDIAN.uid, IMPLICIT_VR_LITTLE_ENDIAN.uid)
+"""Explicit VR first: a receiver that doesn't know a private element keeps its VR (PS3.5 6.2.2)."""
+
+_COMPRESSED: Final = (
+    "1.2.840.10008.1.2.4.70",
+    "1.2.840.10008.1.2.4.80",
+    "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.5",
+)
+"""Of the compressions without loss those that peers know."""
+
+_WITHOUT_LOSS: Final = {uid: rank for rank, uid in enumerate(LOSSLESS_SYNTAXES)}
+_WITH_LOSS: Final = {uid: rank for rank, uid in enumerate((*LOSSLESS_SYNTAXES, *LOSSY_SYNTAXES))}
+
+
+class TranscodePolicy(enum.StrEnum):
+    """What may be done to an instance whose transfer syntax the peer refuses."""
+
+    AUTO = "auto"
+    """Another encoding of the same values: uncompressed, else compressed without loss."""
+    NEVER = "never"
+    """Nothing: it is not sent."""
+    LOSSY = "lossy"
+    """As ``AUTO``; where the peer takes none of these, compression with loss, which makes
+    another, derived instance of it (PS3.3 C.7.6.1.1.5)."""
+
+
+def proposed_contexts(
+    sop_class_uid: str,
+    transfer_syntaxes: Iterable[str],
+    policy: TranscodePolicy = TranscodePolicy.AUTO,
+) -> tuple[ProposedContext, ...]:
+    """List the contexts to propose for instances of a SOP class.
+
+    Each stored transfer syntax has a context of its own, so that a peer which takes several
+    cannot choose another one; those that instances may be re-encoded in follow.
+
+    Args:
+        sop_class_uid: The SOP class.
+        transfer_syntaxes: Those that its instances are stored in.
+        policy: What else may be proposed.
+    """
+    own = tuple(dict.fromkeys(transfer_syntaxes))
+    wanted: list[tuple[str, ...]] = [(uid,) for uid in own]
+    if policy is not TranscodePolicy.NEVER:
+        wanted.append(tuple(uid for uid in _NATIVE if uid not in own))
+        wanted.append(tuple(uid for uid in _COMPRESSED if uid not in own))
+    if policy is TranscodePolicy.LOSSY:
+        # One each: which of them can hold an image depends on the image.
+        wanted.extend((uid,) for uid in LOSSY_SYNTAXES if uid not in own)
+    return tuple(ProposedContext(sop_class_uid, syntaxes) for syntaxes in wanted if syntaxes)
+
+
+def usable_contexts(
+    contexts: Iterable[AcceptedContext],
+    sop_class_uid: str,
+    transfer_syntax_uid: str,
+    policy: TranscodePolicy = TranscodePolicy.AUTO,
+) -> tuple[AcceptedContext, ...]:
+    """List the contexts that instances of a kind may be sent in, preferred first.
+
+    The first is that of the stored transfer syntax, where it was accepted; then come those
+    without loss, and with ``LOSSY`` those with loss. Whether an image can really be encoded
+    for one of them shows only when that is tried.
+
+    Args:
+        contexts: What was agreed.
+        sop_class_uid: The SOP class of the instances.
+        transfer_syntax_uid: What they are stored in.
+        policy: What may be done to them.
+    """
+    rank = _WITH_LOSS if policy is TranscodePolicy.LOSSY else _WITHOUT_LOSS
+    own, others = [], []
+    for context in contexts:
+        if context.abstract_syntax != sop_class_uid or not context.as_scu:
+            continue
+        if context.transfer_syntax == transfer_syntax_uid:
+            own.append(context)
+        elif policy is not TranscodePolicy.NEVER and context.transfer_syntax in rank:
+            others.append(context)
+    others.sort(key=lambda context: rank[context.transfer_syntax])
+    return (*own, *others)
+
+
+def reencoded(
+    instance: Instance, transfer_syntax_uid: str, options: EncodeOptions | None = None
+) -> Instance:
+    """Return an instance in a transfer syntax, itself where it is in it.
+
+    What has lost something is another instance. Its SOP Instance UID is made from that of
+    the original, the transfer syntax and the options: sent again it is the same.
+
+    Raises:
+        PacsException: What :func:`pacs_sdk.encoding.transcode` gives.
+    """
+    if instance.transfer_syntax_uid == transfer_syntax_uid:
+        return instance
+    source = f"{instance.sop_instance_uid} {transfer_syntax_uid} {options or EncodeOptions()}"
+    derived_uid = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, source).int}"
+    return raised(
+        transcode(instance, transfer_syntax_uid, options=options, new_sop_instance_uid=derived_uid)
+    )
 
 
 def chosen_context(

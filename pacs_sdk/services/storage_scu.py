@@ -2,181 +2,137 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 import attrs
 
-from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.results import edge, raised
-from pacs_sdk.encoding import (
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    Instance,
-)
-from pacs_sdk.network import AcceptedContext, DicomAssociation, Peer, ProposedContext
-from pacs_sdk.network.dimse import CStoreRQ, CStoreRSP, StatusCategory, status_category
-from pacs_sdk.services.reencode import NATIVE_SYNTAXES, encoded_as
+from pacs_sdk.core.results import edge
+from pacs_sdk.encoding import EncodeOptions
+from pacs_sdk.network import Peer, RetryPolicy
+from pacs_sdk.services.reencode import TranscodePolicy
 from pacs_sdk.services.scu import ServiceUser
-from pacs_sdk.services.sop_classes import sop_class_name
+from pacs_sdk.services.sending.delivery import deliver
+from pacs_sdk.services.sending.ledger import Ledger
+from pacs_sdk.services.sending.outcomes import StoreOutcome, StoreReport
+from pacs_sdk.services.sending.resume_list import ResumeList
+from pacs_sdk.services.sending.settings import SendSettings
+from pacs_sdk.services.sending.sources import StoreSource, found_in
 
-__all__ = ["StorageScu", "StoreOutcome", "StoreReport"]
+__all__ = ["StorageScu"]
 
-_MAX_CONTEXTS: Final = 128
-_FALLBACK: Final = (EXPLICIT_VR_LITTLE_ENDIAN.uid, IMPLICIT_VR_LITTLE_ENDIAN.uid)
+_MOST_PARALLEL: Final = 256
+"""More associations than this are a mistake: a server allows some 20."""
 
-
-@attrs.frozen
-class StoreOutcome:
-    """What became of one instance."""
-
-    sop_instance_uid: str
-    """The instance."""
-    size_bytes: int
-    """How long its data set is."""
-    status: int | None
-    """The peer's status, or ``None`` where it was not sent."""
-    comment: str = ""
-    """The reason, where it failed or the peer gave a comment."""
-
-    @property
-    def is_stored(self) -> bool:
-        """Whether the peer has it, possibly with a warning."""
-        return self.status is not None and status_category(self.status) in (
-            StatusCategory.SUCCESS,
-            StatusCategory.WARNING,
-        )
+_ONCE: Final = RetryPolicy(attempts=1)
 
 
-@attrs.frozen
-class StoreReport:
-    """What became of everything that was to be sent, in the order it was given."""
+def _between(least: int, most: int) -> Callable[[object, attrs.Attribute[Any], int], None]:
+    def check(_: object, attribute: attrs.Attribute[Any], value: int) -> None:
+        if not least <= value <= most:
+            raise PacsException(
+                ErrorCode.INVALID_ARGUMENT,
+                f"{attribute.name} is {value}, it has to be from {least} to {most}",
+                field=attribute.name,
+            )
 
-    outcomes: tuple[StoreOutcome, ...]
-    """One an instance."""
-
-    @property
-    def stored(self) -> int:
-        """How many instances the peer has."""
-        return sum(outcome.is_stored for outcome in self.outcomes)
-
-    @property
-    def failures(self) -> tuple[StoreOutcome, ...]:
-        """Those it does not have."""
-        return tuple(outcome for outcome in self.outcomes if not outcome.is_stored)
-
-    @property
-    def size_bytes(self) -> int:
-        """The bytes of the data sets that were stored."""
-        return sum(outcome.size_bytes for outcome in self.outcomes if outcome.is_stored)
+    return check
 
 
 @attrs.frozen
 class StorageScu(ServiceUser):
-    """Sends instances to a peer."""
+    """Sends instances to a peer.
 
-    transcode: bool = True
-    """Whether an uncompressed instance may be re-encoded in another uncompressed
-    transfer syntax when the peer refuses its own; values don't change."""
+    Raises:
+        PacsException: ``INVALID_ARGUMENT`` for a number out of its range.
+    """
+
+    transcode: TranscodePolicy = attrs.field(
+        default=TranscodePolicy.AUTO, converter=TranscodePolicy
+    )
+    """What may be done to an instance whose transfer syntax the peer refuses."""
+    encode_options: EncodeOptions = attrs.field(factory=EncodeOptions, kw_only=True)
+    """How it is compressed, where that is allowed to lose something."""
+    parallel: int = attrs.field(default=1, kw_only=True, validator=_between(1, _MOST_PARALLEL))
+    """How many associations send at the same time, at most."""
+    window: int = attrs.field(default=1, kw_only=True, validator=_between(1, 0xFFFF))
+    """How many instances may be under way on one association before the first is answered, if
+    the peer agrees to that (PS3.7 D.3.3.3). What pays off where the way to it is long."""
+    retry: RetryPolicy = attrs.field(default=_ONCE, kw_only=True)
+    """How often an association is tried, and an instance that was not taken for a reason that
+    may pass: a lost connection, or the statuses A7xxH, 0110H and 0213H. Instances are tried
+    again when all others have had their turn."""
+    look_ahead: int = attrs.field(default=256, kw_only=True, validator=_between(1, 1 << 20))
+    """How many instances are opened before they are sent, to see which presentation contexts
+    they need. With 1, each goes out as soon as it is there."""
 
     @edge()
     def store(
         self,
         peer: Peer,
-        instances: Iterable[Instance],
-        on_outcome: Callable[[StoreOutcome], None] | None = None,
+        sources: StoreSource | Iterable[StoreSource],
+        on_outcome: Callable[[StoreOutcome], object] | None = None,
+        *,
+        resume: str | os.PathLike[str] | None = None,
+        stop: threading.Event | None = None,
     ) -> StoreReport:
-        """Send instances, on as many associations one after another as contexts need.
+        """Send instances (PS3.4 B.2), over as many associations as they need.
+
+        Presentation contexts are those of the instances, each SOP class with the transfer
+        syntaxes that they are stored in and, by the policy ``transcode``, others that they
+        may be re-encoded in. Where an association has no room for all (PS3.8 9.3.2.2: 128),
+        more are opened one after another. Stored bytes are sent from where they lie.
+
+        What cannot be sent, is refused, or was under way when the connection was lost has an
+        outcome like all others; after a lost connection the rest goes over a new association.
 
         Args:
             peer: Where to.
-            instances: What to send; only references are held, not the bytes.
-            on_outcome: Called after each instance, for progress.
+            sources: What to send: instances, data sets, files, folders with all files in
+                them, or an iterable of these, such as what ``Archive.instances`` finds. It is
+                read while others are sent, with ``parallel`` in several threads, one at a
+                time; only references are held, not the bytes.
+            on_outcome: Called after each instance, for progress; by one thread at a time, in
+                the order in which they end.
+            resume: A file that records what the peer has acknowledged; made if need be. What
+                it has already (the same SOP Instance UID, as many bytes) is not sent again.
+            stop: Set, by another thread or ``on_outcome``, it ends the sending after the
+                instances under way.
 
         Returns:
-            ``Success`` with what became of each instance, failures included; or
-            ``Failure`` when nothing could be sent: ``STORE_NOTHING_TO_SEND`` or a
-            network error.
+            ``Success`` with what became of each instance, failures included. Where ``stop``
+            was set, what was not looked at yet has no outcome. Or ``Failure`` when nothing
+            could be sent: ``STORE_NOTHING_TO_SEND``; without any association what
+            :func:`pacs_sdk.network.connect` gives; ``INVALID_ARGUMENT`` for what is no
+            source, or a resume list of another peer; ``FILE_READ_FAILED``,
+            ``FILE_WRITE_FAILED`` for the resume list.
         """
-        pending = list(instances)
-        if not pending:
+        with contextlib.ExitStack() as stack:
+            acknowledged = None
+            if resume is not None:
+                acknowledged = stack.enter_context(ResumeList(resume, peer))
+            ledger = Ledger(on_outcome, acknowledged, self.logger)
+            items = ledger.to_send(found_in(sources))
+            deliver(items, self._settings(peer), ledger, stop or threading.Event())
+        if ledger.is_empty:
             raise PacsException(ErrorCode.STORE_NOTHING_TO_SEND, "there is nothing to send")
-        outcomes: dict[int, StoreOutcome] = {}
-        for contexts, numbers in self._batches(pending):
-            self._send_batch(peer, contexts, numbers, pending, outcomes, on_outcome)
-        return StoreReport(tuple(outcomes[number] for number in range(len(pending))))
+        return ledger.report()
 
-    def _batches(
-        self, instances: Sequence[Instance]
-    ) -> list[tuple[list[ProposedContext], list[int]]]:
-        """Divide the instances so that each part needs at most 128 contexts."""
-        by_kind: dict[tuple[str, str], list[int]] = {}
-        for number, instance in enumerate(instances):
-            kind = (instance.sop_class_uid, instance.transfer_syntax_uid)
-            by_kind.setdefault(kind, []).append(number)
-        batches: list[tuple[list[ProposedContext], list[int]]] = [([], [])]
-        for (sop_class, syntax), numbers in by_kind.items():
-            wanted = [ProposedContext(sop_class, (syntax,))]
-            if self.transcode and syntax in NATIVE_SYNTAXES:
-                others = tuple(other for other in _FALLBACK if other != syntax)
-                wanted.append(ProposedContext(sop_class, others))
-            if len(batches[-1][0]) + len(wanted) > _MAX_CONTEXTS:
-                batches.append(([], []))
-            batches[-1][0].extend(wanted)
-            batches[-1][1].extend(numbers)
-        return batches
-
-    def _send_batch(
-        self,
-        peer: Peer,
-        contexts: Sequence[ProposedContext],
-        numbers: Sequence[int],
-        instances: Sequence[Instance],
-        outcomes: dict[int, StoreOutcome],
-        on_outcome: Callable[[StoreOutcome], None] | None,
-    ) -> None:
-        try:
-            association = self._connect(peer, contexts)
-        except PacsException as exc:
-            if not outcomes:
-                raise
-            for number in numbers:  # an earlier part was stored: that must not be lost sight of
-                outcomes[number] = _not_sent(instances[number], exc.error.message)
-            return
-        with association:
-            for number in numbers:
-                outcome = self._send(association, instances[number])
-                outcomes[number] = outcome
-                if on_outcome is not None:
-                    on_outcome(outcome)
-
-    def _send(self, association: DicomAssociation, instance: Instance) -> StoreOutcome:
-        try:
-            context, data = self._prepared(association, instance)
-            request = CStoreRQ(
-                association.next_message_id(), instance.sop_class_uid, instance.sop_instance_uid
-            )
-            response = raised(association.call(context, request, data))
-        except PacsException as exc:
-            return _not_sent(instance, exc.error.message)
-        comment = response.error_comment if isinstance(response, CStoreRSP) else ""
-        return StoreOutcome(instance.sop_instance_uid, instance.size, response.status, comment)
-
-    def _prepared(
-        self, association: DicomAssociation, instance: Instance
-    ) -> tuple[AcceptedContext, ByteSource]:
-        """Choose the context to send an instance in, re-encoded if it must be."""
-        own = association.context_for(
-            instance.sop_class_uid,
-            instance.transfer_syntax_uid,
-            sop_class_name(instance.sop_class_uid),
+    def _settings(self, peer: Peer) -> SendSettings:
+        return SendSettings(
+            peer=peer,
+            ae_title=self.ae_title,
+            timeouts=self.timeouts,
+            logger=self.logger,
+            clock=self.clock,
+            transcode=self.transcode,
+            options=self.encode_options,
+            parallel=self.parallel,
+            window=self.window,
+            retry=self.retry,
+            look_ahead=self.look_ahead,
         )
-        if self.transcode and instance.transfer_syntax_uid in NATIVE_SYNTAXES:
-            own = own.lash(lambda _: association.context_for(instance.sop_class_uid))
-        context = raised(own)
-        return context, encoded_as(instance, context.transfer_syntax)
-
-
-def _not_sent(instance: Instance, reason: str) -> StoreOutcome:
-    return StoreOutcome(instance.sop_instance_uid, instance.size, None, reason)

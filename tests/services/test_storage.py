@@ -18,7 +18,13 @@ from pacs_sdk.encoding import (
 )
 from pacs_sdk.integration.pacs import Pacs
 from pacs_sdk.network import DicomServer, Peer, ServerConfig, SupportedContext
-from pacs_sdk.services import StorageScp, StorageScu, StoreOutcome, storage_sop_classes
+from pacs_sdk.services import (
+    StorageScp,
+    StorageScu,
+    StoreOutcome,
+    TranscodePolicy,
+    storage_sop_classes,
+)
 from tests.services.conftest import CT, MakeInstance
 
 SYNTAXES = [EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN]
@@ -126,9 +132,9 @@ def test_an_uncompressed_instance_is_reencoded_for_a_choosy_peer(
 def test_without_transcoding_a_refused_syntax_is_a_failure_in_words(
     make_instance: MakeInstance,
 ) -> None:
-    """With ``transcode=False`` the outcome says which transfer syntax the peer refused."""
+    """With ``TranscodePolicy.NEVER`` the outcome says which transfer syntax the peer refused."""
     with _server(lambda _: Success(None), IMPLICIT_VR_LITTLE_ENDIAN) as server:
-        scu = StorageScu(transcode=False)
+        scu = StorageScu(transcode=TranscodePolicy.NEVER)
         report = scu.store(Peer("127.0.0.1", server.port), [make_instance()]).unwrap()
     (outcome,) = report.outcomes
     assert outcome.status is None

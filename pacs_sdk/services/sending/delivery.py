@@ -1,0 +1,115 @@
+"""A whole delivery: senders side by side, and further rounds for what failed."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterable, Sequence
+
+from pacs_sdk.core.errors import PacsError, PacsException
+from pacs_sdk.services.sending.ledger import Ledger, not_sent
+from pacs_sdk.services.sending.outcomes import StoreOutcome
+from pacs_sdk.services.sending.sender import CANCELLED, Sender
+from pacs_sdk.services.sending.settings import SendSettings
+from pacs_sdk.services.sending.sources import Item
+from pacs_sdk.services.sending.work import Batch, Work
+
+__all__ = ["deliver"]
+
+
+def deliver(
+    items: Iterable[Item], settings: SendSettings, ledger: Ledger, stop: threading.Event
+) -> None:
+    """Send every item and see to it that each has an outcome.
+
+    Args:
+        items: What to send.
+        settings: Whom to, and how.
+        ledger: Who is told of each outcome.
+        stop: Set to end after what is under way.
+
+    Raises:
+        PacsException: No association could be established at all.
+    """
+    delays = settings.retry.delays()
+    aside: list[tuple[Item, StoreOutcome]] = []
+    while True:
+        work = Work(items, settings.transcode, settings.look_ahead)
+        refused = _round(work, settings, ledger, stop)
+        work.close()
+        unsent = work.returned()
+        aside.extend(ledger.aside())
+        if stop.is_set():
+            _give_up(unsent, CANCELLED, ledger)
+            break
+        if refused is not None:
+            if not ledger.has_connected:
+                raise PacsException.of(refused)
+            _give_up(itertools.chain(unsent, work.unread()), refused, ledger)
+            break
+        if unsent:  # of a sender that gave up beside others, which take it now
+            items = unsent
+            continue
+        delay_s = next(delays, None)
+        if not aside or delay_s is None or stop.wait(delay_s):
+            break
+        items, aside = [item for item, _ in aside], []
+    for item, outcome in aside:
+        ledger.settle(item.number, outcome)
+
+
+def _give_up(items: Iterable[Item], error: PacsError, ledger: Ledger) -> None:
+    for item in items:
+        ledger.settle(item.number, not_sent(item, error))
+
+
+def _round(
+    work: Work, settings: SendSettings, ledger: Ledger, stop: threading.Event
+) -> PacsError | None:
+    """Send all that can be sent.
+
+    Returns:
+        Why every sender gave up; ``None`` if one of them came to the end.
+    """
+    if work.batch() is None:
+        return None
+    senders = [Sender(settings, ledger, stop) for _ in range(min(settings.parallel, work.ready))]
+    if len(senders) == 1:
+        senders[0].run(work)
+    else:
+        _run_side_by_side(senders, work)
+    errors = [sender.error for sender in senders if sender.error is not None]
+    return errors[0] if len(errors) == len(senders) else None
+
+
+def _run_side_by_side(senders: Sequence[Sender], work: Work) -> None:
+    """Run each sender in a thread of its own, and wait for all."""
+    crashes: list[BaseException] = []
+
+    def run(sender: Sender, first: tuple[Batch, Item] | None) -> None:
+        try:
+            sender.run(work, first)
+        except BaseException as exc:  # noqa: BLE001  # raised again in the thread that waits
+            crashes.append(exc)
+            work.close()
+
+    # Daemons, so that Ctrl-C need not wait for a peer. Each has its first item from the
+    # beginning, so that none opens an association for nothing.
+    threads = [
+        threading.Thread(target=run, args=(sender, _first(work)), daemon=True) for sender in senders
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        work.close()
+    if crashes:
+        raise crashes[0]
+
+
+def _first(work: Work) -> tuple[Batch, Item] | None:
+    batch = work.batch()
+    item = None if batch is None else batch.take()
+    return None if batch is None or item is None else (batch, item)
