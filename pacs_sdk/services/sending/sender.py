@@ -86,7 +86,7 @@ class Sender:
         self._stop = stop
         self._held: Item | None = None
         self._association: DicomAssociation | None = None
-        self._offered: tuple[ProposedContext, ...] = ()
+        self._offered: frozenset[ProposedContext] = frozenset()
         self._contexts: dict[tuple[str, str], tuple[AcceptedContext, ...]] = {}
         self._under_way: dict[int, _UnderWay] = {}
         self._delays = tuple(settings.retry.delays())
@@ -105,8 +105,7 @@ class Sender:
             batch, self._held = first
         try:
             while not self._stop.is_set() and (batch := batch or work.batch()) is not None:
-                self._send(batch)
-                batch = None
+                batch = self._send(batch, work)
             self._leave()
         except PacsException as exc:
             self.error = exc.error
@@ -117,33 +116,44 @@ class Sender:
 
     # -- a batch ---------------------------------------------------------------------------
 
-    def _send(self, batch: Batch) -> None:
-        while not self._stop.is_set() and (self._held is not None or batch.items):
-            association = self._association_for(batch.contexts)
-            operations = self._operations(batch, association)
-            try:
-                with contextlib.closing(association.pipelined(operations)) as performed:
-                    for one in performed:
-                        self._answered(one)
-            except PacsException as exc:
-                self._lost(exc.error)
+    def _send(self, batch: Batch, work: Work) -> Batch | None:
+        """Send a batch, and what comes after it as long as the association has contexts for it.
+
+        Returns:
+            The batch to go on with, if that was not to the end.
+        """
+        association = self._association_for(batch.contexts)
+        operations = self._operations(batch, work, association)
+        try:
+            with contextlib.closing(association.pipelined(operations)) as performed:
+                for one in performed:
+                    self._answered(one)
+        except PacsException as exc:
+            self._lost(exc.error)
+            return batch if self._held is not None else None
+        return None
 
     def _operations(
-        self, batch: Batch, association: DicomAssociation
+        self, batch: Batch | None, work: Work, association: DicomAssociation
     ) -> Iterator[Operation[_UnderWay]]:
         now = self._settings.clock.monotonic
-        while (item := self._taken(batch)) is not None:
-            try:
-                context, sent, data = self._prepared(item, association)
-            except PacsException as exc:
-                self._ledger.settle(item.number, not_sent(item, exc.error))
-                continue
-            message_id = association.next_message_id()
-            item.attempts += 1
-            under_way = _UnderWay(item, sent, now())
-            self._under_way[message_id] = under_way
-            request = CStoreRQ(message_id, sent.sop_class_uid, sent.sop_instance_uid)
-            yield Operation(under_way, context.context_id, request, data)
+        while batch is not None and self._is_offered(batch.contexts):
+            while (item := self._taken(batch)) is not None:
+                try:
+                    context, sent, data = self._prepared(item, association)
+                except PacsException as exc:
+                    self._ledger.settle(item.number, not_sent(item, exc.error))
+                    continue
+                message_id = association.next_message_id()
+                item.attempts += 1
+                under_way = _UnderWay(item, sent, now())
+                self._under_way[message_id] = under_way
+                request = CStoreRQ(message_id, sent.sop_class_uid, sent.sop_instance_uid)
+                yield Operation(under_way, context.context_id, request, data)
+            batch = None if self._stop.is_set() else work.batch()
+
+    def _is_offered(self, contexts: tuple[ProposedContext, ...]) -> bool:
+        return self._offered.issuperset(contexts)
 
     def _taken(self, batch: Batch) -> Item | None:
         if self._stop.is_set():
@@ -226,7 +236,7 @@ class Sender:
             PacsException: Why there is none, after as many attempts as there may be.
         """
         open_one = self._association
-        if open_one is not None and open_one.is_open and set(contexts) <= set(self._offered):
+        if open_one is not None and open_one.is_open and self._is_offered(contexts):
             return open_one
         self._leave()
         together = tuple(dict.fromkeys((*contexts, *self._offered)))
@@ -246,7 +256,7 @@ class Sender:
                 break
             self._wait_or_give_up(opened.failure())
         self._association, self._is_fruitful = raised(opened), False
-        self._offered = wanted
+        self._offered = frozenset(wanted)
         self._contexts.clear()
         self._ledger.has_connected = True
         return self._association
