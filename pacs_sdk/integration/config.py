@@ -29,7 +29,7 @@ from pacs_sdk.storage import (
     StorageLayout,
 )
 
-__all__ = ["ENVIRONMENT_PREFIX", "PacsConfig", "ServicesConfig", "StorageConfig"]
+__all__ = ["ENVIRONMENT_PREFIX", "PacsConfig", "QueryConfig", "ServicesConfig", "StorageConfig"]
 
 _Part = TypeVar("_Part", bound=attrs.AttrsInstance)
 
@@ -142,6 +142,17 @@ def _check_destinations(_: object, __: object, destinations: tuple[Destination, 
 
 
 @attrs.frozen
+class QueryConfig:
+    """How strictly C-FIND takes its clients."""
+
+    always_relational: bool = False
+    """Whether a query of a series or image may leave out the study although the client has
+    not negotiated relational queries; the standard refuses that."""
+    check_values: bool = True
+    """Whether keys that break the rules of their value representation are refused."""
+
+
+@attrs.frozen
 class PacsConfig:
     """Everything that can be configured."""
 
@@ -155,6 +166,8 @@ class PacsConfig:
         default=(), converter=_tuple_of_destinations, validator=_check_destinations
     )
     """Whom a C-MOVE may send to: in TOML, a table `[[destinations]]` each."""
+    query: QueryConfig = attrs.field(factory=QueryConfig)
+    """What clients may ask."""
 
     @classmethod
     @edge()

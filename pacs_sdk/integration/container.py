@@ -25,6 +25,7 @@ from pacs_sdk.core.ports import (
     SystemClock,
 )
 from pacs_sdk.core.results import raised
+from pacs_sdk.encoding import CharacterSetPolicy
 from pacs_sdk.integration.config import PacsConfig, StorageConfig
 from pacs_sdk.network import (
     AccessControl,
@@ -38,6 +39,7 @@ from pacs_sdk.network import (
 from pacs_sdk.services import (
     ConfiguredDestinations,
     Moves,
+    QueryRules,
     QueryScp,
     QueryScu,
     RetrieveScp,
@@ -121,6 +123,14 @@ def _destinations(config: PacsConfig) -> ConfiguredDestinations:
     return ConfiguredDestinations(config.destinations)
 
 
+def _query_rules(config: PacsConfig) -> QueryRules:
+    return QueryRules(
+        always_relational=config.query.always_relational,
+        check_values=config.query.check_values,
+        character_sets=CharacterSetPolicy(assume=config.storage.assume_character_set),
+    )
+
+
 def _store_of(archive: Archive) -> object:
     return archive.store
 
@@ -170,7 +180,10 @@ class ServicesContainer(containers.DeclarativeContainer):
         metrics=core.metrics,
     )
     query_scp = providers.Singleton(
-        QueryScp, storage.archive, providers.Callable(_ae_title, core.config)
+        QueryScp,
+        storage.archive,
+        providers.Callable(_ae_title, core.config),
+        providers.Callable(_query_rules, core.config),
     )
     destinations = providers.Callable(_destinations, core.config)
     sub_operation_pool = providers.Singleton(

@@ -1,6 +1,14 @@
 """SOP classes as services: verification, storage, query and retrieve, both sides."""
 
-from pacs_sdk.services.query import QueryScp, QueryScu
+from pacs_sdk.services.query import (
+    FindNegotiation,
+    FoundMatches,
+    QueryRules,
+    QueryScp,
+    QueryScu,
+    QuerySource,
+    identifier_of,
+)
 from pacs_sdk.services.reencode import TranscodePolicy
 from pacs_sdk.services.retrieve import (
     ConfiguredDestinations,
@@ -45,14 +53,18 @@ __all__ = [
     "Destination",
     "DestinationResolver",
     "EchoReport",
+    "FindNegotiation",
+    "FoundMatches",
     "InFolder",
     "InMemory",
     "InformationModel",
     "KeepInstance",
     "Moves",
     "OnProgress",
+    "QueryRules",
     "QueryScp",
     "QueryScu",
+    "QuerySource",
     "ReceiveHere",
     "RetrieveProgress",
     "RetrieveReport",
@@ -76,6 +88,7 @@ __all__ = [
     "chosen_sop_classes",
     "find_sop_class",
     "first_known",
+    "identifier_of",
     "sop_class_name",
     "sop_class_sets",
     "sop_classes_by_use",

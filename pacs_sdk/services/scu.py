@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import attrs
 
-from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.errors import Detail, ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
 from pacs_sdk.core.results import raised
+from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.network import (
     ClientTimeouts,
     DicomAssociation,
@@ -68,8 +69,14 @@ def check_status(response: Response, code: ErrorCode, operation: str) -> None:
     if response.status == Status.CANCEL:
         raise PacsException(ErrorCode.CANCELLED, f"the {operation} was cancelled")
     comment = f": {response.error_comment}" if response.error_comment else ""
+    details: dict[str, Detail] = {"status": response.status}
+    offending = getattr(response, "offending_element", ())
+    if offending:
+        details["offending_elements"] = tuple(str(DicomTag(tag)) for tag in offending)
+        names = ", ".join(DicomTag(tag).keyword or str(DicomTag(tag)) for tag in offending)
+        comment += f" ({names})"
     raise PacsException(
         code,
         f"the peer answered the {operation} with status {response.status:04X}H{comment}",
-        status=response.status,
+        **details,
     )

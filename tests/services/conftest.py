@@ -29,23 +29,26 @@ def pacs(tmp_path: Path) -> Iterator[Pacs]:
         yield running
 
 
+def made_instance(
+    syntax: TransferSyntax = EXPLICIT_VR_LITTLE_ENDIAN, **elements: object
+) -> Instance:
+    """Make a small instance; keywords replace or add elements."""
+    values = {
+        "SOPClassUID": CT,
+        "SOPInstanceUID": new_uid(),
+        "StudyInstanceUID": "1.2.3",
+        "SeriesInstanceUID": "1.2.3.4",
+        "PatientName": "Doe^John",
+        "PatientID": "P1",
+        "StudyDate": "20250131",
+        "Modality": "CT",
+        "InstanceNumber": 1,
+        **elements,
+    }
+    return instance_from_dataset(DicomDataset(None, **values), syntax).unwrap()
+
+
 @pytest.fixture
 def make_instance() -> MakeInstance:
-    """Make small instances; keywords replace or add elements."""
-
-    def make(syntax: TransferSyntax = EXPLICIT_VR_LITTLE_ENDIAN, **elements: object) -> Instance:
-        values = {
-            "SOPClassUID": CT,
-            "SOPInstanceUID": new_uid(),
-            "StudyInstanceUID": "1.2.3",
-            "SeriesInstanceUID": "1.2.3.4",
-            "PatientName": "Doe^John",
-            "PatientID": "P1",
-            "StudyDate": "20250131",
-            "Modality": "CT",
-            "InstanceNumber": 1,
-            **elements,
-        }
-        return instance_from_dataset(DicomDataset(None, **values), syntax).unwrap()
-
-    return make
+    """Give what makes small instances."""
+    return made_instance

@@ -14,11 +14,11 @@ from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.vr import VR
 from pacs_sdk.encoding import CharacterSetPolicy, InstanceHeader
+from pacs_sdk.encoding.charsets import DEFAULT_POLICY
 
 __all__ = ["ItemKeys", "identifier_keys", "text_of", "texts_of"]
 
 _SPECIFIC_CHARACTER_SET: Final = 0x00080005
-_DEFAULT_POLICY: Final = CharacterSetPolicy()
 
 
 @attrs.frozen
@@ -31,15 +31,21 @@ class ItemKeys:
     """What an item of a match has; all that the index has of it, where none are named."""
 
 
-def identifier_keys(dataset: pydicom.Dataset) -> tuple[dict[int, str], dict[int, ItemKeys]]:
+def identifier_keys(
+    dataset: pydicom.Dataset, policy: CharacterSetPolicy = DEFAULT_POLICY
+) -> tuple[dict[int, str], dict[int, ItemKeys]]:
     """Return the elements of an identifier as text, and the keys in its sequences.
+
+    Args:
+        dataset: The identifier.
+        policy: How its text is read.
 
     Raises:
         PacsException: ``FIND_INVALID_IDENTIFIER`` for a sequence of several items.
     """
     texts: dict[int, str] = {}
     items: dict[int, ItemKeys] = {}
-    for tag, value in texts_of(dataset):
+    for tag, value in texts_of(dataset, policy=policy):
         if isinstance(value, ItemKeys):
             items[tag] = value
             texts[tag] = ""
@@ -51,7 +57,7 @@ def identifier_keys(dataset: pydicom.Dataset) -> tuple[dict[int, str], dict[int,
 def texts_of(
     dataset: pydicom.Dataset,
     character_set: bytes | None = None,
-    policy: CharacterSetPolicy = _DEFAULT_POLICY,
+    policy: CharacterSetPolicy = DEFAULT_POLICY,
 ) -> Iterator[tuple[int, str | ItemKeys]]:
     """Yield the elements as text, those of sequences as the keys in their item.
 
@@ -74,7 +80,7 @@ def texts_of(
             continue
         element = stored_element(dataset, tag)
         if element.VR == VR.SQ:
-            yield tag, _item_keys(dataset, tag, raw.get(_SPECIFIC_CHARACTER_SET))
+            yield tag, _item_keys(dataset, tag, raw.get(_SPECIFIC_CHARACTER_SET), policy)
         elif isinstance(element, RawDataElement):
             raw[tag] = element.value or b""
             yield tag, InstanceHeader(raw, element.is_little_endian, 0, policy).text(tag)
@@ -85,7 +91,9 @@ def texts_of(
             yield tag, text
 
 
-def _item_keys(dataset: pydicom.Dataset, tag: int, character_set: bytes | None) -> str | ItemKeys:
+def _item_keys(
+    dataset: pydicom.Dataset, tag: int, character_set: bytes | None, policy: CharacterSetPolicy
+) -> str | ItemKeys:
     items = dataset[tag].value or ()
     if not items:
         return ""
@@ -98,7 +106,7 @@ def _item_keys(dataset: pydicom.Dataset, tag: int, character_set: bytes | None) 
     # A sequence in the item is no attribute that the index has: its tag is enough.
     keys = {
         one: "" if isinstance(text, ItemKeys) else text
-        for one, text in texts_of(items[0], character_set)
+        for one, text in texts_of(items[0], character_set, policy)
         if one != _SPECIFIC_CHARACTER_SET
     }
     return ItemKeys({one: text for one, text in keys.items() if text}, tuple(keys))

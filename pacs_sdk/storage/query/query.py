@@ -11,6 +11,8 @@ from pacs_sdk.core.dataset import DatasetLike, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
 from pacs_sdk.core.tags import DicomTag, TagLike
+from pacs_sdk.encoding import CharacterSetPolicy
+from pacs_sdk.encoding.charsets import DEFAULT_POLICY
 from pacs_sdk.storage.index.attributes import (
     ATTRIBUTES,
     COMPUTED_ATTRIBUTES,
@@ -182,7 +184,10 @@ class Query:
     @classmethod
     @edge()
     def from_identifier(
-        cls, identifier: DatasetLike, options: MatchingOptions = DEFAULT_OPTIONS
+        cls,
+        identifier: DatasetLike,
+        options: MatchingOptions = DEFAULT_OPTIONS,
+        policy: CharacterSetPolicy = DEFAULT_POLICY,
     ) -> Query:
         """Read the identifier of a C-FIND, C-GET or C-MOVE request.
 
@@ -191,12 +196,13 @@ class Query:
         Args:
             identifier: It must have Query/Retrieve Level (0008,0052).
             options: What was agreed by extended negotiation.
+            policy: How its text is read.
 
         Returns:
             ``Success``, or ``Failure`` with ``FIND_INVALID_IDENTIFIER``: no or an
             unknown level, or a key that cannot be understood, such as a bad date.
         """
-        texts, items = identifier_keys(as_dataset(identifier).pydicom)
+        texts, items = identifier_keys(as_dataset(identifier).pydicom, policy)
         level = texts.get(_QUERY_RETRIEVE_LEVEL, "").strip()
         if level not in QueryLevel.__members__:
             raise PacsException(
