@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 from collections.abc import Callable
@@ -213,6 +214,91 @@ def test_transcode_auto_and_never() -> None:
     assert service.kept == ["1.2.840.10008.1.2"] * 5
 
 
+def test_lossy_is_said_and_done() -> None:
+    """With --transcode lossy a peer that takes nothing else gets derived images."""
+    jpeg_2000 = "1.2.840.10008.1.2.4.91"
+    kept: list[str] = []
+
+    def keep(instance: Instance) -> PacsResult[None]:
+        kept.append(instance.sop_instance_uid)
+        return Success(None)
+
+    class Choosy(StorageScp):
+        def supported_contexts(self) -> list[SupportedContext]:
+            return [SupportedContext(one.uid, [jpeg_2000]) for one in storage_sop_classes()]
+
+    with DicomServer(ServerConfig(port=0), [Choosy(keep)]).start().unwrap() as server:
+        where = (server.host, server.port)
+        assert pacs("store", *where, SERIES).exit_code == 1
+        text = succeeded(pacs("store", *where, SERIES, "--transcode", "lossy"))
+    assert text.startswith("stored 5 of 5 instances")
+    assert "5 re-encoded" in text
+    assert len(kept) == 5
+    assert not uids_of(SERIES) & set(kept)
+
+
+def test_a_second_run_with_a_resume_list(pacs_server: Pacs, tmp_path: Path) -> None:
+    """What the peer acknowledged is not sent again; the line says so."""
+    first = min(SERIES.iterdir())
+    resume = ("--resume", tmp_path / "list.txt")
+    succeeded(pacs("store", *address(pacs_server.peer), first, *resume))
+    text = succeeded(pacs("store", *address(pacs_server.peer), SERIES, *resume))
+    assert text.startswith("stored 5 of 5 instances, 14.4 kB in ")
+    assert "1 of them in an earlier run" in text
+
+
+def test_a_resume_list_of_another_peer(pacs_server: Pacs, tmp_path: Path) -> None:
+    """It is refused in one line that names both."""
+    path = tmp_path / "list.txt"
+    path.write_text("# pacs_sdk resume list of OTHER at 192.0.2.1 port 104\n")
+    line = failed(pacs("store", *address(pacs_server.peer), SERIES, "--resume", path))
+    assert "OTHER at 192.0.2.1 port 104" in line
+    assert str(path) in line
+
+
+def test_retries_are_as_many_as_given() -> None:
+    """With --retries 1 an image that the peer cannot take at first is sent again."""
+    refused: list[str] = []
+
+    def keep(instance: Instance) -> PacsResult[None]:
+        if instance.sop_instance_uid not in refused:
+            refused.append(instance.sop_instance_uid)
+            return Failure(PacsError(ErrorCode.STORE_OUT_OF_RESOURCES, "busy"))
+        return Success(None)
+
+    one = min(SERIES.iterdir())
+    with DicomServer(ServerConfig(port=0), [StorageScp(keep)]).start().unwrap() as server:
+        where = (server.host, server.port)
+        assert "busy" in failed(pacs("store", *where, one))
+        refused.clear()
+        assert succeeded(pacs("store", *where, one, "--retries", 1)).startswith("stored 1 of 1")
+
+
+def test_json_tells_of_each_file(pacs_server: Pacs, tmp_path: Path) -> None:
+    """--json prints one object with counts and an entry a file; the exit code is the same."""
+    bad = _truncated(tmp_path / "bad.dcm")
+    first = min(SERIES.iterdir())
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/text").write_text("hello")
+    result = pacs("store", *address(pacs_server.peer), first, bad, tmp_path / "folder", "--json")
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert (told["stored"], told["failed"], told["bytes"]) == (1, 1, 3600)
+    good, broken = told["instances"]
+    assert good["file"] == str(first)
+    assert (good["status"], good["stored"], good["error"]) == ("0000", True, None)
+    assert good["transfer_syntax_uid"] == EXPLICIT_VR_LITTLE_ENDIAN.uid
+    assert good["sop_instance_uid"] == read_file(first).unwrap().sop_instance_uid
+    assert (broken["status"], broken["stored"], broken["error"]) == (None, False, "TRUNCATED")
+    assert [Path(one["file"]).name for one in told["skipped"]] == ["text"]
+
+
+def test_a_window_is_asked_for(pacs_server: Pacs) -> None:
+    """--window sends ahead of the answers; all of it arrives."""
+    text = succeeded(pacs("store", *address(pacs_server.peer), SERIES, "--window", 4))
+    assert text.startswith("stored 5 of 5")
+
+
 def test_a_duplicate_with_other_content_is_refused(pacs_server: Pacs, tmp_path: Path) -> None:
     """What was stored first stays; the sender is told, and what to do."""
     path = min(SERIES.iterdir())
@@ -237,3 +323,20 @@ def test_a_terminal_sees_progress(pacs_server: Pacs, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("pacs_sdk.cli.output.is_terminal", _Terminal())
     result = pacs("store", *address(pacs_server.peer), SERIES)
     assert succeeded(result).startswith("stored 5 of 5")
+
+
+def test_a_terminal_sees_failures_as_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """File, status and reason are columns; the summary stays."""
+
+    def refuse(_: Instance) -> PacsResult[None]:
+        return Failure(PacsError(ErrorCode.STORE_OUT_OF_RESOURCES, "the shelf is full"))
+
+    monkeypatch.setattr("pacs_sdk.cli.output.is_terminal", _Terminal())
+    monkeypatch.setattr("pacs_sdk.cli.store.is_terminal", _Terminal())
+    with DicomServer(ServerConfig(port=0), [StorageScp(refuse)]).start().unwrap() as server:
+        result = pacs("store", server.host, server.port, SERIES)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("stored 0 of 5")
+    assert "Not stored" in result.stdout
+    assert result.stdout.count("A700H") == 5
+    assert result.stdout.count("the shelf is full") == 5
