@@ -13,6 +13,7 @@ from pacs_sdk.core.results import edge
 from pacs_sdk.encoding.pixels import ImageSource
 from pacs_sdk.encoding.rendering.attributes import functional_group, items, numbers, text, whole
 from pacs_sdk.integration.itk.geometry import axes_defect_of
+from pacs_sdk.integration.modality.opened import name_of, opened
 from pacs_sdk.integration.segmentation.grid import (
     Grid,
     Plane,
@@ -21,7 +22,6 @@ from pacs_sdk.integration.segmentation.grid import (
     grid_of_planes,
     place_plane,
 )
-from pacs_sdk.integration.segmentation.opened import name_of, opened
 from pacs_sdk.integration.segmentation.segment import CodedConcept, Segment, SegmentationType
 from pacs_sdk.integration.segmentation.segmentation import PlacedFrame, Segmentation
 

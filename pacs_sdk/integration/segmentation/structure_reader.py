@@ -14,7 +14,7 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
 from pacs_sdk.encoding.pixels import ImageSource
 from pacs_sdk.encoding.rendering.attributes import items, numbers, text, whole
-from pacs_sdk.integration.segmentation.opened import name_of, opened
+from pacs_sdk.integration.modality.opened import name_of, opened
 from pacs_sdk.integration.segmentation.structure_set import (
     Contour,
     RegionOfInterest,

@@ -1,0 +1,41 @@
+"""A volume that one object holds."""
+
+from __future__ import annotations
+
+import attrs
+
+from pacs_sdk.core.dataset import DicomDataset
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.integration.itk.volume import Volume
+
+__all__ = ["ObjectVolume", "unloadable"]
+
+
+@attrs.frozen(eq=False, repr=False)
+class ObjectVolume(Volume):
+    """A volume out of one DICOM object: a dose grid, a detector's frames, a cine loop."""
+
+    name: str = attrs.field(kw_only=True)
+    """What it is, such as ``"detector 1, energy window 2"``."""
+    unit: str = attrs.field(default="", kw_only=True)
+    """What the values measure, where the object says so."""
+    frames: tuple[int, ...] = attrs.field(kw_only=True)
+    """The frame of each slice, from 0, in the order of the array: of a 4-D one volume by
+    volume. Empty after resampling."""
+    sop_instance_uid: str = attrs.field(kw_only=True)
+    """The object."""
+    dataset: DicomDataset = attrs.field(kw_only=True)
+    """All its attributes but the pixels."""
+    in_patient: bool = attrs.field(default=True, kw_only=True)
+    """Whether the geometry is in the patient. Otherwise only the spacing within a frame means
+    something, and not even that where a note says so."""
+    notes: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    """What a careful reader should know."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}: {self._facts()}>"
+
+
+def unloadable(name: str, words: str) -> PacsException:
+    """Make the error of an object that cannot become a volume."""
+    return PacsException(ErrorCode.SERIES_NOT_LOADABLE, f"{name}: {words}", path=name)

@@ -1,0 +1,173 @@
+"""One object to an image, whatever it is; Hounsfield units of arrays from elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pixel_array
+
+from pacs_sdk.core import ErrorCode
+from pacs_sdk.integration.modality import apply_hounsfield, dataset_to_image, dataset_to_volumes
+from tests.encoding.shipped import path_of
+from tests.integration.made_series import in_memory, made_slice
+from tests.integration.modality.made_objects import made_cine, made_dose, made_nm
+from tests.integration.segmentation.made_seg import dataset_with, made_seg
+
+sitk: Any = pytest.importorskip("SimpleITK")
+
+COLOURS = np.arange(3 * 2 * 4 * 3, dtype=np.uint8).reshape(3, 2, 4, 3)
+GREYS = np.arange(3 * 2 * 4, dtype=np.uint16).reshape(3, 2, 4)
+REGION = {
+    "RegionSpatialFormat": 1,
+    "PhysicalUnitsXDirection": 3,
+    "PhysicalUnitsYDirection": 3,
+    "PhysicalDeltaX": 0.05,
+    "PhysicalDeltaY": 0.04,
+}
+
+
+def only(dataset: pydicom.Dataset) -> Any:
+    """Return the only volume of an object."""
+    (volume,) = dataset_to_volumes(dataset).unwrap()
+    return volume
+
+
+def test_a_colour_loop() -> None:
+    """A slice a frame, red, green and blue, with the time of each and the region's spacing."""
+    made = made_cine(COLOURS, FrameTime="40", SequenceOfUltrasoundRegions=[dataset_with(**REGION)])
+    volume = only(made)
+    assert np.array_equal(volume.array[:, 0], COLOURS)
+    assert volume.axis.numbers("FrameTime") == (0, 40, 80)
+    assert volume.geometry.spacing == pytest.approx((0.5, 0.4, 1))
+    assert (volume.in_patient, volume.samples) == (False, 3)
+    image = dataset_to_image(made).unwrap()
+    assert image.GetSize() == (4, 2, 1, 3)
+    assert image[2, 1, 0, 1] == tuple(COLOURS[1, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("changes", "times"),
+    [
+        ({"FrameTimeVector": ["0", "30", "50"]}, (0, 30, 80)),
+        ({"CineRate": 20}, (0, 50, 100)),
+        ({}, None),
+    ],
+)
+def test_when_frames_were(changes: dict[str, object], times: tuple[float, ...] | None) -> None:
+    """Times from increments, from a rate, or only the number of the frame."""
+    axis = only(made_cine(GREYS, **changes)).axis
+    if times is None:
+        assert axis.labels[2] == "ReferencedFrameNumber=3"
+    else:
+        assert axis.numbers("FrameTime") == times
+
+
+def test_angiography() -> None:
+    """Grey values keep their type; the spacing of the detector is no patient's, says a note."""
+    made = made_cine(GREYS, Modality="XA", ImagerPixelSpacing=["0.2", "0.3"])
+    volume = only(made)
+    assert volume.array.dtype == np.uint16
+    assert np.array_equal(volume.array[:, 0], GREYS)
+    assert volume.geometry.spacing == (0.3, 0.2, 1)
+    assert any("detector" in note for note in volume.notes)
+
+
+def test_the_modality_lut_is_applied() -> None:
+    """Grey with a rescale slope comes in its unit, and bits above Bits Stored are cleared."""
+    made = made_cine(
+        GREYS | 0x8000, BitsStored=12, HighBit=11, RescaleSlope="2", RescaleIntercept="1"
+    )
+    assert np.array_equal(only(made).array[:, 0], GREYS.astype(int) * 2 + 1)
+
+
+def test_monochrome1_keeps_its_values() -> None:
+    """Low values are bright in MONOCHROME1; the values stay, with a note."""
+    volume = only(made_cine(GREYS, PhotometricInterpretation="MONOCHROME1"))
+    assert np.array_equal(volume.array[:, 0], GREYS)
+    assert any("MONOCHROME1" in note for note in volume.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("examples_ybr_color.dcm", (30, 1, 240, 320, 3)),
+        ("examples_palette.dcm", (1, 350, 800, 3)),
+        ("examples_rgb_color.dcm", (1, 240, 320, 3)),
+    ],
+)
+def test_colour_is_rgb_whatever_it_is_stored_as(name: str, shape: tuple[int, ...]) -> None:
+    """YBR, palette and RGB files of pydicom: the values that pydicom's conversion gives."""
+    volume = only(path_of(name))  # type: ignore[arg-type]
+    assert volume.array.shape == shape
+    dataset = pydicom.dcmread(path_of(name))
+    expected = pixel_array(dataset)
+    if name == "examples_palette.dcm":
+        expected = apply_color_lut(expected, dataset)
+        expected = (expected >> 8) if expected.dtype == np.uint16 else expected
+    assert np.abs(volume.array.reshape(expected.shape).astype(int) - expected).max() <= 1
+
+
+def test_a_slice_and_a_dose_are_in_the_patient() -> None:
+    """A CT slice comes as load_volume gives it; a dose in Gy."""
+    (slice_,) = in_memory([made_slice(2, RescaleIntercept="-1024", RescaleType="HU")])
+    (volume,) = dataset_to_volumes(slice_).unwrap()
+    assert volume.in_patient
+    assert (volume.unit, volume.array[0, 0, 0]) == ("HU", 200 - 1024)
+    assert volume.geometry.origin == (-10, 20, 0)
+    assert only(made_slice(2)).geometry == volume.geometry
+    dose = dataset_to_image(made_dose(np.ones((2, 2, 2), np.uint16))).unwrap()
+    assert dose[1, 1, 1] == pytest.approx(0.002)
+
+
+def test_several_volumes_need_a_choice() -> None:
+    """Two detectors are two images; the error lists them."""
+    made = made_nm(GREYS[:2], DetectorVector=[1, 2])
+    error = dataset_to_image(made).failure()
+    assert error.code is ErrorCode.INVALID_ARGUMENT
+    assert "1 detector 2" in error.message
+    assert dataset_to_image(made, 1).unwrap()[0, 0, 0] == 8
+    assert dataset_to_image(made, 2).failure().code is ErrorCode.INVALID_ARGUMENT
+
+
+def test_what_is_no_image() -> None:
+    """A report has no pixels, and a segmentation has masks; both are said."""
+    assert "no image" in dataset_to_image(path_of("test-SR.dcm")).failure().message
+    seg = made_seg([(1, 0, np.ones((3, 4)))])
+    assert "load_segmentation" in dataset_to_image(seg).failure().message
+
+
+CT = {"Modality": "CT", "RescaleSlope": "1", "RescaleIntercept": "-1024"}
+
+
+@pytest.mark.parametrize(
+    ("stored", "changes", "expected"),
+    [
+        (np.array([0, 1024], np.uint16), {}, np.array([-1024, 0], np.int16)),
+        (np.array([40000], np.uint16), {}, np.array([38976], np.int32)),
+        (np.array([3], np.int16), {"RescaleSlope": "0.5"}, np.array([-1022.5], np.float32)),
+    ],
+)
+def test_hounsfield_units(stored: Any, changes: dict[str, object], expected: Any) -> None:
+    """Stored × slope + intercept, in the smallest type that holds it."""
+    found = apply_hounsfield(stored, dataset_with(**CT | changes)).unwrap()
+    assert found.dtype == expected.dtype
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"Modality": "MR"}, ErrorCode.INVALID_ARGUMENT),
+        ({"RescaleType": "US"}, ErrorCode.INVALID_ARGUMENT),
+        ({"RescaleSlope": "0"}, ErrorCode.MISSING_REQUIRED_VALUE),
+        ({"RescaleIntercept": ""}, ErrorCode.MISSING_REQUIRED_VALUE),
+    ],
+)
+def test_what_is_not_in_hounsfield_units(changes: dict[str, object], code: ErrorCode) -> None:
+    """Another modality or unit, or no rescaling, is refused."""
+    made = dataset_with(**CT | changes)
+    assert apply_hounsfield(np.zeros(1, np.int16), made).failure().code is code
