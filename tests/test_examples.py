@@ -15,6 +15,12 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 EXPECTED = {
     "list_series.py": ("CT     5 images  SmartScore",),
+    "embed_scp.py": (
+        "WARD performs ",
+        "everybody: Phantom^Anna, Phantom^Bert",
+        "P2: Phantom^Bert",
+        "stored: 2",
+    ),
     "query.py": ("Doe^Peter", "SmartScore - Gated 0.5 sec 5", "picture: query.png"),
     "researcher.py": (
         "Slice order",
@@ -22,6 +28,7 @@ EXPECTED = {
         "picture: series.png",
         "without one slice: ",
     ),
+    "swap_storage_and_logger.py": ("2 passed",),
     "test_suite_example.py": ("3 passed",),
     "vendor.py": (
         "MY_DEVICE listens on port ",

@@ -32,6 +32,7 @@ __all__ = ["rejoin_at_colon", "resolve_by_short_name", "tidy_signature", "write_
 _logger = logging.getLogger(__name__)
 
 EXTRA_MODULES = (
+    "pacs_sdk.integration.added_services",
     "pacs_sdk.integration.config",
     "pacs_sdk.integration.container",
     "pacs_sdk.integration.pacs",

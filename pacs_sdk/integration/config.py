@@ -126,6 +126,13 @@ def _check_sop_classes(_: object, __: object, choice: tuple[str, ...]) -> None:
 class ServicesConfig:
     """Which services the server has, and what they accept."""
 
+    enabled: tuple[str, ...] = attrs.field(default=("all",), converter=_tuple)
+    """The services of the SDK that it has: `all`, or some of `verification`, `storage`, `query`
+    and `retrieve`."""
+    added: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
+    """Services of your own, each as `package.module:name`: a service, or what makes one. What
+    one of them performs, ours do not any more. They are imported: whoever may write this
+    setting may run programs."""
     storage_sop_classes: tuple[str, ...] = attrs.field(
         default=("all",), converter=_tuple, validator=_check_sop_classes
     )

@@ -8,9 +8,11 @@ Nothing below this module knows that containers exist. A test replaces a provide
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from dependency_injector import containers, providers
 
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.events import InProcessEventBus
 from pacs_sdk.core.ports import (
     AuditSink,
@@ -26,7 +28,12 @@ from pacs_sdk.core.ports import (
 )
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import CharacterSetPolicy
-from pacs_sdk.integration.config import PacsConfig, StorageConfig
+from pacs_sdk.integration.added_services import (
+    ServiceParts,
+    ServiceSource,
+    chosen_services,
+)
+from pacs_sdk.integration.config import PacsConfig, ServicesConfig, StorageConfig
 from pacs_sdk.network import (
     AccessControl,
     BackgroundServer,
@@ -51,7 +58,17 @@ from pacs_sdk.services import (
     chosen_sop_classes,
     sub_operation_pool,
 )
-from pacs_sdk.storage import Archive, Chore, Housekeeping, open_archive
+from pacs_sdk.storage import (
+    Archive,
+    Chore,
+    FileStorage,
+    Housekeeping,
+    IndexDatabase,
+    StorageBackend,
+    StorageLayout,
+    index_url,
+    open_archive,
+)
 
 __all__ = [
     "CoreContainer",
@@ -63,19 +80,45 @@ __all__ = [
 
 
 def _open_archive(
-    config: StorageConfig, ae_title: str, bus: EventBus, logger: Logger, clock: Clock
+    config: StorageConfig,
+    ae_title: str,
+    bus: EventBus,
+    logger: Logger,
+    clock: Clock,
+    backend: StorageBackend | None,
+    index: IndexDatabase | None,
 ) -> Archive:
-    return raised(
-        open_archive(
-            config.data_dir,
-            durability=config.durability,
-            duplicates=config.duplicates,
-            layout=config.layout,
-            database_url=config.database_url,
-            rules=config.rules(ae_title, clock),
-            bus=bus,
-            logger=logger,
+    rules = config.rules(ae_title, clock)
+    if backend is None and index is None:
+        return raised(
+            open_archive(
+                config.data_dir,
+                durability=config.durability,
+                duplicates=config.duplicates,
+                layout=config.layout,
+                database_url=config.database_url,
+                rules=rules,
+                bus=bus,
+                logger=logger,
+            )
         )
+    folder = Path(config.data_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise PacsException(
+            ErrorCode.STORAGE_WRITE_FAILED,
+            f"the folder {folder} cannot be made: {exc.strerror or exc}",
+            path=str(folder),
+        ) from exc
+    return Archive(
+        backend or FileStorage(folder / "objects", config.durability),
+        index or IndexDatabase(config.database_url or index_url(folder / "index.sqlite"), logger),
+        bus,
+        logger,
+        duplicates=config.duplicates,
+        layout=StorageLayout(config.layout),
+        rules=rules,
     )
 
 
@@ -131,6 +174,10 @@ def _query_rules(config: PacsConfig) -> QueryRules:
     )
 
 
+def _services_config(config: PacsConfig) -> ServicesConfig:
+    return config.services
+
+
 def _store_of(archive: Archive) -> object:
     return archive.store
 
@@ -155,6 +202,11 @@ class StorageContainer(containers.DeclarativeContainer):
     """The archive."""
 
     core = providers.DependenciesContainer()
+    backend: providers.Provider[StorageBackend | None] = providers.Object(None)
+    """Where the objects are, if not in the configured folder. With a back end or an index of
+    one's own, nothing is recovered or locked at the start: that is theirs to do."""
+    index: providers.Provider[IndexDatabase | None] = providers.Object(None)
+    """The index, if not the configured one."""
     archive = providers.Singleton(
         _open_archive,
         config=providers.Callable(_storage_config, core.config),
@@ -162,6 +214,8 @@ class StorageContainer(containers.DeclarativeContainer):
         bus=core.bus,
         logger=core.logger,
         clock=core.clock,
+        backend=backend,
+        index=index,
     )
     housekeeping = providers.Singleton(_housekeeping, archive, logger=core.logger)
 
@@ -193,7 +247,31 @@ class ServicesContainer(containers.DeclarativeContainer):
         Moves, destinations, providers.Callable(_ae_title, core.config), sub_operation_pool
     )
     retrieve_scp = providers.Singleton(RetrieveScp, storage.archive, moves)
-    scps = providers.List(verification_scp, storage_scp, query_scp, retrieve_scp)
+    ours = providers.Dict(
+        verification=verification_scp.provider,
+        storage=storage_scp.provider,
+        query=query_scp.provider,
+        retrieve=retrieve_scp.provider,
+    )
+    """The SDK's services by the names that ``services.enabled`` has for them."""
+    added: providers.Provider[Sequence[ServiceSource]] = providers.Object(())
+    """Services of the program; what they perform, ours do not any more."""
+    parts = providers.Factory(
+        ServiceParts,
+        archive=storage.archive,
+        ae_title=providers.Callable(_ae_title, core.config),
+        bus=core.bus,
+        logger=core.logger,
+        clock=core.clock,
+        metrics=core.metrics,
+    )
+    scps = providers.Callable(
+        chosen_services,
+        providers.Callable(_services_config, core.config),
+        ours,
+        added,
+        parts.provider,
+    )
 
     timeouts = providers.Singleton(ClientTimeouts)
     scu_ae_title = providers.Callable(_ae_title, core.config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -10,6 +11,7 @@ from dependency_injector import providers
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Logger
 from pacs_sdk.core.results import edge, raised
+from pacs_sdk.integration.added_services import ServiceSource
 from pacs_sdk.integration.config import PacsConfig, StorageConfig
 from pacs_sdk.integration.container import PacsContainer
 from pacs_sdk.network import BackgroundServer, DicomServer, Peer, ServerConfig
@@ -41,6 +43,7 @@ class Pacs:
         port: int = 0,
         durability: Durability = Durability.DURABLE,
         logger: Logger | None = None,
+        services: Sequence[ServiceSource] = (),
     ) -> Self:
         """Describe a PACS inside this process.
 
@@ -51,6 +54,8 @@ class Pacs:
             port: The port to listen on; 0 picks a free one.
             durability: Whether instances are flushed to disk before they are acknowledged.
             logger: Where events are recorded; nowhere by default.
+            services: Services of your own, or what makes them; what one of them performs, the
+                PACS's own do not any more.
 
         Returns:
             The PACS, not started: ``with Pacs.embedded(folder) as pacs: ...``.
@@ -59,14 +64,28 @@ class Pacs:
             server=ServerConfig(ae_title=ae_title, host=host, port=port),
             storage=StorageConfig(data_dir=Path(data_dir), durability=durability),
         )
-        return cls.configured(config, logger=logger)
+        return cls.configured(config, logger=logger, services=services)
 
     @classmethod
-    def configured(cls, config: PacsConfig, *, logger: Logger | None = None) -> Self:
-        """Describe a PACS by its whole configuration."""
+    def configured(
+        cls,
+        config: PacsConfig,
+        *,
+        logger: Logger | None = None,
+        services: Sequence[ServiceSource] = (),
+    ) -> Self:
+        """Describe a PACS by its whole configuration.
+
+        Args:
+            config: The configuration.
+            logger: Where events are recorded; nowhere by default.
+            services: Services of your own, beside those that the configuration adds.
+        """
         container = PacsContainer(config=providers.Object(config))
         if logger is not None:
             container.core.logger.override(providers.Object(logger))
+        if services:
+            container.services.added.override(providers.Object(tuple(services)))
         return cls(container)
 
     @property
@@ -97,19 +116,30 @@ class Pacs:
 
         Returns:
             ``Success`` with this PACS, or ``Failure`` with ``PORT_UNAVAILABLE``,
-            ``STORAGE_WRITE_FAILED``, ``INDEX_FAILED`` or ``PROTOCOL_MISUSE``.
+            ``STORAGE_WRITE_FAILED``, ``INDEX_FAILED``, ``INVALID_CONFIGURATION`` or
+            ``PROTOCOL_MISUSE``.
         """
-        if self.server.is_running:
+        server = self._made_server()
+        if server.is_running:
             raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the PACS already runs")
-        archive = self.archive
         try:
-            raised(self.server.start())
+            raised(server.start())
         except PacsException:
-            archive.close()
+            self.archive.close()
             raise
         self.container.storage.housekeeping().start()
         self.container.services.sub_operation_pool().start_upkeep()
         return self
+
+    def _made_server(self) -> DicomServer | BackgroundServer:
+        """Return the server over an open archive, or close the archive if there can be none."""
+        archive = self.archive
+        try:
+            return self.server
+        except PacsException:
+            archive.close()
+            self.container.storage().reset_singletons()
+            raise
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Stop the server, let running operations finish, close the archive.
@@ -127,7 +157,7 @@ class Pacs:
 
     def __enter__(self) -> Self:
         """Start the PACS unless it runs; raises where ``start`` would give a failure."""
-        return self if self.server.is_running else raised(self.start())
+        return self if self._made_server().is_running else raised(self.start())
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()

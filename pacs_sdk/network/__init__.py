@@ -10,6 +10,13 @@ from pacs_sdk.network.asyncio import (
     connect_async,
 )
 from pacs_sdk.network.contexts import RequestorOptions, common_flags
+from pacs_sdk.network.function_service import (
+    Answer,
+    FunctionService,
+    Handler,
+    HandlerAnswer,
+    ServiceRequest,
+)
 from pacs_sdk.network.identity import (
     PasswordVerifier,
     UserIdentityVerifier,
@@ -30,7 +37,7 @@ from pacs_sdk.network.pool import AssociationPool, PoolConfig, PoolStatistics
 from pacs_sdk.network.retries import RetryPolicy, retried
 from pacs_sdk.network.server_base import ServerPorts
 from pacs_sdk.network.server_config import Driver, ServerConfig
-from pacs_sdk.network.service import DicomService, Exchange
+from pacs_sdk.network.service import DicomService, Exchange, ExchangePorts
 from pacs_sdk.network.sink import DataSink, SpoolingSink
 from pacs_sdk.network.threaded import (
     ClientTimeouts,
@@ -48,6 +55,7 @@ __all__ = [
     "AcceptorPolicy",
     "AccessControl",
     "Admitted",
+    "Answer",
     "AssociationInfo",
     "AssociationPool",
     "AsyncAssociation",
@@ -61,6 +69,10 @@ __all__ = [
     "DicomService",
     "Driver",
     "Exchange",
+    "ExchangePorts",
+    "FunctionService",
+    "Handler",
+    "HandlerAnswer",
     "IdleTimeout",
     "IncomingMessage",
     "Operation",
@@ -78,6 +90,7 @@ __all__ = [
     "ServerConfig",
     "ServerPorts",
     "ServerTls",
+    "ServiceRequest",
     "SpoolingSink",
     "StoreHandler",
     "SupportedContext",

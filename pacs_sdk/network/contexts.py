@@ -87,6 +87,17 @@ class SupportedContext:
     extended: ExtendedAnswer | None = attrs.field(default=None, kw_only=True)
     """How it answers extended negotiation about the SOP class (PS3.7 D.3.3.5); not at all by
     default."""
+    transfer_syntaxes_as_scu: frozenset[str] | None = attrs.field(
+        default=None, kw_only=True, converter=attrs.converters.optional(_frozen)
+    )
+    """The encodings in which it invokes the SOP class; the same if ``None``."""
+
+    def syntaxes_in(self, *, as_scp: bool, as_scu: bool) -> frozenset[str]:
+        """List the encodings that suit what a context is used for; each role if it is both."""
+        invoking = self.transfer_syntaxes_as_scu
+        if invoking is None or not as_scu:
+            return self.transfer_syntaxes
+        return self.transfer_syntaxes & invoking if as_scp else invoking
 
 
 @attrs.frozen

@@ -38,6 +38,9 @@ class AssociationInfo:
     """The user whose identity was verified; empty where nobody's was (PS3.7 D.3.3.7)."""
     extended: Mapping[str, bytes] = attrs.field(factory=dict, hash=False)
     """What was agreed by extended negotiation, by SOP class (PS3.7 D.3.3.5)."""
+    number: int = 0
+    """The association's own number, counted from 1 since the server was made; in the log it is
+    the field ``association``."""
 
 
 @attrs.frozen

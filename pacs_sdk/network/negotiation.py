@@ -146,13 +146,19 @@ def _answer(
     ours: SupportedContext | None,
     roles: Mapping[str, RoleSelection],
 ) -> PresentationContextAC:
+    role = roles.get(proposed.abstract_syntax)
     if ours is None:
         result = ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED
-    elif not _has_role(ours, roles.get(proposed.abstract_syntax)):
+    elif not _has_role(ours, role):
         result = ContextResult.USER_REJECTION
     else:
+        syntaxes = (
+            ours.transfer_syntaxes
+            if role is None
+            else ours.syntaxes_in(as_scp=role.scu, as_scu=role.scp)
+        )
         for uid in proposed.transfer_syntaxes:
-            if uid in ours.transfer_syntaxes:
+            if uid in syntaxes:
                 return PresentationContextAC(proposed.context_id, ContextResult.ACCEPTANCE, uid)
         result = ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED
     # PS3.8 9.3.3.2: the sub-item is there in a refusal too, and not significant; some

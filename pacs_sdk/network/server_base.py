@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
-from typing import TypedDict, Unpack
+from collections.abc import Mapping, Sequence
+from typing import Final, TypedDict, Unpack
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import (
@@ -19,11 +19,16 @@ from pacs_sdk.core.ports import (
 )
 from pacs_sdk.network.access import AccessControl
 from pacs_sdk.network.connection.listener import listen
+from pacs_sdk.network.contexts import SupportedContext
 from pacs_sdk.network.server_config import ServerConfig
 from pacs_sdk.network.server_core import ServerCore
 from pacs_sdk.network.service import DicomService
 
-__all__ = ["ServerBase", "ServerPorts"]
+__all__ = ["LAST_WAIT_S", "ServerBase", "ServerPorts"]
+
+LAST_WAIT_S: Final = 2.0
+"""How long a stop waits for handlers whose connections it has closed. Who asks whether the
+operation is cancelled, or sends anything, ends in a moment; who does neither may never end."""
 
 
 class ServerPorts(TypedDict, total=False):
@@ -86,6 +91,21 @@ class ServerBase:
     def ae_title(self) -> str:
         """Its AE title."""
         return self._core.config.ae_title
+
+    @property
+    def config(self) -> ServerConfig:
+        """How it listens and what it allows."""
+        return self._core.config
+
+    @property
+    def supported_contexts(self) -> Sequence[SupportedContext]:
+        """What it negotiates: each SOP class once, with its roles and transfer syntaxes."""
+        return self._core.table.contexts
+
+    @property
+    def services(self) -> Mapping[str, DicomService]:
+        """Who performs each SOP class, by its UID."""
+        return self._core.table.services
 
     @property
     def is_running(self) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
+import attrs
+
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.ports import Logger
+from pacs_sdk.core.ports import Clock, Logger, MetricSink
 from pacs_sdk.network.agreement import OperationsWindow
 from pacs_sdk.network.dimse import (
     CStoreRQ,
@@ -16,6 +18,7 @@ from pacs_sdk.network.dimse import (
     Request,
     Response,
     StatusCategory,
+    operation_name,
     response_to,
     status_category,
 )
@@ -24,7 +27,14 @@ from pacs_sdk.network.negotiation import AcceptedContext, SupportedContext
 from pacs_sdk.network.pipeline import Operation, Performed, pipelined
 from pacs_sdk.network.sink import DataSink
 
-__all__ = ["Conversation", "DicomService", "Exchange", "ReceivingService", "response_to"]
+__all__ = [
+    "Conversation",
+    "DicomService",
+    "Exchange",
+    "ExchangePorts",
+    "ReceivingService",
+    "response_to",
+]
 
 _KeyT = TypeVar("_KeyT")
 
@@ -54,6 +64,18 @@ class Conversation(Protocol):
         """Tell whether the peer cancelled an operation, or is gone."""
 
 
+@attrs.frozen
+class ExchangePorts:
+    """What a server lends to every exchange."""
+
+    clock: Clock
+    """The time."""
+    metrics: MetricSink
+    """Where counts go."""
+    sub_operation_timeout_s: float = 60.0
+    """How long the peer may take to answer a sub-operation."""
+
+
 class Exchange:
     """One request from a peer, and the means to answer it.
 
@@ -67,7 +89,7 @@ class Exchange:
         info: AssociationInfo,
         incoming: IncomingMessage,
         request: Request,
-        sub_operation_timeout_s: float,
+        ports: ExchangePorts,
     ) -> None:
         self.request = request
         """The command set."""
@@ -77,25 +99,51 @@ class Exchange:
         """Its data set, valid until the handler returns."""
         self.association = info
         """Who asks."""
-        self.logger: Logger = association.logger
-        """A logger bound with the association's facts."""
+        self.clock = ports.clock
+        """The server's time."""
+        self.metrics = ports.metrics
+        """Where the server's counts go."""
+        self.status: int | None = None
+        """The status of the last response; ``None`` before the first."""
         self.is_answered = False
         """Whether the final response has been sent."""
         self._association = association
-        self._sub_operation_timeout_s = sub_operation_timeout_s
+        self._sub_operation_timeout_s = ports.sub_operation_timeout_s
+        self._logger: Logger | None = None
+
+    @property
+    def logger(self) -> Logger:
+        """A logger bound with the facts of the association, the operation and its Message ID."""
+        if self._logger is None:  # most requests have nothing to log
+            self._logger = self._association.logger.bind(
+                operation=operation_name(self.request),
+                message_id=self.request.message_id,
+                sop_class_uid=self.request.sop_class_uid,
+            )
+        return self._logger
 
     def respond(self, response: Response, data: ByteSource | None = None) -> None:
         """Send a response, with a data set where the operation has one.
 
         Raises:
-            PacsException: ``PROTOCOL_MISUSE`` after the final response, or what ended
-                the association.
+            PacsException: ``PROTOCOL_MISUSE`` after the final response and for a response to
+                something else, or what ended the association.
         """
         if self.is_answered:
             raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the final response was already sent")
+        if (
+            type(response) is not self.request.response_type
+            or response.message_id_being_responded_to != self.request.message_id
+        ):
+            raise PacsException(
+                ErrorCode.PROTOCOL_MISUSE,
+                f"{type(response).__name__} to message {response.message_id_being_responded_to} "
+                f"does not answer {type(self.request).__name__} {self.request.message_id}",
+            )
         is_final = status_category(response.status) is not StatusCategory.PENDING
         if is_final:  # before sending: a broken connection must not be answered again
             self.is_answered = True
+        self.status = response.status
         self._association.send(self.context.context_id, response, data)
 
     def respond_status(self, status: int, comment: str = "") -> None:
@@ -160,6 +208,7 @@ class Exchange:
         )
 
 
+@runtime_checkable
 class DicomService(Protocol):
     """Performs SOP classes for a server."""
 

@@ -28,7 +28,8 @@ class LoopConnection:
     def __init__(self, core: ServerCore, connected: socket.socket, host: str, port: int) -> None:
         self.transport = core.transport(connected)
         self._descriptor = self.transport.fileno()
-        self._core, self._host, self._port = core, host, port
+        self.host = host
+        self._core, self._port = core, port
         self._session: ServerSession | None = None
         self._waiting: asyncio.Future[bool] | None = None
         self._is_woken = False
@@ -47,7 +48,7 @@ class LoopConnection:
         """Serve to the end; only waiting happens in the loop, as sending may block."""
         if not await self._secured(loop, pool):
             return
-        session = self._session = ServerSession(core, self.transport, self._host, self._port)
+        session = self._session = ServerSession(core, self.transport, self.host, self._port)
         goes_on = session.proceed()
         while goes_on:
             deadline = session.deadline
@@ -72,7 +73,7 @@ class LoopConnection:
             return True
         try:
             return await loop.run_in_executor(
-                pool, is_secured, self._core, self.transport, self._host, self._port
+                pool, is_secured, self._core, self.transport, self.host, self._port
             )
         except RuntimeError as exc:  # no thread to be had
             self._core.logger.warning("connection-not-served", reason=str(exc))

@@ -10,7 +10,7 @@ from typing import Unpack
 
 from pacs_sdk.network.asyncio.connection import LoopConnection
 from pacs_sdk.network.connection.listener import ACCEPT_PAUSE_S, OUT_OF_DESCRIPTORS
-from pacs_sdk.network.server_base import ServerBase, ServerPorts
+from pacs_sdk.network.server_base import LAST_WAIT_S, ServerBase, ServerPorts
 from pacs_sdk.network.server_config import ServerConfig
 from pacs_sdk.network.service import DicomService
 
@@ -63,7 +63,14 @@ class LoopServer(ServerBase):
         for task in overdue:
             running[task].transport.break_off()
         if overdue:
-            await asyncio.wait(overdue)
+            _, abandoned = await asyncio.wait(overdue, timeout=LAST_WAIT_S)
+            for task in abandoned:
+                self._core.logger.error("handler-does-not-end", peer_host=running[task].host)
+                task.cancel()
+            if abandoned:
+                pool.shutdown(wait=False)
+                self._log_stop(len(overdue))
+                return
         await asyncio.get_running_loop().run_in_executor(None, pool.shutdown)
         self._log_stop(len(overdue))
 

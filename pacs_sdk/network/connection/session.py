@@ -35,7 +35,8 @@ class ServerSession:
         self._core = core
         self._host, self._port = host, port
         self._transport = transport
-        self._association = core.association(transport, host, port)
+        self._number = core.next_number()
+        self._association = core.association(transport, host, port, self._number)
         self._waits = self._served()
         self._deadline: float | None = None
         self._left: Callable[[], None] | None = None
@@ -154,7 +155,7 @@ class ServerSession:
             yield from association.finished()
             return
         tls = self._transport.facts if isinstance(self._transport, TlsTransport) else None
-        info = _info(request, self._host, self._port, tls)
+        info = _info(request, self._host, self._port, tls, self._number)
         association.logger = association.logger.bind(
             calling_ae_title=info.calling_ae_title, called_ae_title=info.called_ae_title
         )
@@ -213,7 +214,9 @@ def is_secured(core: ServerCore, transport: Transport, host: str, port: int) -> 
     return False
 
 
-def _info(request: AAssociateRQ, host: str, port: int, tls: TlsFacts | None) -> AssociationInfo:
+def _info(
+    request: AAssociateRQ, host: str, port: int, tls: TlsFacts | None, number: int
+) -> AssociationInfo:
     return AssociationInfo(
         peer_host=host,
         peer_port=port,
@@ -222,4 +225,5 @@ def _info(request: AAssociateRQ, host: str, port: int, tls: TlsFacts | None) -> 
         peer_implementation_class_uid=request.user_information.implementation_class_uid,
         peer_implementation_version_name=request.user_information.implementation_version_name,
         tls=tls,
+        number=number,
     )

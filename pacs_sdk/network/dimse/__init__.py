@@ -31,6 +31,7 @@ from pacs_sdk.network.dimse.messages import (
     UnsupportedRSP,
     is_request,
     is_response,
+    operation_name,
 )
 from pacs_sdk.network.dimse.normalized import (
     NActionRQ,
@@ -100,6 +101,7 @@ __all__ = [
     "explain_status",
     "is_request",
     "is_response",
+    "operation_name",
     "response_to",
     "status_category",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing
 from typing import Any, ClassVar, Final, TypeAlias, TypeGuard
 
@@ -20,6 +21,7 @@ from pacs_sdk.network.dimse.composite import (
     CStoreRQ,
     CStoreRSP,
 )
+from pacs_sdk.network.dimse.elements import RESPONSE_BIT, CommandField
 from pacs_sdk.network.dimse.normalized import (
     NActionRQ,
     NActionRSP,
@@ -47,6 +49,7 @@ __all__ = [
     "UnsupportedRSP",
     "is_request",
     "is_response",
+    "operation_name",
 ]
 
 
@@ -147,3 +150,22 @@ def is_request(message: Message) -> TypeGuard[Request]:
 def is_response(message: Message) -> TypeGuard[Response]:
     """Tell whether a message answers a request."""
     return type(message) in _RESPONSES
+
+
+def operation_name(message: Message) -> str:
+    """Name the operation that a message belongs to.
+
+    Returns:
+        "C-STORE", "N-ACTION" and so on, for a request and its response alike; the Command Field
+        in hexadecimal for an operation that this SDK does not know.
+    """
+    return _operation_of(message.command_field & ~RESPONSE_BIT)
+
+
+@functools.lru_cache(64)
+def _operation_of(command_field: int) -> str:
+    try:
+        name = CommandField(command_field).name
+    except ValueError:
+        return f"{command_field:04X}H"
+    return name.removesuffix("_RQ").replace("_", "-")

@@ -13,7 +13,7 @@ from pacs_sdk.core.results import edge, raised
 from pacs_sdk.network.connection.listener import ACCEPT_PAUSE_S, OUT_OF_DESCRIPTORS, AcceptWait
 from pacs_sdk.network.connection.session import ServerSession, is_secured
 from pacs_sdk.network.connection.transport import Transport
-from pacs_sdk.network.server_base import ServerBase, ServerPorts
+from pacs_sdk.network.server_base import LAST_WAIT_S, ServerBase, ServerPorts
 from pacs_sdk.network.server_config import ServerConfig
 from pacs_sdk.network.service import DicomService
 
@@ -42,6 +42,7 @@ class DicomServer(ServerBase):
         super().__init__(config, services, **ports)
         self._lock = threading.Lock()
         self._threads: dict[threading.Thread, Transport | None] = {}
+        self._abandoned: set[threading.Thread] = set()
         self._waiting = self._started = 0
         self._wake_read = self._wake_write = -1
 
@@ -74,7 +75,9 @@ class DicomServer(ServerBase):
 
         Args:
             timeout_s: How long running operations may take before their connections
-                are closed.
+                are closed. A handler that goes on after that is told so by
+                :meth:`Exchange.is_cancelled`; one that does not ask is left alone, which is
+                logged as an error: Python cannot end its thread.
         """
         listener, self._listener = self._listener, None  # a second call has nothing to do
         if listener is None:
@@ -92,12 +95,23 @@ class DicomServer(ServerBase):
         for transport in overdue.values():
             if transport is not None:
                 transport.break_off()
+        deadline = self._core.clock.monotonic() + LAST_WAIT_S
         for thread in overdue:
-            thread.join()
+            thread.join(max(0.0, deadline - self._core.clock.monotonic()))
+        self._abandon_what_still_runs()
         listener.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
         self._log_stop(len(overdue))
+
+    def _abandon_what_still_runs(self) -> None:
+        with self._lock:
+            self._abandoned.update(self._threads)
+            self._threads.clear()
+            self._waiting = 0
+        for thread in self._abandoned:
+            if thread.is_alive():
+                self._core.logger.error("handler-does-not-end", thread=thread.name)
 
     def __enter__(self) -> Self:
         """Start the server unless it runs; raises where ``start`` would give a failure."""
@@ -150,11 +164,14 @@ class DicomServer(ServerBase):
                         break
         finally:
             with self._lock:
-                del self._threads[threading.current_thread()]
+                self._threads.pop(threading.current_thread(), None)
+                self._abandoned.discard(threading.current_thread())
 
     def _is_wanted(self) -> bool:
-        """Wait again after an association, unless enough threads do."""
+        """Wait again after an association, unless enough threads do, or the server has gone on."""
         with self._lock:
+            if threading.current_thread() in self._abandoned:
+                return False
             is_wanted = self._waiting < _MOST_WAITING
             self._waiting += is_wanted
         return is_wanted
@@ -192,7 +209,8 @@ class DicomServer(ServerBase):
                 ServerSession(self._core, transport, host, port).run()
         finally:
             with self._lock:
-                self._threads[threading.current_thread()] = None
+                if threading.current_thread() in self._threads:
+                    self._threads[threading.current_thread()] = None
         return True
 
     def _taken_up(

@@ -1,0 +1,153 @@
+"""Services that a program or a configuration adds to those of the SDK."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+import attrs
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import Clock, EventBus, Logger, MetricSink
+from pacs_sdk.integration.config import ServicesConfig
+from pacs_sdk.network import DicomService
+from pacs_sdk.storage import Archive
+
+__all__ = ["ServiceParts", "ServiceSource", "chosen_services", "made_service"]
+
+
+@attrs.frozen
+class ServiceParts:
+    """What a service of a PACS may be made of."""
+
+    archive: Archive
+    """The archive."""
+    ae_title: str
+    """The server's AE title."""
+    bus: EventBus
+    """Where events are published."""
+    logger: Logger
+    """Where events are recorded."""
+    clock: Clock
+    """The time."""
+    metrics: MetricSink
+    """Where counts go."""
+
+
+ServiceSource: TypeAlias = (
+    DicomService | Callable[[ServiceParts], DicomService] | Callable[[], DicomService]
+)
+"""A service, or a class or function that makes one, of :class:`ServiceParts` or of nothing."""
+
+
+def chosen_services(
+    config: ServicesConfig,
+    ours: Mapping[str, Callable[[], DicomService]],
+    added: Iterable[ServiceSource],
+    parts: Callable[[], ServiceParts],
+) -> list[DicomService]:
+    """List the services: ours that are enabled, then those that are added, which go before.
+
+    Args:
+        config: Which of ours there are, and what is added by name.
+        ours: What makes each of ours; called for those that are enabled.
+        added: What the program adds.
+        parts: Gives what services may be made of.
+
+    Raises:
+        PacsException: ``INVALID_CONFIGURATION`` for a name that no service of ours has, and for
+            what cannot be loaded or is no service.
+    """
+    names = [name.lower() for name in config.enabled]
+    unknown = [name for name in names if name not in ours and name != "all"]
+    if unknown:
+        raise PacsException(
+            ErrorCode.INVALID_CONFIGURATION,
+            f"services.enabled: there is no service {unknown[0]!r}; known are all, "
+            f"{', '.join(ours)}",
+            setting="services.enabled",
+        )
+    sources = [*map(loaded_source, config.added), *added]
+    enabled = [name for name in ours if name in names or "all" in names]
+    return [
+        *(ours[name]() for name in enabled),
+        *(made_service(source, parts) for source in sources),
+    ]
+
+
+def made_service(source: ServiceSource, parts: Callable[[], ServiceParts]) -> DicomService:
+    """Return a service, making it if need be.
+
+    Args:
+        source: The service, or what makes it.
+        parts: Gives what it may be made of; asked only if it wants something.
+
+    Raises:
+        PacsException: ``INVALID_CONFIGURATION`` for something else.
+    """
+    if isinstance(source, DicomService) and not inspect.isclass(source):
+        return source
+    if not callable(source):
+        raise PacsException(
+            ErrorCode.INVALID_CONFIGURATION,
+            f"{source!r} is neither a service nor something that makes one",
+        )
+    make: Callable[..., Any] = source
+    made = make(parts()) if _wants_parts(make) else make()
+    if not isinstance(made, DicomService) or inspect.isclass(made):
+        raise PacsException(
+            ErrorCode.INVALID_CONFIGURATION,
+            f"{_name_of(make)} made {type(made).__name__}, which is no service: it needs the "
+            "methods supported_contexts and handle",
+        )
+    return made
+
+
+def _wants_parts(make: Callable[..., Any]) -> bool:
+    """Tell whether something must be called with an argument."""
+    try:
+        parameters = inspect.signature(make).parameters.values()
+    except (TypeError, ValueError):  # what is not written in Python may not tell
+        return False
+    return any(
+        one.default is one.empty and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+        for one in parameters
+    )
+
+
+def _name_of(make: object) -> str:
+    return getattr(make, "__qualname__", repr(make))
+
+
+def loaded_source(path: str) -> ServiceSource:
+    """Load what a configuration names.
+
+    Args:
+        path: ``package.module:name``.
+
+    Raises:
+        PacsException: ``INVALID_CONFIGURATION`` if that cannot be imported, or is not there.
+    """
+    module_name, colon, name = path.partition(":")
+    if not (colon and name.isidentifier()):
+        raise _not_loaded(path, "write it as package.module:name")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as exc:  # the module is foreign, and may fail in any way
+        raise _not_loaded(path, f"{type(exc).__name__}: {exc}") from exc
+    try:
+        source: ServiceSource = getattr(module, name)
+    except AttributeError as exc:
+        raise _not_loaded(path, f"the module has no {name}") from exc
+    return source
+
+
+def _not_loaded(path: str, reason: str) -> PacsException:
+    setting = "services.added"
+    return PacsException(
+        ErrorCode.INVALID_CONFIGURATION,
+        f"{setting}: the service {path!r} cannot be loaded: {reason}",
+        setting=setting,
+    )
