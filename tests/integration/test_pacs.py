@@ -115,4 +115,4 @@ def test_only_the_configured_sop_classes_are_stored(tmp_path: Path) -> None:
     with Pacs.configured(config) as pacs:
         (outcome,) = StorageScu().store(pacs.peer, [make_instance()]).unwrap().outcomes
         assert not outcome.is_stored
-        assert "accepted no fitting context for 1.2.840.10008.5.1.4.1.1.2" in outcome.comment
+        assert "accepted no fitting context for CT Image Storage" in outcome.comment
