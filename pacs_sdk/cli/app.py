@@ -15,6 +15,7 @@ from pacs_sdk.cli.errors import in_words
 from pacs_sdk.cli.find import find
 from pacs_sdk.cli.get import get
 from pacs_sdk.cli.move import move
+from pacs_sdk.cli.query import query
 from pacs_sdk.cli.reindex import reindex
 from pacs_sdk.cli.render import render
 from pacs_sdk.cli.serve import serve
@@ -44,6 +45,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     serve,
     echo,
     store,
+    query,
     find,
     get,
     move,

@@ -1,14 +1,20 @@
-"""``pacs find``: ask a peer what it has."""
+"""``pacs find``: ask a peer what it has, key by key."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+import enum
+from typing import Annotated
 
 import typer
 
-from pacs_sdk.cli.errors import print_error
+from pacs_sdk.cli.matches import (
+    AsCsv,
+    AsJson,
+    Fuzzy,
+    Limit,
+    check_one_format,
+    print_matches,
+)
 from pacs_sdk.cli.options import (
     CalledAe,
     CallingAe,
@@ -20,14 +26,18 @@ from pacs_sdk.cli.options import (
     peer,
     timeouts,
 )
-from pacs_sdk.cli.output import bar, table
+from pacs_sdk.cli.output import bar
 from pacs_sdk.cli.tls_options import TlsOptions, with_tls_options
 
-if TYPE_CHECKING:
-    from pacs_sdk.core.dataset import DicomDataset
-    from pacs_sdk.core.tags import DicomTag
+__all__ = ["Model", "find"]
 
-__all__ = ["find"]
+
+class Model(enum.StrEnum):
+    """The information models, as they are typed."""
+
+    PATIENT = "patient"
+    STUDY = "study"
+    PATIENT_STUDY_ONLY = "patient-study-only"
 
 
 @with_tls_options
@@ -43,9 +53,25 @@ def find(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
         ),
     ] = Level.STUDY,
     key: Keys = [],  # noqa: B006  # typer reads the default and never shares it
-    as_json: Annotated[
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    model: Annotated[
+        Model | None,
+        typer.Option(
+            metavar="MODEL",
+            help="The information model: patient, study or patient-study-only; by default "
+            "patient for the level PATIENT, otherwise study.",
+            case_sensitive=False,
+        ),
+    ] = None,
+    limit: Limit = None,
+    fuzzy: Fuzzy = False,
+    combined: Annotated[
         bool,
-        typer.Option("--json", help="Print a JSON array with one {keyword: value} a match."),
+        typer.Option(
+            "--combined-datetime",
+            help="Take ranges of a date and of its time for one range, if the peer agrees to.",
+        ),
     ] = False,
     aec: CalledAe = "ANY-SCP",
     aet: CallingAe = "PACS_SCU",
@@ -63,57 +89,25 @@ def find(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     the order of the keys, without a heading. In JSON a value is a string or number, a
     list where there are several, and null where it is empty.
     """
+    check_one_format(as_json=as_json, as_csv=as_csv)
     from pacs_sdk.cli.keys import RETURN_KEYS, identifier, parse_keys
     from pacs_sdk.core.results import raised
     from pacs_sdk.core.tags import DicomTag
-    from pacs_sdk.services import QueryScu
+    from pacs_sdk.services import FindNegotiation, InformationModel, QueryScu
 
     keys = parse_keys(key)
     if all(keys.values()):
         usual = {DicomTag.of(name): "" for name in RETURN_KEYS[level]}
         keys = usual | keys
     question = identifier(level, keys)
+    models = {
+        Model.PATIENT: InformationModel.PATIENT_ROOT,
+        Model.STUDY: InformationModel.STUDY_ROOT,
+        Model.PATIENT_STUDY_ONLY: InformationModel.PATIENT_STUDY_ONLY,
+    }
+    chosen = None if model is None else models[model]
+    negotiation = FindNegotiation(fuzzy=fuzzy, combined_datetime=combined)
     scu = QueryScu(ae_title=aet, timeouts=timeouts(timeout))
     with bar("Searching"):
-        matches = raised(scu.find(peer(host, port, aec, tls), question))
-    if as_json:
-        typer.echo(json.dumps([_as_json(one) for one in matches], ensure_ascii=False, indent=2))
-        return
-    table(
-        [tag.keyword or str(tag) for tag in keys],
-        (_cells(one, tuple(keys)) for one in matches),
-        title=f"{len(matches)} match{'' if len(matches) == 1 else 'es'}",
-    )
-    if not matches:
-        print_error("no match")
-
-
-def _cells(match: DicomDataset, tags: Sequence[DicomTag]) -> list[str]:
-    return [match.get_string(tag).value_or("") for tag in tags]
-
-
-def _as_json(match: DicomDataset) -> dict[str, Any]:
-    """Turn a match into plain values; nested data sets and bytes are left out."""
-    from pacs_sdk.core.vr import VR, VrKind
-
-    values: dict[str, Any] = {}
-    for tag in match:
-        vr = VR(match.pydicom[int(tag)].VR)
-        if vr.kind in (VrKind.BYTES, VrKind.SEQUENCE):
-            continue
-        texts = match.get_strings(tag).value_or(())
-        plain = [_plain(text, vr) for text in texts]
-        values[tag.keyword or str(tag)] = plain if len(plain) > 1 else next(iter(plain), None)
-    return values
-
-
-def _plain(text: str, vr: str) -> str | int | float:
-    """Make a number of a number's text, as far as it is one."""
-    try:
-        if vr in ("IS", "SL", "SS", "SV", "UL", "US", "UV"):
-            return int(text)
-        if vr in ("DS", "FD", "FL"):
-            return float(text)
-    except ValueError:
-        pass
-    return text
+        matches = raised(scu.find(peer(host, port, aec, tls), question, chosen, limit, negotiation))
+    print_matches(matches, tuple(keys), as_json=as_json, as_csv=as_csv)

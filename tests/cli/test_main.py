@@ -28,6 +28,7 @@ def test_help_names_every_command() -> None:
         "serve",
         "echo",
         "store",
+        "query",
         "find",
         "get",
         "move",

@@ -1,0 +1,134 @@
+"""What `pacs find` and `pacs query` print: a table, lines, JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from pacs_sdk.cli.errors import print_error
+from pacs_sdk.cli.output import table
+
+if TYPE_CHECKING:
+    from pacs_sdk.core.dataset import DicomDataset
+    from pacs_sdk.core.tags import DicomTag
+
+__all__ = ["AsCsv", "AsJson", "Fuzzy", "Limit", "check_one_format", "print_matches"]
+
+AsJson: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print a JSON array with one {keyword: value} a match.")
+]
+AsCsv: TypeAlias = Annotated[
+    bool, typer.Option("--csv", help="Print CSV with a heading, for a spreadsheet.")
+]
+Limit: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--limit", metavar="N", help="Stop the query after N matches.", min=1),
+]
+Fuzzy: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--fuzzy", help="Match names by words and sounds, if the peer agrees to (negotiated)."
+    ),
+]
+
+
+def check_one_format(*, as_json: bool, as_csv: bool) -> None:
+    """Refuse two formats at once.
+
+    Raises:
+        typer.BadParameter: Both are wanted.
+    """
+    if as_json and as_csv:
+        raise typer.BadParameter("choose one of --json and --csv", param_hint="--csv")
+
+
+def print_matches(
+    matches: Sequence[DicomDataset],
+    columns: Sequence[DicomTag],
+    headings: Sequence[str] | None = None,
+    *,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Print matches.
+
+    Args:
+        matches: The matches.
+        columns: What a table, a line and CSV have of them; JSON has all.
+        headings: What a table calls the columns, if not by their keywords; dates, times and
+            lists are then written for people, too.
+        as_json: Whether it is JSON.
+        as_csv: Whether it is CSV.
+    """
+    keywords = [tag.keyword or str(tag) for tag in columns]
+    if as_json:
+        typer.echo(json.dumps([_as_json(one) for one in matches], ensure_ascii=False, indent=2))
+    elif as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(keywords)
+        writer.writerows(_cells(one, columns) for one in matches)
+    else:
+        count = f"{len(matches)} match{'' if len(matches) == 1 else 'es'}"
+        cells = _cells if headings is None else _for_people
+        table(headings or keywords, (cells(one, columns) for one in matches), title=count)
+        if not matches:
+            print_error("no match")
+
+
+def _cells(match: DicomDataset, tags: Sequence[DicomTag]) -> list[str]:
+    return ["\\".join(match.get_strings(tag).value_or(())) for tag in tags]
+
+
+def _for_people(match: DicomDataset, tags: Sequence[DicomTag]) -> list[str]:
+    return [
+        ", ".join(_readable(text, tag.dictionary_vr) for text in texts)
+        for tag in tags
+        for texts in [match.get_strings(tag).value_or(())]
+    ]
+
+
+def _readable(text: str, vr: str) -> str:
+    """Write a date and a time with their separators, if it is one."""
+    if vr == "DA" and len(text) == 8 and text.isdecimal():
+        return f"{text[:4]}-{text[4:6]}-{text[6:]}"
+    if vr == "TM" and text[:6].isdecimal() and len(text) >= 6:
+        return f"{text[:2]}:{text[2:4]}:{text[4:6]}"
+    return text
+
+
+def _as_json(match: DicomDataset) -> dict[str, Any]:
+    """Turn a match into plain values; bytes are left out."""
+    from pacs_sdk.core.dataset import DicomDataset
+    from pacs_sdk.core.vr import VR, VrKind
+
+    values: dict[str, Any] = {}
+    for tag in match:
+        element = match.pydicom[int(tag)]
+        vr = VR(element.VR)
+        if vr.kind is VrKind.BYTES:
+            continue
+        name = tag.keyword or str(tag)
+        if vr is VR.SQ:
+            values[name] = [_as_json(DicomDataset(item)) for item in element.value or ()]
+            continue
+        texts = match.get_strings(tag).value_or(())
+        plain = [_plain(text, vr) for text in texts]
+        values[name] = plain if len(plain) > 1 else next(iter(plain), None)
+    return values
+
+
+def _plain(text: str, vr: str) -> str | int | float:
+    """Make a number of a number's text, as far as it is one."""
+    try:
+        if vr in ("IS", "SL", "SS", "SV", "UL", "US", "UV"):
+            return int(text)
+        if vr in ("DS", "FD", "FL"):
+            return float(text)
+    except ValueError:
+        pass
+    return text
