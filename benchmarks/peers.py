@@ -21,6 +21,7 @@ from benchmarks.launch import Launch
 __all__ = [
     "OUR_MAXIMUM_LENGTH",
     "STOCK_MAXIMUM_LENGTH",
+    "dcmqrscp",
     "dcmtk",
     "dcmtk_environment",
     "has_pynetdicom",
@@ -74,6 +75,32 @@ def storescp(
 
     def command(folder: Path, port: int) -> list[str]:
         return [str(program), "-pdu", str(maximum_length), *options, "-od", str(folder), str(port)]
+
+    return Launch(name, command, environment=_NO_DELAY)
+
+
+def dcmqrscp(name: str = "DCMTK dcmqrscp") -> Launch | None:
+    """Run DCMTK's ``dcmqrscp``, which keeps an index in a file; ``None`` without it.
+
+    Its AE title is ``DCMQRSCP``, and it is the storage area's name, too.
+
+    Args:
+        name: What tables call it.
+    """
+    program = dcmtk("dcmqrscp")
+    if program is None:
+        return None
+
+    def command(folder: Path, port: int) -> list[str]:
+        area = folder / "DCMQRSCP"
+        area.mkdir()
+        configuration = folder / "dcmqrscp.cfg"
+        configuration.write_text(
+            f"NetworkTCPPort = {port}\nMaxPDUSize = {OUR_MAXIMUM_LENGTH}\nMaxAssociations = 16\n"
+            "HostTable BEGIN\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
+            f"AETable BEGIN\nDCMQRSCP {area} RW (2000, 1024mb) ANY\nAETable END\n"
+        )
+        return [str(program), "--config", str(configuration), str(port)]
 
     return Launch(name, command, environment=_NO_DELAY)
 
@@ -134,6 +161,8 @@ def orthanc(
             "DicomCheckCalledAet": False,
             "DicomAlwaysAllowEcho": True,
             "DicomAlwaysAllowStore": True,
+            "DicomAlwaysAllowFind": True,
+            "DicomAlwaysAllowGet": True,
             "Plugins": [],
         }
         path = folder / "orthanc.json"

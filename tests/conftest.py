@@ -132,6 +132,9 @@ def find_peer(name: str) -> Path | None:
         places = (str(Path(sys.executable).parent), *os.get_exec_path())
         program = shutil.which(name, path=os.pathsep.join(places))
         return None if program is None else Path(program)
+    if name == "Orthanc":  # where Debian puts it is on no user's path
+        program = shutil.which(name, path=os.pathsep.join((*os.get_exec_path(), "/usr/sbin")))
+        return None if program is None else Path(program)
     return find_dcmtk_program(name)
 
 

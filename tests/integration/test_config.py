@@ -61,7 +61,10 @@ def test_layers_win_setting_by_setting(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"sever": {}}, "sever is not a setting; known are destinations, query, server, services, storage"),
+        (
+            {"sever": {}},
+            "sever is not a setting; known are destinations, query, server, services, storage",
+        ),
         ({"server": {"prt": 1}}, "server.prt is not a setting"),
         ({"server": 1}, "server is 1, but must be a table of settings"),
         ({"server": {"port": "x"}}, "server.port is 'x', but must be int"),
