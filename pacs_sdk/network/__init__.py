@@ -32,6 +32,7 @@ from pacs_sdk.network.negotiation import (
     ProposedContext,
     SupportedContext,
 )
+from pacs_sdk.network.peer import ConnectFailure, ConnectStep
 from pacs_sdk.network.pipeline import Operation, Performed
 from pacs_sdk.network.pool import AssociationPool, PoolConfig, PoolStatistics
 from pacs_sdk.network.retries import RetryPolicy, retried
@@ -63,6 +64,8 @@ __all__ = [
     "BackgroundServer",
     "ClientTimeouts",
     "ClientTls",
+    "ConnectFailure",
+    "ConnectStep",
     "DataSink",
     "DicomAssociation",
     "DicomServer",

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import enum
+
 import attrs
 
 from pacs_sdk.network.idle import IdleTimeout
 from pacs_sdk.network.tls import ClientTls
 
-__all__ = ["ClientTimeouts", "Peer"]
+__all__ = ["ClientTimeouts", "ConnectFailure", "ConnectStep", "Peer"]
+
+
+class ConnectFailure(enum.StrEnum):
+    """Why there is no connection: the detail ``cause`` of a ``CONNECTION_FAILED``."""
+
+    NAME_UNKNOWN = "name-unknown"
+    """The host name means no address."""
+    REFUSED = "refused"
+    """The host is there, and nothing listens on the port."""
+    TIMED_OUT = "timed-out"
+    """Nobody answers: the host is off, or a firewall drops what is sent."""
+    UNREACHABLE = "unreachable"
+    """There is no way to the host, or the connection could not be made for another reason."""
+
+
+class ConnectStep(enum.StrEnum):
+    """What has been reached on the way to an association."""
+
+    CONNECTED = "connected"
+    """The TCP connection is there."""
+    SECURED = "secured"
+    """TLS is agreed on, where it is wanted."""
+    ASSOCIATED = "associated"
+    """The association is accepted."""
 
 
 @attrs.frozen

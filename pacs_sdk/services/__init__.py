@@ -1,5 +1,6 @@
 """SOP classes as services: verification, storage, query and retrieve, both sides."""
 
+from pacs_sdk.services.health import PeerHealth, PeerState
 from pacs_sdk.services.query import (
     FindNegotiation,
     FoundMatches,
@@ -61,6 +62,8 @@ __all__ = [
     "KeepInstance",
     "Moves",
     "OnProgress",
+    "PeerHealth",
+    "PeerState",
     "QueryRules",
     "QueryScp",
     "QueryScu",

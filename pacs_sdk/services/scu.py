@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 
@@ -12,6 +12,7 @@ from pacs_sdk.core.results import raised
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.network import (
     ClientTimeouts,
+    ConnectStep,
     DicomAssociation,
     Peer,
     ProposedContext,
@@ -41,6 +42,7 @@ class ServiceUser:
         peer: Peer,
         contexts: Sequence[ProposedContext],
         options: RequestorOptions | None = None,
+        on_step: Callable[[ConnectStep], object] | None = None,
     ) -> DicomAssociation:
         """Open an association, or raise what hindered it."""
         return raised(
@@ -52,6 +54,7 @@ class ServiceUser:
                 options=options,
                 logger=self.logger,
                 clock=self.clock,
+                on_step=on_step,
             )
         )
 

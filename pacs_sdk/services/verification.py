@@ -7,11 +7,13 @@ from typing import Final
 
 import attrs
 
-from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import Clock
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
-from pacs_sdk.network import Exchange, Peer, ProposedContext, SupportedContext
+from pacs_sdk.network import ConnectStep, Exchange, Peer, ProposedContext, SupportedContext
 from pacs_sdk.network.dimse import CEchoRQ, Status
+from pacs_sdk.services.health import PeerHealth, PeerState, state_of
 from pacs_sdk.services.scu import ServiceUser, check_status
 from pacs_sdk.services.sop_classes import VERIFICATION
 
@@ -58,11 +60,80 @@ class VerificationScu(ServiceUser):
             ``VERIFICATION_FAILED`` or a network error (``CONNECTION_FAILED``,
             ``ASSOCIATION_REJECTED``, ``PRESENTATION_CONTEXT_REFUSED``, …).
         """
-        begin = self.clock.monotonic()
-        with self._connect(peer, [ProposedContext(VERIFICATION, _SYNTAXES)]) as association:
-            connected = self.clock.monotonic()
+        steps = _Steps(self.clock)
+        self._echoed(peer, steps)
+        return EchoReport(
+            sum(filter(None, (steps.connect_s, steps.tls_s, steps.association_s))), steps.echo_s
+        )
+
+    @edge()
+    def check(self, peer: Peer) -> PeerHealth:
+        """Ask a peer how it is: as :meth:`echo`, but what hinders it is a finding.
+
+        It takes no longer than the time limits of ``timeouts`` together.
+
+        Returns:
+            ``Success`` with what was found and the time of each step, however the peer is; or
+            ``Failure`` for what is no matter of the peer: ``INVALID_ARGUMENT``,
+            ``INVALID_CONFIGURATION``, ``FILE_NOT_FOUND`` or ``FILE_READ_FAILED`` (TLS).
+        """
+        where = f"{peer.ae_title} at {peer.host} port {peer.port}"
+        checked_at = self.clock.now()
+        steps = _Steps(self.clock)
+        try:
+            self._echoed(peer, steps)
+        except PacsException as exc:
+            state = state_of(exc.error)
+            if state is None:
+                raise
+            reason = exc.error.message
+            if f"port {peer.port}" not in reason:
+                reason = f"{where}: {reason}"
+        else:
+            state, reason = PeerState.HEALTHY, f"{where} answered"
+        return PeerHealth(
+            peer,
+            state,
+            reason,
+            checked_at,
+            steps.connect_s,
+            steps.tls_s,
+            steps.association_s,
+            steps.echo_s if state in (PeerState.HEALTHY, PeerState.UNHEALTHY) else None,
+        )
+
+    def _echoed(self, peer: Peer, steps: _Steps) -> None:
+        contexts = [ProposedContext(VERIFICATION, _SYNTAXES)]
+        with self._connect(peer, contexts, on_step=steps.reached) as association:
             context = raised(association.context_for(VERIFICATION, name="Verification"))
             response = raised(association.call(context, CEchoRQ(association.next_message_id())))
-            answered = self.clock.monotonic()
+            steps.answered()
         check_status(response, ErrorCode.VERIFICATION_FAILED, "C-ECHO")
-        return EchoReport(connected - begin, answered - connected)
+
+
+class _Steps:
+    """Measures how long each step takes."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last = clock.monotonic()
+        self.connect_s: float | None = None
+        self.tls_s: float | None = None
+        self.association_s: float | None = None
+        self.echo_s = 0.0
+
+    def reached(self, step: ConnectStep) -> None:
+        match step:
+            case ConnectStep.CONNECTED:
+                self.connect_s = self._lap()
+            case ConnectStep.SECURED:
+                self.tls_s = self._lap()
+            case ConnectStep.ASSOCIATED:
+                self.association_s = self._lap()
+
+    def answered(self) -> None:
+        self.echo_s = self._lap()
+
+    def _lap(self) -> float:
+        before, self._last = self._last, self._clock.monotonic()
+        return self._last - before

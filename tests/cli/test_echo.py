@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import socket
 
 import attrs
@@ -55,3 +56,38 @@ def test_a_peer_that_is_silent() -> None:
         line = failed(pacs("echo", "127.0.0.1", port, "--timeout", "0.05"))
     assert "did not answer the association request in time" in line
     assert "--timeout" in line
+
+
+def test_steps_show_how_long_each_took(pacs_server: Pacs) -> None:
+    """One line a step; without TLS it has no line."""
+    text = succeeded(pacs("echo", *address(pacs_server.peer), "--aec", "ARCHIVE", "--steps"))
+    assert [line.split("\t")[0] for line in text.splitlines()] == [
+        "connection",
+        "association",
+        "C-ECHO",
+    ]
+    assert "not reached" not in text
+
+
+def test_steps_show_how_far_it_came(pacs_server: Pacs) -> None:
+    """A rejected association was connected; the state is the first word of the error."""
+    result = pacs("echo", *address(pacs_server.peer), "--aec", "SOMEONE", "--steps")
+    assert failed(result).startswith("pacs: rejected: SOMEONE at 127.0.0.1 port ")
+    _, association, echo = result.stdout.splitlines()
+    assert association == "association\tnot reached"
+    assert echo == "C-ECHO\tnot reached"
+
+
+def test_a_monitor_reads_json(pacs_server: Pacs) -> None:
+    """State, reason and times, whether the peer is well or not; the exit code says which."""
+    well = json.loads(
+        succeeded(pacs("echo", *address(pacs_server.peer), "--aec", "ARCHIVE", "--json"))
+    )
+    assert (well["healthy"], well["state"], well["ae_title"]) == (True, "healthy", "ARCHIVE")
+    assert well["connect_s"] + well["association_s"] + well["echo_s"] > 0
+    assert well["tls_s"] is None
+    result = pacs("echo", "pacs.invalid", 104, "--json")
+    failed(result)
+    ill = json.loads(result.stdout)
+    assert (ill["healthy"], ill["state"], ill["connect_s"]) == (False, "name-unknown", None)
+    assert "cannot connect to pacs.invalid" in ill["reason"]
