@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -29,6 +30,11 @@ def install(session: nox.Session, *groups: str, sdk: bool = True) -> None:
     session.install(*(("-e", ".[all]") if sdk else ()), *tools)
 
 
+def _tests_to_run(session: nox.Session) -> Sequence[str]:
+    """Return what was asked for, or everything, spread over the processors."""
+    return session.posargs or ("-n", "auto", "--dist", "worksteal")
+
+
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run the main job end to end on loopback; see README."""
@@ -40,7 +46,7 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the fast tests; they need no foreign software and no network."""
     install(session, "test")
-    session.run("python", "-m", "pytest", "-m", "not interop and not slow", *session.posargs)
+    session.run("python", "-m", "pytest", "-m", "not interop and not slow", *_tests_to_run(session))
 
 
 @nox.session
@@ -51,7 +57,7 @@ def interop(session: nox.Session) -> None:
     sets, it fails them.
     """
     install(session, "test", "peers")
-    session.run("python", "-m", "pytest", "-m", "interop or slow", *session.posargs)
+    session.run("python", "-m", "pytest", "-m", "interop or slow", *_tests_to_run(session))
 
 
 @nox.session

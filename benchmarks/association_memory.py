@@ -21,10 +21,12 @@ __all__ = ["figures"]
 
 _IDLE = 500
 _BARE_CONNECTS = 10_000
+_AT_ONCE = 16
 _LARGE_MIB = 2000
 _STOPPED = 100
 _SETTLE_S = 10.0
 _SETTLE_EVERY_S = 0.05
+_SETTLED_AFTER = 10
 
 _MIB = 1 << 20
 _QUIET = ("--durability", "relaxed", "--log-level", "error")
@@ -83,13 +85,15 @@ def _large_object(mebibytes: int) -> Iterator[Figure]:
 def _bare_connects(count: int) -> Iterator[Figure]:
     with our_server("pacs_sdk", *_QUIET).running() as running:
         _warm_up(running.port)
+        with Client.associations(running.port, _AT_ONCE):
+            pass  # now as many threads wait as ever will, each with a descriptor
+        descriptors = _settled_descriptors(running.process_id)
         before = _memory_kib(running.process_id, "VmRSS")
-        descriptors = _descriptors(running.process_id)
         start = time.perf_counter()
         for _ in range(count):
             socket.create_connection(("127.0.0.1", running.port)).close()
         taken = time.perf_counter() - start
-        left = _settled_descriptors(running.process_id, descriptors)
+        left = _settled_descriptors(running.process_id)
         after = _memory_kib(running.process_id, "VmRSS")
     yield Figure(
         f"{count:,} connections without a word ({count / taken:,.0f} a second)",
@@ -180,9 +184,12 @@ def _descriptors(process_id: int) -> int:
     return count
 
 
-def _settled_descriptors(process_id: int, expected: int) -> int:
-    """Count descriptors once the last connections have been closed on the other side too."""
+def _settled_descriptors(process_id: int) -> int:
+    """Count descriptors once their number stays: connections are closed on both sides then."""
+    count, same = _descriptors(process_id), 0
     deadline = time.monotonic() + _SETTLE_S
-    while _descriptors(process_id) > expected and time.monotonic() < deadline:
+    while same < _SETTLED_AFTER and time.monotonic() < deadline:
         time.sleep(_SETTLE_EVERY_S)
-    return _descriptors(process_id)
+        before, count = count, _descriptors(process_id)
+        same = same + 1 if count == before else 0
+    return count

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.harness import Comparison, Contestant
+from benchmarks.harness import Comparison, Contestant, scaled
 from benchmarks.made_files import element
 from pacs_sdk.encoding import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -24,7 +24,7 @@ from pacs_sdk.encoding import (
 __all__ = ["comparisons"]
 
 _RECEIVE_BYTES = 256 * 1024
-_REPEATS = 200
+_REPEATS = scaled(200)
 
 
 def comparisons() -> tuple[Comparison, ...]:

@@ -11,12 +11,12 @@ import random
 
 import numpy as np
 
-from benchmarks.harness import Comparison, Contestant
+from benchmarks.harness import Comparison, Contestant, scaled
 from pacs_sdk.encoding.byte_order import swap_in_place, swap_into, swapped
 
 __all__ = ["comparisons"]
 
-_MEGABYTES = 32
+_MEGABYTES = scaled(32)
 """More than the caches of a processor hold, so that memory is what is measured."""
 
 

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
-from benchmarks.harness import Comparison, Contestant
+from benchmarks.harness import Comparison, Contestant, scaled
 from pacs_sdk.encoding import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     Instance,
@@ -28,7 +28,7 @@ from pacs_sdk.encoding import (
 
 __all__ = ["comparisons"]
 
-_FRAMES = 64
+_FRAMES = scaled(64)
 _KEYWORDS = (
     "RLELossless",
     "JPEGBaseline8Bit",

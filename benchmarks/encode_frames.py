@@ -12,13 +12,13 @@ from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import UID
 from typing_extensions import Buffer
 
-from benchmarks.harness import Comparison, Contestant
+from benchmarks.harness import Comparison, Contestant, scaled
 from pacs_sdk.encoding import EncodeOptions, FrameDescription, default_codecs
 from pacs_sdk.encoding.transcoding.transcode_job import batch_encoder, in_batches
 
 __all__ = ["comparisons"]
 
-_FRAMES: Final = 32
+_FRAMES: Final = scaled(32)
 _JPEG: Final = "1.2.840.10008.1.2.4."
 _RATIO: Final = 10.0
 

@@ -11,7 +11,7 @@ import dicomsdl
 import pydicom
 import pydicom.data
 
-from benchmarks.harness import Comparison, Contestant
+from benchmarks.harness import Comparison, Contestant, scaled
 from benchmarks.made_files import segmentation
 from pacs_sdk.encoding import (
     INDEX_TAGS,
@@ -24,8 +24,8 @@ from pacs_sdk.encoding import (
 
 __all__ = ["comparisons"]
 
-_REPEATS = 300
-_FRAMES = 12_000
+_REPEATS = scaled(300)
+_FRAMES = scaled(12_000)
 _TAGS = sorted(INDEX_TAGS)
 
 

@@ -12,15 +12,15 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
-from benchmarks.harness import Comparison, Contestant
+from benchmarks.harness import Comparison, Contestant, scaled
 from benchmarks.made_files import segmentation
 from pacs_sdk.encoding import encode_dataset, read_bytes
 
 __all__ = ["comparisons"]
 
-_REPEATS = 60
+_REPEATS = scaled(60)
 _FILES = ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm")
-_FRAMES = 12_000
+_FRAMES = scaled(12_000)
 
 
 def comparisons() -> tuple[Comparison, ...]:

@@ -174,8 +174,11 @@ def test_index_queries_runs(
 
 
 @pytest.mark.slow
-def test_encode_frames_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_encode_frames_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The benchmark has a table for each transfer syntax, with one thread and with two."""
+    monkeypatch.setenv("PACS_BENCH_SCALE", "0.1")
     assert main(["encode_frames", "--rounds", "2"]) == 0
     printed = capsys.readouterr().out
     assert printed.count("| pacs_sdk") == 2 * 12
@@ -202,8 +205,14 @@ def test_bad_usage_ends_with_status_2(arguments: list[str]) -> None:
         ("rendering", 3),
     ],
 )
-def test_benchmarks_run(capsys: pytest.CaptureFixture[str], name: str, tables: int) -> None:
+def test_benchmarks_run(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    tables: int,
+) -> None:
     """Every benchmark prints its tables, ours first."""
+    monkeypatch.setenv("PACS_BENCH_SCALE", "0.05")
     assert main([name, "--rounds", "2"]) == 0
     assert capsys.readouterr().out.count(f"\n{name}: ") == tables
 
