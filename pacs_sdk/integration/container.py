@@ -246,7 +246,7 @@ class ServicesContainer(containers.DeclarativeContainer):
     moves = providers.Singleton(
         Moves, destinations, providers.Callable(_ae_title, core.config), sub_operation_pool
     )
-    retrieve_scp = providers.Singleton(RetrieveScp, storage.archive, moves)
+    retrieve_scp = providers.Singleton(RetrieveScp, storage.archive, moves, clock=core.clock)
     ours = providers.Dict(
         verification=verification_scp.provider,
         storage=storage_scp.provider,

@@ -14,6 +14,7 @@ import pytest
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsError
+from pacs_sdk.core.ports import Logger, SystemClock
 from pacs_sdk.core.results import Failure, PacsResult, Success
 from pacs_sdk.encoding import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -44,10 +45,12 @@ from pacs_sdk.services import (
     Moves,
     ReceiveHere,
     RetrieveProgress,
+    RetrieveReport,
     RetrieveScp,
     RetrieveScu,
 )
 from pacs_sdk.storage import Archive
+from pacs_sdk.testing import RecordingLogger
 from tests.services.conftest import CT, MakeInstance
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -118,7 +121,11 @@ class Setting:
 
 @contextmanager
 def moving(
-    pacs: Pacs, shelf: Shelf, config: ServerConfig | None = None, **settings: Any
+    pacs: Pacs,
+    shelf: Shelf,
+    config: ServerConfig | None = None,
+    logger: Logger | None = None,
+    **settings: Any,
 ) -> Iterator[Setting]:
     """Run a destination, and a server that knows it as SHELF."""
     server_config = config or ServerConfig(port=0, ae_title="SHELF")
@@ -126,7 +133,7 @@ def moving(
         destination = Destination("SHELF", "127.0.0.1", server.port, **settings)
         moves = Moves(ConfiguredDestinations([destination]), "ARCHIVE")
         service = RetrieveScp(pacs.archive, moves)
-        with DicomServer(ServerConfig(port=0), [service]) as scp:
+        with DicomServer(ServerConfig(port=0), [service], logger=logger) as scp:
             yield Setting(Peer("127.0.0.1", scp.port), pacs.archive, shelf)
 
 
@@ -174,7 +181,7 @@ def test_several_associations_send_at_once(pacs: Pacs, make_instance: MakeInstan
     shelf.hold.clear()
     with moving(pacs, shelf, parallel=3) as setting:
         setting.store(*(make_instance() for _ in range(9)))
-        done: list[PacsResult[object]] = []
+        done: list[PacsResult[RetrieveReport]] = []
         scu = RetrieveScu()
         asking = threading.Thread(
             target=lambda: done.append(scu.move(setting.peer, THE_STUDY, "SHELF"))
@@ -186,7 +193,7 @@ def test_several_associations_send_at_once(pacs: Pacs, make_instance: MakeInstan
         asking.join(10)
     assert len(shelf.received) == 9
     assert len(shelf.ports) == 3
-    assert done[0].unwrap().completed == 9  # type: ignore[attr-defined]
+    assert done[0].unwrap().completed == 9
 
 
 # -- what goes wrong ----------------------------------------------------------------------
@@ -305,7 +312,7 @@ def test_a_list_of_failures_longer_than_a_16_bit_length(pacs: Pacs) -> None:
             from pacs_sdk.services.retrieve.tally import Tally
 
             assert isinstance(exchange.request, CMoveRQ)
-            tally = Tally(exchange, exchange.request, len(uids))
+            tally = Tally(exchange, exchange.request, SystemClock(), len(uids))
             for uid in uids:
                 tally.count(uid, None)
             tally.finish()
@@ -371,22 +378,34 @@ def test_an_object_that_is_gone_is_one_failure(pacs: Pacs, make_instance: MakeIn
 
 def test_a_cancel_ends_it_with_what_remains(pacs: Pacs, make_instance: MakeInstance) -> None:
     """After a C-CANCEL nothing more is begun; the final response is FE00H with the counts."""
-    with moving(pacs, Shelf()) as setting:
-        setting.store(*(make_instance() for _ in range(40)))
-        report = RetrieveScu().move(setting.peer, THE_STUDY, "SHELF", cancel=lambda: True).unwrap()
+    shelf, logger = Shelf(), RecordingLogger()
+    shelf.hold.clear()
+    done: list[PacsResult[RetrieveReport]] = []
+    with moving(pacs, shelf, logger=logger) as setting:
+        setting.store(*(make_instance() for _ in range(5)))
+        scu = RetrieveScu()
+        asking = threading.Thread(
+            target=lambda: done.append(
+                scu.move(setting.peer, THE_STUDY, "SHELF", cancel=lambda: True)
+            )
+        )
+        asking.start()
+        logger.wait_for("retrieval-cancelled")
+        shelf.hold.set()
+        asking.join(10)
+    report = done[0].unwrap()
     assert report.is_cancelled
-    assert 0 < report.remaining < 40
-    assert report.completed + report.remaining == 40
-    assert len(setting.shelf.received) == report.completed
+    assert (report.completed, report.remaining, report.failed) == (1, 4, 0)
+    assert len(shelf.received) == 1
 
 
 def test_who_asks_and_leaves_ends_it(pacs: Pacs, make_instance: MakeInstance) -> None:
     """When the requestor is gone, what is under way is finished and nothing more begun."""
-    shelf = Shelf()
+    shelf, logger = Shelf(), RecordingLogger()
     shelf.hold.clear()
     model = InformationModel.STUDY_ROOT.move
     data = encode_dataset(THE_STUDY, IMPLICIT_VR_LITTLE_ENDIAN).unwrap()
-    with moving(pacs, shelf) as setting:
+    with moving(pacs, shelf, logger=logger) as setting:
         setting.store(*(make_instance() for _ in range(20)))
         proposed = ProposedContext(model, (IMPLICIT_VR_LITTLE_ENDIAN.uid,))
         association = connect(setting.peer, "ASKER", [proposed]).unwrap()
@@ -395,8 +414,9 @@ def test_who_asks_and_leaves_ends_it(pacs: Pacs, make_instance: MakeInstance) ->
         raw.send(context.context_id, CMoveRQ(1, model, "SHELF"), MemoryBytes(data))
         assert shelf.arrived.acquire(timeout=10)
         association.abort()
+        logger.wait_for("retrieval-cancelled")
         shelf.hold.set()
-    assert len(shelf.received) < 20
+    assert len(shelf.received) == 1
 
 
 # -- encodings ----------------------------------------------------------------------------

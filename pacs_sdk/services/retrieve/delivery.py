@@ -17,7 +17,7 @@ from pacs_sdk.network import AssociationPool, DicomAssociation, Operation
 from pacs_sdk.network.dimse import CStoreRQ
 from pacs_sdk.services.reencode import LOSSLESS_SYNTAXES
 from pacs_sdk.services.retrieve.destinations import Destination
-from pacs_sdk.services.retrieve.outgoing import prepared
+from pacs_sdk.services.retrieve.outgoing import ContextChoice, prepared
 from pacs_sdk.services.retrieve.proposals import Batch, batches
 
 __all__ = ["Delivery", "MoveOriginator", "Sent"]
@@ -104,9 +104,9 @@ class Delivery:
             thread.start()
 
     def wait(self, timeout_s: float) -> list[Sent]:
-        """Return what was sent since the last time, waiting if there is nothing yet."""
+        """Return what was sent in that time, or in less if it is over before."""
         with self._changed:
-            if not self._news and self._running:
+            if self._running:
                 self._changed.wait(timeout_s)
             news, self._news = self._news, []
             return news
@@ -193,13 +193,14 @@ class Delivery:
         under_way: dict[str, Instance],
     ) -> Iterator[Operation[str]]:
         originator = self._originator
+        contexts = ContextChoice(association.contexts, self._preferred)
         while not self._stopped:
             try:
                 instance = waiting.popleft()
             except IndexError:
                 return
             uid = instance.sop_instance_uid
-            match prepared(association.contexts, instance, preferred=self._preferred):
+            match prepared(contexts, instance):
                 case Success(ready):
                     under_way[uid] = instance
                     store = CStoreRQ(
@@ -219,5 +220,4 @@ class Delivery:
 
     def _report(self, sent: Sent) -> None:
         with self._changed:
-            self._news.append(sent)
-            self._changed.notify()
+            self._news.append(sent)  # taken now and then: to wake somebody each time costs more

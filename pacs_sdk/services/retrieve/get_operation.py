@@ -4,32 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pacs_sdk.core.ports import Clock
 from pacs_sdk.core.results import Failure, Success
 from pacs_sdk.encoding import Instance
 from pacs_sdk.network import Exchange, Operation
 from pacs_sdk.network.dimse import CGetRQ, CStoreRQ
-from pacs_sdk.services.retrieve.outgoing import prepared
+from pacs_sdk.services.retrieve.outgoing import ContextChoice, prepared
 from pacs_sdk.services.retrieve.tally import Tally
 
 __all__ = ["perform_get"]
 
 
 def perform_get(
-    exchange: Exchange, request: CGetRQ, instances: Sequence[Instance], *, bulk_data: bool = True
+    exchange: Exchange,
+    request: CGetRQ,
+    instances: Sequence[Instance],
+    clock: Clock,
+    *,
+    bulk_data: bool = True,
 ) -> None:
-    """Send instances as C-STORE sub-operations, with the counts after each (PS3.7 9.1.3).
+    """Send instances as C-STORE sub-operations, and tell the counts meanwhile (PS3.7 9.1.3).
 
     Args:
         exchange: The request, and the means to answer it.
         request: Its command set.
         instances: What to send.
+        clock: The time.
         bulk_data: Whether pixels and the like go with them.
 
     Raises:
         PacsException: What ended the association.
     """
-    tally = Tally(exchange, request, len(instances))
-    contexts = exchange.contexts_as_scu()
+    tally = Tally(exchange, request, clock, len(instances))
+    contexts = ContextChoice(exchange.contexts_as_scu())
     cancelled = False
 
     def operations() -> Iterator[Operation[str]]:
@@ -37,6 +44,7 @@ def perform_get(
         for instance in instances:
             cancelled = exchange.is_cancelled()
             if cancelled:
+                exchange.logger.info("retrieval-cancelled", remaining=tally.remaining)
                 return
             uid = instance.sop_instance_uid
             match prepared(contexts, instance, bulk_data=bulk_data):

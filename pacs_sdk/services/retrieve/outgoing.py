@@ -15,7 +15,7 @@ from pacs_sdk.network import AcceptedContext
 from pacs_sdk.services.reencode import LOSSLESS_SYNTAXES, chosen_context, encoded_as
 from pacs_sdk.services.sop_classes import sop_class_name
 
-__all__ = ["Outgoing", "kinds_of", "prepared"]
+__all__ = ["ContextChoice", "Outgoing", "kinds_of", "prepared"]
 
 _READ_ERRORS: Final = {OSError: ErrorCode.STORAGE_READ_FAILED}
 
@@ -35,33 +35,56 @@ def kinds_of(instances: Iterable[Instance]) -> list[tuple[str, str]]:
     return sorted({(one.sop_class_uid, one.transfer_syntax_uid) for one in instances})
 
 
-@edge(_READ_ERRORS)
-def prepared(
-    contexts: Sequence[AcceptedContext],
-    instance: Instance,
-    *,
-    preferred: Sequence[str] = LOSSLESS_SYNTAXES,
-    bulk_data: bool = True,
-) -> Outgoing:
-    """Choose the context of an instance, and read it, re-encoded where it has to be.
+class ContextChoice:
+    """Chooses the presentation context of each instance, once for each kind.
 
     Args:
         contexts: What the peer accepted.
+        preferred: What an instance is re-encoded to, if it has to be, the best first.
+    """
+
+    def __init__(
+        self, contexts: Sequence[AcceptedContext], preferred: Sequence[str] = LOSSLESS_SYNTAXES
+    ) -> None:
+        self._contexts = contexts
+        self._preferred = preferred
+        self._chosen: dict[tuple[str, str], AcceptedContext] = {}
+
+    def of(self, instance: Instance) -> AcceptedContext:
+        """Choose that of an instance.
+
+        Raises:
+            PacsException: ``PRESENTATION_CONTEXT_REFUSED``.
+        """
+        kind = (instance.sop_class_uid, instance.transfer_syntax_uid)
+        known = self._chosen.get(kind)
+        if known is not None:
+            return known
+        context = chosen_context(self._contexts, instance, preferred=self._preferred)
+        if context is None:
+            raise PacsException(
+                ErrorCode.PRESENTATION_CONTEXT_REFUSED,
+                f"no context was accepted for {sop_class_name(instance.sop_class_uid)} in "
+                f"{raised(transfer_syntax(instance.transfer_syntax_uid)).name}",
+            )
+        self._chosen[kind] = context
+        return context
+
+
+@edge(_READ_ERRORS)
+def prepared(contexts: ContextChoice, instance: Instance, *, bulk_data: bool = True) -> Outgoing:
+    """Choose the context of an instance, and read it, re-encoded where it has to be.
+
+    Args:
+        contexts: What there is to choose from.
         instance: What is to be sent.
-        preferred: What it is re-encoded to, if it has to be, the best first.
         bulk_data: Whether pixels and the like go with it (PS3.4 Z.1).
 
     Returns:
         ``Success``; or ``Failure`` with ``PRESENTATION_CONTEXT_REFUSED`` or
         ``STORAGE_READ_FAILED``, or with what reading and transcoding give.
     """
-    context = chosen_context(contexts, instance, preferred=preferred)
-    if context is None:
-        raise PacsException(
-            ErrorCode.PRESENTATION_CONTEXT_REFUSED,
-            f"no context was accepted for {sop_class_name(instance.sop_class_uid)} in "
-            f"{raised(transfer_syntax(instance.transfer_syntax_uid)).name}",
-        )
+    context = contexts.of(instance)
     if bulk_data:
         data = encoded_as(instance, context.transfer_syntax)
     else:

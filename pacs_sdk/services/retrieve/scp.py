@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 
 from pacs_sdk.core.errors import ErrorCode
-from pacs_sdk.core.ports import Clock, Logger, MetricSink
+from pacs_sdk.core.ports import Clock, Logger, MetricSink, SystemClock
 from pacs_sdk.core.results import PacsResult, raised
 from pacs_sdk.encoding import all_transfer_syntaxes
 from pacs_sdk.network import (
@@ -94,11 +94,15 @@ class RetrieveScp:
     Args:
         archive: Where the instances are.
         moves: How C-MOVE is performed; if ``None`` it is not, and its SOP classes are refused.
+        clock: The time.
     """
 
-    def __init__(self, archive: Archive, moves: Moves | None = None) -> None:
+    def __init__(
+        self, archive: Archive, moves: Moves | None = None, *, clock: Clock | None = None
+    ) -> None:
         self._archive = archive
         self._moves = moves
+        self._clock = clock or SystemClock()
 
     def supported_contexts(self) -> Sequence[SupportedContext]:
         """List the models, and every storage SOP class in the role of its user."""
@@ -136,7 +140,13 @@ class RetrieveScp:
             self._move(exchange, request, query)
         else:
             instances = tuple(raised(self._archive.instances(query)))
-            perform_get(exchange, request, instances, bulk_data=not sop_class.without_bulk_data)
+            perform_get(
+                exchange,
+                request,
+                instances,
+                self._clock,
+                bulk_data=not sop_class.without_bulk_data,
+            )
 
     def _move(self, exchange: Exchange, request: CMoveRQ, query: Query) -> None:
         moves = self._moves
@@ -154,7 +164,7 @@ class RetrieveScp:
         pool = moves.pool or sub_operation_pool(logger=exchange.logger)
         delivery = Delivery(instances, destination, originator, pool, exchange.logger)
         try:
-            perform_move(exchange, request, instances, delivery)
+            perform_move(exchange, request, len(instances), delivery, self._clock)
         finally:
             if moves.pool is None:
                 pool.close()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
 from pacs_sdk.core.dataset import DicomDataset
+from pacs_sdk.core.ports import Clock
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import encode_dataset, transfer_syntax
 from pacs_sdk.network import Exchange
@@ -19,7 +22,14 @@ from pacs_sdk.network.dimse import (
     status_category,
 )
 
-__all__ = ["Tally"]
+__all__ = ["TELL_EVERY_S", "Tally"]
+
+TELL_EVERY_S: Final = 0.05
+"""How often counts are told at most, in seconds: as often as a progress bar can be seen to move."""
+
+_SIGN_OF_LIFE_S: Final = 5.0
+"""After so long the same counts are told again: who moves a large object to a slow destination,
+or waits for one that is busy, must not look dead to who asked."""
 
 
 @attrs.define
@@ -30,6 +40,8 @@ class Tally:
     """Where to answer."""
     request: CGetRQ | CMoveRQ
     """What is answered."""
+    clock: Clock
+    """The time."""
     remaining: int
     """How many are still to be performed."""
     completed: int = 0
@@ -42,6 +54,8 @@ class Tally:
     """The instances of those that failed."""
     reason: str = ""
     """Why the first of them did."""
+    _told_at: float | None = None
+    _told_remaining: int = -1
 
     def count(self, sop_instance_uid: str, status: int | None, reason: str = "") -> None:
         """Count a sub-operation that is over.
@@ -63,7 +77,17 @@ class Tally:
             self.reason = self.reason or reason
 
     def tell(self) -> None:
-        """Send a Pending response."""
+        """Send a Pending response, unless one was sent just now that says about the same.
+
+        They are for a person who waits, and optional (PS3.4 C.4.2.3.1); to answer each of a
+        thousand images a second would cost both sides more than the answers are worth.
+        """
+        now = self.clock.monotonic()
+        if self._told_at is not None:
+            is_news = self.remaining != self._told_remaining
+            if now - self._told_at < (TELL_EVERY_S if is_news else _SIGN_OF_LIFE_S):
+                return
+        self._told_at, self._told_remaining = now, self.remaining
         self.exchange.respond(self._response(Status.PENDING))
 
     def finish(self, *, cancelled: bool = False) -> None:
