@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import enum
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
-from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -27,8 +26,6 @@ __all__ = [
     "LOSSLESS_SYNTAXES",
     "LOSSY_SYNTAXES",
     "TranscodePolicy",
-    "chosen_context",
-    "encoded_as",
     "proposed_contexts",
     "reencoded",
     "usable_contexts",
@@ -160,46 +157,3 @@ def reencoded(
     return raised(
         transcode(instance, transfer_syntax_uid, options=options, new_sop_instance_uid=derived_uid)
     )
-
-
-def chosen_context(
-    contexts: Iterable[AcceptedContext],
-    instance: Instance,
-    *,
-    transcoding: bool = True,
-    preferred: Sequence[str] = LOSSLESS_SYNTAXES,
-) -> AcceptedContext | None:
-    """Choose the presentation context that an instance is sent in.
-
-    That with the stored encoding, where there is one: the bytes go out as they are. Otherwise
-    one whose encoding keeps every value.
-
-    Args:
-        contexts: What was accepted.
-        instance: What is to be sent.
-        transcoding: Whether it may be re-encoded.
-        preferred: To what, the best first; only what loses nothing is taken.
-
-    Returns:
-        The context; ``None`` where there is none for it.
-    """
-    fitting = {
-        context.transfer_syntax: context
-        for context in contexts
-        if context.abstract_syntax == instance.sop_class_uid
-    }
-    own = fitting.get(instance.transfer_syntax_uid)
-    if own is not None or not transcoding:
-        return own
-    return next(
-        (fitting[uid] for uid in preferred if uid in fitting and uid in LOSSLESS_SYNTAXES), None
-    )
-
-
-def encoded_as(instance: Instance, transfer_syntax_uid: str) -> ByteSource:
-    """Return an instance's data set in a transfer syntax, the stored bytes where it is in it.
-
-    Raises:
-        PacsException: What :func:`pacs_sdk.encoding.transcoding.transcode` gives.
-    """
-    return raised(transcode(instance, transfer_syntax_uid, new_sop_instance_uid=False)).encoded

@@ -14,15 +14,7 @@ from pacs_sdk.services.sop_classes import (
     InformationModel,
 )
 
-__all__ = ["RETRIEVE_CLASSES", "UNIQUE_KEYS", "RetrieveClass"]
-
-UNIQUE_KEYS: Final[Mapping[str, str]] = {
-    "PATIENT": "PatientID",
-    "STUDY": "StudyInstanceUID",
-    "SERIES": "SeriesInstanceUID",
-    "IMAGE": "SOPInstanceUID",
-}
-"""The keyword of the unique key of each level, the highest level first (PS3.4 C.6.1.1)."""
+__all__ = ["RETRIEVE_CLASSES", "RetrieveClass"]
 
 
 @attrs.frozen

@@ -15,7 +15,6 @@ from pacs_sdk.core.results import Failure, Success, raised
 from pacs_sdk.encoding import Instance
 from pacs_sdk.network import AssociationPool, DicomAssociation, Operation
 from pacs_sdk.network.dimse import CStoreRQ
-from pacs_sdk.services.reencode import LOSSLESS_SYNTAXES
 from pacs_sdk.services.retrieve.destinations import Destination
 from pacs_sdk.services.retrieve.outgoing import ContextChoice, prepared
 from pacs_sdk.services.retrieve.proposals import Batch, batches
@@ -82,7 +81,6 @@ class Delivery:
         self._originator = originator
         self._pool = pool
         self._logger = logger.bind(destination=destination.ae_title)
-        self._preferred = destination.transfer_syntaxes or LOSSLESS_SYNTAXES
         self._batches = [
             (batch, deque(batch.instances))
             for batch in batches(instances, destination.transfer_syntaxes)
@@ -193,7 +191,7 @@ class Delivery:
         under_way: dict[str, Instance],
     ) -> Iterator[Operation[str]]:
         originator = self._originator
-        contexts = ContextChoice(association.contexts, self._preferred)
+        contexts = ContextChoice(association.contexts, self._destination.transfer_syntaxes)
         while not self._stopped:
             try:
                 instance = waiting.popleft()

@@ -9,7 +9,8 @@ from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.core.tags import DicomTag
-from pacs_sdk.services.retrieve.classes import UNIQUE_KEYS, RetrieveClass
+from pacs_sdk.services.query import UNIQUE_KEYS
+from pacs_sdk.services.retrieve.classes import RetrieveClass
 from pacs_sdk.storage import Query
 
 __all__ = ["RELATIONAL", "is_relational", "lacks_upper_keys", "retrieve_query"]
@@ -17,7 +18,8 @@ __all__ = ["RELATIONAL", "is_relational", "lacks_upper_keys", "retrieve_query"]
 RELATIONAL: Final = b"\1"
 """Application information that says: relational retrieval (PS3.4 C.5.2.1, C.5.3.1)."""
 
-_TAGS: Final = {level: int(DicomTag.of(keyword)) for level, keyword in UNIQUE_KEYS.items()}
+_KEYS: Final = {level.value: keyword for level, keyword in UNIQUE_KEYS.items()}
+_TAGS: Final = {level: int(DicomTag.of(keyword)) for level, keyword in _KEYS.items()}
 
 _LIKE_A_UID: Final = re.compile(r"[0-9.]{1,64}")
 """Not all that archives hold keep to the rules for UIDs; this is what cannot be a wildcard."""
@@ -56,11 +58,11 @@ def retrieve_query(
             + ", ".join(sop_class.levels)
         )
     asked = raised(Query.from_identifier(identifier))
-    levels = list(UNIQUE_KEYS)
+    levels = list(_KEYS)
     depth = levels.index(level)
     for below in levels[depth + 1 :]:
         if asked.matching.get(_TAGS[below]):
-            _refuse(f"{UNIQUE_KEYS[below]} has no place in a retrieval at {level} level")
+            _refuse(f"{_KEYS[below]} has no place in a retrieval at {level} level")
     matching = {}
     for above in levels[: depth + 1]:
         text = asked.matching.get(_TAGS[above], "")
@@ -71,7 +73,7 @@ def retrieve_query(
             _check_value(above, text, is_list=above == level)
             matching[_TAGS[above]] = text
         elif is_needed:
-            _refuse(f"a retrieval at {level} level must name {UNIQUE_KEYS[above]}")
+            _refuse(f"a retrieval at {level} level must name {_KEYS[above]}")
     return Query(asked.level, matching)
 
 
@@ -84,11 +86,11 @@ def lacks_upper_keys(identifier: DicomDataset, levels: tuple[str, ...]) -> bool:
     """
     level = str(identifier.get("QueryRetrieveLevel", "")).strip()
     above = levels[: levels.index(level)] if level in levels else ()
-    return any(not identifier.get(UNIQUE_KEYS[one]) for one in above)
+    return any(not identifier.get(_KEYS[one]) for one in above)
 
 
 def _check_value(level: str, text: str, *, is_list: bool) -> None:
-    keyword = UNIQUE_KEYS[level]
+    keyword = _KEYS[level]
     if level == "PATIENT":
         if any(sign in text for sign in "*?\\"):
             _refuse(f"{keyword} must be one value without wildcards in a retrieval")

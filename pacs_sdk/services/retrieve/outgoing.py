@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Sequence
 from typing import Final
 
 import attrs
@@ -12,10 +13,10 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.encoding import Instance, encode_dataset, transfer_syntax
 from pacs_sdk.network import AcceptedContext
-from pacs_sdk.services.reencode import LOSSLESS_SYNTAXES, chosen_context, encoded_as
+from pacs_sdk.services.reencode import reencoded, usable_contexts
 from pacs_sdk.services.sop_classes import sop_class_name
 
-__all__ = ["ContextChoice", "Outgoing", "kinds_of", "prepared"]
+__all__ = ["ContextChoice", "Outgoing", "prepared"]
 
 _READ_ERRORS: Final = {OSError: ErrorCode.STORAGE_READ_FAILED}
 
@@ -30,45 +31,48 @@ class Outgoing:
     """The data set, read or mapped already."""
 
 
-def kinds_of(instances: Iterable[Instance]) -> list[tuple[str, str]]:
-    """List the pairs of SOP class and transfer syntax that there are, always in one order."""
-    return sorted({(one.sop_class_uid, one.transfer_syntax_uid) for one in instances})
-
-
 class ContextChoice:
-    """Chooses the presentation context of each instance, once for each kind.
+    """Chooses the presentation contexts for each instance, once for each kind.
 
     Args:
         contexts: What the peer accepted.
-        preferred: What an instance is re-encoded to, if it has to be, the best first.
+        preferred: What an instance is re-encoded to, if it has to be, the best first; what
+            costs least if nothing is said. Only what loses nothing is taken.
     """
 
-    def __init__(
-        self, contexts: Sequence[AcceptedContext], preferred: Sequence[str] = LOSSLESS_SYNTAXES
-    ) -> None:
+    def __init__(self, contexts: Sequence[AcceptedContext], preferred: Sequence[str] = ()) -> None:
         self._contexts = contexts
-        self._preferred = preferred
-        self._chosen: dict[tuple[str, str], AcceptedContext] = {}
+        self._rank = {uid: rank for rank, uid in enumerate(preferred)}
+        self._chosen: dict[tuple[str, str], tuple[AcceptedContext, ...]] = {}
 
-    def of(self, instance: Instance) -> AcceptedContext:
-        """Choose that of an instance.
+    def of(self, instance: Instance) -> tuple[AcceptedContext, ...]:
+        """List those that an instance may be sent in, that of its own encoding first.
 
         Raises:
-            PacsException: ``PRESENTATION_CONTEXT_REFUSED``.
+            PacsException: ``PRESENTATION_CONTEXT_REFUSED`` where there is none.
         """
         kind = (instance.sop_class_uid, instance.transfer_syntax_uid)
         known = self._chosen.get(kind)
         if known is not None:
             return known
-        context = chosen_context(self._contexts, instance, preferred=self._preferred)
-        if context is None:
+        usable = usable_contexts(self._contexts, *kind)
+        if not usable:
             raise PacsException(
                 ErrorCode.PRESENTATION_CONTEXT_REFUSED,
                 f"no context was accepted for {sop_class_name(instance.sop_class_uid)} in "
                 f"{raised(transfer_syntax(instance.transfer_syntax_uid)).name}",
             )
-        self._chosen[kind] = context
-        return context
+        last = len(self._rank)
+        self._chosen[kind] = tuple(
+            sorted(
+                usable,
+                key=lambda one: (
+                    one.transfer_syntax != instance.transfer_syntax_uid,
+                    self._rank.get(one.transfer_syntax, last),
+                ),
+            )
+        )
+        return self._chosen[kind]
 
 
 @edge(_READ_ERRORS)
@@ -84,13 +88,20 @@ def prepared(contexts: ContextChoice, instance: Instance, *, bulk_data: bool = T
         ``Success``; or ``Failure`` with ``PRESENTATION_CONTEXT_REFUSED`` or
         ``STORAGE_READ_FAILED``, or with what reading and transcoding give.
     """
-    context = contexts.of(instance)
-    if bulk_data:
-        data = encoded_as(instance, context.transfer_syntax)
-    else:
-        data = _without_bulk_data(instance, context.transfer_syntax)
+    usable = contexts.of(instance)
+    if not bulk_data:
+        return Outgoing(usable[0], _without_bulk_data(instance, usable[0].transfer_syntax))
+    *others, last = usable
+    for context in others:  # what an image can be encoded in shows when that is tried
+        with contextlib.suppress(PacsException):
+            return _outgoing(instance, context)
+    return _outgoing(instance, last)
+
+
+def _outgoing(instance: Instance, context: AcceptedContext) -> Outgoing:
+    encoded = reencoded(instance, context.transfer_syntax).encoded
     # Here and not while it is sent: what cannot be read is one failure among others.
-    return Outgoing(context, MemoryBytes(data.view()))
+    return Outgoing(context, MemoryBytes(encoded.view()))
 
 
 _BULK_DATA: Final = frozenset(

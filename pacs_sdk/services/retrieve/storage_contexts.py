@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
+import attrs
+
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.results import Success
 from pacs_sdk.core.uids import checked_uid
+from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from pacs_sdk.network import Peer, ProposedContext
 from pacs_sdk.services.query import QueryScu
-from pacs_sdk.services.retrieve.proposals import offered_syntaxes
+from pacs_sdk.services.reencode import proposed_contexts
 from pacs_sdk.services.sop_classes import InformationModel, sop_classes_by_use
 
 __all__ = ["storage_contexts"]
 
 _MAX_STORAGE_CONTEXTS: Final = 127
 """128 contexts less the one for the C-GET itself."""
+
+_UNCOMPRESSED: Final = (EXPLICIT_VR_LITTLE_ENDIAN.uid, IMPLICIT_VR_LITTLE_ENDIAN.uid)
 
 
 def storage_contexts(
@@ -30,14 +35,18 @@ def storage_contexts(
         model: The information model.
     """
     kinds = _kinds(scu, peer, identifier, model)
-    if not kinds:
-        kinds = {sop_class.uid: set() for sop_class in sop_classes_by_use()}
-    contexts = [
-        ProposedContext(sop_class, syntaxes, as_scu=False, as_scp=True)
-        for sop_class, own in kinds.items()
-        for syntaxes in offered_syntaxes(sorted(own))
+    if kinds:
+        wanted = [
+            context
+            for sop_class, own in kinds.items()
+            for context in proposed_contexts(sop_class, sorted(own))
+        ]
+    else:
+        wanted = [ProposedContext(one.uid, _UNCOMPRESSED) for one in sop_classes_by_use()]
+    return [
+        attrs.evolve(context, as_scu=False, as_scp=True)
+        for context in wanted[:_MAX_STORAGE_CONTEXTS]
     ]
-    return contexts[:_MAX_STORAGE_CONTEXTS]
 
 
 def _kinds(
