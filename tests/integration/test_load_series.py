@@ -330,7 +330,7 @@ def test_an_unusable_object_of_the_series_is_skipped_only_on_request() -> None:
     assert load_volume(instances).failure().code is ErrorCode.SERIES_NOT_LOADABLE
     volume = loaded(instances, strict=False)
     assert volume.array.shape[0] == 3
-    assert "SamplesPerPixel (0028,0002)" in volume.report.skipped[0].reason
+    assert "PhotometricInterpretation (0028,0004) RGB" in volume.report.skipped[0].reason
 
 
 # -- what comes out ---------------------------------------------------------------------------
@@ -349,9 +349,9 @@ def test_the_report_prints_as_a_table() -> None:
 
 
 def test_the_image_and_the_array_are_one_memory() -> None:
-    """No voxel is copied, and the array outlives the image's name."""
+    """On request no voxel is copied, and the array outlives the image's name."""
     pytest.importorskip("SimpleITK")
-    series = load_series(in_memory(made_slices(3))).unwrap()
+    series = load_series(in_memory(made_slices(3)), image_memory="shared").unwrap()
     image: Any = series.image  # only partly annotated
     assert image.GetSize() == (4, 3, 3)
     assert image[3, 2, 1] == series.array[1, 2, 3] == 111
@@ -361,6 +361,14 @@ def test_the_image_and_the_array_are_one_memory() -> None:
     del series, image
     gc.collect()
     assert array[1, 2, 3] == 5
+
+
+def test_the_image_is_made_once() -> None:
+    """By default it is a copy, made when it is first asked for, and then the same always."""
+    sitk: Any = pytest.importorskip("SimpleITK")
+    series = load_series(in_memory(made_slices(3))).unwrap()
+    assert series.image is series.image
+    assert np.array_equal(sitk.GetArrayViewFromImage(series.image), series.array)
 
 
 def test_a_series_shows_itself_in_a_notebook() -> None:

@@ -12,6 +12,7 @@ import pytest
 from pydicom.uid import EnhancedCTImageStorage, RLELossless
 
 from pacs_sdk.core import ErrorCode, MemoryBytes, PacsError
+from pacs_sdk.core.errors import PacsException
 from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 from pacs_sdk.integration.itk import load_series, load_volume
 from tests.integration.made_series import ROWS_COLUMNS, in_files, in_memory, made_slice, made_slices
@@ -90,8 +91,7 @@ def test_sources_that_cannot_be_read(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"SamplesPerPixel": 3, "PlanarConfiguration": 0}, "SamplesPerPixel (0028,0002)"),
-        ({"PhotometricInterpretation": "PALETTE COLOR"}, "(0028,0004) is PALETTE COLOR"),
-        ({"PhotometricInterpretation": "MONOCHROME1"}, "(0028,0004) is MONOCHROME1: low values"),
+        ({"PhotometricInterpretation": "RGB"}, "(0028,0002) is 1, which contradicts RGB"),
         ({"PhotometricInterpretation": None}, "(0028,0004) is missing"),
         ({"NumberOfFrames": 2, "SOPClassUID": EnhancedCTImageStorage}, "(0028,0008) is 2; only"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "ImageType (0008,0008)"),
@@ -163,7 +163,7 @@ def test_mixed_sizes() -> None:
     """Slices of 3 × 4 and of 2 × 4 pixels."""
     error = refusal([*made_slices(2), made_slice(2, np.zeros((2, 4), np.int16))])
     assert "Rows (0028,0010)" in error.message
-    assert "1 with 2 × 4" in error.message
+    assert "1 with 2 (such as instance 1.2.3.4.3)" in error.message
 
 
 def test_mixed_pixel_spacings() -> None:
@@ -181,15 +181,14 @@ def test_mixed_frames_of_reference() -> None:
 
 
 def test_different_images_of_one_place() -> None:
-    """Two echoes: the message tells in which attribute they differ."""
-    first = made_slices(3, EchoTime="10")
+    """Nothing tells them apart but a number of no meaning, which the message names."""
     second = [
-        made_slice(n, np.full((3, 4), n, np.int16), EchoTime="20", SOPInstanceUID=f"1.5.{n}")
+        made_slice(n, np.full((3, 4), n, np.int16), InstanceNumber=9, SOPInstanceUID=f"1.5.{n}")
         for n in range(3)
     ]
-    error = refusal(first + second)
-    assert "different images of the same place (3 such pairs)" in error.message
-    assert "EchoTime '10' and '20'" in error.message
+    error = refusal(made_slices(3) + second)
+    assert "different images of the same place (3 such places)" in error.message
+    assert "InstanceNumber '1' and '9'" in error.message
 
 
 def test_the_same_pixels_are_not_the_same_image() -> None:
@@ -197,7 +196,9 @@ def test_the_same_pixels_are_not_the_same_image() -> None:
     for change in ({"RescaleSlope": "2"}, {"ImagePositionPatient": ["-9", "20", "-2.5"]}):
         other = made_slice(1, SOPInstanceUID="1.8", **change)
         error = refusal([*made_slices(3), other])
-        assert "instance 1.8 show different images of the same place (1 such pair)" in error.message
+        assert (
+            "instance 1.8 show different images of the same place (1 such place)" in error.message
+        )
 
 
 def test_one_place_for_all() -> None:
@@ -306,7 +307,7 @@ def test_no_pixels_at_all() -> None:
     bare = made_slice(2, PatientComments="long enough " * 3)
     del bare.PixelData
     error = refusal([*made_slices(2), bare], ErrorCode.PIXEL_DATA_FAILED)
-    assert error.message.startswith("instance 1.2.3.4.3: there is no Pixel Data")
+    assert error.message.startswith("instance 1.2.3.4.3: the data set has no Pixel Data")
 
 
 def test_compressed_pixels_that_cannot_be_decoded() -> None:
@@ -348,9 +349,12 @@ def test_memory_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError("Failed to allocate memory for image.")
 
     monkeypatch.setattr(sitk, "Image", no_memory)
-    error = load_series(in_memory(made_slices(3))).failure()
+    error = load_series(in_memory(made_slices(3)), image_memory="shared").failure()
     assert error.code is ErrorCode.LIMIT_EXCEEDED
     assert "no memory for a volume of 72 bytes" in error.message
+    copied = load_series(in_memory(made_slices(3))).unwrap()
+    with pytest.raises(PacsException, match="no memory for an image of 72 bytes"):
+        _ = copied.image
 
 
 def test_values_beyond_floating_point() -> None:

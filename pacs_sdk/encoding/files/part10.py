@@ -56,11 +56,14 @@ from pacs_sdk.encoding.transfer_syntax import (
 
 __all__ = [
     "MAX_STREAM_BYTES",
+    "meta_begin",
     "read_bytes",
     "read_file",
     "read_file_header",
+    "read_meta",
     "read_source",
     "read_stream",
+    "uid_text",
 ]
 
 MAX_STREAM_BYTES: Final = 1 << 36
@@ -155,11 +158,11 @@ def _header_in(
 ) -> InstanceHeader | None:
     """Scan the beginning of a file; ``None`` where that does not suffice."""
     try:
-        begin = _meta_begin(head)
+        begin = meta_begin(head)
         if begin is None:
             return None
-        meta, start = _read_meta(head, begin, size)
-        syntax = known_transfer_syntax(_uid_text(meta.get(_TRANSFER_SYNTAX)))
+        meta, start = read_meta(head, begin, size)
+        syntax = known_transfer_syntax(uid_text(meta.get(_TRANSFER_SYNTAX)))
         if syntax.deflated or start == size:
             return None
         header = scanned(head[start:], syntax, tags, policy)
@@ -234,15 +237,15 @@ def _opened(source: ByteSource, name: str) -> Instance:
 
 
 def _instance(source: ByteSource, head: Encoded) -> Instance:
-    begin = _meta_begin(head)
+    begin = meta_begin(head)
     is_file = begin is not None
-    meta, start = ({}, 0) if begin is None else _read_meta(head, begin, source.size)
+    meta, start = ({}, 0) if begin is None else read_meta(head, begin, source.size)
     encoded, data = source.slice(start), head[start:]
     if is_file and not data:
         raise PacsException(
             ErrorCode.TRUNCATED, "the file ends after its header, no data set follows"
         )
-    named = _uid_text(meta.get(_TRANSFER_SYNTAX))
+    named = uid_text(meta.get(_TRANSFER_SYNTAX))
     syntax = known_transfer_syntax(named) if named else _guessed_syntax(data, is_file)
     try:
         _check_complete(encoded, data, syntax)
@@ -259,7 +262,7 @@ def _instance(source: ByteSource, head: Encoded) -> Instance:
     return Instance(sop_class, sop_instance, syntax.uid, encoded)
 
 
-def _meta_begin(head: Encoded) -> int | None:
+def meta_begin(head: Encoded) -> int | None:
     """Find where the File Meta Information begins; ``None`` if nothing announces it.
 
     Some writers leave out the preamble, some the prefix with it.
@@ -270,7 +273,7 @@ def _meta_begin(head: Encoded) -> int | None:
     return 0 if bytes(head[:6]) == b"\2\0\0\0UL" else None
 
 
-def _read_meta(head: Encoded, begin: int, size: int) -> tuple[dict[int, bytes], int]:
+def read_meta(head: Encoded, begin: int, size: int) -> tuple[dict[int, bytes], int]:
     """Read the File Meta Information (PS3.10 7.1), Explicit VR Little Endian always.
 
     The elements decide where it ends, not (0002,0000), which many writers get wrong. It
@@ -392,8 +395,8 @@ def _identifiers(
     meta: dict[int, bytes], encoded: ByteSource, syntax: TransferSyntax
 ) -> tuple[str, str]:
     """Take SOP Class and SOP Instance UID from the meta, or else from the data set."""
-    sop_class = _uid_text(meta.get(_MEDIA_SOP_CLASS))
-    sop_instance = _uid_text(meta.get(_MEDIA_SOP_INSTANCE))
+    sop_class = uid_text(meta.get(_MEDIA_SOP_CLASS))
+    sop_instance = uid_text(meta.get(_MEDIA_SOP_INSTANCE))
     if not (is_valid_uid(sop_class) and is_valid_uid(sop_instance)):
         header = scanned(encoded.view(), syntax, (_SOP_CLASS, _SOP_INSTANCE))
         sop_class = header.text(_SOP_CLASS) or sop_class
@@ -404,5 +407,6 @@ def _identifiers(
     )
 
 
-def _uid_text(value: bytes | None) -> str:
+def uid_text(value: bytes | None) -> str:
+    """Return the text of a UID's value, without padding."""
     return (value or b"").decode("latin-1").strip(" \0")

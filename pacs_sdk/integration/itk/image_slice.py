@@ -1,41 +1,64 @@
-"""One slice of a series: what its header says, checked, and its stored values."""
+"""One slice of a series: what its header says, checked."""
 
 from __future__ import annotations
 
 import math
-import struct
+from collections.abc import Mapping
 from typing import Final
 
 import attrs
-import numpy as np
-from numpy.typing import NDArray
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.results import raised
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.encoding.instance import Instance
 from pacs_sdk.integration.itk.geometry import PointMm, axes_defect_of
-from pacs_sdk.integration.itk.series_scan import FoundObject
+from pacs_sdk.integration.itk.sources import FoundObject
 
-__all__ = ["ImageSlice", "not_loadable", "slice_of", "stored_values"]
+__all__ = ["ImageSlice", "SliceKind", "SliceReader", "not_loadable"]
 
-_NATIVE_WIDTHS: Final = {8: 1, 16: 2, 32: 4}
-_PIXEL_DATA: Final = b"\xe0\x7f\x10\x00"
-_PIXEL_VRS: Final = frozenset((b"OW", b"OB", b"UN"))
-"""As the low half of an implicit length these would make it odd, so they tell the layouts
-apart."""
-_LONGEST_HEADER: Final = 12
-_UNDEFINED_LENGTH: Final = 0xFFFFFFFF
+_NATIVE_BITS: Final = (8, 16, 32)
+_GREY: Final = ("MONOCHROME1", "MONOCHROME2")
+_ONE_SAMPLE: Final = (*_GREY, "PALETTE COLOR")
+_LARGEST_COUNT: Final = 0xFFFF
+_POSITION: Final = int(DicomTag.of("ImagePositionPatient"))
+
+_KIND_TAGS: Final = tuple(
+    int(DicomTag.of(keyword))
+    for keyword in (
+        "ImageType",
+        "Modality",
+        "SeriesInstanceUID",
+        "FrameOfReferenceUID",
+        "NumberOfFrames",
+        "SamplesPerPixel",
+        "PhotometricInterpretation",
+        "Rows",
+        "Columns",
+        "ImageOrientationPatient",
+        "PixelSpacing",
+        "BitsAllocated",
+        "BitsStored",
+        "HighBit",
+        "PixelRepresentation",
+        "PixelPaddingValue",
+        "PixelPaddingRangeLimit",
+        "RescaleIntercept",
+        "RescaleSlope",
+        "ModalityLUTSequence",
+    )
+)
+"""The attributes a :class:`SliceKind` is made of. Most slices of a series have the same bytes
+there, so they are understood once."""
 
 
 @attrs.frozen(eq=False)
-class ImageSlice:
-    """A single-frame greyscale image with a place in the patient."""
+class SliceKind:
+    """What a slice is like; most slices of a series share one."""
 
-    found: FoundObject
-    """Where it came from."""
-    position: PointMm
-    """Image Position (Patient): the centre of its first voxel, mm."""
+    series_instance_uid: str
+    """Series Instance UID."""
+    frame_of_reference_uid: str
+    """Frame of Reference UID, empty where it is absent."""
     orientation: tuple[float, ...]
     """Image Orientation (Patient): six direction cosines."""
     pixel_spacing: tuple[float, float]
@@ -44,6 +67,10 @@ class ImageSlice:
     """Rows."""
     columns: int
     """Columns."""
+    photometric: str
+    """Photometric Interpretation."""
+    samples: int
+    """Samples Per Pixel."""
     bits_allocated: int
     """Bits Allocated: 8, 16 or 32."""
     bits_stored: int
@@ -54,6 +81,42 @@ class ImageSlice:
     """Rescale Slope; 1 where it is absent."""
     intercept: float
     """Rescale Intercept; 0 where it is absent."""
+    rescale_stated: bool
+    """Whether there is a Rescale Slope."""
+    has_modality_lut: bool
+    """Whether there is a Modality LUT."""
+    padding: tuple[int, int] | None
+    """The smallest and largest stored value that is padding (PS3.3 C.7.5.1.1.2)."""
+
+    @property
+    def is_colour(self) -> bool:
+        """Whether it becomes red, green and blue."""
+        return self.photometric not in _GREY
+
+    @property
+    def stored_range(self) -> tuple[int, int]:
+        """The smallest and largest value that Bits Stored can hold."""
+        if self.signed:
+            return -(1 << self.bits_stored - 1), (1 << self.bits_stored - 1) - 1
+        return 0, (1 << self.bits_stored) - 1
+
+
+@attrs.frozen(eq=False)
+class ImageSlice:
+    """A frame, or a tile of one, that has a place in the patient."""
+
+    found: FoundObject
+    """Where it came from."""
+    kind: SliceKind
+    """What it is like."""
+    position: PointMm
+    """Image Position (Patient): the centre of its first voxel, mm."""
+    frame: int = 0
+    """Its frame, from 0; in a mosaic the number of the tile."""
+    tile: tuple[int, int] | None = None
+    """Where in a mosaic it begins: row and column."""
+    attributes: Mapping[str, str] = attrs.field(factory=dict)
+    """What is said of this slice elsewhere than in the header, by keyword."""
 
     @property
     def name(self) -> str:
@@ -70,20 +133,20 @@ class ImageSlice:
         """Its SOP Instance UID."""
         return self.found.instance.sop_instance_uid
 
-    @property
-    def stored_range(self) -> tuple[int, int]:
-        """The smallest and largest value that Bits Stored can hold."""
-        if self.signed:
-            return -(1 << self.bits_stored - 1), (1 << self.bits_stored - 1) - 1
-        return 0, (1 << self.bits_stored) - 1
-
     def text(self, keyword: str) -> str:
-        """Return an attribute of its header as text, empty where it is absent."""
-        return self.found.header.text(keyword)
+        """Return an attribute as text, empty where it is absent."""
+        return self.attributes.get(keyword) or self.found.header.text(keyword)
+
+    def numbers(self, keyword: str) -> tuple[float, ...]:
+        """Return an attribute's numbers, none where one of them is no number."""
+        try:
+            return tuple(float(text) for text in self.text(keyword).split("\\") if text)
+        except ValueError:
+            return ()
 
     def number(self, keyword: str) -> float | None:
         """Return an attribute's first number, ``None`` where there is none."""
-        return next(iter(self.found.header.floats(keyword)), None)
+        return next(iter(self.numbers(keyword)), None)
 
 
 def not_loadable(name: str, keyword: str, words: str) -> PacsException:
@@ -103,18 +166,46 @@ def not_loadable(name: str, keyword: str, words: str) -> PacsException:
     )
 
 
-# -- the header -------------------------------------------------------------------------
+class SliceReader:
+    """Reads what slices are like out of their headers, what they share only once."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[tuple[object, ...], SliceKind] = {}
+
+    def slice_of(self, found: FoundObject) -> ImageSlice:
+        """Describe a single-frame image that has a place in the patient.
+
+        Raises:
+            PacsException: ``SERIES_NOT_LOADABLE``, naming file and attribute, for anything
+                else (PS3.3 C.7.6.2).
+        """
+        kind = self.kind_of(found)
+        raw = found.header.raw.get(_POSITION, b"")
+        try:
+            x, y, z = map(float, raw.split(b"\\"))
+        except ValueError:  # a NUL for padding, or no three numbers
+            x, y, z = _floats(found, "ImagePositionPatient", 3)
+        if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
+            _floats(found, "ImagePositionPatient", 3)
+        return ImageSlice(found, kind, (x, y, z))
+
+    def kind_of(self, found: FoundObject) -> SliceKind:
+        """Return what an image is like.
+
+        Raises:
+            PacsException: As :meth:`slice_of`.
+        """
+        header = found.header
+        key = (header.little_endian, *map(header.raw.get, _KIND_TAGS))
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._kinds[key] = _kind(found)
+        return kind
 
 
-def slice_of(found: FoundObject) -> ImageSlice:
-    """Read a slice's description out of its header.
-
-    Raises:
-        PacsException: ``SERIES_NOT_LOADABLE``, naming file and attribute, for anything but
-            a single-frame greyscale image with position, orientation and pixel spacing
-            (PS3.3 C.7.6.2).
-    """
-    _check_kind(found)
+def _kind(found: FoundObject) -> SliceKind:
+    header = found.header
+    _check_image(found)
     orientation = _floats(found, "ImageOrientationPatient", 6)
     defect = axes_defect_of(orientation)
     if defect:
@@ -122,26 +213,31 @@ def slice_of(found: FoundObject) -> ImageSlice:
     between_rows, between_columns = _floats(found, "PixelSpacing", 2)
     if min(between_rows, between_columns) <= 0:
         raise not_loadable(found.name, "PixelSpacing", "is not above 0 mm")
-    x, y, z = _floats(found, "ImagePositionPatient", 3)
     slope, intercept = _rescale(found)
     bits_allocated, bits_stored = _bits(found)
-    return ImageSlice(
-        found=found,
-        position=(x, y, z),
+    signed = _integer(found, "PixelRepresentation") == 1
+    return SliceKind(
+        series_instance_uid=header.text("SeriesInstanceUID"),
+        frame_of_reference_uid=header.text("FrameOfReferenceUID"),
         orientation=orientation,
         pixel_spacing=(between_rows, between_columns),
-        rows=_positive(found, "Rows"),
-        columns=_positive(found, "Columns"),
+        rows=_count(found, "Rows"),
+        columns=_count(found, "Columns"),
+        photometric=header.text("PhotometricInterpretation"),
+        samples=header.integer("SamplesPerPixel") or 1,
         bits_allocated=bits_allocated,
         bits_stored=bits_stored,
-        signed=_integer(found, "PixelRepresentation") == 1,
+        signed=signed,
         slope=slope,
         intercept=intercept,
+        rescale_stated=bool(header.text("RescaleSlope")),
+        has_modality_lut="ModalityLUTSequence" in header,
+        padding=_padding(found, bits_allocated, signed),
     )
 
 
-def _check_kind(found: FoundObject) -> None:
-    """Refuse what is no single-frame greyscale image."""
+def _check_image(found: FoundObject) -> None:
+    """Refuse what is no single-frame image."""
     header = found.header
     if "Rows" not in header:
         raise not_loadable(found.name, "Rows", "is missing: it is no image")
@@ -150,18 +246,13 @@ def _check_kind(found: FoundObject) -> None:
         raise not_loadable(
             found.name, "NumberOfFrames", f"is {frames}; only single-frame images make a series"
         )
-    if (header.integer("SamplesPerPixel") or 1) > 1:
-        raise not_loadable(found.name, "SamplesPerPixel", "is above 1: it is a colour image")
     photometric = header.text("PhotometricInterpretation")
-    if photometric != "MONOCHROME2":
-        meaning = {
-            "MONOCHROME1": "MONOCHROME1: low values are bright, so it is no map of a quantity",
-            "": "missing",
-        }.get(photometric, f"{photometric}: it is no greyscale image")
-        raise not_loadable(found.name, "PhotometricInterpretation", f"is {meaning}")
-    if "MOSAIC" in header.texts("ImageType"):
+    if not photometric:
+        raise not_loadable(found.name, "PhotometricInterpretation", "is missing")
+    samples = header.integer("SamplesPerPixel") or 1
+    if samples != (1 if photometric in _ONE_SAMPLE else 3):
         raise not_loadable(
-            found.name, "ImageType", "has MOSAIC: one image is a tile pattern of many slices"
+            found.name, "SamplesPerPixel", f"is {samples}, which contradicts {photometric}"
         )
 
 
@@ -184,16 +275,16 @@ def _integer(found: FoundObject, keyword: str) -> int:
     return number
 
 
-def _positive(found: FoundObject, keyword: str) -> int:
+def _count(found: FoundObject, keyword: str) -> int:
     number = _integer(found, keyword)
-    if number < 1:
+    if not 1 <= number <= _LARGEST_COUNT:
         raise not_loadable(found.name, keyword, f"is {number}")
     return number
 
 
 def _bits(found: FoundObject) -> tuple[int, int]:
     allocated, stored = _integer(found, "BitsAllocated"), _integer(found, "BitsStored")
-    if allocated not in _NATIVE_WIDTHS:
+    if allocated not in _NATIVE_BITS:
         raise not_loadable(found.name, "BitsAllocated", f"is {allocated}, not 8, 16 or 32")
     if not 1 <= stored <= allocated:
         raise not_loadable(
@@ -221,68 +312,21 @@ def _rescale(found: FoundObject) -> tuple[float, float]:
     return slope, intercept
 
 
-# -- the pixels -------------------------------------------------------------------------
+def _padding(found: FoundObject, bits: int, signed: bool) -> tuple[int, int] | None:
+    """Return the range of stored values that are padding.
 
-
-def stored_values(image: ImageSlice) -> NDArray[np.generic]:
-    """Return the stored values, (rows, columns), before any rescaling.
-
-    Native little endian pixels are not copied: the array lies over the encoded bytes.
-
-    Raises:
-        PacsException: ``PIXEL_DATA_FAILED`` or what reading gives, naming the file.
+    The attributes have the VR that Pixel Representation says, which some writers get wrong:
+    what does not fit the pixels is read with the other sign.
     """
-    try:
-        syntax = image.instance.syntax
-        if syntax.little_endian and not (syntax.encapsulated or syntax.deflated):
-            values = _native_values(image)
-        else:
-            values = raised(image.instance.frames()).reshape(image.rows, image.columns)
-    except PacsException as exc:
-        error = exc.error
-        raise PacsException(
-            error.code,
-            f"{image.name}: {error.message.removeprefix(f'{image.name}: ')}",
-            **error.details | {"path": image.name},
-        ) from None
-    return _without_unused_bits(image, values)
-
-
-def _native_values(image: ImageSlice) -> NDArray[np.generic]:
-    """Lay an array over native Pixel Data (PS3.5 8.2 without compression)."""
-    data = image.instance.encoded.slice(image.found.header.stop_offset).view()
-    if bytes(data[:4]) != _PIXEL_DATA or len(data) < _LONGEST_HEADER:
-        raise _pixels_failed("there is no Pixel Data (7FE0,0010)")
-    if bytes(data[4:6]) in _PIXEL_VRS:
-        start, (length,) = 12, struct.unpack_from("<I", data, 8)
+    ends = [
+        number
+        for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")
+        if (number := found.header.integer(keyword)) is not None
+    ]
+    if not ends or "PixelPaddingValue" not in found.header:
+        return None
+    if signed:
+        ends = [end - (1 << bits) if end >= 1 << bits - 1 else end for end in ends]
     else:
-        start, (length,) = 8, struct.unpack_from("<I", data, 4)
-    if length == _UNDEFINED_LENGTH:
-        raise _pixels_failed("Pixel Data (7FE0,0010) is compressed, its transfer syntax is not")
-    width = _NATIVE_WIDTHS[image.bits_allocated]
-    count = image.rows * image.columns
-    there = min(length, len(data) - start)
-    if there < count * width:
-        raise _pixels_failed(
-            f"Pixel Data (7FE0,0010) has {there} bytes where {image.rows} rows of "
-            f"{image.columns} columns need {count * width}"
-        )
-    kind = "i" if image.signed else "u"
-    values = np.frombuffer(data, np.dtype(f"<{kind}{width}"), count, start)
-    return values.reshape(image.rows, image.columns).astype(f"={kind}{width}", copy=False)
-
-
-def _without_unused_bits(image: ImageSlice, values: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Clear what lies above Bits Stored: overlays of old systems, or rubbish (PS3.5 8.1.1)."""
-    if image.bits_stored == values.dtype.itemsize * 8 or values.size == 0:
-        return values
-    low, high = image.stored_range
-    if values.min() >= low and values.max() <= high:
-        return values
-    shift = values.dtype.itemsize * 8 - image.bits_stored
-    cleared: NDArray[np.generic] = np.right_shift(np.left_shift(values, shift), shift)
-    return cleared
-
-
-def _pixels_failed(words: str) -> PacsException:
-    return PacsException(ErrorCode.PIXEL_DATA_FAILED, words, tag="(7FE0,0010)")
+        ends = [end + (1 << bits) if end < 0 else end for end in ends]
+    return min(ends), max(ends)

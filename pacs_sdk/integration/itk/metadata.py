@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import attrs
@@ -60,7 +60,7 @@ class SeriesMetadata:
 
     dataset: DicomDataset
     """All attributes of the first slice but its pixels."""
-    slices: tuple[SliceMetadata, ...]
+    slices: Sequence[SliceMetadata]
     """The slices in the order of the array, of a 4-D one volume by volume."""
 
     # -- patient and study ---------------------------------------------------------------

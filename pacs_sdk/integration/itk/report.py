@@ -42,6 +42,8 @@ class Gap:
     """The distance of the two slices, along the normal."""
     position: PointMm
     """Image Position (Patient) of the slice before the gap, mm."""
+    index: int
+    """The number of the slice before the gap, among the slices that are there, from 0."""
 
     def __str__(self) -> str:
         at = ", ".join(f"{coordinate:g}" for coordinate in self.position)

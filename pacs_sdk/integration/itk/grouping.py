@@ -1,0 +1,209 @@
+"""From the objects of a series to its volumes, before anything is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+import numpy as np
+from pydicom.config import IGNORE
+from pydicom.uid import UID
+
+from pacs_sdk.core.errors import PacsException
+from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.integration.itk.geometry import axes_of
+from pacs_sdk.integration.itk.image_slice import ImageSlice, SliceKind, SliceReader, not_loadable
+from pacs_sdk.integration.itk.mosaic import is_mosaic, mosaic_slices
+from pacs_sdk.integration.itk.options import LoadOptions
+from pacs_sdk.integration.itk.places import SeparatedVolumes, separate
+from pacs_sdk.integration.itk.report import Skipped
+from pacs_sdk.integration.itk.sources import FoundObject
+
+__all__ = ["Difference", "FoundVolume", "read_slices", "volumes_of"]
+
+_COSINE_TOLERANCE: Final = 1e-4
+"""How far cosines of slices that are parallel may differ: 0.05 mm at the rim of a large
+image, and above the noise of the scanners that compute them for each slice anew."""
+
+_PIXEL_SPACING_TOLERANCE: Final = 1e-4
+"""How far, relatively, Pixel Spacing may differ: a twentieth of a pixel over 512 of them."""
+
+_NO_SLICES: Final = (
+    "1.2.840.10008.5.1.4.1.1.66.4",
+    "1.2.840.10008.5.1.4.1.1.66.7",
+    "1.2.840.10008.5.1.4.1.1.481.2",
+)
+"""Segmentations and dose grids: images whose frames are no slices of the series around them."""
+
+
+@attrs.frozen
+class Difference:
+    """What keeps two volumes of a series apart."""
+
+    keyword: str
+    """The attribute."""
+    value: str
+    """What it is in this volume."""
+
+    def __str__(self) -> str:
+        return f"{self.keyword} {DicomTag.of(self.keyword)} {self.value}"
+
+
+@attrs.frozen(eq=False)
+class FoundVolume:
+    """Slices that belong together, as far as their headers say."""
+
+    number: int
+    """Which of the volumes of its series it is, from 0."""
+    difference: Difference | None
+    """What tells it from the first volume of the series; none for the first."""
+    slices: SeparatedVolumes
+    """Its slices."""
+
+    @property
+    def first(self) -> ImageSlice:
+        """Its first slice."""
+        return self.slices.volumes[0][0]
+
+    @property
+    def slice_count(self) -> int:
+        """How many slices each of its volumes has."""
+        return len(self.slices.volumes[0])
+
+    def images(self) -> list[ImageSlice]:
+        """All of its images, those that clash with another too."""
+        clashing = [one for clash in self.slices.clashes for one in clash[1:]]
+        copies = [copy for _, copy in self.slices.copies]
+        return [one for volume in self.slices.volumes for one in volume] + clashing + copies
+
+
+# -- from objects to slices ---------------------------------------------------------------
+
+
+def read_slices(
+    objects: Sequence[FoundObject], options: LoadOptions
+) -> tuple[list[ImageSlice], list[Skipped]]:
+    """Read what the images of a series are like.
+
+    Args:
+        objects: The objects of the series.
+        options: With ``strict=False`` an image that is no slice is skipped with the reason;
+            objects that are no images always are.
+
+    Raises:
+        PacsException: ``SERIES_NOT_LOADABLE`` naming file and attribute.
+    """
+    reader = SliceReader()
+    slices: list[ImageSlice] = []
+    skipped: list[Skipped] = []
+    last: PacsException | None = None
+    images = any(_reason_for_no_slice(found) == "" for found in objects)
+    for found in objects:
+        reason = _reason_for_no_slice(found)
+        if reason and images:
+            skipped.append(Skipped(found.name, reason))
+            continue
+        try:
+            if is_mosaic(found):
+                slices += mosaic_slices(found, reader, options)
+            else:
+                slices.append(_single(reader.slice_of(found), options))
+        except PacsException as exc:
+            if options.strict:
+                raise
+            skipped.append(Skipped(found.name, exc.error.message.removeprefix(f"{found.name}: ")))
+            last = exc
+    if not slices and last is not None:
+        raise last
+    return slices, skipped
+
+
+def _single(one: ImageSlice, options: LoadOptions) -> ImageSlice:
+    if options.colour == "error" and one.kind.is_colour:
+        raise not_loadable(
+            one.name, "PhotometricInterpretation", f"is {one.kind.photometric}: it is in colour"
+        )
+    return one
+
+
+def _reason_for_no_slice(found: FoundObject) -> str:
+    name = UID(found.instance.sop_class_uid, validation_mode=IGNORE).name
+    if "Rows" not in found.header and "BitsAllocated" not in found.header:
+        return f"{name}, which is no image"
+    if found.instance.sop_class_uid in _NO_SLICES:
+        return f"{name}, whose frames are no slices of this series"
+    return ""
+
+
+# -- from slices to volumes -----------------------------------------------------------------
+
+
+def volumes_of(slices: Sequence[ImageSlice]) -> list[FoundVolume]:
+    """Make volumes of the slices of a series.
+
+    Slices of one volume have one size, orientation, pixel spacing, frame of reference and
+    kind of pixels, by numbers and not by text. Where several lie at one place, an attribute
+    such as Echo Time makes an axis of volumes of them, or volumes of their own.
+
+    Args:
+        slices: At least one.
+    """
+    found: list[FoundVolume] = []
+    alike = _alike(slices)
+    first = alike[0][0].kind
+    for members in alike:
+        normal = axes_of(members[0].kind.orientation)[:, 2]
+        for part in separate(members, normal):
+            difference = _difference(first, members[0]) if found else None
+            if found and difference is None:
+                keyword, _, value = part.label.rpartition(", ")[2].partition("=")
+                difference = Difference(keyword, value)
+            found.append(FoundVolume(len(found), difference, part))
+    return found
+
+
+def _alike(slices: Sequence[ImageSlice]) -> list[list[ImageSlice]]:
+    """Group slices whose kinds can be one volume, in the order they were found."""
+    groups: list[tuple[SliceKind, list[ImageSlice]]] = []
+    group_of: dict[int, list[ImageSlice]] = {}
+    for one in slices:
+        members = group_of.get(id(one.kind))
+        if members is None:
+            members = next((m for kind, m in groups if _fits(kind, one.kind)), None)
+            if members is None:
+                members = []
+                groups.append((one.kind, members))
+            group_of[id(one.kind)] = members
+        members.append(one)
+    return [members for _, members in groups]
+
+
+def _fits(one: SliceKind, other: SliceKind) -> bool:
+    return _first_difference(one, other) == ""
+
+
+def _first_difference(one: SliceKind, other: SliceKind) -> str:
+    """Name the attribute that keeps two slices from being of one volume; empty if none does."""
+    if (one.rows, one.columns) != (other.rows, other.columns):
+        return "Rows" if one.rows != other.rows else "Columns"
+    frames = {one.frame_of_reference_uid, other.frame_of_reference_uid} - {""}
+    if len(frames) > 1:  # positions can only be compared within one (PS3.3 C.7.4.1)
+        return "FrameOfReferenceUID"
+    if np.abs(np.subtract(one.orientation, other.orientation)).max() > _COSINE_TOLERANCE:
+        return "ImageOrientationPatient"
+    apart = np.abs(np.subtract(one.pixel_spacing, other.pixel_spacing))
+    if (apart > np.multiply(_PIXEL_SPACING_TOLERANCE, one.pixel_spacing)).any():
+        return "PixelSpacing"
+    if one.is_colour != other.is_colour or (
+        not one.is_colour and one.photometric != other.photometric
+    ):
+        return "PhotometricInterpretation"
+    if one.bits_allocated != other.bits_allocated:
+        return "BitsAllocated"
+    return ""
+
+
+def _difference(first: SliceKind, one: ImageSlice) -> Difference | None:
+    keyword = _first_difference(first, one.kind)
+    return Difference(keyword, one.text(keyword)) if keyword else None

@@ -1,0 +1,120 @@
+"""Values where no slice lies: gaps, uneven steps, a gantry tilt."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pacs_sdk.integration.itk.geometry import VolumeGeometry
+from pacs_sdk.integration.itk.stack import Resampling
+
+__all__ = ["interpolate_gaps", "nearest_slices", "resample"]
+
+
+def interpolate_gaps(array: NDArray[Any], places: Sequence[int | None]) -> None:
+    """Fill gaps with the mean of the slices around them, weighted by distance, in place.
+
+    Args:
+        array: (places, rows, columns[, samples]).
+        places: For each place the number of its slice, ``None`` for a gap; the first and the
+            last are no gaps.
+    """
+    filled = [place for place, number in enumerate(places) if number is not None]
+    for before, after in itertools.pairwise(filled):
+        for place in range(before + 1, after):
+            weight = (place - before) / (after - before)
+            array[place] = _as_type(
+                array[before] * (1 - weight) + array[after] * weight, array.dtype
+            )
+
+
+def nearest_slices(resampling: Resampling, geometry: VolumeGeometry) -> list[int]:
+    """Return for each slice of the grid the number of the input slice that is nearest."""
+    wanted = np.arange(geometry.size[2]) * geometry.spacing[2]
+    apart = np.abs(wanted[:, np.newaxis] - resampling.distances_mm)
+    return [int(index) for index in apart.argmin(axis=1)]
+
+
+def resample(
+    stored: NDArray[Any],
+    resampling: Resampling,
+    geometry: VolumeGeometry,
+    out: NDArray[Any],
+    *,
+    interpolation: Literal["linear", "nearest"],
+    fill_value: float,
+) -> None:
+    """Bring slices that make no rectangular grid to one.
+
+    Args:
+        stored: The slices: (slices, rows, columns[, samples]).
+        resampling: Where they lie.
+        geometry: The grid.
+        out: Room for its values: (slices, rows, columns[, samples]).
+        interpolation: Between neighbours, linear in each direction or the nearest.
+        fill_value: The value where no slice reaches.
+    """
+    distances = resampling.distances_mm
+    pixels = resampling.shifts_mm / geometry.spacing[:2]  # columns, rows
+    for index in range(len(out)):
+        at = index * geometry.spacing[2]
+        after = int(np.clip(np.searchsorted(distances, at), 1, len(distances) - 1))
+        weight = (at - distances[after - 1]) / (distances[after] - distances[after - 1])
+        weight = float(np.clip(weight, 0, 1))
+        if interpolation == "nearest":
+            weight = round(weight)
+        mixed = np.zeros(out.shape[1:])
+        for number, part in ((after - 1, 1 - weight), (after, weight)):
+            if part > 0:
+                mixed += part * _moved(
+                    stored[number], pixels[number], out.shape[1:], fill_value, interpolation
+                )
+        out[index] = _as_type(mixed, out.dtype)
+
+
+def _moved(
+    plane: NDArray[Any],
+    shift: NDArray[np.float64],
+    shape: tuple[int, ...],
+    fill_value: float,
+    interpolation: Literal["linear", "nearest"],
+) -> NDArray[np.float64]:
+    """Move a slice within its plane by a part of a pixel, into a larger one."""
+    values: NDArray[np.float64] = plane.astype(np.float64)
+    for axis, pixels in ((0, float(shift[1])), (1, float(shift[0]))):
+        values = _moved_along(values, axis, pixels, shape[axis], fill_value, interpolation)
+    return values
+
+
+def _moved_along(
+    values: NDArray[np.float64],
+    axis: int,
+    pixels: float,
+    count: int,
+    fill_value: float,
+    interpolation: Literal["linear", "nearest"],
+) -> NDArray[np.float64]:
+    """Sample at places that are so many pixels before those of the input."""
+    present = values.shape[axis]
+    at = np.arange(count) - pixels
+    inside = (at > -1e-6) & (at < present - 1 + 1e-6)
+    at = np.clip(at, 0, present - 1)
+    if interpolation == "nearest":
+        at = np.rint(at)
+    before = np.floor(at).astype(int)
+    weight = at - before
+    along = [1] * values.ndim
+    along[axis] = count
+    near = np.take(values, before, axis=axis)
+    if weight.any():
+        far = np.take(values, np.minimum(before + 1, present - 1), axis=axis)
+        near = near + (far - near) * weight.reshape(along)
+    return np.where(inside.reshape(along), near, fill_value)
+
+
+def _as_type(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    return np.rint(values).astype(dtype) if dtype.kind in "iu" else values.astype(dtype)
