@@ -14,7 +14,7 @@ from pacs_sdk.core.results import edge, raised
 from pacs_sdk.encoding.instance import Instance
 from pacs_sdk.integration.itk.load import load_series
 from pacs_sdk.integration.itk.loaded import ImageOnce, LoadedSeries
-from pacs_sdk.integration.itk.series_scan import SeriesSource, find_objects
+from pacs_sdk.integration.itk.sources import SeriesSource, find_objects
 from pacs_sdk.integration.modality.hounsfield import check_hounsfield
 from pacs_sdk.integration.pet import SuvScale, SuvType, suv_scales
 
@@ -98,7 +98,7 @@ def _of_modality(
     source: SeriesSource, series_instance_uid: str | None, modality: str
 ) -> list[Instance]:
     """Return the instances of a modality, or those of the series that was asked for."""
-    found, _ = find_objects(source, series_instance_uid, strict=False)
+    found, _ = find_objects(source, series_instance_uid=series_instance_uid, strict=False)
     wanted = [
         one.instance
         for one in found
