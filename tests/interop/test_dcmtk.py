@@ -139,6 +139,11 @@ def study_uid() -> str:
     return str(pydicom.dcmread(next(SERIES.iterdir())).StudyInstanceUID)
 
 
+def series_uid() -> str:
+    """Return its Series Instance UID."""
+    return str(pydicom.dcmread(next(SERIES.iterdir())).SeriesInstanceUID)
+
+
 @pytest.mark.interop("echoscu")
 def test_echoscu_is_answered(server: Server, dcmtk: dict[str, Path]) -> None:
     """`echoscu` succeeds, whatever AE title it uses."""
@@ -195,6 +200,8 @@ def test_findscu_at_every_level(
     answers.mkdir()
     if level in ("SERIES", "IMAGE"):
         keys = [*keys, f"StudyInstanceUID={study_uid()}"]
+    if level == "IMAGE":
+        keys = [*keys, f"SeriesInstanceUID={series_uid()}"]
     options = [part for key in keys for part in ("-k", key)]
     model = "-P" if level == "PATIENT" else "-S"
     run(
