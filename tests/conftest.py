@@ -128,7 +128,7 @@ def find_peer(name: str) -> Path | None:
     if name in _WHEELS:
         found = importlib.util.find_spec(_WHEELS[name])
         return None if found is None or found.origin is None else Path(found.origin)
-    if name == "dciodvfy":  # of a wheel, which puts it beside the interpreter
+    if name in ("dciodvfy", "dcm2niix"):  # of wheels, which put them beside the interpreter
         places = (str(Path(sys.executable).parent), *os.get_exec_path())
         program = shutil.which(name, path=os.pathsep.join(places))
         return None if program is None else Path(program)
@@ -153,6 +153,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def dciodvfy() -> Path:
     """Give the path of dicom3tools' checker, which the ``interop`` marker names."""
     found = find_peer("dciodvfy")
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def dcm2niix() -> Path:
+    """Give the path of the converter to NIfTI, which the ``interop`` marker names."""
+    found = find_peer("dcm2niix")
     assert found is not None
     return found
 
