@@ -51,7 +51,6 @@ _EMPTY_IF_ABSENT: Final = (
 """Type 2 of patient, study and frame of reference."""
 
 _COPIED: Final = (
-    "SpecificCharacterSet",
     "TimezoneOffsetFromUTC",
     # patient
     "IssuerOfPatientID",
@@ -126,6 +125,7 @@ _EMPTY_OF_KIND: Final = {
     DerivedKind.CT: ("PatientPosition", "KVP", "AcquisitionNumber"),
     DerivedKind.MR: (
         "PatientPosition",
+        "RepetitionTime",
         "ScanOptions",
         "MRAcquisitionType",
         "EchoTime",
@@ -159,6 +159,7 @@ def copied_header(template: DicomDataset, kind: DerivedKind) -> pydicom.Dataset:
     """
     source = template.pydicom
     header = pydicom.Dataset()
+    header.SpecificCharacterSet = "ISO_IR 192"  # every text fits, whatever the template's was
     wanted = (*_EMPTY_IF_ABSENT, *_COPIED, *_OF_KIND[kind], "FrameOfReferenceUID")
     for keyword in wanted:
         if keyword in source:

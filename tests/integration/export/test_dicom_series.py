@@ -139,6 +139,16 @@ def test_what_is_taken_over_and_what_is_new(mr: LoadedVolume) -> None:
     assert datasets_of(again)[0].SeriesNumber == 1003
 
 
+def test_text_in_any_script() -> None:
+    """Names of the template's character set come back, and so does a new description."""
+    text = {"SpecificCharacterSet": "ISO_IR 100", "PatientName": "Müller^Jörg"}
+    template = load_volume(in_memory(made_slices(2, **MR | text))).unwrap()
+    info = SeriesInfo(derivation_description="σ = 1 mm²", series_description="平滑")
+    (first, *_) = datasets_of(image_to_series(template, template, info=info).unwrap())
+    assert str(first.PatientName) == "Müller^Jörg"
+    assert (first.DerivationDescription, first.SeriesDescription) == ("σ = 1 mm²", "平滑")
+
+
 def test_a_resampled_volume_refers_to_the_slices_around(ct: LoadedVolume) -> None:
     """On another grid each image names those that its plane lies between."""
     finer = attrs.evolve(
