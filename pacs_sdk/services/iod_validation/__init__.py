@@ -1,0 +1,29 @@
+"""IOD validation: whether an object is what its SOP class says (PS3.3)."""
+
+from pacs_sdk.services.iod_validation.attribute_type import AttributeType
+from pacs_sdk.services.iod_validation.report import (
+    IodFinding,
+    IodRule,
+    Outcome,
+    Severity,
+    ValidationReport,
+)
+from pacs_sdk.services.iod_validation.validate import (
+    MAX_FINDINGS,
+    IodValidator,
+    ObjectSource,
+    validate_instance,
+)
+
+__all__ = [
+    "MAX_FINDINGS",
+    "AttributeType",
+    "IodFinding",
+    "IodRule",
+    "IodValidator",
+    "ObjectSource",
+    "Outcome",
+    "Severity",
+    "ValidationReport",
+    "validate_instance",
+]

@@ -1,0 +1,167 @@
+"""Multi-frame Functional Groups and Dimensions (PS3.3 C.7.6.16, C.7.6.17)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from pydicom.dataset import Dataset
+
+from pacs_sdk.services.iod_validation.item_values import (
+    described,
+    integer,
+    is_present,
+    items_of,
+    pointers,
+    tag_of,
+    text,
+    texts,
+)
+from pacs_sdk.services.iod_validation.report import IodFinding, Severity
+from pacs_sdk.services.iod_validation.subject import TOP, Subject
+
+__all__ = ["check_functional_groups"]
+
+_SECTION: Final = "C.7.6.16"
+_SHARED: Final = "SharedFunctionalGroupsSequence"
+_PER_FRAME: Final = "PerFrameFunctionalGroupsSequence"
+_GEOMETRY: Final = ("PixelMeasuresSequence", "PlanePositionSequence", "PlaneOrientationSequence")
+_MANDATORY: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "1.2.840.10008.5.1.4.1.1.2.1": (
+        "A.38.1.4",
+        (*_GEOMETRY, "CTImageFrameTypeSequence", "PixelValueTransformationSequence"),
+    ),
+    "1.2.840.10008.5.1.4.1.1.4.1": ("A.36.2.4", (*_GEOMETRY, "MRImageFrameTypeSequence")),
+    "1.2.840.10008.5.1.4.1.1.130": (
+        "A.56.4",
+        (*_GEOMETRY, "PETFrameTypeSequence", "PixelValueTransformationSequence"),
+    ),
+    "1.2.840.10008.5.1.4.1.1.13.1.3": (
+        "A.55.4",
+        (*_GEOMETRY, "XRay3DFrameTypeSequence", "PixelValueTransformationSequence"),
+    ),
+    "1.2.840.10008.5.1.4.1.1.30": (
+        "A.75.4",
+        (
+            "PixelMeasuresSequence",
+            "RealWorldValueMappingSequence",
+            "ParametricMapFrameTypeSequence",
+        ),
+    ),
+}
+"""SOP class → the section, and the functional groups with usage M there. Frame Content, which
+all IODs with Per-frame Functional Groups have, is looked for in any object."""
+
+
+def check_functional_groups(subject: Subject) -> Iterator[IodFinding]:
+    """Check that there is a set of groups for each frame, and each group once."""
+    dataset = subject.dataset
+    shared = items_of(dataset, _SHARED)
+    per_frame = items_of(dataset, _PER_FRAME)
+    frames = integer(dataset, "NumberOfFrames")
+    if len(shared) > 1:
+        yield TOP.broken(_SHARED, f"{len(shared)} items; there is one", _SECTION)
+    if per_frame and frames is not None and len(per_frame) != frames:
+        yield TOP.broken(_PER_FRAME, f"{len(per_frame)} items for {frames} frames", _SECTION)
+    if not per_frame:
+        return
+    yield from _once(shared, per_frame)
+    yield from _for_each_frame(subject, shared, per_frame)
+    yield from _dimensions(dataset, per_frame)
+
+
+def _groups(item: Dataset) -> set[int]:
+    return {int(tag) for tag in item.keys() if not int(tag) >> 16 & 1}  # noqa: SIM118
+
+
+def _once(shared: Sequence[Dataset], per_frame: Sequence[Dataset]) -> Iterator[IodFinding]:
+    """A group is for all frames, or in each: never both (C.7.6.16.1.1)."""
+    for_all = _groups(shared[0]) if shared else set()
+    in_some: set[int] = set().union(*map(_groups, per_frame))
+    for tag in sorted(for_all & in_some):
+        yield TOP.broken(
+            _PER_FRAME, f"{described(tag)} is both shared and in single frames", "C.7.6.16.1.1"
+        )
+    for tag in sorted(in_some - for_all):
+        missing = sum(tag not in item for item in per_frame)
+        if missing:
+            yield TOP.broken(
+                _PER_FRAME,
+                f"{described(tag)} is in some frames, and not in {missing} others",
+                "C.7.6.16.1.2",
+                Severity.WARNING,  # a few conditional groups depend on the frame
+            )
+
+
+def _for_each_frame(
+    subject: Subject, shared: Sequence[Dataset], per_frame: Sequence[Dataset]
+) -> Iterator[IodFinding]:
+    """Mandatory groups are shared or in the frames; Frame Content is in every frame."""
+    for index, item in enumerate(per_frame):
+        if not is_present(item, "FrameContentSequence"):
+            place = TOP.item(_PER_FRAME, index)
+            yield place.missing("FrameContentSequence", "a frame has no content", "C.7.6.16.2.2")
+    section, mandatory = _MANDATORY.get(subject.sop_class_uid, ("", ()))
+    for keyword in mandatory:
+        if shared and is_present(shared[0], keyword):
+            continue
+        if not any(is_present(item, keyword) for item in per_frame):
+            yield TOP.item(_SHARED, 0).missing(
+                keyword,
+                f"the mandatory functional group {described(tag_of(keyword))} is neither shared "
+                "nor in a frame",
+                section,
+            )
+
+
+def _dimensions(dataset: Dataset, per_frame: Sequence[Dataset]) -> Iterator[IodFinding]:
+    """Each frame has a value for each dimension (C.7.6.17)."""
+    indices = items_of(dataset, "DimensionIndexSequence")
+    if not indices:
+        return
+    organizations = {
+        text(one, "DimensionOrganizationUID")
+        for one in items_of(dataset, "DimensionOrganizationSequence")
+    }
+    for number, one in enumerate(indices):
+        uid = text(one, "DimensionOrganizationUID")
+        if uid and organizations and uid not in organizations:
+            yield TOP.item("DimensionIndexSequence", number).broken(
+                "DimensionOrganizationUID",
+                "no item of the Dimension Organization Sequence has this UID",
+                "C.7.6.17",
+            )
+    for frame, item in enumerate(per_frame):
+        for content in items_of(item, "FrameContentSequence")[:1]:
+            values = texts(content, "DimensionIndexValues")
+            if values and len(values) != len(indices):
+                place = TOP.item(_PER_FRAME, frame).item("FrameContentSequence", 0)
+                yield place.broken(
+                    "DimensionIndexValues",
+                    f"{len(values)} values for {len(indices)} dimensions",
+                    "C.7.6.16.2.2",
+                )
+    yield from _pointers(indices, per_frame)
+
+
+def _pointers(indices: Sequence[Dataset], per_frame: Sequence[Dataset]) -> Iterator[IodFinding]:
+    """What a dimension points to is in the functional group that it names (C.7.6.17.1)."""
+    for number, one in enumerate(indices):
+        groups, attributes = (
+            pointers(one, "FunctionalGroupPointer"),
+            pointers(one, "DimensionIndexPointer"),
+        )
+        if not groups or not attributes:
+            continue
+        group, pointer = groups[0], attributes[0]
+        if group.is_private or pointer.is_private:
+            continue
+        inside = [inner for item in per_frame for inner in items_of(item, int(group))[:1]]
+        if inside and all(int(pointer) not in inner for inner in inside):
+            place = TOP.item("DimensionIndexSequence", number)
+            yield place.broken(
+                "DimensionIndexPointer",
+                f"no frame has {described(int(pointer))} in {described(int(group))}",
+                "C.7.6.17.1",
+                Severity.WARNING,
+            )

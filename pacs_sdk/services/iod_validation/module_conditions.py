@@ -1,0 +1,64 @@
+"""When conditional modules are required: those conditions that a data set can tell.
+
+A conditional or optional module whose condition is not here counts as used where the data set
+has an attribute that the IOD knows from that module alone.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pacs_sdk.services.iod_validation.condition import (
+    Condition,
+    is_multi_frame,
+    is_one_of,
+    present,
+)
+from pacs_sdk.services.iod_validation.scene import Scene
+
+__all__ = ["module_condition"]
+
+
+def _several_frames(scene: Scene) -> bool:
+    return is_multi_frame(scene.item)
+
+
+def _is_cine(scene: Scene) -> bool:
+    return scene.has("FrameIncrementPointer") or is_multi_frame(scene.item)
+
+
+_PIXELS: Final = Condition(present("PixelData"), "there is Pixel Data", "A.18.3")
+_DOSE_FRAMES: Final = Condition(_several_frames, "there are several frames", "A.18.3")
+_X_RAY_FRAMES: Final = Condition(_is_cine, "the pixels are frames of cine", "A.14.3")
+_RF_FRAMES: Final = Condition(_is_cine, "the pixels are frames of cine", "A.16.3")
+_PALETTE: Final = Condition(
+    is_one_of("PhotometricInterpretation", "PALETTE COLOR"),
+    "the Photometric Interpretation is PALETTE COLOR",
+    "C.7.9",
+)
+
+_CONDITIONS: Final = {
+    ("rt-dose", "image-pixel"): _PIXELS,
+    ("rt-dose", "image-plane"): _PIXELS,
+    ("rt-dose", "general-image"): _PIXELS,
+    ("rt-dose", "multi-frame"): _DOSE_FRAMES,
+    ("x-ray-angiographic-image", "multi-frame"): _X_RAY_FRAMES,
+    ("x-ray-angiographic-image", "cine"): _X_RAY_FRAMES,
+    ("x-ray-rf-image", "multi-frame"): _RF_FRAMES,
+    ("x-ray-rf-image", "cine"): _RF_FRAMES,
+    ("positron-emission-tomography-image", "pet-multi-gated-acquisition"): Condition(
+        is_one_of("SeriesType", "GATED"), "the Series Type is GATED", "A.21.3"
+    ),
+}
+
+
+def module_condition(iod: str, module: str) -> Condition | None:
+    """Return when a conditional module is required; ``None`` if that is not known.
+
+    Args:
+        iod: The key of the IOD.
+        module: The key of the module.
+    """
+    if module == "palette-color-lookup-table":
+        return _PALETTE
+    return _CONDITIONS.get((iod, module))

@@ -1,0 +1,37 @@
+"""Where a condition of the standard is asked: an item, and what it lies in."""
+
+from __future__ import annotations
+
+import attrs
+from pydicom.dataset import Dataset
+
+from pacs_sdk.services.iod_validation.item_values import tag_of
+
+__all__ = ["Scene"]
+
+
+@attrs.frozen
+class Scene:
+    """The data set or item that a condition is about."""
+
+    item: Dataset
+    """It."""
+    outer: tuple[Dataset, ...]
+    """What it lies in, the top first; nothing for the top itself."""
+    sop_class_uid: str
+    """The SOP class of the object."""
+    mandatory_modules: frozenset[str]
+    """The modules that the IOD always has."""
+
+    @property
+    def top(self) -> Dataset:
+        """The data set itself."""
+        return self.outer[0] if self.outer else self.item
+
+    def has(self, *keywords: str) -> bool:
+        """Whether one of these elements is in the item."""
+        return any(tag_of(keyword) in self.item for keyword in keywords)
+
+    def inside(self, item: Dataset) -> Scene:
+        """Return the scene of an item of one of its sequences."""
+        return attrs.evolve(self, item=item, outer=(*self.outer, self.item))

@@ -1,0 +1,221 @@
+"""Types, conditions, modules and terms of PS3.3, applied to objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pydicom.dataset import Dataset
+
+from pacs_sdk.core.results import raised
+from pacs_sdk.services.iod_validation import (
+    IodFinding,
+    IodRule,
+    Outcome,
+    Severity,
+    ValidationReport,
+    validate_instance,
+)
+from tests.services.iod_validation.iod_objects import OBJECTS, item, make
+
+ABSENT, EMPTY = IodRule.ABSENT, IodRule.EMPTY
+
+
+def report_on(dataset: Dataset) -> ValidationReport:
+    """Validate what has to be readable."""
+    return raised(validate_instance(dataset))
+
+
+def found(name: str, change: Callable[[Dataset], object]) -> dict[tuple[str, IodRule], IodFinding]:
+    """Return the errors and warnings of an object that was changed, by path and rule."""
+    dataset = make(name)
+    change(dataset)
+    findings = report_on(dataset).at_least(Severity.WARNING)
+    return {(str(one.path), one.rule): one for one in findings}
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_small_objects_conform(name: str) -> None:
+    """An object with all that its IOD demands, and nothing else, has no finding."""
+    report = report_on(make(name))
+    assert report.findings == ()
+    assert report.outcome is Outcome.CONFORMS
+
+
+def removed(keyword: str) -> Callable[[Dataset], object]:
+    """Change a data set by removing an element."""
+    return lambda dataset: dataset.__delattr__(keyword)
+
+
+def given(**values: object) -> Callable[[Dataset], object]:
+    """Change a data set by setting elements."""
+
+    def change(dataset: Dataset) -> None:
+        for keyword, value in values.items():
+            setattr(dataset, keyword, value)
+
+    return change
+
+
+TYPES = [
+    # object, change, path, rule, type
+    ("CT", removed("Modality"), "Modality", ABSENT, "1"),
+    ("CT", given(Modality=""), "Modality", EMPTY, "1"),
+    ("CT", given(Modality=" "), "Modality", EMPTY, "1"),
+    ("CT", removed("PatientName"), "PatientName", ABSENT, "2"),
+    ("CT", removed("Rows"), "Rows", ABSENT, "1"),
+    ("CT", removed("PatientPosition"), "PatientPosition", ABSENT, "2C"),
+    ("CT", given(WindowCenter=40), "WindowWidth", ABSENT, "1C"),
+    ("CT", given(WindowCenter=40, WindowWidth=None), "WindowWidth", EMPTY, "1C"),
+    ("CT", given(PixelPaddingRangeLimit=0), "PixelPaddingValue", ABSENT, "1C"),
+    ("CT", given(PatientIdentityRemoved="YES"), "DeidentificationMethod", ABSENT, "1C"),
+    ("CT", given(ResponsiblePerson="Doe^J"), "ResponsiblePersonRole", ABSENT, "1C"),
+    ("CT", given(ClinicalTrialSponsorName="S"), "ClinicalTrialProtocolID", ABSENT, "1"),
+    ("CT", given(SynchronizationFrameOfReferenceUID="1.2"), "SynchronizationTrigger", ABSENT, "1"),
+    ("MR", removed("InversionTime"), "InversionTime", ABSENT, "2C"),
+    ("MR", given(ScanOptions="CG"), "TriggerTime", ABSENT, "2C"),
+    ("MR", removed("RepetitionTime"), "RepetitionTime", ABSENT, "2C"),
+    ("PET", removed("DecayFactor"), "DecayFactor", ABSENT, "1C"),
+    ("PET", given(SeriesType=["GATED", "IMAGE"]), "NumberOfTimeSlots", ABSENT, "1C"),
+    ("PET", given(SeriesType=["DYNAMIC", "IMAGE"]), "NumberOfTimeSlices", ABSENT, "1C"),
+    ("US", removed("FrameTime"), "FrameTime", ABSENT, "1C"),
+    ("US", removed("PatientOrientation"), "PatientOrientation", ABSENT, "2C"),
+    ("US", removed("PlanarConfiguration"), "PlanarConfiguration", ABSENT, "1C"),
+    ("XA", removed("NumberOfFrames"), "NumberOfFrames", ABSENT, "1"),
+    ("XA", removed("Exposure"), "", ABSENT, ""),  # time and current say the same
+    ("XA", lambda one: (removed("Exposure")(one), removed("ExposureTime")(one)),
+     "ExposureTime", ABSENT, "2C"),
+    ("XA", given(PositionerMotion="DYNAMIC"), "PositionerPrimaryAngleIncrement", ABSENT, "2C"),
+    ("SC", given(ImagePositionPatient=[0, 0, 0]), "ImageOrientationPatient", ABSENT, "1"),
+    ("SC", given(PhotometricInterpretation="PALETTE COLOR", SamplesPerPixel=1),
+     "RedPaletteColorLookupTableDescriptor", ABSENT, "1C"),
+    ("SC", removed("PixelData"), "PixelData", ABSENT, "1C"),
+    ("SEG", given(SegmentationType="FRACTIONAL"), "MaximumFractionalValue", ABSENT, "1C"),
+    ("SEG", lambda one: given(SegmentAlgorithmType="AUTOMATIC")(one.SegmentSequence[0]),
+     "SegmentSequence[0].SegmentAlgorithmName", ABSENT, "1C"),
+    ("SEG", given(SegmentSequence=[]), "SegmentSequence", EMPTY, "1"),
+    ("SR", given(VerificationFlag="VERIFIED"), "VerifyingObserverSequence", ABSENT, "1C"),
+    ("SR", lambda one: removed("TextValue")(one.ContentSequence[0]),
+     "ContentSequence[0].TextValue", ABSENT, "1C"),
+    ("SR", lambda one: removed("RelationshipType")(one.ContentSequence[1]),
+     "ContentSequence[1].RelationshipType", ABSENT, "1C"),
+    ("RTDOSE", removed("DoseGridScaling"), "DoseGridScaling", ABSENT, "1C"),
+    ("RTDOSE", removed("GridFrameOffsetVector"), "GridFrameOffsetVector", ABSENT, "1C"),
+    ("RTDOSE", removed("ReferencedRTPlanSequence"), "ReferencedRTPlanSequence", ABSENT, "1C"),
+    ("RTPLAN", removed("ReferencedStructureSetSequence"),
+     "ReferencedStructureSetSequence", ABSENT, "1C"),
+    ("RTPLAN", lambda one: removed("ReferencedBeamSequence")(one.FractionGroupSequence[0]),
+     "FractionGroupSequence[0].ReferencedBeamSequence", ABSENT, "1C"),
+    ("RTSTRUCT", lambda one: removed("ROIName")(one.StructureSetROISequence[0]),
+     "StructureSetROISequence[0].ROIName", ABSENT, "2"),
+    ("ECG", lambda one: removed("ChannelBaseline")(
+        one.WaveformSequence[0].ChannelDefinitionSequence[0]),
+     "WaveformSequence[0].ChannelDefinitionSequence[0].ChannelBaseline", ABSENT, "1C"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "change", "path", "rule", "kind"), TYPES)
+def test_types_and_conditions(
+    name: str, change: Callable[[Dataset], object], path: str, rule: IodRule, kind: str
+) -> None:
+    """What is required and absent, or has no value, is an error at its path."""
+    findings = found(name, change)
+    if not path:
+        assert findings == {}
+        return
+    one = findings[path, rule]
+    assert one.severity is Severity.ERROR
+    assert str(one.type) == kind
+    assert one.module
+    assert kind in one.words
+
+
+ALLOWED = [
+    ("CT", given(PatientName="", PatientID="")),  # type 2 may be empty
+    ("CT", given(ContrastBolusAgent="")),
+    ("CT", given(Laterality="")),
+    ("MR", lambda one: given(ScanningSequence="EP", InversionTime=None)(one)
+     or removed("RepetitionTime")(one)),
+    ("SC", given(PositionReferenceIndicator="")),  # alone it is no Frame of Reference
+    ("SEG", given(SegmentationType="BINARY")),
+    ("RTDOSE", given(DoseSummationType="PLAN")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "change"), ALLOWED)
+def test_what_is_allowed(name: str, change: Callable[[Dataset], object]) -> None:
+    """Empty type 2, conditions that don't hold, and optional modules not used are no error."""
+    assert found(name, change) == {}
+
+
+def test_overlays_are_checked_group_by_group() -> None:
+    """The Overlay Plane Module holds for each of the repeating groups that is there."""
+    dataset = make("CT")
+    dataset.add_new(0x60020010, "US", 8)
+    paths = {str(one.path) for one in report_on(dataset).errors}
+    assert "(6002,0011)" in paths
+    assert not any(path.startswith("(6000") for path in paths)
+
+
+def test_nested_items_are_checked_only_where_they_are() -> None:
+    """Attributes of an item are required where the item is, and each item is looked at."""
+    complete = item(
+        StudyInstanceUID="1.2",
+        ReferencedSOPClassUID="1.2.840.10008.5.1.4.1.1.2",
+        ReferencedSOPInstanceUID="1.2.3",
+    )
+    broken = item(ReferencedSOPClassUID="1.2.840.10008.5.1.4.1.1.2")
+    findings = found("CT", given(ReferencedImageSequence=[complete, broken]))
+    assert set(findings) == {("ReferencedImageSequence[1].ReferencedSOPInstanceUID", ABSENT)}
+
+
+def test_the_module_that_demands_the_most_is_told() -> None:
+    """What two modules say of one attribute is one finding, of the stricter type."""
+    finding = found("CT", removed("ImageType"))["ImageType", ABSENT]
+    assert (str(finding.type), finding.module) == ("1", "CT Image")
+
+
+TERMS = [
+    ("CT", given(PatientSex="X"), "PatientSex", IodRule.ENUMERATED_VALUE),
+    ("CT", given(ImageType=["NEW", "PRIMARY", "AXIAL"]), "ImageType", IodRule.ENUMERATED_VALUE),
+    ("CT", given(PatientPosition="UP"), "PatientPosition", IodRule.DEFINED_TERM),
+    ("MR", given(ScanningSequence=["SE", "XX"]), "ScanningSequence", IodRule.ENUMERATED_VALUE),
+    ("RTDOSE", given(DoseUnits="RAD"), "DoseUnits", IodRule.ENUMERATED_VALUE),
+    ("XA", given(RadiationSetting="XX"), "RadiationSetting", IodRule.ENUMERATED_VALUE),
+    ("PET", given(SeriesType=["STATIC", "XX"]), "SeriesType", IodRule.ENUMERATED_VALUE),
+    ("SC", given(ConversionType="XX"), "ConversionType", IodRule.DEFINED_TERM),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "path", "rule"), TERMS)
+def test_terms(name: str, change: Callable[[Dataset], object], path: str, rule: IodRule) -> None:
+    """Enumerated Values are the whole list; other Defined Terms are a warning (PS3.3 1.5)."""
+    finding = found(name, change)[path, rule]
+    wanted = Severity.ERROR if rule is IodRule.ENUMERATED_VALUE else Severity.WARNING
+    assert finding.severity is wanted
+    assert finding.reference.startswith("PS3.3 C.")
+
+
+def test_content_items_by_reference_need_no_value() -> None:
+    """A relationship by reference has its type and the identifier, and nothing else."""
+    dataset = make("SR")
+    dataset.ContentSequence[0].ContentSequence = [
+        item(RelationshipType="INFERRED FROM", ReferencedContentItemIdentifier=[1, 2])
+    ]
+    assert report_on(dataset).at_least(Severity.WARNING) == ()
+
+
+def test_content_items_are_checked_at_every_depth() -> None:
+    """The content items of a report are checked however deep they lie."""
+    dataset = make("SR")
+    deepest = item(RelationshipType="HAS CONCEPT MOD", ValueType="CODE")
+    text = item(RelationshipType="HAS PROPERTIES", ValueType="TEXT", ContentSequence=[deepest])
+    dataset.ContentSequence[0].ContentSequence = [text]
+    paths = {str(one.path) for one in report_on(dataset).errors}
+    inner = "ContentSequence[0].ContentSequence[0]"
+    assert paths == {
+        f"{inner}.TextValue",
+        f"{inner}.ConceptNameCodeSequence",
+        f"{inner}.ContentSequence[0].ConceptCodeSequence",
+        f"{inner}.ContentSequence[0].ConceptNameCodeSequence",
+    }
