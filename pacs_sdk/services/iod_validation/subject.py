@@ -64,21 +64,15 @@ class Place:
             reference=f"PS3.3 {reference}",
         )
 
-    def missing(self, keyword: str, words: str, reference: str) -> IodFinding:
-        """Make a finding about an element that is required here and absent.
-
-        Args:
-            keyword: The element.
-            words: What is wrong.
-            reference: The section of PS3.3.
-        """
-        return IodFinding(
-            Severity.ERROR,
-            IodRule.ABSENT,
-            self.path(keyword),
-            words,
-            reference=f"PS3.3 {reference}",
-        )
+    def missing(
+        self,
+        keyword: str,
+        words: str,
+        reference: str,
+        severity: Severity = Severity.ERROR,
+    ) -> IodFinding:
+        """Make a finding about an element that is required here and absent; see :meth:`broken`."""
+        return attrs.evolve(self.broken(keyword, words, reference, severity), rule=IodRule.ABSENT)
 
 
 TOP = Place()

@@ -109,8 +109,6 @@ CASES: list[tuple[str, Change, str, str]] = [
         lambda d: d.SharedFunctionalGroupsSequence[0],
         FrameContentSequence=[item(DimensionIndexValues=[1, 1])]),
      PER_FRAME, "both shared and in single frames"),
-    ("SEG", lambda one: one.PerFrameFunctionalGroupsSequence[1].__delattr__(
-        "PlanePositionSequence"), PER_FRAME, "not in 1 others"),
     ("SEG", at(
         lambda d: d.PerFrameFunctionalGroupsSequence[1].FrameContentSequence[0],
         DimensionIndexValues=[1]),
@@ -278,6 +276,15 @@ def test_functional_groups_have_to_be_somewhere() -> None:
     }
     assert "SharedFunctionalGroupsSequence[0].CTImageFrameTypeSequence" in absent
     assert "SharedFunctionalGroupsSequence[0].PixelMeasuresSequence" not in absent
+
+
+def test_functional_groups_of_some_frames() -> None:
+    """A functional group that some frames have, and others don't, is a warning there."""
+    dataset = make("SEG")
+    del dataset.PerFrameFunctionalGroupsSequence[1].PlanePositionSequence
+    (finding,) = raised(validate_instance(dataset)).findings
+    assert finding.severity is Severity.WARNING
+    assert str(finding.path) == f"{PER_FRAME}[1].PlanePositionSequence"
 
 
 def test_a_key_object_document_has_its_template() -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
+from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.services.iod_validation.item_values import (
     described,
     integer,
@@ -83,13 +84,14 @@ def _once(shared: Sequence[Dataset], per_frame: Sequence[Dataset]) -> Iterator[I
             _PER_FRAME, f"{described(tag)} is both shared and in single frames", "C.7.6.16.1.1"
         )
     for tag in sorted(in_some - for_all):
-        missing = sum(tag not in item for item in per_frame)
-        if missing:
-            yield TOP.broken(
-                _PER_FRAME,
-                f"{described(tag)} is in some frames, and not in {missing} others",
+        keyword = DicomTag(tag).keyword
+        missing = [index for index, item in enumerate(per_frame) if tag not in item]
+        if missing and keyword and keyword != "FrameContentSequence":
+            yield TOP.item(_PER_FRAME, missing[0]).missing(
+                keyword,
+                f"{described(tag)} is in other frames, and not in {len(missing)}",
                 "C.7.6.16.1.2",
-                Severity.WARNING,  # a few conditional groups depend on the frame
+                Severity.WARNING,  # some conditional groups depend on the frame
             )
 
 

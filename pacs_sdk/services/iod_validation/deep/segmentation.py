@@ -7,7 +7,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from pacs_sdk.services.iod_validation.item_values import integer, items_of, text
+from pacs_sdk.services.iod_validation.item_values import integer, is_present, items_of, text
 from pacs_sdk.services.iod_validation.report import IodFinding
 from pacs_sdk.services.iod_validation.subject import TOP, Place, Subject
 
@@ -89,7 +89,7 @@ def _frames(dataset: Dataset, segments: set[int]) -> Iterator[IodFinding]:
         used.add(number)
         if number not in segments:
             yield _unknown(place, number)
-    if places and not found:
+    if places and not any(is_present(item, "SegmentIdentificationSequence") for _, item in places):
         yield TOP.item(_SHARED, 0).missing(
             "SegmentIdentificationSequence", "no frame says which segment it is of", "A.51.5"
         )
