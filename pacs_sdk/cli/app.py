@@ -21,6 +21,7 @@ from pacs_sdk.cli.render import render
 from pacs_sdk.cli.serve import serve
 from pacs_sdk.cli.store import store
 from pacs_sdk.cli.transcode import transcode
+from pacs_sdk.cli.validate import validate
 
 __all__ = ["COMMANDS", "app"]
 
@@ -52,6 +53,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     dump,
     render,
     transcode,
+    validate,
     reindex,
     demo,
 )

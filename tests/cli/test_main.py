@@ -35,6 +35,7 @@ def test_help_names_every_command() -> None:
         "dump",
         "render",
         "transcode",
+        "validate",
         "reindex",
         "demo",
     ]

@@ -49,6 +49,8 @@ EXPLAINED: dict[tuple[str, str], frozenset[str]] = {
     ("theirs", "PlanePositionSlideSequence"): frozenset(("SEG",)),
     ("theirs", "FrameOfReferenceUID"): frozenset(("RTSTRUCT",)),
     ("ours", "PerFrameFunctionalGroupsSequence"): frozenset(("SEG",)),
+    ("ours", "PlanePositionSequence"): frozenset(("SEG",)),
+    ("ours", "DerivationImageSequence"): frozenset(("SEG",)),
     ("ours", "CodeMeaning"): frozenset(("PET",)),
     ("ours", "FrameTime"): frozenset(("XA",)),
     ("ours", "Modality"): frozenset(("SC",)),

@@ -112,6 +112,7 @@ def test_every_storage_class_has_a_table_or_is_known_to_have_none() -> None:
     assert storage - IodValidator().sop_classes == WITHOUT_TABLE
 
 
+@pytest.mark.slow
 def test_all_rules_can_be_made() -> None:
     """Every IOD's tables become rules; its mandatory modules are among them."""
     tables = installed_tables()
