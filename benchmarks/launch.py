@@ -51,12 +51,14 @@ class Launch:
     """Whether it prints ``READY dicom=HOST:PORT``; others are asked until they accept."""
     environment: Mapping[str, str] = attrs.field(factory=dict)
     """What its environment has besides ours."""
+    port: int | None = None
+    """The port it gets, where others must know it before; a free one by default."""
 
     @contextmanager
     def running(self) -> Iterator[Running]:
         """Run the server with an empty store; afterwards it is stopped and its store emptied."""
         folder = Path(tempfile.mkdtemp(dir=_stores().name))
-        port = _free_port()
+        port = self.port or _free_port()
         with (folder / "server.log").open("wb") as log:
             process = subprocess.Popen(
                 self.command(folder, port),

@@ -14,9 +14,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.launch import Launch
+from pacs_sdk.network import Peer
 
 __all__ = [
     "OUR_MAXIMUM_LENGTH",
@@ -29,6 +31,7 @@ __all__ = [
     "our_server",
     "present",
     "pynetdicom_server",
+    "qrscp",
     "storescp",
 ]
 
@@ -42,18 +45,30 @@ _NO_DELAY = {"TCP_NODELAY": "1"}
 """What makes DCMTK, and whatever is built with it, switch Nagle's algorithm off."""
 
 
-def our_server(name: str, *options: str, **settings: str) -> Launch:
+def our_server(
+    name: str, *options: str, destinations: Sequence[Peer] = (), **settings: str
+) -> Launch:
     """Run ``pacs serve`` as anybody would.
 
     Args:
         name: What tables call it.
         options: More options.
+        destinations: Whom it may move to.
         settings: Settings of the table ``server``, by name.
     """
 
     def command(folder: Path, port: int) -> list[str]:
+        configuration = folder / "pacs.toml"
+        configuration.write_text(
+            "".join(
+                f'[[destinations]]\nae_title = "{one.ae_title}"\nhost = "{one.host}"\n'
+                f"port = {one.port}\n"
+                for one in destinations
+            )
+        )
         program = [sys.executable, "-m", "pacs_sdk.cli.main", "serve"]
-        return [*program, "--data", str(folder / "data"), "--port", "0", *options]
+        where = ["--data", str(folder / "data"), "--port", "0", "--config", str(configuration)]
+        return [*program, *where, *options]
 
     environment = {f"PACS_SERVER__{key.upper()}": value for key, value in settings.items()}
     return Launch(name, command, says_when_ready=True, environment=environment)
@@ -79,13 +94,14 @@ def storescp(
     return Launch(name, command, environment=_NO_DELAY)
 
 
-def dcmqrscp(name: str = "DCMTK dcmqrscp") -> Launch | None:
+def dcmqrscp(name: str = "DCMTK dcmqrscp", destinations: Sequence[Peer] = ()) -> Launch | None:
     """Run DCMTK's ``dcmqrscp``, which keeps an index in a file; ``None`` without it.
 
     Its AE title is ``DCMQRSCP``, and it is the storage area's name, too.
 
     Args:
         name: What tables call it.
+        destinations: Whom it may move to.
     """
     program = dcmtk("dcmqrscp")
     if program is None:
@@ -95,9 +111,13 @@ def dcmqrscp(name: str = "DCMTK dcmqrscp") -> Launch | None:
         area = folder / "DCMQRSCP"
         area.mkdir()
         configuration = folder / "dcmqrscp.cfg"
+        hosts = "".join(
+            f"host{number} = ({one.ae_title}, {one.host}, {one.port})\n"
+            for number, one in enumerate(destinations)
+        )
         configuration.write_text(
             f"NetworkTCPPort = {port}\nMaxPDUSize = {OUR_MAXIMUM_LENGTH}\nMaxAssociations = 16\n"
-            "HostTable BEGIN\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
+            f"HostTable BEGIN\n{hosts}HostTable END\nVendorTable BEGIN\nVendorTable END\n"
             f"AETable BEGIN\nDCMQRSCP {area} RW (2000, 1024mb) ANY\nAETable END\n"
         )
         return [str(program), "--config", str(configuration), str(port)]
@@ -132,8 +152,42 @@ def pynetdicom_server(
     return Launch(name, command, says_when_ready=True)
 
 
+def qrscp(name: str = "pynetdicom qrscp", destinations: Sequence[Peer] = ()) -> Launch | None:
+    """Run pynetdicom's own query/retrieve application; ``None`` where it isn't installed.
+
+    Args:
+        name: What tables call it.
+        destinations: Whom it may move to.
+    """
+    if not has_pynetdicom():
+        return None
+
+    def command(folder: Path, port: int) -> list[str]:
+        instances = folder / "instances"
+        instances.mkdir()
+        tables = "".join(
+            f"[{one.ae_title}]\naddress: {one.host}\nport: {one.port}\n" for one in destinations
+        )
+        configuration = folder / "qrscp.ini"
+        configuration.write_text(
+            f"[DEFAULT]\nae_title: QRSCP\nport: {port}\nmax_pdu: {OUR_MAXIMUM_LENGTH}\n"
+            "acse_timeout: 30\ndimse_timeout: 30\nnetwork_timeout: 30\n"
+            f"bind_address: 127.0.0.1\ninstance_location: {instances}\n"
+            f"database_location: {folder / 'instances.sqlite'}\nlog_identifier: False\n{tables}"
+        )
+        program = [sys.executable, "-m", "pynetdicom", "qrscp"]
+        return [*program, "--config", str(configuration), "--quiet"]
+
+    return Launch(name, command)
+
+
 def orthanc(
-    name: str, *, sync: bool = True, maximum_length: int = OUR_MAXIMUM_LENGTH
+    name: str,
+    *,
+    sync: bool = True,
+    maximum_length: int = OUR_MAXIMUM_LENGTH,
+    modalities: Sequence[Peer] = (),
+    http_port: int | None = None,
 ) -> Launch | None:
     """Run Orthanc with its SQLite index; ``None`` where it isn't installed.
 
@@ -141,6 +195,8 @@ def orthanc(
         name: What tables call it.
         sync: Whether it syncs each file, which is its default (``SyncStorageArea``).
         maximum_length: The longest P-DATA-TF it takes, in bytes.
+        modalities: Whom it knows: those it may query, and those it may move to.
+        http_port: Where its REST interface listens; without one it has none.
     """
     program = _orthanc_program()
     if program is None:
@@ -155,7 +211,9 @@ def orthanc(
             "StorageCompression": False,
             "SyncStorageArea": sync,
             "RemoteAccessAllowed": False,
-            "HttpServerEnabled": False,
+            "HttpServerEnabled": http_port is not None,
+            "HttpPort": http_port or 8042,
+            "AuthenticationEnabled": False,
             "ExecuteLuaEnabled": False,
             "DicomAssociationCloseDelay": 0,
             "DicomCheckCalledAet": False,
@@ -163,6 +221,10 @@ def orthanc(
             "DicomAlwaysAllowStore": True,
             "DicomAlwaysAllowFind": True,
             "DicomAlwaysAllowGet": True,
+            "DicomAlwaysAllowMove": True,
+            "DicomModalities": {
+                one.ae_title: [one.ae_title, one.host, one.port] for one in modalities
+            },
             "Plugins": [],
         }
         path = folder / "orthanc.json"
