@@ -297,7 +297,7 @@ def test_movescu_cancels(ours: Ours, dcmtk: dict[str, Path]) -> None:
 ARCHIVES = [
     pytest.param("dcmqrscp", marks=pytest.mark.interop("dcmqrscp")),
     pytest.param("orthanc", marks=pytest.mark.interop("Orthanc")),
-    "qrscp",
+    pytest.param("qrscp", marks=pytest.mark.slow),
 ]
 
 
