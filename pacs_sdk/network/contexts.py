@@ -72,6 +72,10 @@ def _frozen(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(texts)
 
 
+def _tuple(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(texts)
+
+
 @attrs.frozen
 class SupportedContext:
     """What an acceptor can exchange."""
@@ -91,6 +95,9 @@ class SupportedContext:
         default=None, kw_only=True, converter=attrs.converters.optional(_frozen)
     )
     """The encodings in which it invokes the SOP class; the same if ``None``."""
+    preferred: tuple[str, ...] = attrs.field(default=(), kw_only=True, converter=_tuple)
+    """Of the encodings that a context proposes, the first of these is taken; if there is none,
+    the first that the requestor proposes."""
 
     def syntaxes_in(self, *, as_scp: bool, as_scu: bool) -> frozenset[str]:
         """List the encodings that suit what a context is used for; each role if it is both."""

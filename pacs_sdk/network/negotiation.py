@@ -111,7 +111,8 @@ def negotiate(
     """Answer an association request (PS3.8 9.3.3, 9.3.4).
 
     A context is accepted with the first of the *requestor's* transfer syntaxes that is
-    supported, so that a sender's stored encoding arrives untouched.
+    supported, so that a sender's stored encoding arrives untouched; unless the acceptor prefers
+    another one of them.
 
     Args:
         request: What is proposed.
@@ -157,7 +158,7 @@ def _answer(
             if role is None
             else ours.syntaxes_in(as_scp=role.scu, as_scu=role.scp)
         )
-        for uid in proposed.transfer_syntaxes:
+        for uid in _in_our_order(proposed, ours, role):
             if uid in syntaxes:
                 return PresentationContextAC(proposed.context_id, ContextResult.ACCEPTANCE, uid)
         result = ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED
@@ -165,6 +166,16 @@ def _answer(
     # peers insist on a well-formed UID, so the first proposed one is sent back.
     syntax = next(filter(is_valid_uid, proposed.transfer_syntaxes), "")
     return PresentationContextAC(proposed.context_id, result, syntax)
+
+
+def _in_our_order(
+    proposed: PresentationContextRQ, ours: SupportedContext, role: RoleSelection | None
+) -> Sequence[str]:
+    """List what is proposed: what we prefer to be sent first, then in the requestor's order."""
+    if not ours.preferred or not (role is None or role.scu):
+        return proposed.transfer_syntaxes
+    wanted = [uid for uid in ours.preferred if uid in proposed.transfer_syntaxes]
+    return [*wanted, *proposed.transfer_syntaxes]
 
 
 def _has_role(ours: SupportedContext, answered: RoleSelection | None) -> bool:
