@@ -18,7 +18,13 @@ from pacs_sdk.core.ports import Clock, SystemClock
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.encoding import CharacterSetPolicy
 from pacs_sdk.network import ServerConfig
-from pacs_sdk.services import ConfiguredDestinations, Destination, chosen_sop_classes
+from pacs_sdk.services import (
+    ConfiguredDestinations,
+    Destination,
+    ReceptionRule,
+    TransferSyntaxPolicy,
+    chosen_sop_classes,
+)
 from pacs_sdk.storage import (
     ArchiveRules,
     CapacityLimits,
@@ -29,7 +35,14 @@ from pacs_sdk.storage import (
     StorageLayout,
 )
 
-__all__ = ["ENVIRONMENT_PREFIX", "PacsConfig", "QueryConfig", "ServicesConfig", "StorageConfig"]
+__all__ = [
+    "ENVIRONMENT_PREFIX",
+    "PacsConfig",
+    "QueryConfig",
+    "ReceptionConfig",
+    "ServicesConfig",
+    "StorageConfig",
+]
 
 _Part = TypeVar("_Part", bound=attrs.AttrsInstance)
 
@@ -148,6 +161,42 @@ def _check_destinations(_: object, __: object, destinations: tuple[Destination, 
     ConfiguredDestinations(destinations)
 
 
+def _tuple_of_rules(rules: Iterable[ReceptionRule]) -> tuple[ReceptionRule, ...]:
+    return tuple(rules)
+
+
+@attrs.frozen
+class ReceptionConfig:
+    """In which transfer syntaxes instances are taken, and which are refused."""
+
+    preferred_transfer_syntaxes: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
+    """Of several that a sender proposes for a presentation context, the first of these is
+    taken; as sent without. Keywords such as `JPEGLosslessSV1`, and UIDs."""
+    only_transfer_syntaxes: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
+    """No others are taken; all by default."""
+    refused_transfer_syntaxes: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
+    """These are not taken."""
+    rules: tuple[ReceptionRule, ...] = attrs.field(default=(), converter=_tuple_of_rules)
+    """The first that is about an instance decides: in TOML, a table `[[reception.rules]]`
+    each, with `action` (`refuse` or `accept`), `calling_ae_titles`, `sop_classes`,
+    `attributes` (`["Modality=CT|MR"]`), `status` and `comment`."""
+
+    def __attrs_post_init__(self) -> None:
+        self.transfer_syntaxes()
+
+    def transfer_syntaxes(self) -> TransferSyntaxPolicy:
+        """Return what these settings mean to a Storage SCP.
+
+        Raises:
+            PacsException: ``INVALID_CONFIGURATION``.
+        """
+        return TransferSyntaxPolicy(
+            self.preferred_transfer_syntaxes,
+            self.only_transfer_syntaxes,
+            self.refused_transfer_syntaxes,
+        )
+
+
 @attrs.frozen
 class QueryConfig:
     """How strictly C-FIND takes its clients."""
@@ -175,6 +224,8 @@ class PacsConfig:
     """Whom a C-MOVE may send to: in TOML, a table `[[destinations]]` each."""
     query: QueryConfig = attrs.field(factory=QueryConfig)
     """What clients may ask."""
+    reception: ReceptionConfig = attrs.field(factory=ReceptionConfig)
+    """What is taken from senders."""
 
     @classmethod
     @edge()

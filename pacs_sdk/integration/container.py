@@ -44,15 +44,19 @@ from pacs_sdk.network import (
     ServerConfig,
 )
 from pacs_sdk.services import (
+    AfterStore,
+    BeforeStore,
     ConfiguredDestinations,
     Moves,
     QueryRules,
     QueryScp,
     QueryScu,
+    ReceptionRules,
     RetrieveScp,
     RetrieveScu,
     StorageScp,
     StorageScu,
+    TransferSyntaxPolicy,
     VerificationScp,
     VerificationScu,
     chosen_sop_classes,
@@ -162,6 +166,15 @@ def _storage_sop_classes(config: PacsConfig) -> Sequence[str]:
     return raised(chosen_sop_classes(config.services.storage_sop_classes))
 
 
+def _transfer_syntaxes(config: PacsConfig) -> TransferSyntaxPolicy:
+    return config.reception.transfer_syntaxes()
+
+
+def _before_store(config: PacsConfig, hooks: Sequence[BeforeStore]) -> Sequence[BeforeStore]:
+    rules = config.reception.rules
+    return (ReceptionRules(rules), *hooks) if rules else hooks
+
+
 def _destinations(config: PacsConfig) -> ConfiguredDestinations:
     return ConfiguredDestinations(config.destinations)
 
@@ -226,12 +239,19 @@ class ServicesContainer(containers.DeclarativeContainer):
     core = providers.DependenciesContainer()
     storage = providers.DependenciesContainer()
     verification_scp = providers.Singleton(VerificationScp)
+    before_store: providers.Provider[Sequence[BeforeStore]] = providers.Object(())
+    """Hooks that look at each instance before it is stored, after the configured rules."""
+    after_store: providers.Provider[Sequence[AfterStore]] = providers.Object(())
+    """Hooks that are called when an instance is safe."""
     storage_scp = providers.Singleton(
         StorageScp,
         providers.Callable(_store_of, storage.archive),
         receive=providers.Callable(_receive_of, storage.archive),
         sop_classes=providers.Callable(_storage_sop_classes, core.config),
         metrics=core.metrics,
+        transfer_syntaxes=providers.Callable(_transfer_syntaxes, core.config),
+        before_store=providers.Callable(_before_store, core.config, before_store),
+        after_store=after_store,
     )
     query_scp = providers.Singleton(
         QueryScp,

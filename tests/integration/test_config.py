@@ -63,7 +63,7 @@ def test_layers_win_setting_by_setting(tmp_path: Path) -> None:
     [
         (
             {"sever": {}},
-            "sever is not a setting; known are destinations, query, server, services, storage",
+            "sever is not a setting; known are destinations, query, reception, server, services",
         ),
         ({"server": {"prt": 1}}, "server.prt is not a setting"),
         ({"server": 1}, "server is 1, but must be a table of settings"),
@@ -124,3 +124,49 @@ def test_storage_sop_classes_are_chosen_by_sets_keywords_and_uids() -> None:
     error = PacsConfig.from_dict({"services": {"storage_sop_classes": ["CTX"]}}).failure()
     assert error.code is ErrorCode.INVALID_CONFIGURATION
     assert error.message.startswith("services.storage_sop_classes: 'CTX' names no storage")
+
+
+def test_reception_is_configured_by_tables(tmp_path: Path) -> None:
+    """Transfer syntaxes are lists, each rule is a table of its own."""
+    path = tmp_path / "pacs.toml"
+    path.write_text(
+        """
+        [reception]
+        preferred_transfer_syntaxes = ["JPEGLosslessSV1", "1.2.840.10008.1.2.1"]
+        refused_transfer_syntaxes = ["ExplicitVRBigEndian"]
+        [[reception.rules]]
+        action = "accept"
+        calling_ae_titles = ["CT*"]
+        [[reception.rules]]
+        sop_classes = ["all", "!CT"]
+        attributes = ["PatientID=TEST*"]
+        status = 0xA900
+        comment = "no tests"
+        """
+    )
+    reception = PacsConfig.from_toml(path).unwrap().reception
+    policy = reception.transfer_syntaxes()
+    assert policy.preferred == ("1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.1")
+    assert "1.2.840.10008.1.2.2" not in policy.accepted()
+    first, second = reception.rules
+    assert (first.action, first.calling_ae_titles) == ("accept", ("CT*",))
+    assert (second.action, second.refusal.status) == ("refuse", 0xA900)
+    assert not second.is_about("X", "1.2.840.10008.5.1.4.1.1.2")
+
+
+@pytest.mark.parametrize(
+    ("reception", "words"),
+    [
+        ({"only_transfer_syntaxes": ["JPEG"]}, "did you mean"),
+        ({"rules": [{"actoin": "accept"}]}, "reception.rules[0].actoin is not a setting"),
+        ({"rules": [{"action": "maybe"}]}, "reception.rules[0].action is 'maybe'"),
+        ({"rules": [{"attributes": ["Modality"]}]}, "no condition"),
+        ({"rules": [{"status": 0xB000}]}, "B000H is no failure"),
+        ({"rules": {"action": "accept"}}, "a list of tables"),
+    ],
+)
+def test_what_reception_cannot_be(reception: dict[str, object], words: str) -> None:
+    """It is an error of the configuration, in words."""
+    error = PacsConfig.from_dict({"reception": reception}).failure()
+    assert error.code is ErrorCode.INVALID_CONFIGURATION
+    assert words in error.message

@@ -17,8 +17,8 @@ from pacs_sdk.integration.config import PacsConfig
 from pacs_sdk.integration.container import PacsContainer
 from pacs_sdk.integration.pacs import Pacs
 from pacs_sdk.network import ServerConfig
-from pacs_sdk.services import StorageScu, VerificationScu
-from pacs_sdk.storage import Archive, IndexDatabase
+from pacs_sdk.services import IncomingInstance, StorageScu, StoreVerdict, VerificationScu, Warn
+from pacs_sdk.storage import Archive, IndexDatabase, StoredInstance
 from pacs_sdk.testing import MemoryStorage, RecordingLogger
 
 
@@ -116,3 +116,38 @@ def test_only_the_configured_sop_classes_are_stored(tmp_path: Path) -> None:
         (outcome,) = StorageScu().store(pacs.peer, [make_instance()]).unwrap().outcomes
         assert not outcome.is_stored
         assert "accepted no fitting context for CT Image Storage" in outcome.comment
+
+
+def test_rules_and_hooks_of_a_pacs(tmp_path: Path) -> None:
+    """Configured rules come first, then the program's hooks; others hear of what is safe."""
+    config = PacsConfig.from_dict(
+        {
+            "server": {"port": 0},
+            "storage": {"data_dir": str(tmp_path)},
+            "reception": {
+                "rules": [{"calling_ae_titles": ["STRANGER"], "comment": "unknown"}],
+                "only_transfer_syntaxes": ["ExplicitVRLittleEndian"],
+            },
+        }
+    ).unwrap()
+    asked: list[str] = []
+    safe: list[str] = []
+
+    def ask(incoming: IncomingInstance) -> StoreVerdict:
+        asked.append(incoming.association.calling_ae_title)
+        return Warn(0xB007, "odd")
+
+    def note(incoming: IncomingInstance, stored: StoredInstance) -> None:
+        safe.append(stored.identity.sop_instance_uid)
+
+    pacs = Pacs.configured(config)
+    pacs.container.services.before_store.override(providers.Object([ask]))
+    pacs.container.services.after_store.override(providers.Object([note]))
+    instance = make_instance()
+    with pacs:
+        (refused,) = StorageScu("STRANGER").store(pacs.peer, instance).unwrap().outcomes
+        (warned,) = StorageScu("FRIEND").store(pacs.peer, instance).unwrap().outcomes
+    assert (refused.status, refused.comment) == (0x0124, "unknown")
+    assert (warned.status, warned.comment) == (0xB007, "odd")
+    assert asked == ["FRIEND"]
+    assert safe == [instance.sop_instance_uid]

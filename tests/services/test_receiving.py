@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from pacs_sdk.encoding import (
 from pacs_sdk.network import (
     BackgroundServer,
     DicomServer,
+    DicomService,
     Peer,
     ProposedContext,
     ServerConfig,
@@ -48,7 +49,7 @@ from pacs_sdk.services import (
     TransferSyntaxPolicy,
     Warn,
 )
-from pacs_sdk.storage import Archive, StoredInstance, open_archive
+from pacs_sdk.storage import Archive, Durability, StoredInstance, open_archive
 from pacs_sdk.testing import RecordingLogger
 from tests.services.conftest import CT, MakeInstance
 
@@ -83,10 +84,9 @@ class Served:
 Serve = Callable[..., Any]
 
 
-@pytest.fixture(params=[DicomServer, BackgroundServer], ids=["threaded", "asyncio"])
-def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Serve:
-    """Serve an archive with hooks, with each driver."""
-
+def _serving(
+    driver: type[DicomServer | BackgroundServer], folder: Path
+) -> Callable[..., AbstractContextManager[Served]]:
     @contextmanager
     def serving(
         before: Sequence[BeforeStore] | BeforeStore = (),
@@ -94,7 +94,7 @@ def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Serve:
         **settings: Any,
     ) -> Iterator[Served]:
         logger = RecordingLogger()
-        with open_archive(tmp_path / "archive").unwrap() as archive:
+        with open_archive(folder, durability=Durability.RELAXED).unwrap() as archive:
             scp = StorageScp(
                 archive.store,
                 receive=archive.receive,
@@ -102,12 +102,24 @@ def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Serve:
                 after_store=after,
                 **settings,
             )
-            services = [scp, RetrieveScp(archive)]
-            with request.param(ServerConfig(port=0), services, logger=logger) as server:
+            services: list[DicomService] = [scp, RetrieveScp(archive)]
+            with driver(ServerConfig(port=0), services, logger=logger) as server:
                 peer = Peer(server.host, server.port, server.ae_title)
-                yield Served(archive, tmp_path / "archive", peer, logger)
+                yield Served(archive, folder, peer, logger)
 
     return serving
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Serve:
+    """Serve an archive with hooks."""
+    return _serving(DicomServer, tmp_path / "archive")
+
+
+@pytest.fixture(params=[DicomServer, BackgroundServer], ids=["threaded", "asyncio"])
+def serve_by_each(request: pytest.FixtureRequest, tmp_path: Path) -> Serve:
+    """Serve an archive with hooks, with each driver."""
+    return _serving(request.param, tmp_path / "archive")
 
 
 def tag(keyword: str) -> int:
@@ -118,7 +130,9 @@ def tag(keyword: str) -> int:
 # -- hooks before storing --------------------------------------------------------------------
 
 
-def test_a_hook_knows_what_came_and_from_whom(serve: Serve, make_instance: MakeInstance) -> None:
+def test_a_hook_knows_what_came_and_from_whom(
+    serve_by_each: Serve, make_instance: MakeInstance
+) -> None:
     """It sees the instance, the association, the request and a bound logger."""
     seen: list[tuple[str, str, str, int]] = []
 
@@ -133,7 +147,7 @@ def test_a_hook_knows_what_came_and_from_whom(serve: Serve, make_instance: MakeI
             )
         )
 
-    with serve(look) as served:
+    with serve_by_each(look) as served:
         (outcome,) = served.send(make_instance(), ae_title="CT_ROOM_1")
         assert outcome.status == 0
     assert seen == [("Doe^John", "CT_ROOM_1", CT, 1)]
@@ -282,10 +296,10 @@ def _odd(_: IncomingInstance) -> Any:
 
 @pytest.mark.parametrize("hook", [_crash, _odd])
 def test_a_bug_in_a_hook_stores_nothing(
-    serve: Serve, make_instance: MakeInstance, hook: BeforeStore
+    serve_by_each: Serve, make_instance: MakeInstance, hook: BeforeStore
 ) -> None:
     """The sender is told 0110H, the log which hook it was; the association goes on."""
-    with serve(hook) as served:
+    with serve_by_each(hook) as served:
         outcomes = served.send(make_instance(), make_instance())
         assert [outcome.status for outcome in outcomes] == [0x0110, 0x0110]
         assert served.files() == []
@@ -346,7 +360,7 @@ def test_what_is_safe_is_told_before_the_sender_is(
 
 
 def test_a_bug_after_storing_has_the_sender_send_again(
-    serve: Serve, make_instance: MakeInstance
+    serve_by_each: Serve, make_instance: MakeInstance
 ) -> None:
     """It is told 0110H; the instance is stored whole, and another attempt is a success."""
     failing = [True]
@@ -356,7 +370,7 @@ def test_a_bug_after_storing_has_the_sender_send_again(
             raise OSError("the queue is gone")
 
     instance = make_instance()
-    with serve(after=note) as served:
+    with serve_by_each(after=note) as served:
         (first,) = served.send(instance)
         assert served.stored(instance) == instance.dataset().unwrap()
         (second,) = served.send(instance)
@@ -459,7 +473,10 @@ def ruled() -> Iterator[tuple[list[BeforeStore], Peer]]:
     def keep(_: Instance) -> PacsResult[None]:
         return Success(None)
 
-    scp = StorageScp(keep, before_store=lambda incoming: rules[0](incoming))
+    def ask(incoming: IncomingInstance) -> StoreVerdict:
+        return rules[0](incoming)
+
+    scp = StorageScp(keep, before_store=ask)
     with DicomServer(ServerConfig(port=0), [scp]) as server:
         yield rules, Peer(server.host, server.port)
 
@@ -569,7 +586,7 @@ def test_a_policy_that_is_none_says_why(policy: dict[str, Any], words: str) -> N
 # -- many at once ----------------------------------------------------------------------------
 
 
-def test_many_senders_at_once_with_hooks(serve: Serve, make_instance: MakeInstance) -> None:
+def test_many_senders_at_once_with_hooks(serve_by_each: Serve, make_instance: MakeInstance) -> None:
     """Hooks are called by several associations at the same time; nothing gets mixed up."""
     together = threading.Barrier(4, timeout=30)
     owners: dict[str, str] = {}
@@ -582,7 +599,7 @@ def test_many_senders_at_once_with_hooks(serve: Serve, make_instance: MakeInstan
             together.wait()
 
     lots = {f"AE_{number}": [make_instance() for _ in range(8)] for number in range(4)}
-    with serve(meet, note) as served, ThreadPoolExecutor(4) as pool:
+    with serve_by_each(meet, note) as served, ThreadPoolExecutor(4) as pool:
         sent = [pool.submit(served.send, *lot, ae_title=ae_title) for ae_title, lot in lots.items()]
         assert all(outcome.status == 0 for one in sent for outcome in one.result())
         assert len(served.files()) == 32

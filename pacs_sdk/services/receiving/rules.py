@@ -6,7 +6,7 @@ import enum
 import fnmatch
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 import attrs
 
@@ -19,8 +19,6 @@ from pacs_sdk.services.receiving.verdicts import IncomingInstance, Refuse
 from pacs_sdk.services.sop_classes import chosen_sop_classes
 
 __all__ = ["AttributeCondition", "ReceptionRule", "ReceptionRules", "RuleAction"]
-
-_T = TypeVar("_T")
 
 _CONDITION: Final = re.compile(
     r"\s*(?P<name>[\w,()]+?)\s*(?P<operator>!?=)(?P<values>.*)", re.DOTALL
@@ -76,19 +74,7 @@ class AttributeCondition:
         return found is not self.is_negated
 
 
-def _conditions(texts: Iterable[str | AttributeCondition]) -> tuple[AttributeCondition, ...]:
-    return tuple(
-        text if isinstance(text, AttributeCondition) else AttributeCondition(text)
-        for text in _list(texts)
-    )
-
-
-def _uids(choice: Iterable[str]) -> frozenset[str]:
-    names = _list(choice)
-    return frozenset(raised(chosen_sop_classes(names))) if names else frozenset()
-
-
-def _list(texts: Iterable[_T]) -> tuple[_T, ...]:
+def _texts(texts: Iterable[str]) -> tuple[str, ...]:
     if isinstance(texts, str):
         raise _wrong(f"give a list, not one text: {texts[:80]!r}")
     return tuple(texts)
@@ -99,42 +85,55 @@ class ReceptionRule:
     """One rule. It is about the instances that fulfil everything that is given.
 
     Raises:
-        PacsException: ``INVALID_CONFIGURATION`` for what is no AE title, SOP class or
-            condition, ``INVALID_ARGUMENT`` for a status that is no failure.
+        PacsException: ``INVALID_CONFIGURATION`` for what is no AE title, SOP class, condition
+            or status of a failure.
     """
 
     action: RuleAction = attrs.field(default=RuleAction.REFUSE, converter=RuleAction)
     """What is done with them."""
-    calling_ae_titles: tuple[AeTitlePattern, ...] = attrs.field(
-        default=(), converter=title_patterns
-    )
-    """Who sends, with wildcards; anybody if there are none."""
-    sop_classes: frozenset[str] = attrs.field(default=(), converter=_uids)
-    """What is sent: sets such as ``CT`` or ``all images``, keywords and UIDs; anything if there
-    are none."""
-    attributes: tuple[AttributeCondition, ...] = attrs.field(default=(), converter=_conditions)
-    """What attributes have to be, such as ``Modality=CT|MR``; all of them."""
+    calling_ae_titles: tuple[str, ...] = attrs.field(default=(), converter=_texts)
+    """Who sends, with the wildcards ``*`` and ``?``; anybody if there are none."""
+    sop_classes: tuple[str, ...] = attrs.field(default=(), converter=_texts)
+    """What is sent: sets such as ``CT`` or ``all images``, keywords and UIDs, as
+    :func:`chosen_sop_classes` takes them; anything if there are none."""
+    attributes: tuple[str, ...] = attrs.field(default=(), converter=_texts)
+    """What attributes have to be, all of them: :class:`AttributeCondition`."""
     status: int = int(Status.NOT_AUTHORISED)
     """What the sender is told if it is refused."""
     comment: str = "refused by a rule of this system"
     """Why, in at most 64 characters."""
+    conditions: tuple[AttributeCondition, ...] = attrs.field(init=False, eq=False, repr=False)
+    """What ``attributes`` mean."""
+    refusal: Refuse = attrs.field(init=False, eq=False, repr=False)
+    """What is said to a refused instance."""
+    _titles: tuple[AeTitlePattern, ...] = attrs.field(init=False, eq=False, repr=False)
+    _uids: frozenset[str] = attrs.field(init=False, eq=False, repr=False)
 
-    def __attrs_post_init__(self) -> None:
-        self.refusal()
+    @conditions.default
+    def _parsed(self) -> tuple[AttributeCondition, ...]:
+        return tuple(map(AttributeCondition, self.attributes))
 
-    def refusal(self) -> Refuse:
-        """Return what is said to a refused instance."""
-        return Refuse(
-            self.status,
-            self.comment,
-            offending_elements=tuple(condition.tag for condition in self.attributes),
-        )
+    @refusal.default
+    def _checked(self) -> Refuse:
+        elements = tuple(condition.tag for condition in self.conditions)
+        try:
+            return Refuse(self.status, self.comment, offending_elements=elements)
+        except PacsException as exc:
+            raise _wrong(exc.error.message) from exc
+
+    @_titles.default
+    def _patterns(self) -> tuple[AeTitlePattern, ...]:
+        return title_patterns(self.calling_ae_titles)
+
+    @_uids.default
+    def _chosen(self) -> frozenset[str]:
+        names = self.sop_classes
+        return frozenset(raised(chosen_sop_classes(names))) if names else frozenset()
 
     def is_about(self, calling_ae_title: str, sop_class_uid: str) -> bool:
         """Tell whether sender and SOP class are those of the rule."""
-        return (not self.sop_classes or sop_class_uid in self.sop_classes) and (
-            not self.calling_ae_titles
-            or any(pattern.matches(calling_ae_title) for pattern in self.calling_ae_titles)
+        return (not self._uids or sop_class_uid in self._uids) and (
+            not self._titles or any(one.matches(calling_ae_title) for one in self._titles)
         )
 
 
@@ -152,7 +151,7 @@ class ReceptionRules:
 
     @_tags.default
     def _all_tags(self) -> frozenset[int]:
-        return frozenset(condition.tag for rule in self.rules for condition in rule.attributes) | {
+        return frozenset(condition.tag for rule in self.rules for condition in rule.conditions) | {
             int(DicomTag.of("SpecificCharacterSet"))
         }
 
@@ -173,11 +172,11 @@ class ReceptionRules:
         for rule in self.rules:
             if not rule.is_about(calling_ae_title, instance.sop_class_uid):
                 continue
-            if rule.attributes:
+            if rule.conditions:
                 header = header or raised(instance.header(self._tags))
-                if not all(one.holds(header.texts(one.tag)) for one in rule.attributes):
+                if not all(one.holds(header.texts(one.tag)) for one in rule.conditions):
                     continue
-            return rule.refusal() if rule.action is RuleAction.REFUSE else None
+            return rule.refusal if rule.action is RuleAction.REFUSE else None
         return None
 
 
