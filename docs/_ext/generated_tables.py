@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import attrs
 from sphinx.pycode import ModuleAnalyzer
@@ -66,22 +66,39 @@ def settings_table() -> str:
     """Return every setting of ``PacsConfig``: its names, default and meaning."""
     lines = ["| setting | environment variable | default | meaning |", "|---|---|---|---|"]
     for part, kind in get_type_hints(PacsConfig).items():
-        lines += _setting_rows(part, kind)
+        if attrs.has(kind):
+            lines += _setting_rows(part, kind)
+        else:
+            lines += _table_rows(part, get_args(kind)[0])
     return "\n".join(lines)
 
 
-def _setting_rows(part: str, kind: Any) -> Iterator[str]:
+def _table_rows(part: str, kind: Any) -> Iterator[str]:
+    """Give the settings of a list of tables, which can only be written in a file."""
+    meaning = _told(PacsConfig, part)
+    yield f"| `{part}` | – | none | {meaning} |"
+    yield from _setting_rows(f"{part}[]", kind)
+
+
+def _told(kind: Any, name: str) -> str:
     told = ModuleAnalyzer.for_module(kind.__module__).find_attr_docs()
+    return " ".join(filter(None, told[kind.__name__, name])).replace("|", "\\|")
+
+
+def _setting_rows(part: str, kind: Any) -> Iterator[str]:
     types = get_type_hints(kind)
     for field in attrs.fields(kind):
+        if not field.init:  # made of others
+            continue
         name = f"{part}.{field.name}"
         # A table within a table can only be written in a file.
-        variable = f"`{ENVIRONMENT_PREFIX}{part}__{field.name}`".upper() if "." not in part else "–"
-        meaning = " ".join(filter(None, told[kind.__name__, field.name])).replace("|", "\\|")
+        variable = f"`{ENVIRONMENT_PREFIX}{part}__{field.name}`".upper() if part.isalpha() else "–"
+        meaning = _told(kind, field.name)
         parts = [one for one in get_args(types[field.name]) if attrs.has(one)]
         if parts:
             yield f"| `{name}` | – | none | {meaning} A table: |"
-            yield from _setting_rows(name, parts[0])
+            is_list = get_origin(types[field.name]) is tuple
+            yield from _setting_rows(f"{name}[]" if is_list else name, parts[0])
         else:
             yield f"| `{name}` | {variable} | {_default(field)} | {meaning} |"
 

@@ -315,7 +315,7 @@ def _merged(values: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, An
 def _built(kind: type[_Part], values: Mapping[str, Any], where: str) -> _Part:
     """Build an attrs value from a mapping, its parts recursively."""
     types = get_type_hints(kind)
-    names = {field.name for field in attrs.fields(kind)}
+    names = {field.name for field in attrs.fields(kind) if field.init}
     arguments: dict[str, Any] = {}
     for name, value in values.items():
         path = f"{where}{name}"

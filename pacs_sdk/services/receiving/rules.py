@@ -94,10 +94,10 @@ class ReceptionRule:
     calling_ae_titles: tuple[str, ...] = attrs.field(default=(), converter=_texts)
     """Who sends, with the wildcards ``*`` and ``?``; anybody if there are none."""
     sop_classes: tuple[str, ...] = attrs.field(default=(), converter=_texts)
-    """What is sent: sets such as ``CT`` or ``all images``, keywords and UIDs, as
-    :func:`chosen_sop_classes` takes them; anything if there are none."""
+    """What is sent: sets such as ``CT`` or ``all images``, keywords and UIDs, without those
+    after an exclamation mark; anything if there are none."""
     attributes: tuple[str, ...] = attrs.field(default=(), converter=_texts)
-    """What attributes have to be, all of them: :class:`AttributeCondition`."""
+    """What attributes have to be, all of them: ``Modality=CT|MR``, ``PatientID!=TEST*``."""
     status: int = int(Status.NOT_AUTHORISED)
     """What the sender is told if it is refused."""
     comment: str = "refused by a rule of this system"
