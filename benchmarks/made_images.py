@@ -39,15 +39,18 @@ class Images:
 
 
 @functools.cache
-def made_images(count: int, *, side: int = 512, folders: int = 1) -> Images:
+def made_images(
+    count: int, *, side: int = 512, folders: int = 1, series_per_study: int = _SERIES_PER_STUDY
+) -> Images:
     """Give CT images of 16 bits, Explicit VR Little Endian, that last until the program ends.
 
     Args:
         count: How many.
         side: Rows and columns of each: 512 makes 525 KB, 68 makes 10 KB.
         folders: How many folders they are spread over.
+        series_per_study: How many series of 25 a study has.
     """
-    folder = Path(_kept().name) / f"{count}-{side}-{folders}"
+    folder = Path(_kept().name) / f"{count}-{side}-{folders}-{series_per_study}"
     places = tuple(folder / f"{number:02}" for number in range(folders))
     for place in places:
         place.mkdir(parents=True)
@@ -55,7 +58,7 @@ def made_images(count: int, *, side: int = 512, folders: int = 1) -> Images:
     image = _image(side)
     for number in range(count):
         series = number // _PER_SERIES
-        study = series // _SERIES_PER_STUDY
+        study = series // series_per_study
         image.PatientID = f"P{study:05}"
         image.AccessionNumber = f"A{study:05}"
         image.StudyInstanceUID = f"{_ROOT}.1.{study}"
