@@ -38,6 +38,7 @@ EXTRA_MODULES = (
     "pacs_sdk.integration.pacs",
     "pacs_sdk.integration.phantom",
     "pacs_sdk.integration.preview",
+    "pacs_sdk.integration.windows",
     "pacs_sdk.network.dimse",
     "pacs_sdk.storage.objects.backend",
     "pacs_sdk.testing.plugin",

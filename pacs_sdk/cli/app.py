@@ -22,6 +22,7 @@ from pacs_sdk.cli.serve import serve
 from pacs_sdk.cli.store import store
 from pacs_sdk.cli.transcode import transcode
 from pacs_sdk.cli.validate import validate
+from pacs_sdk.cli.volume import volume
 
 __all__ = ["COMMANDS", "app"]
 
@@ -52,6 +53,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     move,
     dump,
     render,
+    volume,
     transcode,
     validate,
     reindex,

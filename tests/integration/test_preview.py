@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pacs_sdk.core import ErrorCode
 from pacs_sdk.integration.itk import VolumeGeometry, load_volume
 from pacs_sdk.integration.phantom import PhantomSpec, make_phantom
-from pacs_sdk.integration.preview import orthogonal_preview
+from pacs_sdk.integration.preview import montage_preview, orthogonal_preview
+from pacs_sdk.integration.windows import WINDOW_PRESETS, usual_window
 
 SEPARATOR = 70
 WHITE = 255
@@ -129,3 +130,54 @@ def test_what_cannot_be_drawn(
     error = orthogonal_preview(array, spacing, window).failure()
     assert error.code is ErrorCode.INVALID_ARGUMENT
     assert words in error.message
+
+
+def test_a_montage_of_slices() -> None:
+    """Even slices in rows, from the feet up; empty tiles fill the last row."""
+    volume = np.zeros((7, 20, 30), np.int16)
+    for index in range(7):
+        volume[index] = 100 * index
+    png = montage_preview(volume, (1, 1, 3), (300, 601), tiles=7).unwrap()
+    picture: NDArray[np.uint8] = imagecodecs.png_decode(png)
+    lines = np.flatnonzero((picture == SEPARATOR).all(axis=1))
+    rows = np.split(picture, lines.tolist(), axis=0)
+    assert len(rows) == 3
+    shades = []
+    for row in rows:
+        borders = np.flatnonzero((row[5:-5] == SEPARATOR).all(axis=0))
+        tiles = np.split(row, borders.tolist(), axis=1)
+        shades += [int(tile[tile.shape[0] // 2, tile.shape[1] // 2]) for tile in tiles]
+    assert shades[7:] == [0, 0]
+    # 0 to 600 by a window from 0 to 600: a sixth of 255 more each time
+    assert shades[:7] == pytest.approx([round(255 * index / 6) for index in range(7)], abs=1)
+
+
+def test_a_montage_takes_some_of_many_slices() -> None:
+    """Four of forty: the middles of four equal parts."""
+    volume = np.broadcast_to(np.arange(40, dtype=np.int16)[:, None, None], (40, 8, 8))
+    few: NDArray[np.uint8] = imagecodecs.png_decode(
+        montage_preview(volume, (1, 1, 1), (20, 41), tiles=4).unwrap()
+    )
+    greys = {round(255 * ((value - 19.5) / 40 + 0.5)) for value in (5, 15, 25, 35)}
+    assert greys <= set(np.unique(few).tolist())
+    for tiles in (0, 401):
+        error = montage_preview(volume, (1, 1, 1), tiles=tiles).failure()
+        assert error.code is ErrorCode.INVALID_ARGUMENT
+
+
+def test_windows_by_name_and_by_modality() -> None:
+    """A preset by name; soft tissue for CT; the range of uptake for PET as SUV."""
+    phantom = make_phantom(PhantomSpec(slices=4, rows=24, columns=24)).unwrap()
+    ct = load_volume(phantom.instances).unwrap()
+    assert (
+        ct.preview().unwrap()
+        == ct.preview((40, 400)).unwrap()
+        == ct.preview("Soft Tissue").unwrap()
+    )
+    assert ct.preview("lung").unwrap() == ct.preview((-600, 1500)).unwrap()
+    assert ct.preview(layout="montage").unwrap() != ct.preview().unwrap()
+    error = ct.preview("moon").failure()
+    assert error.code is ErrorCode.INVALID_ARGUMENT
+    assert "bone" in error.message
+    assert usual_window("PT", "g/ml{SUVbw}") == WINDOW_PRESETS["uptake"]
+    assert usual_window("PT", "BQML") is usual_window("MR", "") is None

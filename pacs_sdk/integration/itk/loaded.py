@@ -12,15 +12,12 @@ from pacs_sdk.core.results import raised
 from pacs_sdk.integration.itk.metadata import SeriesMetadata
 from pacs_sdk.integration.itk.report import SeriesReport
 from pacs_sdk.integration.itk.volume import Volume
-from pacs_sdk.integration.preview import Window
+from pacs_sdk.integration.windows import Window, usual_window
 
 if TYPE_CHECKING:
     import SimpleITK
 
 __all__ = ["ImageOnce", "LoadedSeries", "LoadedVolume", "SliceSource"]
-
-_CT_WINDOW: Window = (40.0, 400.0)
-"""Soft tissue: what a radiologist looks at first."""
 
 
 @attrs.frozen
@@ -55,8 +52,9 @@ class LoadedVolume(Volume):
         return tuple(source.sop_instance_uid for source in self.sources)
 
     def _usual_window(self, array: NDArray[Any]) -> Window:
-        if self.report.modality == "CT" and self.samples == 1:
-            return _CT_WINDOW
+        usual = usual_window(self.report.modality, self.report.value_unit)
+        if usual is not None and self.samples == 1:
+            return usual
         return super()._usual_window(array)
 
     def __repr__(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import numpy as np
@@ -13,7 +13,8 @@ from pacs_sdk.core.results import edge, raised
 from pacs_sdk.integration.itk.geometry import VolumeGeometry, oriented_to_patient
 from pacs_sdk.integration.itk.itk_image import itk_image_of
 from pacs_sdk.integration.itk.sitk_image import image_of
-from pacs_sdk.integration.preview import Window, orthogonal_preview
+from pacs_sdk.integration.preview import montage_preview, orthogonal_preview
+from pacs_sdk.integration.windows import Window, named_window
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -137,15 +138,19 @@ class Volume:
         return itk_image_of(self.array, self.geometry, self.axis is not None, self.samples)
 
     @edge()
-    def preview(self, window: Window | None = None) -> bytes:
-        """Draw the central axial, coronal and sagittal planes, of a 4-D array of its first volume.
+    def preview(
+        self, window: Window | str | None = None, layout: Literal["planes", "montage"] = "planes"
+    ) -> bytes:
+        """Draw the volume, of a 4-D array its first.
 
-        The volume is turned to the patient's axes first, without resampling; see
-        :func:`pacs_sdk.integration.preview.orthogonal_preview`.
+        It is turned to the patient's axes first, without resampling; see
+        :func:`pacs_sdk.integration.preview.orthogonal_preview` and ``montage_preview``.
 
         Args:
-            window: Centre and width of the values shown. By default 1 % to 99 % of the
-                values, or what is usual for the modality where that is known.
+            window: Centre and width of the values shown, or a name of
+                :data:`pacs_sdk.integration.windows.WINDOW_PRESETS`. By default what is usual
+                for the modality where that is known, else 1 % to 99 % of the values.
+            layout: The central axial, coronal and sagittal planes, or axial slices in rows.
 
         Returns:
             ``Success`` with a PNG file, or ``Failure`` with ``INVALID_ARGUMENT``.
@@ -153,8 +158,10 @@ class Volume:
         array = self.array if self.axis is None else self.array[0]
         if self.samples > 1:
             array = array[..., :3] @ np.array(_LUMINANCE)
+        chosen = named_window(window) if isinstance(window, str) else window
         turned, spacing = oriented_to_patient(array, self.geometry)
-        return raised(orthogonal_preview(turned, spacing, window or self._usual_window(array)))
+        draw = montage_preview if layout == "montage" else orthogonal_preview
+        return raised(draw(turned, spacing, chosen or self._usual_window(array)))
 
     def _usual_window(self, array: NDArray[Any]) -> Window:
         sampled = array[::_SAMPLE_STEP, ::_SAMPLE_STEP, ::_SAMPLE_STEP]
