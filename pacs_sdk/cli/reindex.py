@@ -41,6 +41,14 @@ def reindex(
             max=256,
         ),
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.toml",
+            help="The settings that the archive is served with: which further attributes the "
+            "index keeps.",
+        ),
+    ] = None,
     log_level: Annotated[
         Verbosity, typer.Option(help="What is logged to stderr.", case_sensitive=False)
     ] = Verbosity.ERROR,
@@ -49,6 +57,9 @@ def reindex(
 
     The archive must not be open meanwhile. The old index stays until the new one is complete;
     killed, the work goes on where it was when it is started again.
+
+    What the setting storage.further_attributes names, in the file of --config or in the
+    environment, is read from all files, too.
 
     With --import, the files of a folder are indexed where they are. The archive only reads
     them, and never changes or deletes anything in that folder.
@@ -59,16 +70,29 @@ def reindex(
     """
     from pacs_sdk import storage
     from pacs_sdk.core.results import raised
+    from pacs_sdk.integration.config import PacsConfig
 
+    further = raised(PacsConfig.layered(toml=config)).storage.further_attributes
     begin = time.monotonic()
     logger = stderr_logger(log_level)
     with bar("Indexing") as shown:
         progress = shown if is_terminal(sys.stderr) else None
         if import_folder is None:
-            result = storage.reindex(data, processes=processes, progress=progress, logger=logger)
+            result = storage.reindex(
+                data,
+                processes=processes,
+                further_attributes=further,
+                progress=progress,
+                logger=logger,
+            )
         else:
             result = storage.import_folder(
-                data, import_folder, processes=processes, progress=progress, logger=logger
+                data,
+                import_folder,
+                processes=processes,
+                further_attributes=further,
+                progress=progress,
+                logger=logger,
             )
     _report(raised(result), time.monotonic() - begin)
 

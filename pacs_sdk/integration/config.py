@@ -31,6 +31,7 @@ from pacs_sdk.storage import (
     Coercion,
     DuplicatePolicy,
     Durability,
+    FurtherAttributes,
     IssuerOfPatientIds,
     StorageLayout,
 )
@@ -60,6 +61,10 @@ def _check_layout(_: object, __: object, layout: str) -> None:
     StorageLayout(layout)
 
 
+def _check_further(_: object, __: object, further: tuple[str, ...]) -> None:
+    FurtherAttributes.of(further)
+
+
 def _without_password(database_url: str | None) -> str:
     """Write a URL as it may be logged."""
     if database_url is None:
@@ -84,6 +89,9 @@ class StorageConfig:
     database_url: str | None = attrs.field(default=None, repr=_without_password)
     """Where the index is: `postgresql://user:password@host/database`, or `sqlite:///` and a
     path; without it, in `data_dir`."""
+    further_attributes: tuple[str, ...] = attrs.field(default=(), validator=_check_further)
+    """What the index keeps besides its own attributes: keywords, or tags such as `00180050`.
+    After a change `pacs reindex` fills in what was stored before."""
     quota_bytes: int | None = None
     """What all objects together may take; no limit by default."""
     minimum_free_bytes: int = 0

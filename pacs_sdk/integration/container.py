@@ -66,6 +66,7 @@ from pacs_sdk.storage import (
     Archive,
     Chore,
     FileStorage,
+    FurtherAttributes,
     Housekeeping,
     IndexDatabase,
     StorageBackend,
@@ -81,6 +82,18 @@ __all__ = [
     "ServicesContainer",
     "StorageContainer",
 ]
+
+
+def _new_index(config: StorageConfig, folder: Path, logger: Logger) -> IndexDatabase:
+    return IndexDatabase(
+        config.database_url or index_url(folder / "index.sqlite"),
+        logger,
+        further=FurtherAttributes.of(config.further_attributes),
+    )
+
+
+def _further_of(archive: Archive) -> FurtherAttributes:
+    return archive.further_attributes
 
 
 def _open_archive(
@@ -101,6 +114,7 @@ def _open_archive(
                 duplicates=config.duplicates,
                 layout=config.layout,
                 database_url=config.database_url,
+                further_attributes=config.further_attributes,
                 rules=rules,
                 bus=bus,
                 logger=logger,
@@ -117,7 +131,7 @@ def _open_archive(
         ) from exc
     return Archive(
         backend or FileStorage(folder / "objects", config.durability),
-        index or IndexDatabase(config.database_url or index_url(folder / "index.sqlite"), logger),
+        index or _new_index(config, folder, logger),
         bus,
         logger,
         duplicates=config.duplicates,
@@ -258,6 +272,7 @@ class ServicesContainer(containers.DeclarativeContainer):
         storage.archive,
         providers.Callable(_ae_title, core.config),
         providers.Callable(_query_rules, core.config),
+        further=providers.Callable(_further_of, storage.archive),
     )
     destinations = providers.Callable(_destinations, core.config)
     sub_operation_pool = providers.Singleton(

@@ -9,6 +9,7 @@ from pacs_sdk.storage.duplicates import DuplicateObject
 from pacs_sdk.storage.index.attributes import QueryLevel
 from pacs_sdk.storage.index.change_feed import ChangeFeed
 from pacs_sdk.storage.index.changes import FEED_START, Change, ChangeKind, FeedPosition
+from pacs_sdk.storage.index.further_attributes import NO_FURTHER_ATTRIBUTES, FurtherAttributes
 from pacs_sdk.storage.index.index_database import IndexDatabase, index_url
 from pacs_sdk.storage.index.settling import StudySettler
 from pacs_sdk.storage.objects.backend import (
@@ -50,6 +51,7 @@ from pacs_sdk.storage.upkeep.verify import FindingKind, ObjectFinding
 
 __all__ = [
     "FEED_START",
+    "NO_FURTHER_ATTRIBUTES",
     "AddOutcome",
     "Archive",
     "ArchiveRules",
@@ -72,6 +74,7 @@ __all__ = [
     "FeedPosition",
     "FileStorage",
     "FindingKind",
+    "FurtherAttributes",
     "Housekeeping",
     "IndexDatabase",
     "IndexEntry",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Self
@@ -15,11 +15,13 @@ from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import EventBus, Logger, NullEventBus, NullLogger
 from pacs_sdk.core.results import PacsResult, edge, raised
+from pacs_sdk.core.tags import TagLike
 from pacs_sdk.encoding import FrameChoice, Instance, InstanceHeader, decode_frames, read_source
 from pacs_sdk.storage.archive_rules import DEFAULT_RULES, ArchiveRules
 from pacs_sdk.storage.capacity import capacity_of
 from pacs_sdk.storage.deletion import AT_ONCE, Deletion, DeletionReport
 from pacs_sdk.storage.duplicates import DuplicateObject, duplicates_of
+from pacs_sdk.storage.index.further_attributes import FurtherAttributes
 from pacs_sdk.storage.index.index_database import IndexDatabase
 from pacs_sdk.storage.index.settling import StudySettler
 from pacs_sdk.storage.ingest import Ingest, StoredInstance
@@ -117,6 +119,8 @@ class Archive:
             storing=self._storing,
         )
         """Deletes, brings back, and removes for good."""
+        self.further_attributes = index.further
+        """What the index keeps besides its own attributes; ``Query.of(…, further=…)`` takes it."""
         self.settler = StudySettler(
             index.writing, rules.settle_after, bus=events, may_settle=rules.may_settle
         )
@@ -220,7 +224,8 @@ class Archive:
             ``Success``, or ``Failure`` with the codes of :meth:`open` and of
             ``Instance.header``.
         """
-        return raised(raised(self.open(sop_instance_uid)).header())
+        instance = raised(self.open(sop_instance_uid))
+        return raised(instance.header(self._index.further.header_tags))
 
     @edge()
     def frames(self, sop_instance_uid: str, frames: FrameChoice = None) -> np.ndarray:
@@ -377,6 +382,7 @@ def open_archive(  # noqa: PLR0913  # all but the folder are keywords with defau
     duplicates: DuplicatePolicy = DuplicatePolicy.REJECT,
     layout: str = "uid",
     database_url: str | None = None,
+    further_attributes: Iterable[TagLike] = (),
     rules: ArchiveRules = DEFAULT_RULES,
     bus: EventBus | None = None,
     logger: Logger | None = None,
@@ -395,6 +401,9 @@ def open_archive(  # noqa: PLR0913  # all but the folder are keywords with defau
             they are.
         database_url: Where the index is, if not in the folder:
             ``postgresql://user:password@host/database``, or ``sqlite:///`` and a path.
+        further_attributes: What the index keeps besides its own attributes, by keyword or tag:
+            ``"BodyPartThickness"``, ``"(0018,0050)"``. What was stored before has no value of
+            these until :func:`~pacs_sdk.storage.reindex` is told the same.
         rules: What is done with what comes and goes, beyond keeping it.
         bus: Where ``InstanceStored`` is published; nowhere by default.
         logger: Where events are recorded; nowhere by default.
@@ -403,11 +412,12 @@ def open_archive(  # noqa: PLR0913  # all but the folder are keywords with defau
         ``Success``, or ``Failure`` with ``STORAGE_WRITE_FAILED`` (the folder cannot be
         used), ``INDEX_FAILED`` (the database cannot, or is being made anew just now),
         ``STORAGE_READ_FAILED``, ``INVALID_CONFIGURATION`` (the layout, the imported
-        folders or the URL) or ``MISSING_DEPENDENCY`` (PostgreSQL without its driver).
+        folders, the further attributes or the URL) or ``MISSING_DEPENDENCY`` (PostgreSQL without its driver).
     """
     log, keys = logger or NullLogger(), StorageLayout(layout)
     folder = Path(data_dir).absolute()
-    session = ArchiveSession(folder, durability, log, database_url=database_url)
+    further = FurtherAttributes.of(further_attributes)
+    session = ArchiveSession(folder, durability, log, database_url=database_url, further=further)
     return Archive(
         session.storage,
         session.index,

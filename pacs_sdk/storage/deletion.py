@@ -161,6 +161,7 @@ class Deletion:
             ``INDEX_FAILED`` or ``STORAGE_DELETE_FAILED``. After a
             failure some may be deleted; nothing is half deleted.
         """
+        query = self._index.understood(query)
         if query.unsupported_keys or not any(query.matchers.values()):
             raise PacsException(
                 ErrorCode.INVALID_ARGUMENT,
@@ -276,7 +277,7 @@ class Deletion:
                 continue
             source = raised(self._backend.open(one.storage_key))
             instance = raised(read_source(source, one.storage_key))
-            header = raised(instance.header())
+            header = raised(instance.header(self._index.further.header_tags))
             entry = IndexEntry(
                 InstanceIdentity.of_header(header),
                 header,

@@ -98,6 +98,7 @@ class Ingest:
         self._backend = backend
         self._receiving = backend if isinstance(backend, ReceivingBackend) else None
         self._index = index
+        self._tags = index.further.header_tags
         self._bus = bus
         self._logger = logger
         self._duplicates = DuplicatePolicy(duplicates)
@@ -115,7 +116,7 @@ class Ingest:
             PacsException: The failures of ``Archive.store``.
             OSError: The instance that is given cannot be read.
         """
-        header = raised(instance.header())
+        header = raised(instance.header(self._tags))
         identity = InstanceIdentity.of_header(header)
         check_announced(instance, identity)
         # Between its object and its row nobody else of this process may move the instance.
@@ -197,7 +198,9 @@ class Ingest:
             raised(self._put_bytes(key, meta, instance, DuplicatePolicy.REPLACE))
             return _PutObject(entry, written=True, replaces=True)
         found = _PutObject(
-            attrs.evolve(entry, size_bytes=source.size) if has_row else entry_of(key, kept, source)
+            attrs.evolve(entry, size_bytes=source.size)
+            if has_row
+            else entry_of(key, kept, source, self._tags)
         )
         if isinstance(put, Success):  # the policy is to ignore it, in its place
             accepted = is_same_place(kept, entry.identity)

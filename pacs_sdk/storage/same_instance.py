@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from pacs_sdk.core.byte_source import ByteSource
@@ -100,18 +101,19 @@ def is_own_key(key: str) -> bool:
     return True
 
 
-def entry_of(key: str, kept: Instance, source: ByteSource) -> IndexEntry:
+def entry_of(key: str, kept: Instance, source: ByteSource, tags: Collection[int]) -> IndexEntry:
     """Make the index entry of an object that is stored.
 
     Args:
         key: Its key.
         kept: What it is.
         source: All of its bytes.
+        tags: What the index wants to know of it.
 
     Raises:
         PacsException: It cannot be read.
     """
-    header = raised(kept.header())
+    header = raised(kept.header(tags))
     return IndexEntry(
         InstanceIdentity.of_header(header),
         header,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pacs_sdk.encoding import read_file
-from pacs_sdk.storage import open_archive
+from pacs_sdk.storage import Query, open_archive
 from tests.cli.helpers import SERIES, failed, pacs, refused, run_program, serving, succeeded
 
 pytestmark = pytest.mark.slow  # each starts a process
@@ -40,6 +40,21 @@ def test_a_lost_index_is_made_anew(folder: Path) -> None:
     assert succeeded(pacs("reindex", "--data", folder)).splitlines()[:2] == lines[:2]
     with open_archive(folder).unwrap() as archive:
         assert archive.statistics().unwrap().instances == 5
+
+
+def test_what_the_settings_add_to_the_index_is_read_from_all_files(
+    folder: Path, tmp_path: Path
+) -> None:
+    """The file that the archive is served with names it."""
+    settings = tmp_path / "pacs.toml"
+    settings.write_text('[storage]\nfurther_attributes = ["SliceThickness"]\n')
+    succeeded(pacs("reindex", "--data", folder, "--config", settings))
+    with open_archive(folder, further_attributes=["SliceThickness"]).unwrap() as archive:
+        added = archive.further_attributes
+        query = Query.of("IMAGE", further=added).unwrap()
+        assert all(one.get("SliceThickness") for one in archive.find(query).unwrap())
+    settings.write_text('[storage]\nfurther_attributes = ["Thickness"]\n')
+    assert "'Thickness'" in failed(pacs("reindex", "--data", folder, "--config", settings))
 
 
 def test_nothing_is_said_to_stderr_where_all_is_well(folder: Path) -> None:

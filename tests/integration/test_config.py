@@ -72,6 +72,7 @@ def test_layers_win_setting_by_setting(tmp_path: Path) -> None:
         ({"server": {"require_called_ae_title": "maybe"}}, "must be true or false"),
         ({"storage": {"duplicates": "ask"}}, "storage.duplicates is 'ask'"),
         ({"storage": {"layout": "{PatientID}"}}, "storage layout '{PatientID}' cannot be used"),
+        ({"storage": {"further_attributes": ["Thickness"]}}, "'Thickness' cannot be a further"),
     ],
 )
 def test_what_cannot_be_is_named(values: dict[str, object], words: str) -> None:

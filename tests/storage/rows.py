@@ -23,7 +23,7 @@ def row_of(table: Table, **values: Any) -> dict[str, Any]:
     return {
         column.name: values.get(column.name, "" if column.type.python_type is str else 0)
         for column in table.columns
-        if column.name != "pk"
+        if column.name != "pk" and not (column.nullable and column.name not in values)
     }
 
 

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, Integer, Table, event, text
-from sqlalchemy.types import BigInteger
+from sqlalchemy import Engine, Table, event, text
 
 from pacs_sdk.storage import IndexDatabase, Query
 from pacs_sdk.storage.index.tables import TABLES, instances, patients, series, studies
@@ -68,10 +67,7 @@ def filling(table: Table) -> str:
     """Write the statement that fills a table."""
     told = ROWS[table]
     columns = [column for column in table.columns if column.name != "pk"]
-    values = [
-        told.get(column.name) or ("NULL" if isinstance(column.type, Integer | BigInteger) else "''")
-        for column in columns
-    ]
+    values = [told.get(column.name) or ("NULL" if column.nullable else "''") for column in columns]
     names = ", ".join(f'"{column.name}"' for column in columns)
     return (
         f"INSERT INTO {table.name} ({names}) "  # noqa: S608  # of the names of our own columns

@@ -21,7 +21,7 @@ from pacs_sdk.services.query.models import check_hierarchy, check_level, model_o
 from pacs_sdk.services.query.negotiation import FindNegotiation
 from pacs_sdk.services.query.rules import QueryRules
 from pacs_sdk.services.sop_classes import InformationModel
-from pacs_sdk.storage import Match, Query
+from pacs_sdk.storage import NO_FURTHER_ATTRIBUTES, FurtherAttributes, Match, Query
 
 __all__ = ["QueryScp", "QuerySource"]
 
@@ -61,10 +61,19 @@ class QueryScp:
         source: What is searched: an ``Archive``, or what else finds matches.
         ae_title: What Retrieve AE Title says: where the instances can be got from.
         rules: What peers are allowed.
+        further: What the source can match besides the attributes of the index; for an
+            archive, ``Archive.further_attributes``.
     """
 
-    def __init__(self, source: QuerySource, ae_title: str, rules: QueryRules | None = None) -> None:
+    def __init__(
+        self,
+        source: QuerySource,
+        ae_title: str,
+        rules: QueryRules | None = None,
+        further: FurtherAttributes = NO_FURTHER_ATTRIBUTES,
+    ) -> None:
         self._source = source
+        self._further = further
         self._ae_title = ae_title
         self._rules = rules or QueryRules()
 
@@ -112,7 +121,7 @@ class QueryScp:
         information = exchange.association.extended.get(exchange.context.abstract_syntax, b"")
         agreed = FindNegotiation.decode(information)
         policy = self._rules.character_sets
-        query = raised(Query.from_identifier(identifier, agreed.options(), policy))
+        query = raised(Query.from_identifier(identifier, agreed.options(), policy, self._further))
         check_level(model, query.level)
         if not (agreed.relational or self._rules.always_relational):
             check_hierarchy(model, query)

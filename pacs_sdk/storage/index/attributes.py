@@ -14,6 +14,7 @@ from typing import Final
 import attrs
 
 from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.core.vr import VR
 
 __all__ = [
     "ATTRIBUTES",
@@ -62,11 +63,15 @@ class AttributeKind(enum.Enum):
     """A time of day; ranges, precision apart."""
     NUMBER = "number"
     """A whole number."""
+    DECIMAL = "decimal"
+    """A number of any kind, however it is written."""
+    DATE_TIME = "date-time"
+    """A date and time in one (DT); ranges, precision apart."""
 
 
 @attrs.frozen
 class IndexedAttribute:
-    """An attribute that has a column."""
+    """An attribute that the index keeps."""
 
     keyword: str
     """The keyword of PS3.6."""
@@ -78,12 +83,24 @@ class IndexedAttribute:
     """How it is stored and matched."""
     multiple: bool = False
     """Whether it may have several values, each of which is matched."""
+    further: bool = False
+    """Whether a site added it: its columns are members of the JSON object of their row then."""
     tag: int = attrs.field(init=False)
     """Its tag."""
 
     @tag.default
     def _tag_of_keyword(self) -> int:
         return int(DicomTag.of(self.keyword))
+
+    @property
+    def vr(self) -> VR:
+        """The VR of PS3.6; of several (``US or SS``) the first."""
+        return VR(DicomTag(self.tag).dictionary_vr[:2])
+
+    @property
+    def normal_column(self) -> str:
+        """The column of a number or a date and time in the form that is compared."""
+        return f"{self.column}_normal"
 
     @property
     def group_columns(self) -> tuple[str, str, str]:
@@ -116,9 +133,25 @@ class IndexedAttribute:
             return (self.folded_column,)
         return (*self.group_columns, self.words_column, self.sounds_column)
 
+    @property
+    def search_columns(self) -> tuple[str, ...]:
+        """The columns that it is searched in, where these are others than its own."""
+        match self.kind:
+            case AttributeKind.NAME:
+                return self.name_columns
+            case AttributeKind.DECIMAL | AttributeKind.DATE_TIME:
+                return (self.normal_column,)
+        return ()
+
 
 _P, _S, _R, _I = QueryLevel
-_TEXT, _UID, _NAME, _DATE, _TIME, _NUMBER = AttributeKind
+_UID, _NAME, _DATE, _TIME, _NUMBER = (
+    AttributeKind.UID,
+    AttributeKind.NAME,
+    AttributeKind.DATE,
+    AttributeKind.TIME,
+    AttributeKind.NUMBER,
+)
 
 _ALL: Final = (
     IndexedAttribute("PatientID", _P, "patient_id"),
@@ -223,9 +256,14 @@ REQUEST_ATTRIBUTES: Final[Mapping[int, IndexedAttribute]] = {
 """The attributes of an item of it that have a column (PS3.18 Table 10.6.1-5), by tag."""
 
 
+_OF_LEVELS: Final = {
+    level: tuple(one for one in _ALL if one.level is level) for level in QueryLevel
+}
+
+
 def attributes_of(level: QueryLevel) -> tuple[IndexedAttribute, ...]:
-    """Return the attributes of one level."""
-    return tuple(one for one in _ALL if one.level is level)
+    """Return the attributes of one level that have a column."""
+    return _OF_LEVELS[level]
 
 
 class ComputedKind(enum.Enum):

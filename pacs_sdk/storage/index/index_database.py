@@ -16,9 +16,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger
 from pacs_sdk.core.results import Failure, PacsResult, Success, edge
+from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.uids import is_valid_uid
 from pacs_sdk.storage.index.change_feed import ChangeFeed
 from pacs_sdk.storage.index.database_errors import is_retriable
+from pacs_sdk.storage.index.further_attributes import (
+    NO_FURTHER_ATTRIBUTES,
+    FurtherAttributes,
+)
 from pacs_sdk.storage.index.group_commit import GroupCommit, Pending
 from pacs_sdk.storage.index.index_writer import IndexWriter, PlainRows
 from pacs_sdk.storage.index.schema import WRITES, index_errors, open_engine
@@ -66,19 +71,28 @@ class IndexDatabase:
             made or migrated.
         logger: Where contradictions between instances are recorded.
         clock: Tells when something changed; the system's by default.
+        further: What is kept besides the attributes that have a column, in one of JSON. What
+            was added with others has no value of these.
 
     Raises:
         PacsException: ``INDEX_FAILED`` or ``INVALID_CONFIGURATION``.
     """
 
     def __init__(
-        self, url: str | URL, logger: Logger | None = None, clock: Clock | None = None
+        self,
+        url: str | URL,
+        logger: Logger | None = None,
+        clock: Clock | None = None,
+        *,
+        further: FurtherAttributes = NO_FURTHER_ATTRIBUTES,
     ) -> None:
+        self.further = further
+        """The attributes that a site adds."""
         self._engine = open_engine(url)
         self._readers = _Readers()
         self._writing = self._engine.connect().execution_options(**{WRITES: True})
         self._lock = threading.Lock()
-        self._writer = IndexWriter(logger or NullLogger(), clock)
+        self._writer = IndexWriter(logger or NullLogger(), clock, further)
         self.feed = ChangeFeed(self.reading, self.writing)
         """What was stored, replaced, deleted and settled."""
         self._group: GroupCommit[_Add, AddOutcome] = GroupCommit(self._write)
@@ -176,7 +190,7 @@ class IndexDatabase:
             ``Success`` with the matches, or ``Failure`` with ``INDEX_FAILED``. Iterating
             may raise ``PacsException`` (``INDEX_FAILED``).
         """
-        return find_matches(self.reading, query)
+        return find_matches(self.reading, self.understood(query))
 
     @edge()
     def count(self, query: Query) -> int:
@@ -185,7 +199,7 @@ class IndexDatabase:
         Returns:
             ``Success``, or ``Failure`` with ``INDEX_FAILED``.
         """
-        return count_matches(self.reading, query)
+        return count_matches(self.reading, self.understood(query))
 
     @edge()
     def explain(self, query: Query) -> Explanation:
@@ -195,7 +209,7 @@ class IndexDatabase:
             ``Success`` with words, SQL and plan, which hold no value of any key; or
             ``Failure`` with ``INDEX_FAILED``.
         """
-        return explain_query(self.reading, query)
+        return explain_query(self.reading, self.understood(query))
 
     @edge()
     def locations(self, query: Query) -> Iterator[InstanceLocation]:
@@ -204,7 +218,26 @@ class IndexDatabase:
         Returns:
             As :meth:`find`.
         """
-        return find_locations(self.reading, query)
+        return find_locations(self.reading, self.understood(query))
+
+    def understood(self, query: Query) -> Query:
+        """Return a query whose keys are understood with the further attributes of this index.
+
+        Raises:
+            PacsException: ``FIND_INVALID_IDENTIFIER`` for a key that cannot be understood;
+                ``INVALID_ARGUMENT`` where it was made for an index that keeps more.
+        """
+        if query.further is self.further or query.further == self.further:
+            return query
+        for tag in query.further.by_tag:
+            if tag not in self.further.by_tag and query.matchers.get(tag):
+                raise PacsException(
+                    ErrorCode.INVALID_ARGUMENT,
+                    f"{DicomTag(tag).keyword} is none of the further attributes of this index, "
+                    "so it cannot be searched by",
+                    tag=str(DicomTag(tag)),
+                )
+        return attrs.evolve(query, further=self.further)
 
     @edge()
     def statistics(self) -> ArchiveStatistics:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
@@ -18,6 +19,12 @@ from pacs_sdk.storage.index.attributes import (
     attributes_of,
 )
 from pacs_sdk.storage.index.changes import ChangeKind, milliseconds
+from pacs_sdk.storage.index.further_attributes import (
+    FURTHER_COLUMN,
+    NO_FURTHER_ATTRIBUTES,
+    FurtherAttributes,
+    further_values,
+)
 from pacs_sdk.storage.index.parent_rows import ParentRows
 from pacs_sdk.storage.index.portable_sql import insert_or_leave, own_transaction
 from pacs_sdk.storage.index.row_removal import remove_instance
@@ -109,11 +116,20 @@ class IndexWriter:
     Args:
         logger: Where contradictions between instances are recorded, without their values.
         clock: Tells when something changed.
+        further: The attributes that a site adds.
     """
 
-    def __init__(self, logger: Logger, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        logger: Logger,
+        clock: Clock | None = None,
+        further: FurtherAttributes = NO_FURTHER_ATTRIBUTES,
+    ) -> None:
         self._clock = clock or SystemClock()
-        self._parents = ParentRows(logger, self._clock)
+        self._parents = ParentRows(logger, self._clock, further)
+        self._further = further.of_level(QueryLevel.IMAGE)
+        above = (one.tag for one in further.attributes if one.level is not QueryLevel.IMAGE)
+        self._tags_above = (*_TAGS_ABOVE, *above)
         self._instance: _Compiled | None = None
         self._change: _Compiled | None = None
         self._known: dict[_SeriesKey, _KnownSeries] = {}
@@ -133,7 +149,7 @@ class IndexWriter:
         """
         uid = entry.identity.sop_instance_uid
         previous = self._removed(connection, uid) if replace else None
-        row = _row_of(entry, self._series_pk(connection, entry))
+        row = self._row_of(entry, self._series_pk(connection, entry))
         insertion = self._instance
         if insertion is None:
             statement = insert_or_leave(connection, instances, ("sop_instance_uid",))
@@ -178,9 +194,9 @@ class IndexWriter:
         now = milliseconds(self._clock)
         for entry in entries:
             known = self._known.get(_series_key(entry))
-            if known is None or _above(entry) not in known.seen:
+            if known is None or self._above(entry) not in known.seen:
                 return None
-            row = insertion.parameters(_row_of(entry, known.pk))
+            row = insertion.parameters(self._row_of(entry, known.pk))
             rows.append((row, change.parameters(_change(ChangeKind.STORED, now, entry.identity))))
         return PlainRows(insertion.sql, change.sql, tuple(rows))
 
@@ -215,7 +231,7 @@ class IndexWriter:
     # -- inside ------------------------------------------------------------------
 
     def _series_pk(self, connection: Connection, entry: IndexEntry) -> int:
-        key, above = _series_key(entry), _above(entry)
+        key, above = _series_key(entry), self._above(entry)
         known = self._known.get(key)
         if known is not None and above in known.seen:
             return known.pk
@@ -223,6 +239,17 @@ class IndexWriter:
         if pk is None:
             pk = self._uncommitted[key, above] = self._parents.series_pk(connection, entry)
         return pk
+
+    def _above(self, entry: IndexEntry) -> _EncodedAbove:
+        raw = entry.header.raw
+        return tuple([raw.get(tag) for tag in self._tags_above])
+
+    def _row_of(self, entry: IndexEntry, series_pk: int) -> dict[str, ColumnValue]:
+        row = _row_of(entry, series_pk)
+        if self._further:  # as text, for it goes to the driver as it is
+            found = further_values(entry.header, self._further)
+            row[FURTHER_COLUMN] = json.dumps(found, separators=(",", ":")) if found else None
+        return row
 
     def _record(self, connection: Connection, kind: ChangeKind, identity: InstanceIdentity) -> None:
         row = _change(kind, milliseconds(self._clock), identity)
@@ -273,8 +300,3 @@ def _change(kind: ChangeKind, at_ms: int, identity: InstanceIdentity) -> dict[st
 
 def _series_key(entry: IndexEntry) -> _SeriesKey:
     return entry.identity.study_instance_uid, entry.identity.series_instance_uid
-
-
-def _above(entry: IndexEntry) -> _EncodedAbove:
-    raw = entry.header.raw
-    return tuple([raw.get(tag) for tag in _TAGS_ABOVE])

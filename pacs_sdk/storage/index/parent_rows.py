@@ -6,7 +6,7 @@ is recorded in the table ``attribute_conflicts``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import attrs
@@ -14,8 +14,14 @@ from sqlalchemy import Connection, RowMapping, update
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger
-from pacs_sdk.storage.index.attributes import AttributeKind, QueryLevel, attributes_of
+from pacs_sdk.storage.index.attributes import IndexedAttribute, QueryLevel, attributes_of
 from pacs_sdk.storage.index.changes import milliseconds
+from pacs_sdk.storage.index.further_attributes import (
+    FURTHER_COLUMN,
+    NO_FURTHER_ATTRIBUTES,
+    FurtherAttributes,
+    further_values,
+)
 from pacs_sdk.storage.index.portable_sql import insert_or_leave
 from pacs_sdk.storage.index.request_items import add_request_items
 from pacs_sdk.storage.index.row_removal import remove_childless_patient
@@ -31,16 +37,14 @@ from pacs_sdk.storage.records import IndexEntry
 
 __all__ = ["ParentRows"]
 
-_PATIENT, _STUDY, _SERIES = (
-    attributes_of(level) for level in (QueryLevel.PATIENT, QueryLevel.STUDY, QueryLevel.SERIES)
-)
-
 _FOUND_BY: Final = frozenset(
     ("patient_id", "issuer_of_patient_id", "study_instance_uid", "series_instance_uid")
 )
 """Columns that rows are found by; nothing is left to compare in them."""
 
 _Values: TypeAlias = Mapping[str, ColumnValue]
+
+_Row: TypeAlias = RowMapping | Mapping[str, str]
 
 _PATIENT_KEY: Final = ("patient_id", "issuer_of_patient_id", "study_without_patient_id")
 
@@ -63,11 +67,16 @@ class ParentRows:
     Args:
         logger: Where contradictions between instances are recorded, without their values.
         clock: Tells when they were found.
+        further: The attributes that a site adds.
     """
 
-    def __init__(self, logger: Logger, clock: Clock) -> None:
+    def __init__(
+        self, logger: Logger, clock: Clock, further: FurtherAttributes = NO_FURTHER_ATTRIBUTES
+    ) -> None:
         self._logger = logger
         self._clock = clock
+        levels = (QueryLevel.PATIENT, QueryLevel.STUDY, QueryLevel.SERIES)
+        self._further = {level: further.of_level(level) for level in levels}
 
     def series_pk(self, connection: Connection, entry: IndexEntry) -> int:
         """Return the number of an instance's series, which is made if need be."""
@@ -75,7 +84,7 @@ class ParentRows:
 
     def _ensure_series(self, connection: Connection, entry: IndexEntry, study_pk: int) -> int:
         values = {
-            **column_values(entry.header, _SERIES),
+            **self._values_of(QueryLevel.SERIES, entry),
             "series_instance_uid": entry.identity.series_instance_uid,
             "study_fk": study_pk,
         }
@@ -87,8 +96,8 @@ class ParentRows:
 
     def _ensure_study(self, connection: Connection, entry: IndexEntry) -> int:
         uid = entry.identity.study_instance_uid
-        patient = column_values(entry.header, _PATIENT)
-        values = {**column_values(entry.header, _STUDY), "study_instance_uid": uid}
+        patient = self._values_of(QueryLevel.PATIENT, entry)
+        values = {**self._values_of(QueryLevel.STUDY, entry), "study_instance_uid": uid}
         known = find_study(connection, uid)
         if known is None:
             owner = self._ensure_patient(connection, entry, patient)
@@ -106,6 +115,12 @@ class ParentRows:
         self._compare_patient(connection, known.patient, patient, entry)
         self._reconcile(connection, QueryLevel.STUDY, known.study, values, entry)
         return int(known.study["pk"])
+
+    def _values_of(self, level: QueryLevel, entry: IndexEntry) -> dict[str, ColumnValue]:
+        values = column_values(entry.header, attributes_of(level))
+        if further := self._further[level]:
+            values[FURTHER_COLUMN] = further_values(entry.header, further) or None
+        return values
 
     def _ensure_patient(
         self, connection: Connection, entry: IndexEntry, values: _Values
@@ -127,7 +142,7 @@ class ParentRows:
         """Compare a study's patient with what another instance of the study says."""
         differing = [
             _Difference(attribute.keyword, row[attribute.column], values[attribute.column])
-            for attribute in _PATIENT
+            for attribute in attributes_of(QueryLevel.PATIENT)
             if attribute.column in _FOUND_BY
             and values[attribute.column]
             and row[attribute.column]
@@ -147,16 +162,30 @@ class ParentRows:
         entry: IndexEntry,
     ) -> None:
         """Fill what a row doesn't have yet; where the two contradict, the first stays."""
-        filled, differing = _compared(level, row, values)
+        filled, differing = self._compared(level, row, values)
         if filled:
             table = TABLES[level]
             # Another node may have filled it since it was read, and then that one was first.
             row = lock_for_change(connection, table, int(row["pk"])) or row
-            filled, differing = _compared(level, row, values)
+            filled, differing = self._compared(level, row, values)
             if filled:
                 connection.execute(update(table).where(table.c.pk == row["pk"]).values(**filled))
         if differing:
             self._conflict(connection, level, differing, entry)
+
+    def _compared(
+        self, level: QueryLevel, row: RowMapping, values: _Values
+    ) -> tuple[dict[str, ColumnValue], list[_Difference]]:
+        """Return what a row lacks, and what it has otherwise."""
+        filled, differing = _compared(attributes_of(level), row, values)
+        found = values.get(FURTHER_COLUMN)
+        if isinstance(found, dict):
+            kept = row[FURTHER_COLUMN] or {}
+            added, others = _compared(self._further[level], kept, found)
+            differing += others
+            if added:
+                filled[FURTHER_COLUMN] = {**kept, **{name: str(one) for name, one in added.items()}}
+        return filled, differing
 
     def _conflict(
         self,
@@ -194,18 +223,19 @@ class ParentRows:
 
 
 def _compared(
-    level: QueryLevel, row: RowMapping, values: _Values
+    attributes: Iterable[IndexedAttribute], row: _Row, values: _Values
 ) -> tuple[dict[str, ColumnValue], list[_Difference]]:
-    """Return what a row lacks, and what it has otherwise."""
+    """Return which attributes a row lacks, and which it has otherwise."""
     filled: dict[str, ColumnValue] = {}
     differing: list[_Difference] = []
-    for attribute in attributes_of(level):
+    for attribute in attributes:
         column = attribute.column
-        if column in _FOUND_BY or values[column] in ("", None, row[column]):
+        kept, found = row.get(column, ""), values.get(column, "")
+        if column in _FOUND_BY or found in ("", None, kept):
             continue
-        searched = attribute.name_columns if attribute.kind is AttributeKind.NAME else ()
-        if row[column] in ("", None):
-            filled.update({name: values[name] for name in (column, *searched)})
-        elif not searched or any(values[name] != row[name] for name in searched):
-            differing.append(_Difference(attribute.keyword, row[column], values[column]))
+        searched = attribute.search_columns
+        if kept in ("", None):
+            filled |= {name: values[name] for name in (column, *searched) if name in values}
+        elif not searched or any(values.get(name) != row.get(name) for name in searched):
+            differing.append(_Difference(attribute.keyword, kept, found))
     return filled, differing

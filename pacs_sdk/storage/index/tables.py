@@ -6,14 +6,16 @@
                                         1 ── n request_attributes
 
 ``pk`` numbers rows in the order of their arrival and is never used twice; ``…_fk``
-points up. Text columns hold an empty text, never null.
+points up. Text columns hold an empty text, never null. ``further_attributes`` of the four
+is JSON: what a site adds to the attributes that have a column.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Column,
     ForeignKey,
@@ -25,6 +27,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from pacs_sdk.storage.index.attributes import (
     REQUEST_ATTRIBUTES,
@@ -32,6 +35,7 @@ from pacs_sdk.storage.index.attributes import (
     QueryLevel,
     attributes_of,
 )
+from pacs_sdk.storage.index.further_attributes import FURTHER_COLUMN
 from pacs_sdk.storage.index.values import ColumnValue
 
 __all__ = [
@@ -53,7 +57,7 @@ __all__ = [
     "unsettled_studies",
 ]
 
-SCHEMA_REVISION: Final = "0002"
+SCHEMA_REVISION: Final = "0003"
 """The newest migration."""
 
 metadata: Final = MetaData()
@@ -113,6 +117,12 @@ def _text_column(name: str) -> Column[str]:
     return Column(name, _TEXT, nullable=False, server_default=default)
 
 
+def _further_column() -> Column[Any]:
+    """Make the column of what a site adds; null where that is nothing."""
+    kind = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+    return Column(FURTHER_COLUMN, kind)
+
+
 def _moment_column(name: str) -> Column[int]:
     """Make a column of milliseconds since 1970, UTC."""
     return Column(name, BigInteger, nullable=False)
@@ -138,6 +148,7 @@ patients: Final = Table(
     *_attribute_columns(QueryLevel.PATIENT),
     # Patients without an ID are not one patient: each study has its own.
     _text_column("study_without_patient_id"),
+    _further_column(),
     UniqueConstraint(
         "patient_id", "issuer_of_patient_id", "study_without_patient_id", name="uq_patients"
     ),
@@ -154,6 +165,7 @@ studies: Final = Table(
     _key_column(),
     _parent_column("patient_fk", "patients.pk"),
     *_attribute_columns(QueryLevel.STUDY),
+    _further_column(),
     UniqueConstraint("study_instance_uid", name="uq_studies"),
     Index("ix_studies_patient", "patient_fk"),
     Index("ix_studies_date_time", "study_date", "study_time"),
@@ -172,6 +184,7 @@ series: Final = Table(
     _key_column(),
     _parent_column("study_fk", "studies.pk"),
     *_attribute_columns(QueryLevel.SERIES),
+    _further_column(),
     # A series UID that turns up in two studies is someone's mistake, but no reason to
     # refuse an instance.
     UniqueConstraint("series_instance_uid", "study_fk", name="uq_series"),
@@ -195,6 +208,7 @@ instances: Final = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("data_offset", Integer, nullable=False),
     Column("content_hash", _TEXT, nullable=False, server_default=text("''")),
+    _further_column(),
     UniqueConstraint("sop_instance_uid", name="uq_instances"),
     Index("ix_instances_series_number", "series_fk", "instance_number", "sop_instance_uid"),
     Index("ix_instances_content_date", "content_date"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Final, TypeAlias
 
 from pacs_sdk.core.tags import DicomTag
@@ -20,14 +22,17 @@ __all__ = [
     "bounded_number",
     "bounded_text",
     "column_values",
+    "moment_bounds",
     "name_values",
     "normal_date",
     "normal_decimal",
+    "normal_number",
     "normal_time",
 ]
 
-ColumnValue: TypeAlias = str | int | None
-"""What a column of the index holds. Text is never null: absent and empty are the same."""
+ColumnValue: TypeAlias = str | int | dict[str, str] | None
+"""What a column of the index holds. Text is never null: absent and empty are the same. JSON is
+a mapping of texts."""
 
 MAX_TEXT_CHARACTERS: Final = 512
 """What the index keeps of a text. No VR that it has may be longer than 324 (PN with three
@@ -65,6 +70,20 @@ _DATE: Final = re.compile(
 _TIME: Final = re.compile(
     r"([01]\d|2[0-3])(?::?([0-5]\d)(?::?([0-5]\d|60)(\.\d{1,6})?)?)?", re.ASCII
 )
+
+_NUMBER_CHARACTERS: Final = 64
+_ANY_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_SINGLE: Final = struct.Struct("f")
+
+_DATE_TIME: Final = re.compile(
+    r"(?P<year>\d{4})(?:(?P<month>0[1-9]|1[0-2])(?:(?P<day>0[1-9]|[12]\d|3[01])"
+    r"(?:(?P<hour>[01]\d|2[0-3])(?:(?P<minute>[0-5]\d)"
+    r"(?:(?P<second>[0-5]\d|60)(?:\.(?P<fraction>\d{1,6}))?)?)?)?)?)?"
+    r"(?:[+-](?:0\d|1[0-4])[0-5]\d)?",
+    re.ASCII,
+)
+_FIRST_PARTS: Final = ("0000", "01", "01", "00", "00", "00")
+_LAST_PARTS: Final = ("9999", "12", "31", "23", "59", "60")
 
 
 def bounded_text(text: str, most: int = MAX_TEXT_CHARACTERS) -> str:
@@ -111,6 +130,46 @@ def normal_decimal(text: str) -> str:
     """Return a decimal number (DS) as it was written, or an empty text if it is none."""
     stripped = text.strip()
     return stripped if len(stripped) <= 32 and _DECIMAL.fullmatch(stripped) else ""
+
+
+def normal_number(text: str, vr: VR) -> str:
+    """Return a number in the one form that it is compared in, or an empty text if it is none.
+
+    Args:
+        text: However it is written: ``1.50``, ``+15e-1``.
+        vr: Of FL, numbers that are the same in single precision are equal.
+    """
+    stripped = text.strip()
+    if len(stripped) > _NUMBER_CHARACTERS or not _ANY_NUMBER.fullmatch(stripped):
+        return ""
+    if vr is VR.FL:
+        try:
+            stripped = repr(_SINGLE.unpack(_SINGLE.pack(float(stripped)))[0])
+        except OverflowError:
+            return ""
+    return str(Decimal(stripped).normalize() + 0)  # there is no negative zero
+
+
+def moment_bounds(text: str) -> tuple[str, str] | None:
+    """Return the first and the last moment that a date and time (DT) may be.
+
+    What it doesn't say is open: ``202403`` is all of March. The offset from UTC is not
+    looked at (PS3.5 6.2).
+
+    Returns:
+        Two texts of twenty digits, to the microsecond; ``None`` if it is no DT.
+    """
+    found = _DATE_TIME.fullmatch(text.strip())
+    if found is None:
+        return None
+    parts = [part or "" for part in found.group("year", "month", "day", "hour", "minute", "second")]
+    fraction = found["fraction"] or ""
+    first, last = ("".join(map(_filled, parts, ends)) for ends in (_FIRST_PARTS, _LAST_PARTS))
+    return f"{first}{fraction:0<6}", f"{last}{fraction:9<6}"
+
+
+def _filled(part: str, otherwise: str) -> str:
+    return part or otherwise
 
 
 def name_values(attribute: IndexedAttribute, name: str) -> dict[str, str]:

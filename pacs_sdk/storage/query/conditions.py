@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, FromClause, and_, false, literal, or_, true
 
 from pacs_sdk.storage.index.attributes import AttributeKind, IndexedAttribute
+from pacs_sdk.storage.index.further_attributes import text_in
 from pacs_sdk.storage.index.names import folded_name, sound_of
 from pacs_sdk.storage.index.values import VALUE_END
 from pacs_sdk.storage.query.matchers import (
@@ -59,13 +60,15 @@ def moments_between(
 
 
 def _one(attribute: IndexedAttribute, matcher: Matcher, table: FromClause) -> ColumnElement[bool]:
-    column = table.c[attribute.column]
+    column = text_in(table, attribute, attribute.column)
     if isinstance(matcher, Empty):
         return column.is_(None) if attribute.kind is AttributeKind.NUMBER else column == ""
     if isinstance(matcher, AllOf):
         return and_(*(_one(attribute, Exact((value,)), table) for value in matcher.values))
     if attribute.kind is AttributeKind.NAME:
         return _name(attribute, matcher, table)
+    if attribute.search_columns:
+        column = text_in(table, attribute, attribute.normal_column)
     if attribute.multiple:
         return _some_value(column, matcher)
     return _single(column, matcher)
@@ -145,8 +148,8 @@ def _name(attribute: IndexedAttribute, matcher: Matcher, table: FromClause) -> C
 def _name_text(attribute: IndexedAttribute, text: str, table: FromClause) -> ColumnElement[bool]:
     groups = [folded_name(group) for group in text.split("=", 2)]
     if attribute.multiple:
-        return _some_name(table.c[attribute.folded_column], groups)
-    columns = [table.c[name] for name in attribute.group_columns]
+        return _some_name(text_in(table, attribute, attribute.folded_column), groups)
+    columns = [text_in(table, attribute, name) for name in attribute.group_columns]
     if len(groups) == 1:
         return or_(*(_name_group(column, groups[0]) for column in columns))
     return and_(
@@ -181,10 +184,10 @@ def _word(attribute: IndexedAttribute, word: str, table: FromClause) -> ColumnEl
     """Ask that some word begins so, or sounds so."""
     pattern = _like_pattern(word)
     if attribute.multiple:
-        column = table.c[attribute.folded_column]
+        column = text_in(table, attribute, attribute.folded_column)
         return or_(*(_contains(column, f"{before}{pattern}") for before in _WORD_BEGINS))
-    begins = _contains(table.c[attribute.words_column], f" {pattern}")
+    begins = _contains(text_in(table, attribute, attribute.words_column), f" {pattern}")
     sound = sound_of(word)
     if not sound:
         return begins
-    return or_(begins, _contains(table.c[attribute.sounds_column], f" {sound} "))
+    return or_(begins, _contains(text_in(table, attribute, attribute.sounds_column), f" {sound} "))

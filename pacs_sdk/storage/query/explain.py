@@ -39,6 +39,9 @@ _WORDS: Final[dict[type[Matcher], str]] = {
     FuzzyName: "fuzzy matching: words that begin or sound so",
 }
 
+_NO_INDEX: Final = ", in the JSON of each row: no index helps to find it"
+"""What is said of attributes that a site added."""
+
 _FULL_SCAN: Final = re.compile(
     r"^SCAN (?!SUBQUERY|CONSTANT)(?!.* USING (COVERING )?INDEX)|\bSeq Scan on "
 )
@@ -112,7 +115,8 @@ def _words(query: Query) -> Iterator[str]:
         elif _is_time_of_moments(query, tag):
             yield f"{_name(tag)}: together with the date"
         elif tag in query.matchers:
-            yield f"{_name(tag)}: {_meaning(query.matchers[tag])}"
+            place = _NO_INDEX if tag in query.further.by_tag else ""
+            yield f"{_name(tag)}: {_meaning(query.matchers[tag])}{place}"
     for sequence, keys in query.items.items():
         matchers = query.item_matchers.get(sequence, {})
         for tag in keys.matching:

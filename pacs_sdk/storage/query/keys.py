@@ -10,6 +10,7 @@ UID, or a list of them  any of them
 ``20240101``            that date; ``a-b``, ``a-``, ``-b`` a range with its ends
 ``1030``                that time, however precisely written; ranges as with dates
 number                  that number, however written
+``202403``              (DT) any moment of that time; ranges as with dates
 ``CT\MR``                any of them; the standard leaves it open without negotiation
 ======================  ==========================================================
 
@@ -37,7 +38,9 @@ from pacs_sdk.storage.index.names import folded_name, name_words
 from pacs_sdk.storage.index.values import (
     MAX_TEXT_CHARACTERS,
     bounded_number,
+    moment_bounds,
     normal_date,
+    normal_number,
     normal_time,
 )
 from pacs_sdk.storage.query.matchers import (
@@ -118,12 +121,13 @@ def parse_key(
     if not given or len(given) > MAX_ALTERNATIVES:
         raise _invalid(attribute, text, f"has {len(given)} values, not 1 to {MAX_ALTERNATIVES}")
     match attribute.kind:
-        case AttributeKind.DATE:
-            return tuple(_date(attribute, value) for value in given)
-        case AttributeKind.TIME:
-            return tuple(_time(attribute, value) for value in given)
         case AttributeKind.NUMBER:
             return (Exact(tuple(_number(attribute, value) for value in given)),)
+        case AttributeKind.DECIMAL:
+            return (Exact(tuple(_decimal(attribute, value) for value in given)),)
+        case AttributeKind.DATE | AttributeKind.TIME | AttributeKind.DATE_TIME:
+            parse = _RANGES[attribute.kind]
+            return tuple(parse(attribute, value) for value in given)
     return _texts(attribute, given, options)
 
 
@@ -233,6 +237,38 @@ def _time(attribute: IndexedAttribute, text: str) -> Matcher:
 def _ends(text: str) -> tuple[str, bool, str]:
     low, dash, high = text.partition("-")
     return low.strip(), bool(dash), high.strip()
+
+
+def _date_time(attribute: IndexedAttribute, text: str) -> Matcher:
+    """Understand a date and time (DT), or a range; a hyphen may begin an offset from UTC, too."""
+    if (single := moment_bounds(text)) is not None:
+        return Range(*single)
+    for found in re.finditer("-", text):
+        low, high = text[: found.start()].strip(), text[found.end() :].strip()
+        first, last = moment_bounds(low), moment_bounds(high)
+        if (low and not first) or (high and not last) or not (first or last):
+            continue
+        if first and last and first[0] > last[1]:
+            raise _invalid(attribute, text, "a range that ends before it begins")
+        return Range(first[0] if first else None, last[1] if last else None)
+    raise _invalid(
+        attribute, text, "not a date and time YYYYMMDDHHMMSS.FFFFFF, nor a range such as 2024-"
+    )
+
+
+_RANGES: Final = {
+    AttributeKind.DATE: _date,
+    AttributeKind.TIME: _time,
+    AttributeKind.DATE_TIME: _date_time,
+}
+"""What understands a key that may be a range."""
+
+
+def _decimal(attribute: IndexedAttribute, text: str) -> str:
+    number = normal_number(text, attribute.vr)
+    if not number:
+        raise _invalid(attribute, text, "not a number")
+    return number
 
 
 def _number(attribute: IndexedAttribute, text: str) -> int:

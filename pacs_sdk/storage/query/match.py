@@ -91,8 +91,15 @@ def _element(tag: int, text: str) -> DataElement:
     if vr is VR.SQ:
         value = []
     elif text and vr.kind is VrKind.NUMBER:
-        value = int(text)
+        numbers = [_number(one, vr) for one in text.split("\\")]
+        if vr is VR.US and min(numbers) < 0:  # US or SS
+            vr = VR.SS
+        value = numbers if len(numbers) > 1 else numbers[0]
     return DataElement(tag, vr.value, value, validation_mode=pydicom_config.IGNORE)
+
+
+def _number(text: str, vr: VR) -> int | float:
+    return float(text) if vr in (VR.FL, VR.FD) else int(text)
 
 
 def _sequence(tag: int, items: _Items) -> DataElement:

@@ -88,7 +88,8 @@ def conditions_by_level(query: Query) -> dict[QueryLevel, list[ColumnElement[boo
     for tag, alternatives in query.matchers.items():
         if not alternatives:
             continue
-        if (attribute := ATTRIBUTES.get(tag)) is not None:
+        attribute = ATTRIBUTES.get(tag) or query.further.by_tag.get(tag)
+        if attribute is not None:
             condition = _attribute_condition(attribute, alternatives)
             conditions.setdefault(attribute.level, []).append(condition)
         elif (computed := COMPUTED_ATTRIBUTES.get(tag)) is not None:

@@ -23,6 +23,10 @@ from pacs_sdk.storage.index.attributes import (
     IndexedAttribute,
     QueryLevel,
 )
+from pacs_sdk.storage.index.further_attributes import (
+    NO_FURTHER_ATTRIBUTES,
+    FurtherAttributes,
+)
 from pacs_sdk.storage.query.identifier import ItemKeys, identifier_keys
 from pacs_sdk.storage.query.keys import DEFAULT_OPTIONS, parse_key, parse_moments
 from pacs_sdk.storage.query.keywords import keys_of_keywords
@@ -105,6 +109,9 @@ class Query:
     """How many of the first matches are left out."""
     after: str = ""
     """The token of the match that the page before ended with (``Match.after``)."""
+    further: FurtherAttributes = NO_FURTHER_ATTRIBUTES
+    """What an archive keeps besides (``Archive.further_attributes``), and can be matched, too.
+    An archive that is searched understands a query with its own."""
     matchers: Mapping[int, tuple[Matcher, ...]] = attrs.field(
         init=False, eq=False, repr=False, hash=False
     )
@@ -127,7 +134,7 @@ class Query:
     def _parsed_keys(self) -> dict[int, tuple[Matcher, ...]]:
         parsed = dict(self._parsed_moments()) if self.options.combined_datetime else {}
         for tag, text in self.matching.items():
-            attribute = _MATCHING_KEYS.get(tag)
+            attribute = _MATCHING_KEYS.get(tag) or self.further.by_tag.get(tag)
             if attribute is not None and tag not in parsed:
                 parsed[tag] = parse_key(attribute, text, self.options)
         return parsed
@@ -172,7 +179,7 @@ class Query:
         unknown = [
             tag
             for tag, text in self.matching.items()
-            if text and tag not in _MATCHING_KEYS and tag != _TIMEZONE_OFFSET
+            if text and not self._is_known(tag) and tag != _TIMEZONE_OFFSET
         ]
         unknown.extend(
             sequence
@@ -181,6 +188,9 @@ class Query:
         )
         return tuple(unknown)
 
+    def _is_known(self, tag: int) -> bool:
+        return tag in _MATCHING_KEYS or tag in self.further.by_tag
+
     @classmethod
     @edge()
     def from_identifier(
@@ -188,6 +198,7 @@ class Query:
         identifier: DatasetLike,
         options: MatchingOptions = DEFAULT_OPTIONS,
         policy: CharacterSetPolicy = DEFAULT_POLICY,
+        further: FurtherAttributes = NO_FURTHER_ATTRIBUTES,
     ) -> Query:
         """Read the identifier of a C-FIND, C-GET or C-MOVE request.
 
@@ -197,6 +208,8 @@ class Query:
             identifier: It must have Query/Retrieve Level (0008,0052).
             options: What was agreed by extended negotiation.
             policy: How its text is read.
+            further: ``Archive.further_attributes``, so that :attr:`unsupported_keys` tells
+                what this archive cannot match.
 
         Returns:
             ``Success``, or ``Failure`` with ``FIND_INVALID_IDENTIFIER``: no or an
@@ -213,7 +226,7 @@ class Query:
             )
         keys = {tag: text for tag, text in texts.items() if tag not in _NO_KEYS}
         matching = {tag: text for tag, text in keys.items() if text}
-        return cls(QueryLevel(level), matching, tuple(keys), items, options)
+        return cls(QueryLevel(level), matching, tuple(keys), items, options, further=further)
 
     @classmethod
     @edge()
@@ -228,6 +241,7 @@ class Query:
         limit: int | None = None,
         offset: int = 0,
         after: str = "",
+        further: FurtherAttributes = NO_FURTHER_ATTRIBUTES,
         **keys: Any,
     ) -> Query:
         """Build a query from keywords: ``Query.of("STUDY", PatientName="doe*")``.
@@ -242,6 +256,7 @@ class Query:
             limit: How many matches at most.
             offset: How many to leave out first.
             after: Where to continue: ``Match.after`` of the last match of a page.
+            further: ``Archive.further_attributes``, to search by these, too.
             **keys: Matching keys; a list stands for several values, and a mapping for the
                 item of a sequence. An empty text matches everything, an empty list is
                 refused.
@@ -259,9 +274,10 @@ class Query:
             )
         wanted = QueryLevel(level)
         matching, items = keys_of_keywords(keys)
-        _check_known(matching, items)
+        _check_known(matching, items, further)
         if return_keys is None:
-            returned = dict.fromkeys((*_told_by_default(wanted), *matching, *items))
+            told = (*_told_by_default(wanted, further), *matching, *items)
+            returned = dict.fromkeys(told)
         else:
             returned = dict.fromkeys(int(DicomTag.of(tag)) for tag in return_keys)
         order = (sort,) if isinstance(sort, str | int | DicomTag) else sort
@@ -275,11 +291,15 @@ class Query:
             limit,
             offset,
             after,
+            further,
         )
 
 
-def _check_known(matching: Mapping[int, str], items: Mapping[int, ItemKeys]) -> None:
-    unknown = [tag for tag, text in matching.items() if text and tag not in _MATCHING_KEYS]
+def _check_known(
+    matching: Mapping[int, str], items: Mapping[int, ItemKeys], further: FurtherAttributes
+) -> None:
+    matched = _MATCHING_KEYS.keys() | further.by_tag.keys()
+    unknown = [tag for tag, text in matching.items() if text and tag not in matched]
     for sequence, keys in items.items():
         known = _MATCHED_ITEMS.get(sequence, {})
         unknown.extend(tag for tag in keys.matching if tag not in known)
@@ -292,8 +312,8 @@ def _check_known(matching: Mapping[int, str], items: Mapping[int, ItemKeys]) -> 
         )
 
 
-def _told_by_default(level: QueryLevel) -> Iterator[int]:
-    for tag, attribute in ATTRIBUTES.items():
+def _told_by_default(level: QueryLevel, further: FurtherAttributes) -> Iterator[int]:
+    for tag, attribute in (*ATTRIBUTES.items(), *further.by_tag.items()):
         if attribute.level.depth <= level.depth:
             yield tag
     for tag, computed in COMPUTED_ATTRIBUTES.items():

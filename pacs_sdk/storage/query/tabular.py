@@ -1,11 +1,13 @@
 """Matches as a table: for notebooks, pandas and Arrow.
 
 A column has the keyword of its attribute. Dates and whole numbers have types of their own;
-times are text, for a column of Python's times helps nobody; names are text.
+times are text, for a column of Python's times helps nobody; names are text, and so is what has
+several values.
 """
 
 from __future__ import annotations
 
+import enum
 import html
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -30,7 +32,15 @@ __all__ = ["MatchTable"]
 _SHOWN_ROWS: Final = 50
 """Rows of the table that a notebook shows; the rest is counted."""
 
-_NUMBERS: Final = frozenset((VR.IS, VR.US))
+_NUMBERS: Final = frozenset((VR.IS, VR.US, VR.SS, VR.SL, VR.UL))
+
+
+class _Kind(enum.Enum):
+    """What the values of a column are."""
+
+    DATE = "date"
+    NUMBER = "number"
+    TEXT = "text"
 
 
 def _matches(found: Iterable[Match]) -> tuple[Match, ...]:
@@ -80,12 +90,12 @@ class MatchTable:
             raise _missing("pandas") from exc
         columns: dict[str, Any] = {}
         for tag in self._tags():
-            values = self._values(tag)
-            match _vr(tag):
-                case VR.DA:
+            kind, values = self._values(tag)
+            match kind:
+                case _Kind.DATE:
                     days = np.array(values, dtype="datetime64[D]")  # None is NaT
                     columns[_name(tag)] = pd.Series(days.astype("datetime64[us]"))
-                case VR.IS | VR.US:
+                case _Kind.NUMBER:
                     columns[_name(tag)] = pd.array(values, dtype="Int64")
                 case _:
                     columns[_name(tag)] = pd.Series(values, dtype="object")
@@ -103,11 +113,9 @@ class MatchTable:
             import pyarrow as pa
         except ImportError as exc:
             raise _missing("pyarrow") from exc
-        types = {VR.DA: pa.date32(), VR.IS: pa.int64(), VR.US: pa.int64()}
-        arrays = [
-            pa.array(self._values(tag), type=types.get(_vr(tag), pa.string()))
-            for tag in self._tags()
-        ]
+        types = {_Kind.DATE: pa.date32(), _Kind.NUMBER: pa.int64(), _Kind.TEXT: pa.string()}
+        columns = [self._values(tag) for tag in self._tags()]
+        arrays = [pa.array(values, type=types[kind]) for kind, values in columns]
         return pa.table(arrays, names=list(self.columns))
 
     def _repr_html_(self) -> str:
@@ -126,14 +134,14 @@ class MatchTable:
     def _tags(self) -> Sequence[int]:
         return tuple(dict.fromkeys(tag for match in self.matches for tag in match.values))
 
-    def _values(self, tag: int) -> list[Any]:
+    def _values(self, tag: int) -> tuple[_Kind, list[Any]]:
         texts = [match.values.get(tag, "") for match in self.matches]
         vr = _vr(tag)
         if vr is VR.DA:
-            return [as_date(text) for text in texts]
-        if vr in _NUMBERS:
-            return [as_number(text) for text in texts]
-        return texts
+            return _Kind.DATE, [as_date(text) for text in texts]
+        if vr in _NUMBERS and not any("\\" in text for text in texts):
+            return _Kind.NUMBER, [as_number(text) for text in texts]
+        return _Kind.TEXT, texts
 
 
 def _cell(text: str) -> str:

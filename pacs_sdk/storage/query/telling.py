@@ -16,6 +16,7 @@ from pacs_sdk.storage.index.attributes import (
     ComputedKind,
     QueryLevel,
 )
+from pacs_sdk.storage.index.further_attributes import text_in
 from pacs_sdk.storage.index.tables import PARENT_COLUMNS, TABLES, request_attributes
 from pacs_sdk.storage.query.match import Match
 from pacs_sdk.storage.query.matching import item_conditions, join_up
@@ -49,6 +50,7 @@ class RowReader:
         self._computed: dict[int, int] = {}
         self._constants: dict[int, str] = {}
         self._places: list[tuple[int, int]] = []
+        self._told: set[QueryLevel] = set()
         for tag in query.return_keys:
             self._add_key(tag)
         terms = order_terms(query)
@@ -75,9 +77,11 @@ class RowReader:
         """Arrange for the value of a return key; what the level doesn't have comes empty."""
         self._constants[tag] = ""
         depth = self._query.level.depth
-        if (attribute := ATTRIBUTES.get(tag)) is not None and attribute.level.depth <= depth:
+        attribute = ATTRIBUTES.get(tag) or self._query.further.by_tag.get(tag)
+        if attribute is not None and attribute.level.depth <= depth:
             self._places.append((tag, len(self._columns)))
-            column = TABLES[attribute.level].c[attribute.column]
+            self._told.add(attribute.level)
+            column = text_in(TABLES[attribute.level], attribute, attribute.column)
             self._columns.append(column.label(f"t{tag:08x}"))
         elif (computed := COMPUTED_ATTRIBUTES.get(tag)) is None:
             return
@@ -98,8 +102,7 @@ class RowReader:
     def _rows_statement(self) -> Select[Any]:
         level = self._query.level
         wanted = [level, *self._owners, *levels_of_order(self._query)]
-        wanted.extend(ATTRIBUTES[tag].level for tag, _ in self._places)
-        highest = min(wanted, key=lambda one: one.depth)
+        highest = min((*wanted, *self._told), key=lambda one: one.depth)
         statement = select(*self._columns).select_from(join_up(level, highest))
         return statement.where(is_among(TABLES[level].c.pk, "rows"))
 

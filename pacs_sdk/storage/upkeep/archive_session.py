@@ -14,6 +14,10 @@ from sqlalchemy import select
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger
+from pacs_sdk.storage.index.further_attributes import (
+    NO_FURTHER_ATTRIBUTES,
+    FurtherAttributes,
+)
 from pacs_sdk.storage.index.index_database import IndexDatabase, index_url
 from pacs_sdk.storage.index.schema import index_errors
 from pacs_sdk.storage.index.tables import instances
@@ -62,6 +66,7 @@ class ArchiveSession:
         logger: Where events are recorded.
         clock: Tells when something changed; the system's by default.
         database_url: Where the index is; in the folder by default.
+        further: The attributes that a site adds to those of the index.
 
     Raises:
         PacsException: ``STORAGE_WRITE_FAILED``, ``STORAGE_READ_FAILED``, ``INDEX_FAILED``,
@@ -77,6 +82,7 @@ class ArchiveSession:
         clock: Clock | None = None,
         *,
         database_url: str | None = None,
+        further: FurtherAttributes = NO_FURTHER_ATTRIBUTES,
     ) -> None:
         self._logger = logger
         self.durable = durable = Durability(durability) is Durability.DURABLE
@@ -103,7 +109,7 @@ class ArchiveSession:
             undo.callback(self.storage.close)
             index_missing = database_url is None and _is_index_missing(data_dir)
             address = database_url or index_url(data_dir / INDEX_NAME)
-            self.index = IndexDatabase(address, logger, clock)
+            self.index = IndexDatabase(address, logger, clock, further=further)
             undo.callback(self.index.close)
             if database_url is not None:
                 index_missing = _has_objects(data_dir) and _is_empty(self.index)

@@ -13,6 +13,7 @@ from sqlalchemy import delete, select
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger
 from pacs_sdk.core.results import raised
+from pacs_sdk.storage.index.further_attributes import FurtherAttributes
 from pacs_sdk.storage.index.index_database import IndexDatabase, index_url
 from pacs_sdk.storage.index.schema import index_errors
 from pacs_sdk.storage.index.tables import archive_state
@@ -28,7 +29,7 @@ _OF_REINDEXING: Final = archive_state.c.name.in_((_POSITION, CARRIED_OVER))
 
 
 def begin_index(
-    made: Path, logger: Logger, clock: Clock
+    made: Path, logger: Logger, clock: Clock, further: FurtherAttributes
 ) -> tuple[IndexDatabase, tuple[int, str] | None]:
     """Open the new index, and tell up to where an interrupted run has come.
 
@@ -36,6 +37,8 @@ def begin_index(
         made: Its file; a new one is made unless what is there can be gone on with.
         logger: Where contradictions between instances are recorded.
         clock: Tells the time of changes.
+        further: What it keeps besides its own attributes; a run that was to keep others is
+            not gone on with.
 
     Returns:
         The index; and the number of a backend and the key up to which all its files have
@@ -46,7 +49,7 @@ def begin_index(
     """
     with contextlib.ExitStack() as undo:
         try:
-            index = IndexDatabase(index_url(made), logger, clock)
+            index = IndexDatabase(index_url(made), logger, clock, further=further)
             undo.callback(index.close)
             position = _position(index)
             is_new = not raised(index.statistics()).instances
@@ -56,12 +59,12 @@ def begin_index(
             undo.pop_all()
             return index, position
     _remove_database(made)  # or the work ended before it noted how far it was
-    return IndexDatabase(index_url(made), logger, clock), None
+    return IndexDatabase(index_url(made), logger, clock, further=further), None
 
 
 def note_position(index: IndexDatabase, number: int, key: str) -> None:
     """Note up to which file all have their rows; they are committed already."""
-    value = json.dumps([number, key])
+    value = json.dumps([number, key, _kept_by(index)])
     with index_errors("the position could not be noted"), index.writing() as connection:
         connection.execute(delete(archive_state).where(archive_state.c.name == _POSITION))
         connection.execute(archive_state.insert(), {"name": _POSITION, "value": value})
@@ -102,8 +105,12 @@ def _position(index: IndexDatabase) -> tuple[int, str] | None:
         value = connection.execute(statement).scalar()
     if value is None:
         return None
-    number, key = json.loads(value)
-    return int(number), str(key)
+    number, key, *kept = json.loads(value)
+    return (int(number), str(key)) if kept == [_kept_by(index)] else None
+
+
+def _kept_by(index: IndexDatabase) -> list[int]:
+    return sorted(index.further.by_tag)
 
 
 def _empty_log(place: Path) -> None:

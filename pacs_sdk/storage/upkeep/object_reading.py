@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection
 from typing import Final
 
 import attrs
@@ -42,7 +43,7 @@ class ReadObject:
     """Why it is taken for cut short; ``None`` where it reaches its end."""
 
 
-def read_object(source: ByteSource, key: str) -> ReadObject:
+def read_object(source: ByteSource, key: str, tags: Collection[int] = INDEX_TAGS) -> ReadObject:
     """Read the header of an object, and check that the object reaches its end.
 
     One that is cut short can be indexed all the same if its header is there: senders send
@@ -51,12 +52,14 @@ def read_object(source: ByteSource, key: str) -> ReadObject:
     Args:
         source: The whole object.
         key: Its key.
+        tags: What the index wants to know of it.
 
     Raises:
         PacsException: What reading it gives; ``MISSING_REQUIRED_VALUE`` or ``INVALID_UID``
             where it lacks a UID that the index needs.
     """
-    if (quick := _read_quickly(plain_bytes(source.head(HEAD_BYTES)), source.size)) is not None:
+    quick = _read_quickly(plain_bytes(source.head(HEAD_BYTES)), source.size, tags)
+    if quick is not None:
         header, syntax_uid, begin = quick
         return ReadObject(_entry(header, syntax_uid, key, source.size, begin))
     opened = read_source(source, key)
@@ -66,7 +69,7 @@ def read_object(source: ByteSource, key: str) -> ReadObject:
         instance = _cut_short(source, incomplete)
     else:
         instance = raised(opened)
-    header = raised(instance.header())
+    header = raised(instance.header(tags))
     begin = source.size - instance.size
     entry = _entry(header, instance.transfer_syntax_uid, key, source.size, begin)
     return ReadObject(entry, incomplete)
@@ -79,7 +82,9 @@ def _entry(
     return IndexEntry(identity, header, syntax_uid, key, size_bytes, data_offset)
 
 
-def _read_quickly(head: Encoded, size: int) -> tuple[InstanceHeader, str, int] | None:
+def _read_quickly(
+    head: Encoded, size: int, tags: Collection[int]
+) -> tuple[InstanceHeader, str, int] | None:
     """Read an object that is as it should be, in one pass over the beginning of its file.
 
     Nearly all are. ``None`` says nothing about the object: it is read in the thorough way then.
@@ -95,7 +100,7 @@ def _read_quickly(head: Encoded, size: int) -> tuple[InstanceHeader, str, int] |
         if syntax.deflated or not syntax.explicit_vr:
             return None
         data = head[begin:]
-        header = scanned(data, syntax, INDEX_TAGS)
+        header = scanned(data, syntax, tags)
         stop = header.stop_offset
         if stop >= len(data) or not is_complete(data[stop:], size - begin - stop, syntax):
             return None

@@ -20,7 +20,7 @@ import attrs
 from pacs_sdk.core.byte_source import ByteSource, FileBytes
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import edge, raised
-from pacs_sdk.encoding import InstanceHeader
+from pacs_sdk.encoding import INDEX_TAGS, InstanceHeader
 from pacs_sdk.encoding.instance import HEAD_BYTES
 from pacs_sdk.storage.records import IndexEntry, InstanceIdentity
 from pacs_sdk.storage.upkeep.index_rows import batches
@@ -78,7 +78,9 @@ def default_processes() -> int:
     return os.cpu_count() or 1
 
 
-def read_all(files: Iterable[FoundFile], processes: int) -> Generator[list[Reading], None, None]:
+def read_all(
+    files: Iterable[FoundFile], processes: int, tags: frozenset[int] = INDEX_TAGS
+) -> Generator[list[Reading], None, None]:
     """Read files; readings come in the order of the files, some at a time.
 
     To close it early ends the processes.
@@ -86,6 +88,7 @@ def read_all(files: Iterable[FoundFile], processes: int) -> Generator[list[Readi
     Args:
         files: What to read; they are looked for while others are read.
         processes: How many processes read, this one among them.
+        tags: What the index wants to know of each.
 
     Raises:
         PacsException: ``INTERNAL`` where a reading process died; what ``files`` raises.
@@ -94,12 +97,12 @@ def read_all(files: Iterable[FoundFile], processes: int) -> Generator[list[Readi
     first = list(itertools.islice(rest, _WORTH_A_POOL))
     some = batches(itertools.chain(first, rest), _BATCH)
     if processes <= 1 or len(first) < _WORTH_A_POOL:
-        return ([_unpacked(_read(one)) for one in batch] for batch in some)
-    return _read_by_pool(some, processes)
+        return ([_unpacked(_read(one, tags)) for one in batch] for batch in some)
+    return _read_by_pool(some, processes, tags)
 
 
 def _read_by_pool(
-    some: Iterator[list[FoundFile]], processes: int
+    some: Iterator[list[FoundFile]], processes: int, tags: frozenset[int]
 ) -> Generator[list[Reading], None, None]:
     others = processes - 1
     # Not fork: this process may have threads, and an open database.
@@ -107,14 +110,16 @@ def _read_by_pool(
     pool = ProcessPoolExecutor(others, context, initializer=_begin_process)
     waiting: deque[Future[list[_Packed]]] = deque()
     try:
-        ready = pool.submit(_read_batch, [])
+        ready = pool.submit(_read_batch, [], tags)
         for batch in some:
             files = [(one.key, one.path, one.size_bytes) for one in batch]
             unread = sum(not one.done() for one in waiting)
             if _is_starting(ready) or unread >= _WAITING * others:
-                waiting.append(_done(_read_batch(files)))  # they have enough to do, or yet to begin
+                waiting.append(
+                    _done(_read_batch(files, tags))
+                )  # they have enough to do, or yet to begin
             else:
-                waiting.append(pool.submit(_read_batch, files))
+                waiting.append(pool.submit(_read_batch, files, tags))
             while waiting and (waiting[0].done() or len(waiting) > 2 * _WAITING * others):
                 yield [_unpacked(one) for one in waiting.popleft().result()]
         while waiting:
@@ -157,13 +162,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _read_batch(files: list[tuple[str, str, int]]) -> list[_Packed]:
-    return [_read(FoundFile(*one)) for one in files]
+def _read_batch(files: list[tuple[str, str, int]], tags: frozenset[int]) -> list[_Packed]:
+    return [_read(FoundFile(*one), tags) for one in files]
 
 
-def _read(file: FoundFile) -> _Packed:
+def _read(file: FoundFile, tags: frozenset[int]) -> _Packed:
     try:
-        read = read_object(raised(_opened(file.path, file.size_bytes)), file.key)
+        read = read_object(raised(_opened(file.path, file.size_bytes)), file.key, tags)
     except PacsException as exc:
         return (file.key, exc.error)
     entry, header = read.entry, read.entry.header

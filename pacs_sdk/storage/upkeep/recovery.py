@@ -255,7 +255,8 @@ class _Recovery:
 
     def _read(self, key: str) -> ReadObject | None:
         try:
-            return read_object(raised(self._backend.open(key)), key)
+            source = raised(self._backend.open(key))
+            return read_object(source, key, self._index.further.header_tags)
         except PacsException as exc:
             if exc.error.code is not ErrorCode.OBJECT_NOT_FOUND:  # deleted this moment
                 self.failed.append(FailedObject(key, exc.error))

@@ -18,6 +18,8 @@ import attrs
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
 from pacs_sdk.core.results import edge
+from pacs_sdk.core.tags import TagLike
+from pacs_sdk.storage.index.further_attributes import FurtherAttributes
 from pacs_sdk.storage.index.index_database import IndexDatabase, index_url
 from pacs_sdk.storage.objects.backend import Durability, StorageBackend, checked_key
 from pacs_sdk.storage.objects.disk import make_folders, reason_of
@@ -97,6 +99,7 @@ def reindex(
     data_dir: Path | str,
     *,
     processes: int | None = None,
+    further_attributes: Iterable[TagLike] = (),
     progress: ReindexProgress | None = None,
     logger: Logger | None = None,
     clock: Clock | None = None,
@@ -110,6 +113,8 @@ def reindex(
         data_dir: The archive's folder; nobody may have the archive open.
         processes: How many processes read, this one among them; by default, one for each
             processor.
+        further_attributes: What the index keeps besides its own attributes, as the archive is
+            opened with; that of all files is in it then, whenever they were stored.
         progress: Is told how far the work is.
         logger: Where contradictions between instances are recorded; nowhere by default.
         clock: Tells the time of changes and duplicates; the system's by default.
@@ -128,12 +133,19 @@ def reindex(
             f"there is no archive in {folder}: it has no folder {OBJECTS_NAME}",
             path=str(folder),
         )
+    further = FurtherAttributes.of(further_attributes)
     with _alone(folder) as sessions:
         dead = sessions.dead()
         storage = FileStorage(folder / OBJECTS_NAME, Durability.RELAXED)
         try:
             backends = (storage, *declared_folders(folder))
-            job = _Job(folder, processes or default_processes(), progress, clock or SystemClock())
+            job = _Job(
+                folder,
+                processes or default_processes(),
+                progress,
+                clock or SystemClock(),
+                further,
+            )
             report = job.rebuild(backends, logger or NullLogger())
         finally:
             storage.close()
@@ -148,6 +160,7 @@ def import_folder(
     source: Path | str,
     *,
     processes: int | None = None,
+    further_attributes: Iterable[TagLike] = (),
     progress: ReindexProgress | None = None,
     logger: Logger | None = None,
     clock: Clock | None = None,
@@ -162,6 +175,7 @@ def import_folder(
         data_dir: The archive's folder, made where it is missing; nobody may have it open.
         source: The folder.
         processes: As of :func:`reindex`; so for the others.
+        further_attributes: What the index keeps besides its own attributes.
         progress: Is told how far the work is.
         logger: Where contradictions between instances are recorded.
         clock: Tells the time of changes.
@@ -179,9 +193,12 @@ def import_folder(
             f"the folder {folder} cannot be used: {reason_of(exc)}",
             path=str(folder),
         ) from exc
+    further = FurtherAttributes.of(further_attributes)
     with _alone(folder):
         imported = declare_folder(folder, Path(source))
-        job = _Job(folder, processes or default_processes(), progress, clock or SystemClock())
+        job = _Job(
+            folder, processes or default_processes(), progress, clock or SystemClock(), further
+        )
         return job.add(imported, logger or NullLogger())
 
 
@@ -214,12 +231,13 @@ class _Job:
     processes: int
     progress: ReindexProgress | None
     clock: Clock
+    further: FurtherAttributes
 
     def rebuild(self, backends: tuple[StorageBackend, ...], logger: Logger) -> ReindexReport:
         """Make the index anew and put it in the place of the old one."""
         made, place = self.folder / REINDEX_NAME, self.folder / INDEX_NAME
         problems = ProblemFile(self.folder)
-        index, position = begin_index(made, logger, self.clock)
+        index, position = begin_index(made, logger, self.clock, self.further)
         builder = IndexBuilder(index, clock=self.clock)
         deleted = deleted_keys(place)
         if position is None:
@@ -245,7 +263,9 @@ class _Job:
         """Add the files of an imported folder to the index that is there."""
         problems = ProblemFile(self.folder)
         problems.begin()
-        index = IndexDatabase(index_url(self.folder / INDEX_NAME), logger, self.clock)
+        index = IndexDatabase(
+            index_url(self.folder / INDEX_NAME), logger, self.clock, further=self.further
+        )
         try:
             self._count((imported,))
             builder = IndexBuilder(index, clock=self.clock)
@@ -265,7 +285,8 @@ class _Job:
     ) -> None:
         """Index the files of a backend; with its number, note now and then how far it is."""
         since = 0
-        with contextlib.closing(read_all(files, self.processes)) as some:
+        tags = self.further.header_tags
+        with contextlib.closing(read_all(files, self.processes, tags)) as some:
             for readings in some:
                 builder.add(readings)
                 since += len(readings)
