@@ -1,4 +1,4 @@
-"""Migration 0003 on an index with data, from each version before: nothing is lost or changed."""
+"""Migrations 0003 and 0004 on an index with data, from each version before: nothing is lost."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
     server.drop(made)
 
 
-@pytest.fixture(params=["0001", "0002"])
+@pytest.fixture(params=["0001", "0002", "0003"])
 def address(request: pytest.FixtureRequest, empty: URL) -> URL:
     """Fill an index of a version before."""
     engine = create_engine(empty, poolclass=NullPool)

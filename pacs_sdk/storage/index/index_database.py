@@ -26,7 +26,7 @@ from pacs_sdk.storage.index.further_attributes import (
 )
 from pacs_sdk.storage.index.group_commit import GroupCommit, Pending
 from pacs_sdk.storage.index.index_writer import IndexWriter, PlainRows
-from pacs_sdk.storage.index.schema import WRITES, index_errors, open_engine
+from pacs_sdk.storage.index.schema import WRITES, index_errors, open_engine, reading_engine
 from pacs_sdk.storage.index.upsert import write_order
 from pacs_sdk.storage.query.explain import Explanation, explain_query
 from pacs_sdk.storage.query.query import Match, Query
@@ -89,6 +89,7 @@ class IndexDatabase:
         self.further = further
         """The attributes that a site adds."""
         self._engine = open_engine(url)
+        self._reading = reading_engine(self._engine)
         self._readers = _Readers()
         self._writing = self._engine.connect().execution_options(**{WRITES: True})
         self._lock = threading.Lock()
@@ -283,7 +284,7 @@ class IndexDatabase:
         Raises:
             PacsException: ``INDEX_FAILED`` where the index has been closed.
         """
-        with self._readers.reading(), self._engine.connect() as connection:
+        with self._readers.reading(), self._reading.connect() as connection:
             yield connection
 
     # -- inside ------------------------------------------------------------------

@@ -20,7 +20,7 @@ from pacs_sdk.storage.index.postgres_engine import (
 from pacs_sdk.storage.index.sqlite_engine import WRITES, sqlite_engine, switch_to_wal
 from pacs_sdk.storage.index.tables import SCHEMA_REVISION, instances
 
-__all__ = ["MIGRATIONS", "WRITES", "index_errors", "open_engine"]
+__all__ = ["MIGRATIONS", "WRITES", "index_errors", "open_engine", "reading_engine"]
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 """The Alembic scripts; they are part of the package."""
@@ -60,6 +60,17 @@ def open_engine(url: str | URL) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+def reading_engine(engine: Engine) -> Engine:
+    """Return an engine over the same connections, for those who only read.
+
+    In SQLite each transaction is of one moment. In PostgreSQL each statement is (READ
+    COMMITTED), so a transaction around them would only be two more messages to the server.
+    """
+    if _is_sqlite(engine.url):
+        return engine
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def _is_sqlite(address: URL) -> bool:

@@ -57,7 +57,7 @@ __all__ = [
     "unsettled_studies",
 ]
 
-SCHEMA_REVISION: Final = "0003"
+SCHEMA_REVISION: Final = "0004"
 """The newest migration."""
 
 metadata: Final = MetaData()
@@ -167,8 +167,10 @@ studies: Final = Table(
     *_attribute_columns(QueryLevel.STUDY),
     _further_column(),
     UniqueConstraint("study_instance_uid", name="uq_studies"),
-    Index("ix_studies_patient", "patient_fk"),
-    Index("ix_studies_date_time", "study_date", "study_time"),
+    # A study list by name looks for the studies of some hundred patients, newest first, and
+    # one by modality walks through the dates: both find in the index all that they look at.
+    Index("ix_studies_patient", "patient_fk", "study_date", postgresql_include=["pk"]),
+    Index("ix_studies_date_time", "study_date", "study_time", postgresql_include=["pk"]),
     Index("ix_studies_accession_number", "accession_number"),
     Index("ix_studies_study_id", "study_id"),
     Index("ix_studies_description", "study_description"),

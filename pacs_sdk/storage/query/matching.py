@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, not_, or_, select
 
@@ -32,6 +33,11 @@ from pacs_sdk.storage.query.narrowing import begins_below, patients_come_first
 from pacs_sdk.storage.query.query import Query
 
 __all__ = ["conditions_by_level", "item_conditions", "join_up", "matching_rows"]
+
+
+_SERIES_HERE: Final = series.alias("series_of_study")
+_INSTANCES_HERE: Final = instances.alias("instances_of_study")
+"""What Modalities in Study and SOP Classes in Study look at, beside what the query does."""
 
 
 def matching_rows(query: Query, also: Iterable[QueryLevel] = ()) -> Select[tuple[int]]:
@@ -149,16 +155,14 @@ def _some_in_study(
 ) -> ColumnElement[bool]:
     """Ask that something in the study matches; with no alternatives, that it has a value."""
     collected = next(one for one in ATTRIBUTES.values() if one.column == computed.column)
-    series_here = series.alias("series_of_study")
-    instances_here = instances.alias("instances_of_study")
-    below: FromClause = series_here
-    owner: FromClause = series_here
+    below: FromClause = _SERIES_HERE
+    owner: FromClause = _SERIES_HERE
     if computed.below is QueryLevel.IMAGE:
-        owner = instances_here
-        below = series_here.join(instances_here, instances_here.c.series_fk == series_here.c.pk)
+        owner = _INSTANCES_HERE
+        below = _SERIES_HERE.join(owner, owner.c.series_fk == _SERIES_HERE.c.pk)
     if alternatives is None:
         condition = owner.c[collected.column] != ""
     else:
         condition = or_(any_of(collected, alternatives, owner))
-    inner = select(1).select_from(below).where(series_here.c.study_fk == studies.c.pk, condition)
+    inner = select(1).select_from(below).where(_SERIES_HERE.c.study_fk == studies.c.pk, condition)
     return exists(inner.correlate(studies))

@@ -43,6 +43,8 @@ _BATCH: Final = 200
 
 _NUMBERS_AT_A_TIME: Final = 10_000
 
+_BY_ITSELF: Final = "MATERIALIZED"
+
 _FAILED: Final = "the index could not be searched"
 
 _LOCATION: Final = select(
@@ -85,22 +87,22 @@ def find_locations(connect: Connect, query: Query) -> Iterator[InstanceLocation]
     They are ordered by study (of arrival), series number, instance number and UID; those
     without a number come first. The query's own order and page don't matter.
     """
-    found = matching_rows(query).correlate(None)
-    owner = (
-        instances.c.pk if query.level is QueryLevel.IMAGE else PARENT_COLUMNS[_below(query.level)]
-    )
-    statement = (
-        select(instances.c.pk)
-        .select_from(join_up(QueryLevel.IMAGE, QueryLevel.STUDY))
-        .where(owner.in_(found))
-        .order_by(
-            series.c.study_fk + 0,
-            number_or_first(series.c.series_number),
-            series.c.series_instance_uid,
-            series.c.pk,
-            number_or_first(instances.c.instance_number),
-            instances.c.sop_instance_uid,
-        )
+    if query.level is QueryLevel.IMAGE:
+        statement = matching_rows(query, (QueryLevel.SERIES,))
+    else:
+        # By itself, for within one IN PostgreSQL takes what another one finds for all there is.
+        found = matching_rows(query).cte("found").prefix_with(_BY_ITSELF, dialect="postgresql")
+        owner = PARENT_COLUMNS[_below(query.level)]
+        highest = QueryLevel.STUDY if query.level is QueryLevel.PATIENT else QueryLevel.SERIES
+        below = join_up(QueryLevel.IMAGE, highest)
+        statement = select(instances.c.pk).select_from(below).where(owner.in_(select(found.c.pk)))
+    statement = statement.order_by(
+        series.c.study_fk + 0,
+        number_or_first(series.c.series_number),
+        series.c.series_instance_uid,
+        series.c.pk,
+        number_or_first(instances.c.instance_number),
+        instances.c.sop_instance_uid,
     )
     return _locations(connect, _numbers(connect, statement))
 

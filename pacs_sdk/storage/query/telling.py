@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, FromClause, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, select
 
 from pacs_sdk.storage.index.attributes import (
     ATTRIBUTES,
     COMPUTED_ATTRIBUTES,
     REQUEST_ATTRIBUTES,
     REQUEST_ATTRIBUTES_SEQUENCE,
-    ComputedAttribute,
     ComputedKind,
     QueryLevel,
 )
 from pacs_sdk.storage.index.further_attributes import text_in
-from pacs_sdk.storage.index.tables import PARENT_COLUMNS, TABLES, request_attributes
+from pacs_sdk.storage.index.tables import TABLES, request_attributes
 from pacs_sdk.storage.query.match import Match
 from pacs_sdk.storage.query.matching import item_conditions, join_up
 from pacs_sdk.storage.query.number_lists import is_among
 from pacs_sdk.storage.query.ordering import levels_of_order, order_terms, place_of
 from pacs_sdk.storage.query.query import ItemKeys, Query
+from pacs_sdk.storage.query.working_out import Texts, work_out
 
 __all__ = ["RowReader"]
 
 _Items: TypeAlias = Mapping[int, Sequence[Mapping[int, str]]]
-_Texts: TypeAlias = Mapping[int, str]
 
 
 class RowReader:
@@ -66,10 +65,10 @@ class RowReader:
             numbers: Some hundred at most.
         """
         rows = connection.execute(self._statement, {"rows": list(numbers)}).all()
-        computed = {
-            tag: _worked_out(connection, tag, {row[owner] for row in rows})
-            for tag, owner in self._computed.items()
-        }
+        owners = {place: {row[place] for row in rows} for place in set(self._computed.values())}
+        computed = work_out(
+            connection, {tag: owners[place] for tag, place in self._computed.items()}
+        )
         items = self._items(connection, rows) if self._with_items else {}
         return {row[0]: self._match(row, computed, items) for row in rows}
 
@@ -106,7 +105,7 @@ class RowReader:
         statement = select(*self._columns).select_from(join_up(level, highest))
         return statement.where(is_among(TABLES[level].c.pk, "rows"))
 
-    def _match(self, row: Row[Any], computed: Mapping[int, _Texts], items: _Items) -> Match:
+    def _match(self, row: Row[Any], computed: Mapping[int, Texts], items: _Items) -> Match:
         values = self._constants.copy()  # in the order of the return keys
         for tag, place in self._places:
             value = row[place]
@@ -141,39 +140,3 @@ class RowReader:
             }
             found.setdefault(row["series_fk"], []).append(item)
         return found
-
-
-def _worked_out(connection: Connection, tag: int, owners: Collection[int]) -> _Texts:
-    """Work out a computed attribute of some entities, by their numbers."""
-    result = connection.execute(_STATEMENTS[tag], {"owners": owners})
-    texts = _joined([tuple(row) for row in result])
-    if COMPUTED_ATTRIBUTES[tag].kind is ComputedKind.COUNT:
-        return dict.fromkeys(owners, "0") | texts
-    return texts
-
-
-def _joined(rows: Sequence[tuple[Any, ...]]) -> dict[int, str]:
-    values: dict[int, list[str]] = {}
-    for owner, value in rows:
-        if value != "":
-            values.setdefault(owner, []).append(str(value))
-    return {owner: "\\".join(several) for owner, several in values.items()}
-
-
-def _computed_statement(computed: ComputedAttribute) -> Select[Any]:
-    """Count, or collect the values of, what is below some entities (PS3.4 C.3.4)."""
-    child = tuple(QueryLevel)[computed.level.depth + 1]
-    owner = PARENT_COLUMNS[child]
-    below: FromClause = join_up(computed.below, child)
-    within = is_among(owner, "owners")
-    if computed.kind is ComputedKind.COUNT:
-        return select(owner, func.count()).select_from(below).where(within).group_by(owner)
-    value = TABLES[computed.below].c[computed.column]
-    return select(owner, value).select_from(below).where(within).distinct().order_by(owner, value)
-
-
-_STATEMENTS: Final[Mapping[int, Select[Any]]] = {
-    tag: _computed_statement(computed)
-    for tag, computed in COMPUTED_ATTRIBUTES.items()
-    if computed.kind is not ComputedKind.CONSTANT
-}
