@@ -21,6 +21,10 @@ EXPECTED = {
         "P2: Phantom^Bert",
         "stored: 2",
     ),
+    "nightly_pull.py": (
+        "16302.0.6: 5 images",
+        "16302.0.6: is here already",
+    ),
     "query.py": ("Doe^Peter", "SmartScore - Gated 0.5 sec 5", "picture: query.png"),
     "researcher.py": (
         "Slice order",
