@@ -15,6 +15,7 @@ from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDI
 from pacs_sdk.network import ProposedContext
 from pacs_sdk.network.dimse import (
     CEchoRQ,
+    CFindRQ,
     CStoreRQ,
     Response,
     Status,
@@ -25,10 +26,18 @@ from pacs_sdk.network.negotiation import association_request
 from pacs_sdk.network.pdu import AReleaseRQ, PduType
 from pacs_sdk.network.pdu_codec import encode_pdu, pdata_header
 
-__all__ = ["CT_IMAGE_STORAGE", "VERIFICATION", "Client", "store_message"]
+__all__ = [
+    "CT_IMAGE_STORAGE",
+    "STUDY_ROOT_FIND",
+    "VERIFICATION",
+    "Client",
+    "find_message",
+    "store_message",
+]
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
 CT_IMAGE_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.2"
+STUDY_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
 
 _CONTEXT_ID: Final = 1
 _FRAGMENT_BYTES: Final = 131_072 - 6
@@ -37,6 +46,9 @@ _FRAGMENT_BYTES: Final = 131_072 - 6
 _TIMEOUT_S: Final = 60.0
 _PDU_HEADER: Final = struct.Struct(">BxI")
 _PDV_HEADER_BYTES: Final = 6
+_PDV_HEADER: Final = struct.Struct(">IxB")
+_IS_COMMAND: Final = 1
+_STATUS_ELEMENT: Final = struct.pack("<HHI", 0, 0x0900, 2)
 
 
 def _request(abstract_syntax: str, *syntaxes: str) -> bytes:
@@ -47,6 +59,7 @@ def _request(abstract_syntax: str, *syntaxes: str) -> bytes:
 _REQUESTS: Final = {
     VERIFICATION: _request(VERIFICATION, IMPLICIT_VR_LITTLE_ENDIAN.uid),
     CT_IMAGE_STORAGE: _request(CT_IMAGE_STORAGE, EXPLICIT_VR_LITTLE_ENDIAN.uid),
+    STUDY_ROOT_FIND: _request(STUDY_ROOT_FIND, EXPLICIT_VR_LITTLE_ENDIAN.uid),
 }
 _RELEASE: Final = encode_pdu(AReleaseRQ())
 _ECHO_COMMAND: Final = encode_command(CEchoRQ(1), has_dataset=False)
@@ -80,6 +93,24 @@ class Client:
         command = decode_command(self._read(PduType.P_DATA_TF)[_PDV_HEADER_BYTES:]).message
         if not isinstance(command, Response) or command.status != Status.SUCCESS:
             raise RuntimeError(f"the server did not store it: {command}")
+
+    def find(self, message: Sequence[bytes]) -> int:
+        """Send what :func:`find_message` laid out; return how many matches came."""
+        self.send(message)
+        count = 0
+        while True:
+            body = self._read(PduType.P_DATA_TF)
+            at = 0
+            while at < len(body):
+                length, flags = _PDV_HEADER.unpack_from(body, at)
+                if flags & _IS_COMMAND:
+                    status = _status_of(body[at + _PDV_HEADER_BYTES : at + 4 + length])
+                    if status == Status.SUCCESS:
+                        return count
+                    if status not in (Status.PENDING, Status.PENDING_WITH_WARNING):
+                        raise RuntimeError(f"the server did not find it: {status:04X}H")
+                    count += 1
+                at += 4 + length
 
     def send(self, buffers: Sequence[bytes | memoryview]) -> None:
         """Send buffers without joining them."""
@@ -163,3 +194,23 @@ def store_message(
             buffers += (pdata_header(_CONTEXT_ID, False, is_last, len(part)), part)
         yield buffers
         buffers, piece = [], following
+
+
+def find_message(identifier: bytes) -> tuple[bytes, ...]:
+    """Lay out a C-FIND in the Study Root model.
+
+    Args:
+        identifier: It, in Explicit VR Little Endian.
+    """
+    command = encode_command(CFindRQ(1, STUDY_ROOT_FIND), has_dataset=True)
+    return (
+        pdata_header(_CONTEXT_ID, True, True, len(command)),
+        command,
+        pdata_header(_CONTEXT_ID, False, True, len(identifier)),
+        identifier,
+    )
+
+
+def _status_of(command: bytes) -> int:
+    at = command.find(_STATUS_ELEMENT)
+    return int.from_bytes(command[at + 8 : at + 10], "little")

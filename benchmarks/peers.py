@@ -97,7 +97,7 @@ def storescp(
 def dcmqrscp(name: str = "DCMTK dcmqrscp", destinations: Sequence[Peer] = ()) -> Launch | None:
     """Run DCMTK's ``dcmqrscp``, which keeps an index in a file; ``None`` without it.
 
-    Its AE title is ``DCMQRSCP``, and it is the storage area's name, too.
+    It answers to the AE titles ``DCMQRSCP`` and ``ANY``, and to no other.
 
     Args:
         name: What tables call it.
@@ -118,7 +118,8 @@ def dcmqrscp(name: str = "DCMTK dcmqrscp", destinations: Sequence[Peer] = ()) ->
         configuration.write_text(
             f"NetworkTCPPort = {port}\nMaxPDUSize = {OUR_MAXIMUM_LENGTH}\nMaxAssociations = 16\n"
             f"HostTable BEGIN\n{hosts}HostTable END\nVendorTable BEGIN\nVendorTable END\n"
-            f"AETable BEGIN\nDCMQRSCP {area} RW (2000, 1024mb) ANY\nAETable END\n"
+            f"AETable BEGIN\nDCMQRSCP {area} RW (2000, 1024mb) ANY\n"
+            f"ANY {area} RW (2000, 1024mb) ANY\nAETable END\n"
         )
         return [str(program), "--config", str(configuration), str(port)]
 
