@@ -49,6 +49,8 @@ class Question:
     negotiate them may answer them all the same."""
     limit: int | None
     """How many matches are wanted."""
+    order: tuple[int, ...] = ()
+    """The tags of what was asked for, in the order in which a match shows them."""
 
     @classmethod
     def of(
@@ -77,10 +79,12 @@ class Question:
             limit = min(limits) if limits else None
             level: QueryLevel = asked.level
             keys = asked.matching
+            order = asked.return_keys
         else:
             identifier = as_dataset(asked)
             level = _level_of(identifier)
             keys, _ = identifier_keys(identifier.pydicom)
+            order = tuple(keys)
         if limit is not None and limit < 1:
             raise PacsException(
                 ErrorCode.INVALID_ARGUMENT, f"a limit of {limit} matches; 1 is the least"
@@ -91,7 +95,7 @@ class Question:
         proposed = required
         if missing_unique_keys(chosen, level, keys):
             proposed |= FindNegotiation(relational=True)
-        return cls(identifier, level, chosen, required, proposed, limit)
+        return cls(identifier, level, chosen, required, proposed, limit, order)
 
 
 @edge()

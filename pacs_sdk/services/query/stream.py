@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Self
 
 from pacs_sdk.core.byte_source import MemoryBytes
@@ -22,7 +22,8 @@ from pacs_sdk.storage import EntityRecord, Match, MatchTable, QueryLevel
 
 __all__ = ["FoundMatches"]
 
-_SPECIFIC_CHARACTER_SET: Final = 0x00080005
+_SAID_OF_ITSELF: Final = frozenset((0x00080005, 0x00080052))
+"""Specific Character Set and Query/Retrieve Level, which say nothing of the match."""
 
 
 class FoundMatches(Iterator[DicomDataset]):
@@ -50,6 +51,7 @@ class FoundMatches(Iterator[DicomDataset]):
         self._clock = clock
         self._patience_s = patience_s
         self._left = question.limit
+        self._order = question.order
         self._is_cancelled = False
         self._is_over = False
         name = f"{question.model.name} FIND"
@@ -76,7 +78,7 @@ class FoundMatches(Iterator[DicomDataset]):
 
     def matches(self) -> Iterator[Match]:
         """Yield what is still to come as matches, as a search in an archive gives them."""
-        return (_match_of(one, self.level) for one in self)
+        return (_match_of(one, self.level, self._order) for one in self)
 
     def records(self) -> Iterator[EntityRecord]:
         """Yield what is still to come as records of the level, with Python's types."""
@@ -164,13 +166,13 @@ def _check_granted(
         )
 
 
-def _match_of(found: DicomDataset, level: QueryLevel) -> Match:
-    """Read an answer as text by tag."""
+def _match_of(found: DicomDataset, level: QueryLevel, order: Sequence[int]) -> Match:
+    """Read an answer as text by tag: what was asked for first, then what came besides."""
     values: dict[int, str] = {}
     items: dict[int, tuple[Mapping[int, str], ...]] = {}
     for tag in found:
         number = int(tag)
-        if number == _SPECIFIC_CHARACTER_SET or not number & 0xFFFF:
+        if number in _SAID_OF_ITSELF or not number & 0xFFFF:
             continue
         if found.pydicom[number].VR == VR.SQ:
             nested = found.pydicom[number].value or ()
@@ -178,7 +180,8 @@ def _match_of(found: DicomDataset, level: QueryLevel) -> Match:
             values[number] = ""
         else:
             values[number] = _text_of(found, tag)
-    return Match(level, values, items)
+    asked = {tag: values[tag] for tag in order if tag in values}
+    return Match(level, asked | values, items)
 
 
 def _texts_of(item: DicomDataset) -> Mapping[int, str]:
