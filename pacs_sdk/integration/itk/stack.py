@@ -85,6 +85,8 @@ def stack_slices(ordered: Sequence[ImageSlice], options: LoadOptions) -> SliceSt
     offsets = positions - positions[0]
     distances = offsets @ axes[:, 2]
     tilt = _tilt(ordered, offsets, distances, measured, options)
+    if tilt:
+        measured = _along_normal(measured, distances)
     gaps, steps_regular = _steps(ordered, distances, measured, options)
     notes = _notes(ordered, measured)
     if tilt or not steps_regular:
@@ -169,6 +171,13 @@ def _tilt(
             tilt_degrees=angle,
         )
     return angle
+
+
+def _along_normal(measured: SpacingStatistics, distances: NDArray[np.float64]) -> SpacingStatistics:
+    """Take the spacing of sheared slices along their normal, not along the shear."""
+    step = float(distances[-1]) / (len(distances) - 1)
+    displaced = np.abs(distances - np.arange(len(distances)) * step).max()
+    return attrs.evolve(measured, spacing=step, largest_displacement=float(displaced))
 
 
 # -- steps ------------------------------------------------------------------------------------

@@ -1,0 +1,514 @@
+"""Series that are no plain stack: gaps, steps, tilts, duplicates, several volumes in one.
+
+Each has data in exactly that state, what happens by default, and the argument that changes it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+
+from pacs_sdk.core import ErrorCode, PacsError
+from pacs_sdk.integration.itk import LoadedVolume, load_volume, scan_series
+from tests.integration.made_series import in_files, in_memory, made_slice, made_slices
+
+
+def loaded(datasets: list[pydicom.Dataset], **options: Any) -> LoadedVolume:
+    """Load what must be loadable."""
+    return load_volume(in_memory(datasets), **options).unwrap()
+
+
+def refusal(datasets: list[pydicom.Dataset], **options: Any) -> PacsError:
+    """Load what must be refused as no one volume."""
+    error = load_volume(in_memory(datasets), **options).failure()
+    assert error.code is ErrorCode.SERIES_NOT_LOADABLE
+    return error
+
+
+def flat(number: int, value: int, z: float | None = None, **changes: Any) -> pydicom.Dataset:
+    """Make a slice of one value, at a place of its own."""
+    if z is not None:
+        changes["ImagePositionPatient"] = ["-10", "20", f"{z:.15g}"]
+    return made_slice(number, np.full((3, 4), value, np.int16), **changes)
+
+
+def first_voxels(volume: LoadedVolume) -> list[float]:
+    """Return the first voxel of each slice."""
+    return [float(plane.flat[0]) for plane in volume.array]
+
+
+# -- missing slices -------------------------------------------------------------------------
+
+
+def gappy() -> list[pydicom.Dataset]:
+    """Slices 0, 1, 2, 5 and 6 of seven."""
+    return [made_slice(number) for number in (0, 1, 2, 5, 6)]
+
+
+def test_a_gap_is_an_error_that_says_where() -> None:
+    """By default: how many slices are missing, between which, at what position."""
+    error = refusal(gappy())
+    assert "2 slices are missing" in error.message
+    assert "2 after instance 1.2.3.4.3 at (-10, 20, 0) mm" in error.message
+    assert "on_gap=" in error.message
+
+
+@pytest.mark.parametrize(
+    ("fill_value", "expected"), [(None, 0), (-1024.0, -1024)], ids=["smallest", "chosen"]
+)
+def test_a_gap_is_filled_with_one_value(fill_value: float | None, expected: int) -> None:
+    """The smallest value of the volume, or the one that is asked for; nothing came from there."""
+    volume = loaded(gappy(), on_gap="fill", fill_value=fill_value)
+    assert first_voxels(volume) == [0, 100, 200, expected, expected, 500, 600]
+    assert (volume.array[3:5] == expected).all()
+    assert volume.geometry.spacing[2] == 2.5
+    assert volume.sop_instance_uids[2:6] == ("1.2.3.4.3", "", "", "1.2.3.4.6")
+    assert volume.metadata.slices[3].position == (-10, 20, 2.5)
+    (gap,) = volume.report.gaps
+    assert (gap.missing, gap.step_mm, gap.index) == (2, 7.5, 2)
+    assert volume.report.actions == (f"2 slices filled with {expected}",)
+    assert volume.report.value_range[0] == min(0, expected)
+    assert "Gap" in str(volume.report)
+
+
+def test_a_gap_is_interpolated() -> None:
+    """Each missing slice is the mean of its neighbours, weighted by distance."""
+    volume = loaded(gappy(), on_gap="interpolate")
+    assert first_voxels(volume) == [0, 100, 200, 300, 400, 500, 600]
+    assert volume.report.actions == ("2 slices interpolated between their neighbours",)
+
+
+@pytest.mark.parametrize("value", [0.5, 40000.0])
+def test_a_fill_value_that_the_volume_cannot_hold(value: float) -> None:
+    """A fraction among whole numbers, a number beyond 16 bits."""
+    error = load_volume(in_memory(gappy()), on_gap="fill", fill_value=value).failure()
+    assert error.code is ErrorCode.INVALID_ARGUMENT
+    assert "fill_value=" in error.message
+
+
+def test_a_gap_of_millions_of_slices_takes_no_memory() -> None:
+    """A wrong position makes no volume of a terabyte."""
+    far = [*made_slices(3), flat(3, 0, 2.5e12)]
+    error = load_volume(in_memory(far), on_gap="fill").failure()
+    assert error.code is ErrorCode.LIMIT_EXCEEDED
+    assert "max_volume_bytes" in error.message
+
+
+# -- spacing --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jitter", [1e-14, 1e-3, 0.009])
+def test_jitter_within_the_tolerance_is_accepted(jitter: float) -> None:
+    """Up to one percent of a step, and the report has the statistics."""
+    volume = loaded([flat(n, n, 2.5 * n + 2.5 * jitter * (n == 2)) for n in range(5)])
+    assert volume.report.spacing is not None
+    assert volume.report.spacing.jitter == pytest.approx(jitter, rel=1e-3, abs=1e-11)
+    assert "jitter" in str(volume.report)
+
+
+def test_the_tolerance_of_jitter_is_an_argument() -> None:
+    """Four percent are too much, unless five are allowed."""
+    datasets = [flat(n, n, 2.5 * n + 0.1 * (n == 2)) for n in range(5)]
+    assert "steps between slices are irregular" in refusal(datasets).message
+    assert loaded(datasets, spacing_tolerance=0.05).array.shape == (5, 3, 4)
+
+
+HEAD = (0.0, 2.0, 4.0, 6.0, 11.0, 16.0, 21.0)
+"""A protocol of two spacings: 2 mm at the skull base, 5 mm above."""
+
+
+def test_variable_spacing_is_an_error() -> None:
+    """By default, with the smallest and the largest step."""
+    error = refusal([flat(n, 10 * n, z) for n, z in enumerate(HEAD)])
+    assert "2 to 5 mm" in error.message
+    assert "on_variable_spacing=" in error.message
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [10 * float(np.interp(z, HEAD, range(7))) for z in np.arange(0, 21, 2)]),
+        (
+            {"slice_spacing": 7.0},
+            [10 * float(np.interp(z, HEAD, range(7))) for z in (0, 7, 14, 21)],
+        ),
+        ({"slice_spacing": 10.5, "interpolation": "nearest"}, [0, 40, 60]),
+    ],
+    ids=["smallest step", "7 mm", "nearest"],
+)
+def test_variable_spacing_is_resampled(options: dict[str, Any], expected: list[float]) -> None:
+    """To the smallest step or the one asked for; the values lie between the neighbours'."""
+    datasets = [flat(n, 10 * n, z) for n, z in enumerate(HEAD)]
+    volume = loaded(datasets, on_variable_spacing="resample", **options)
+    assert first_voxels(volume) == [round(value) for value in expected]
+    assert volume.geometry.spacing[2] == options.get("slice_spacing", 2.0)
+    assert volume.geometry.origin == (-10, 20, 0)
+    (action,) = volume.report.actions
+    assert action.startswith("resampled")
+    assert len(volume.sop_instance_uids) == len(expected)
+    assert volume.sop_instance_uids[0] == "1.2.3.4.1"
+
+
+@pytest.mark.parametrize("stated", ["-2.5", "0", "77"])
+def test_spacing_between_slices_has_no_say(stated: str) -> None:
+    """Negative or wrong, the positions decide."""
+    assert loaded(made_slices(3, SpacingBetweenSlices=stated)).geometry.spacing[2] == 2.5
+
+
+# -- gantry tilt ----------------------------------------------------------------------------
+
+
+def tilted(count: int = 6, shift: float = 0.75) -> list[pydicom.Dataset]:
+    """A ramp along y, each slice shifted by so much: what a gantry tilt does."""
+    datasets = []
+    for number in range(count):
+        y = 20 + shift * number
+        rows = np.arange(8)[:, np.newaxis] * 0.5 + y  # the value is the position in mm
+        values = np.repeat(rows * 100, 4, axis=1).round().astype(np.int16)
+        position = ["-10", f"{y:g}", f"{2.5 * number:g}"]
+        datasets.append(
+            made_slice(number, values, ImagePositionPatient=position, GantryDetectorTilt="0")
+        )
+    return datasets
+
+
+def test_a_tilt_is_an_error_whatever_the_attribute_says() -> None:
+    """It is computed from positions; Gantry/Detector Tilt says 0 here."""
+    error = refusal(tilted())
+    assert "gantry tilt of 16.70°" in error.message
+    assert error.details["tilt_degrees"] == pytest.approx(np.degrees(np.arctan(0.75 / 2.5)))
+    assert "on_tilt=" in error.message
+
+
+@pytest.mark.parametrize("shift", [0.75, -0.6])
+def test_a_tilt_is_resampled_to_right_angles(shift: float) -> None:
+    """The grid has room for all slices, and each voxel has the value of its position."""
+    volume = loaded(tilted(shift=shift), on_tilt="resample", fill_value=-1)
+    columns, rows, slices = volume.geometry.size
+    assert (columns, slices) == (4, 6)
+    assert rows == 8 + np.ceil(abs(shift) * 5 / 0.5)
+    assert volume.geometry.direction == (1, 0, 0, 0, 1, 0, 0, 0, 1)
+    for index in range(slices):
+        for row in range(rows):
+            value = int(volume.array[index, row, 1])
+            if value != -1:
+                y = volume.geometry.point_of((1, row, index))[1]
+                assert value == pytest.approx(100 * y, abs=1)
+    seen = (volume.array[:, :, 0] != -1).sum(axis=1)
+    assert seen.min() >= 7
+    assert volume.report.tilt_degrees == pytest.approx(np.degrees(np.arctan(abs(shift) / 2.5)))
+    assert any("sheared" in action for action in volume.report.actions)
+
+
+# -- several images of one place ------------------------------------------------------------
+
+
+def echoes(times: tuple[str, ...] = ("4.6", "9.2"), **changes: Any) -> list[pydicom.Dataset]:
+    """Two echoes of three places, the slices mixed."""
+    return [
+        flat(
+            10 * index + number,
+            1000 * index + number,
+            2.5 * number,
+            EchoTime=time,
+            **changes,
+        )
+        for number in range(3)
+        for index, time in enumerate(times)
+    ]
+
+
+def test_echoes_become_a_4d_array() -> None:
+    """The first axis says by which attribute, in the order of its numbers."""
+    volume = loaded(echoes(("9.2", "4.6"), Modality="MR"))
+    assert volume.array.shape == (2, 3, 3, 4)
+    assert volume.array[:, :, 0, 0].tolist() == [[1000, 1001, 1002], [0, 1, 2]]
+    assert volume.axis is not None
+    assert volume.axis.keywords == ("EchoTime",)
+    assert volume.axis.numbers("EchoTime") == (4.6, 9.2)
+    assert volume.report.volume_labels == ("EchoTime=4.6", "EchoTime=9.2")
+    assert [one.echo_time_ms for one in volume.metadata.slices] == [4.6] * 3 + [9.2] * 3
+    assert volume.sop_instance_uids[3] == "1.2.3.4.1"
+    assert volume.at(1).unwrap().array[2, 0, 0] == 2
+
+
+def test_echoes_are_refused_on_request() -> None:
+    """Who expects one volume can say so."""
+    error = refusal(echoes(), on_same_position="error")
+    assert "EchoTime=4.6; EchoTime=9.2" in error.message
+
+
+@pytest.mark.parametrize(
+    ("keyword", "values"),
+    [
+        ("TemporalPositionIdentifier", (1, 2)),
+        ("AcquisitionNumber", (1, 2)),
+        ("InversionTime", ("100", "250")),
+        ("TriggerTime", ("0", "40")),
+        ("EchoNumbers", (1, 2)),
+    ],
+)
+def test_other_attributes_make_an_axis_too(keyword: str, values: tuple[object, object]) -> None:
+    """Time points, phases of the heart, inversion times."""
+    datasets = [
+        flat(10 * index + n, 1000 * index + n, 2.5 * n, **{keyword: value})
+        for index, value in enumerate(values)
+        for n in range(3)
+    ]
+    volume = loaded(datasets)
+    assert volume.axis is not None
+    assert volume.axis.keywords == (keyword,)
+    assert volume.array.shape == (2, 3, 3, 4)
+
+
+def test_times_that_each_slice_has_for_itself_are_ranked() -> None:
+    """Slices of a cine MR have trigger times of their own; their order makes the phases."""
+    datasets = [
+        flat(10 * phase + n, 1000 * phase + n, 2.5 * n, TriggerTime=str(40 * phase + n))
+        for phase in range(3)
+        for n in range(4)
+    ]
+    volume = loaded(datasets)
+    assert volume.array[:, :, 0, 0].tolist() == [
+        [1000 * phase + n for n in range(4)] for phase in range(3)
+    ]
+    assert any("its order makes the 3 volumes" in note for note in volume.report.notes)
+
+
+def diffusion(**extra: Any) -> list[pydicom.Dataset]:
+    """One volume without weighting, two directions of b=1000."""
+    directions = ((0.0, None), (1000.0, [1.0, 0.0, 0.0]), (1000.0, [0.0, 1.0, 0.0]))
+    datasets = []
+    for index, (b_value, direction) in enumerate(directions):
+        for number in range(2):
+            one = flat(10 * index + number, 100 * index + number, 2.5 * number, Modality="MR")
+            if extra.get("vendor") == "siemens":
+                block = one.private_block(0x0019, "SIEMENS MR HEADER", create=True)
+                block.add_new(0x0C, "IS", str(int(b_value)))
+                if direction:
+                    block.add_new(0x0E, "FD", direction)
+            elif extra.get("vendor") == "philips":
+                block = one.private_block(0x2001, "Philips Imaging DD 001", create=True)
+                block.add_new(0x03, "FL", b_value)
+                one.DiffusionGradientOrientation = direction or [0.0, 0.0, 0.0]
+            elif extra.get("vendor") == "ge":
+                block = one.private_block(0x0043, "GEMS_PARM_01", create=True)
+                block.add_new(0x39, "IS", [str(int(b_value + 1_000_000_000)), "8", "0", "0"])
+                one.DiffusionGradientOrientation = direction or [0.0, 0.0, 0.0]
+            else:
+                one.DiffusionBValue = b_value
+                if direction:
+                    one.DiffusionGradientOrientation = direction
+            datasets.append(one)
+    return datasets
+
+
+@pytest.mark.parametrize("vendor", ["standard", "siemens", "philips", "ge"])
+def test_diffusion_weighting_makes_an_axis(vendor: str) -> None:
+    """b-values and directions, from the standard's attributes or the vendor's own."""
+    volume = loaded(diffusion(vendor=vendor))
+    assert volume.axis is not None
+    assert set(volume.axis.keywords) <= {"DiffusionBValue", "DiffusionGradientOrientation"}
+    assert volume.array.shape == (3, 2, 3, 4)
+    found = {
+        (one.b_value, one.gradient): int(volume.array[index // 2, index % 2, 0, 0])
+        for index, one in enumerate(volume.metadata.slices)
+        if index % 2 == 0
+    }
+    assert found[1000, (1, 0, 0)] == 100
+    assert found[1000, (0, 1, 0)] == 200
+    assert {b_value for b_value, _ in found} == {0, 1000}
+
+
+def test_an_image_type_is_no_axis() -> None:
+    """Magnitude and phase are two volumes: one has to be chosen."""
+    kinds = (["ORIGINAL", "PRIMARY", "M"], ["ORIGINAL", "PRIMARY", "P"])
+    datasets = [
+        flat(10 * index + n, 1000 * index + n, 2.5 * n, ImageType=kind)
+        for index, kind in enumerate(kinds)
+        for n in range(3)
+    ]
+    error = refusal(datasets)
+    assert "ImageType (0008,0008)" in error.message
+    assert "volume=" in error.message
+    assert loaded(datasets, volume=1).array[0, 0, 0] == 1000
+
+
+def test_phases_that_cover_different_ranges_are_volumes_of_their_own() -> None:
+    """An axis needs the same places in each; these have three and four slices."""
+    first = [flat(n, n, 2.5 * n, AcquisitionNumber=1) for n in range(3)]
+    second = [flat(10 + n, 100 + n, 2.5 * n, AcquisitionNumber=2) for n in range(4)]
+    assert "AcquisitionNumber (0020,0012)" in refusal(first + second).message
+    volume = loaded(first + second, on_mixed="largest")
+    assert first_voxels(volume) == [100, 101, 102, 103]
+    assert len(volume.report.skipped) == 3
+    assert "another volume of the series" in volume.report.skipped[0].reason
+
+
+# -- duplicates -----------------------------------------------------------------------------
+
+
+def test_exact_duplicates_are_dropped_and_reported() -> None:
+    """The same instance again, and the same image under another UID."""
+    datasets = [*made_slices(3), made_slice(1), made_slice(2, SOPInstanceUID="1.8")]
+    volume = loaded(datasets)
+    assert first_voxels(volume) == [0, 100, 200]
+    assert {one.reason for one in volume.report.duplicates} == {
+        "the same SOP Instance UID and image as instance 1.2.3.4.2",
+        "the same image and place as instance 1.2.3.4.3",
+    }
+
+
+@pytest.mark.parametrize("copy", [made_slice(1), made_slice(1, SOPInstanceUID="1.8")])
+def test_duplicates_are_refused_on_request(copy: pydicom.Dataset) -> None:
+    """Even exact ones."""
+    refusal([*made_slices(3), copy], on_duplicates="error")
+
+
+def test_different_images_of_one_place_need_a_choice() -> None:
+    """Nothing but Instance Number tells them apart: an error, or the lower number."""
+    other = flat(9, 777, 2.5 - 5, InstanceNumber=99)
+    datasets = [other, *made_slices(3)]
+    assert "on_duplicates='first'" in refusal(datasets).message
+    volume = loaded(datasets, on_duplicates="first")
+    assert first_voxels(volume) == [0, 100, 200]
+    (dropped,) = volume.report.duplicates
+    assert dropped.name == "instance 1.2.3.4.10"
+    assert "InstanceNumber is 2, not 99" in dropped.reason
+
+
+def test_one_uid_for_two_images_of_one_place() -> None:
+    """An error, or the one that was found first."""
+    other = made_slice(1, np.full((3, 4), 5, np.int16))
+    assert "SOPInstanceUID" in refusal([*made_slices(3), other]).message
+    assert first_voxels(loaded([*made_slices(3), other], on_duplicates="first")) == [0, 100, 200]
+
+
+# -- several volumes in one series ----------------------------------------------------------
+
+
+def test_a_localiser_is_split_from_the_stack() -> None:
+    """An error that lists both; the stack by on_mixed, either by its number."""
+    localiser = made_slice(9, ImageOrientationPatient=["0", "1", "0", "0", "0", "-1"])
+    datasets = [localiser, *made_slices(4)]
+    error = refusal(datasets)
+    assert "ImageOrientationPatient (0020,0037)" in error.message
+    stack = loaded(datasets, on_mixed="largest")
+    assert stack.array.shape[0] == 4
+    assert [one.name for one in stack.report.skipped] == ["instance 1.2.3.4.10"]
+    assert loaded(datasets, volume=0).array.shape[0] == 1
+    missing = load_volume(in_memory(datasets), volume=2).failure()
+    assert missing.code is ErrorCode.INVALID_ARGUMENT
+
+
+def test_slices_of_another_size_are_split() -> None:
+    """Rows differ: two volumes."""
+    datasets = [*made_slices(3), made_slice(3, np.zeros((5, 4), np.int16))]
+    assert "Rows (0028,0010)" in refusal(datasets).message
+    assert loaded(datasets, on_mixed="largest").array.shape == (3, 3, 4)
+
+
+def test_reports_and_segmentations_among_the_slices_are_skipped() -> None:
+    """They are no slices, whatever strict says, and the report says what they are."""
+    report = made_slice(8, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.22", Modality="SR")
+    for keyword in ("Rows", "Columns", "BitsAllocated", "PixelData"):
+        delattr(report, keyword)
+    segmentation = made_slice(9, SOPClassUID="1.2.840.10008.5.1.4.1.1.66.4", NumberOfFrames=3)
+    volume = loaded([report, *made_slices(3), segmentation])
+    assert volume.array.shape[0] == 3
+    assert [one.reason.split(",")[0] for one in volume.report.skipped] == [
+        "Enhanced SR Storage",
+        "Segmentation Storage",
+    ]
+
+
+@pytest.mark.parametrize("change", [{"BitsAllocated": 8}, {"BitsAllocated": 32}])
+def test_another_bit_depth_is_an_error_or_skipped(change: dict[str, int]) -> None:
+    """One slice of other pixels: the error names the attribute, the report the reason."""
+    bits = change["BitsAllocated"]
+    odd = made_slice(3, np.zeros((3, 4), np.dtype(f"u{bits // 8}")))
+    datasets = [*made_slices(3), odd]
+    assert "BitsAllocated (0028,0100)" in refusal(datasets).message
+    volume = loaded(datasets, strict=False)
+    assert volume.array.shape[0] == 3
+    assert f"BitsAllocated (0028,0100) {bits}" in volume.report.skipped[0].reason
+
+
+def test_numbers_are_compared_not_text() -> None:
+    """0.625000 and 0.625 are one pixel spacing, 4.60 and 4.6 one echo time."""
+    datasets = made_slices(3, EchoTime="4.6")
+    datasets[1].PixelSpacing = ["0.500000", "0.625000"]
+    datasets[1].EchoTime = "4.60"
+    assert loaded(datasets).array.shape == (3, 3, 4)
+
+
+# -- what there is, before anything is decoded ----------------------------------------------
+
+
+def test_a_folder_is_scanned_by_headers_alone(tmp_path: Path) -> None:
+    """Two series, a localiser, two echoes, a text file; no pixel is looked at."""
+    datasets = [
+        made_slice(30, ImageOrientationPatient=["0", "1", "0", "0", "0", "-1"]),
+        *made_slices(4),
+        *[
+            attrs_of_another_series(one, number)
+            for number, one in enumerate(echoes(Modality="MR", SeriesDescription="T2*"))
+        ],
+    ]
+    in_files(in_memory(datasets), tmp_path)
+    for path in tmp_path.iterdir():
+        # The pixels are rubbish of the right length: nothing here decodes them.
+        path.write_bytes(path.read_bytes()[:-24] + bytes(range(24)))
+    (tmp_path / "notes.txt").write_text("This is not an image, but a note about one of them.")
+    scan = scan_series(tmp_path).unwrap()
+    assert len(scan) == 3
+    by_size = {volume.size[2]: volume for volume in scan if volume.modality == "CT"}
+    assert by_size[4].plane == "axial"
+    assert by_size[1].plane == "sagittal"
+    (echo,) = (volume for volume in scan if volume.modality == "MR")
+    assert echo.axis is not None
+    assert len(echo.axis) == 2
+    assert echo.description == "T2*"
+    assert len(echo.sop_instance_uids) == 6
+    assert [Path(one.name).name for one in scan.skipped] == ["notes.txt"]
+    for text in (str(scan), scan._repr_html_()):
+        assert "2 × EchoTime" in text
+        assert "notes.txt" in text
+    assert by_size[4].load_volume().unwrap().array.shape == (4, 3, 4)
+
+
+def attrs_of_another_series(dataset: pydicom.Dataset, number: int) -> pydicom.Dataset:
+    """Put a slice into a second series."""
+    dataset.SeriesInstanceUID = "1.2.3.5"
+    dataset.SOPInstanceUID = f"1.2.3.5.{number}"
+    return dataset
+
+
+def test_a_scan_tells_why_a_volume_cannot_be_loaded() -> None:
+    """The same sentence as loading gives, and it follows the options."""
+    scan = scan_series(in_memory(gappy())).unwrap()
+    assert "2 slices are missing" in scan[0].problem
+    assert scan_series(in_memory(gappy()), on_gap="fill").unwrap()[0].problem == ""
+    assert "2 slices are missing" in scan[0].load_volume().failure().message
+    assert scan[0].load_volume(on_gap="fill").unwrap().array.shape[0] == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("on_gap", "guess"),
+        ("padding", "drop"),
+        ("slice_spacing", 0.0),
+        ("spacing_tolerance", 1.5),
+        ("rescale", "maybe"),
+    ],
+)
+def test_choices_that_there_are_not(name: str, value: object) -> None:
+    """The error names the argument and what can be chosen."""
+    error = load_volume(in_memory(made_slices(2)), **{name: value}).failure()  # type: ignore[arg-type]
+    assert error.code is ErrorCode.INVALID_ARGUMENT
+    assert name in error.message
