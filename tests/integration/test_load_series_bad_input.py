@@ -12,6 +12,7 @@ from pydicom.uid import RLELossless
 from pacs_sdk.core import ErrorCode
 from pacs_sdk.encoding import transfer_syntax
 from pacs_sdk.integration.itk import load_volume
+from pacs_sdk.integration.itk.grouping import volumes_of
 from tests.integration.made_series import ROWS_COLUMNS, in_files, in_memory, made_slice, made_slices
 
 
@@ -138,15 +139,12 @@ def test_missing_geometry_and_contradictory_tags(changes: dict[str, Any], tag: s
 def test_a_file_that_vanishes_after_the_scan(tmp_path: Path, monkeypatch: Any) -> None:
     """Between headers and pixels: an error that names the file."""
     paths = in_files(in_memory(made_slices(3)), tmp_path)
-    from pacs_sdk.integration.itk import load
-
-    whole = load.volumes_of
 
     def vanishing(slices: Any) -> Any:
         paths[1].unlink()
-        return whole(slices)
+        return volumes_of(slices)
 
-    monkeypatch.setattr(load, "volumes_of", vanishing)
+    monkeypatch.setattr("pacs_sdk.integration.itk.load.volumes_of", vanishing)
     error = load_volume(tmp_path).failure()
     assert error.code is ErrorCode.FILE_READ_FAILED
     assert str(paths[1]) in error.message

@@ -52,6 +52,8 @@ def with_diffusion(one: ImageSlice) -> ImageSlice:
 
     A slice that has neither, in its own vendor's attributes either, is returned as it is.
     """
+    if one.attributes:  # a frame has its own, at another place
+        return one
     header = one.instance.header(_TAGS).value_or(None)
     if header is None:
         return one

@@ -15,7 +15,13 @@ from pacs_sdk.encoding.pixel_data.parallel import decode_each
 from pacs_sdk.integration.itk.image_slice import ImageSlice
 from pacs_sdk.integration.itk.options import LoadOptions
 from pacs_sdk.integration.itk.rescale import Linear, linear_of, rescale_words
-from pacs_sdk.integration.itk.slice_pixels import Scratch, check_length, read_stored, stored_type
+from pacs_sdk.integration.itk.slice_pixels import (
+    FrameDecoders,
+    Scratch,
+    check_length,
+    read_stored,
+    stored_type,
+)
 
 __all__ = ["Allocator", "FilledVolume", "SlicesFailedError", "checked_value", "fill_slices"]
 
@@ -175,6 +181,7 @@ class _Filling:
         self._array = array
         self._options = options
         self._scratch = Scratch()
+        self._decoders = FrameDecoders()
         self._failures: list[tuple[ImageSlice, PacsException]] = []
         self._ranges: list[tuple[float, float]] = []
         self.padding: list[int] = []
@@ -212,7 +219,7 @@ class _Filling:
             stored = out.view(stored_dtype)
         else:
             stored = self._scratch.room_for(out.shape, stored_dtype)
-        limits = read_stored(one, stored)
+        limits = read_stored(one, stored, self._decoders)
         padded = self._padded(one, stored)
         if out.dtype.kind in "iu":
             ends = _rescale_whole(stored, limits, linear, out)

@@ -12,6 +12,7 @@ from pydicom.uid import UID
 
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.integration.itk.enhanced import frame_slices, is_multiframe
 from pacs_sdk.integration.itk.geometry import axes_of
 from pacs_sdk.integration.itk.image_slice import ImageSlice, SliceKind, SliceReader, not_loadable
 from pacs_sdk.integration.itk.mosaic import is_mosaic, mosaic_slices
@@ -29,12 +30,13 @@ image, and above the noise of the scanners that compute them for each slice anew
 _PIXEL_SPACING_TOLERANCE: Final = 1e-4
 """How far, relatively, Pixel Spacing may differ: a twentieth of a pixel over 512 of them."""
 
-_NO_SLICES: Final = (
-    "1.2.840.10008.5.1.4.1.1.66.4",
-    "1.2.840.10008.5.1.4.1.1.66.7",
-    "1.2.840.10008.5.1.4.1.1.481.2",
-)
-"""Segmentations and dose grids: images whose frames are no slices of the series around them."""
+_LOADED_BY: Final = {
+    "1.2.840.10008.5.1.4.1.1.66.4": "load_segmentation of pacs_sdk.integration.segmentation",
+    "1.2.840.10008.5.1.4.1.1.66.7": "load_segmentation of pacs_sdk.integration.segmentation",
+    "1.2.840.10008.5.1.4.1.1.481.2": "load_dose of pacs_sdk.integration.modality",
+}
+"""Segmentations and dose grids: images whose frames are no slices of the series around them,
+and what loads them."""
 
 
 @attrs.frozen
@@ -105,8 +107,17 @@ def read_slices(
             skipped.append(Skipped(found.name, reason))
             continue
         try:
+            if found.instance.sop_class_uid in _LOADED_BY:
+                raise not_loadable(
+                    found.name,
+                    "SOPClassUID",
+                    f"is {found.instance.sop_class_uid}: "
+                    f"{_LOADED_BY[found.instance.sop_class_uid]} loads it",
+                )
             if is_mosaic(found):
                 slices += mosaic_slices(found, reader, options)
+            elif is_multiframe(found):
+                slices += [_single(one, options) for one in frame_slices(found, reader)]
             else:
                 slices.append(_single(reader.slice_of(found), options))
         except PacsException as exc:
@@ -131,7 +142,7 @@ def _reason_for_no_slice(found: FoundObject) -> str:
     name = UID(found.instance.sop_class_uid, validation_mode=IGNORE).name
     if "Rows" not in found.header and "BitsAllocated" not in found.header:
         return f"{name}, which is no image"
-    if found.instance.sop_class_uid in _NO_SLICES:
+    if found.instance.sop_class_uid in _LOADED_BY:
         return f"{name}, whose frames are no slices of this series"
     return ""
 

@@ -29,7 +29,6 @@ _KIND_TAGS: Final = tuple(
         "Modality",
         "SeriesInstanceUID",
         "FrameOfReferenceUID",
-        "NumberOfFrames",
         "SamplesPerPixel",
         "PhotometricInterpretation",
         "Rows",
@@ -237,15 +236,10 @@ def _kind(found: FoundObject) -> SliceKind:
 
 
 def _check_image(found: FoundObject) -> None:
-    """Refuse what is no single-frame image."""
+    """Refuse what is no image."""
     header = found.header
     if "Rows" not in header:
         raise not_loadable(found.name, "Rows", "is missing: it is no image")
-    frames = header.integer("NumberOfFrames") or 1
-    if frames > 1:
-        raise not_loadable(
-            found.name, "NumberOfFrames", f"is {frames}; only single-frame images make a series"
-        )
     photometric = header.text("PhotometricInterpretation")
     if not photometric:
         raise not_loadable(found.name, "PhotometricInterpretation", "is missing")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
@@ -14,12 +15,21 @@ from numpy.typing import NDArray
 from pacs_sdk.core.byte_source import FileBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
+from pacs_sdk.encoding.pixel_data.frames import frame_decoder
 from pacs_sdk.encoding.pixel_data.pixel_element import find_pixel_elements
+from pacs_sdk.encoding.pixel_data.pixel_layout import LAYOUT_TAGS, layout_of_header
 from pacs_sdk.encoding.pixels import decode_frames
 from pacs_sdk.encoding.rendering import render_frame
 from pacs_sdk.integration.itk.image_slice import ImageSlice
 
-__all__ = ["Scratch", "check_length", "read_stored", "stored_type", "stored_values"]
+__all__ = [
+    "FrameDecoders",
+    "Scratch",
+    "check_length",
+    "read_stored",
+    "stored_type",
+    "stored_values",
+]
 
 _BINARY: Final = getattr(os, "O_BINARY", 0)
 """Windows opens files as text otherwise."""
@@ -50,7 +60,29 @@ def stored_values(one: ImageSlice) -> NDArray[Any]:
     return out
 
 
-def read_stored(one: ImageSlice, out: NDArray[Any]) -> tuple[int, int]:
+class FrameDecoders:
+    """Decoders of multi-frame objects: the frames of each are located once."""
+
+    def __init__(self) -> None:
+        self._decoders: dict[int, Callable[[int, NDArray[Any]], None]] = {}
+        self._lock = threading.Lock()
+
+    def decode(self, one: ImageSlice, out: NDArray[Any]) -> None:
+        """Decode a frame into an array (rows, columns) of :func:`stored_type`.
+
+        Raises:
+            PacsException: What decoding gives.
+        """
+        with self._lock:
+            decoder = self._decoders.get(id(one.instance))
+            if decoder is None:
+                decoder = self._decoders[id(one.instance)] = _frame_decoder(one)
+        decoder(one.frame, out)
+
+
+def read_stored(
+    one: ImageSlice, out: NDArray[Any], decoders: FrameDecoders | None = None
+) -> tuple[int, int]:
     """Put the stored values of a slice into an array.
 
     Native little endian values are read from the file to where they go; compressed ones are
@@ -61,6 +93,7 @@ def read_stored(one: ImageSlice, out: NDArray[Any]) -> tuple[int, int]:
         one: The slice.
         out: A contiguous array (rows, columns) of :func:`stored_type`; for colour (rows,
             columns, 3).
+        decoders: Where decoders of multi-frame objects are kept.
 
     Returns:
         The smallest and the largest value.
@@ -76,7 +109,7 @@ def read_stored(one: ImageSlice, out: NDArray[Any]) -> tuple[int, int]:
             row, column = one.tile
             out[...] = mosaic[row : row + out.shape[0], column : column + out.shape[1]]
         elif not _read_native(one, out):
-            raised(decode_frames(one.instance, frames=one.frame, threads=1, out=out[np.newaxis]))
+            _decode(one, out, decoders)
     except PacsException as exc:
         error = exc.error
         raise PacsException(
@@ -89,6 +122,21 @@ def read_stored(one: ImageSlice, out: NDArray[Any]) -> tuple[int, int]:
             ErrorCode.FILE_READ_FAILED, f"{one.name}: {exc.strerror or exc}", path=one.name
         ) from None
     return _limits(one, out)
+
+
+def _decode(one: ImageSlice, out: NDArray[Any], decoders: FrameDecoders | None) -> None:
+    several = (one.found.header.integer("NumberOfFrames") or 1) > 1
+    if several and decoders is not None and one.instance.syntax.encapsulated:
+        decoders.decode(one, out)
+        return
+    raised(decode_frames(one.instance, frames=one.frame, threads=1, out=out[np.newaxis]))
+
+
+def _frame_decoder(one: ImageSlice) -> Callable[[int, NDArray[Any]], None]:
+    instance = one.instance
+    header = raised(instance.header(LAYOUT_TAGS))
+    pixels = find_pixel_elements(instance.encoded, header.stop_offset, instance.syntax)
+    return frame_decoder(instance.syntax, layout_of_header(header, raw=False), pixels)
 
 
 def check_length(one: ImageSlice) -> None:

@@ -1,0 +1,169 @@
+"""The frames of enhanced multi-frame images, each with its own functional groups.
+
+What a frame's group says wins over what the shared groups say, and these over the top level
+(PS3.3 C.7.6.16): a slope that some writers repeat at the top level is not the frame's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import attrs
+from pydicom.dataset import Dataset
+
+from pacs_sdk.core.element import VALUE_ERRORS
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.results import raised
+from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.integration.itk.image_slice import ImageSlice, SliceReader, not_loadable
+from pacs_sdk.integration.itk.sources import FoundObject
+
+__all__ = ["frame_slices", "is_multiframe"]
+
+_FRAMES: Final = int(DicomTag.of("NumberOfFrames"))
+
+_GEOMETRY: Final = (
+    ("PlanePositionSequence", "ImagePositionPatient"),
+    ("PlaneOrientationSequence", "ImageOrientationPatient"),
+    ("PixelMeasuresSequence", "PixelSpacing"),
+    ("PixelMeasuresSequence", "SliceThickness"),
+    ("PixelMeasuresSequence", "SpacingBetweenSlices"),
+    ("PixelValueTransformationSequence", "RescaleSlope"),
+    ("PixelValueTransformationSequence", "RescaleIntercept"),
+    ("PixelValueTransformationSequence", "RescaleType"),
+)
+"""Attributes that a single-frame image has at its top level, all of them text."""
+
+_TOLD_APART_BY: Final = (
+    ("MREchoSequence", "EffectiveEchoTime", "EchoTime"),
+    ("MRDiffusionSequence", "DiffusionBValue", "DiffusionBValue"),
+    ("MRModifierSequence", "InversionTimes", "InversionTime"),
+    ("FrameContentSequence", "TemporalPositionIndex", "TemporalPositionIdentifier"),
+    ("FrameContentSequence", "FrameAcquisitionNumber", "AcquisitionNumber"),
+    ("FrameContentSequence", "FrameAcquisitionDateTime", "AcquisitionTime"),
+    (
+        "CardiacSynchronizationSequence",
+        "NominalCardiacTriggerDelayTime",
+        "TriggerTime",
+    ),
+)
+"""Attributes of frames, and the single-frame attribute that says the same."""
+
+_FRAME_TYPES: Final = (
+    "CTImageFrameTypeSequence",
+    "MRImageFrameTypeSequence",
+    "PETFrameTypeSequence",
+)
+
+
+def is_multiframe(found: FoundObject) -> bool:
+    """Tell whether an image says of each frame where it lies, or has several frames."""
+    frames = found.header.integer(_FRAMES)
+    return frames is not None and (frames > 1 or "ImagePositionPatient" not in found.header)
+
+
+def frame_slices(found: FoundObject, reader: SliceReader) -> list[ImageSlice]:
+    """Make a slice of each frame.
+
+    Raises:
+        PacsException: ``SERIES_NOT_LOADABLE`` naming the attribute: there are no functional
+            groups, or not as many as frames; or as :meth:`SliceReader.slice_of`.
+    """
+    dataset = raised(found.instance.dataset(until="PixelData")).pydicom
+    frames = found.header.integer(_FRAMES) or 1
+    try:
+        return _frame_slices(found, reader, dataset, frames)
+    except tuple(VALUE_ERRORS) as exc:
+        raise PacsException(
+            ErrorCode.SERIES_NOT_LOADABLE,
+            f"{found.name}: its functional groups cannot be read: {exc}",
+            path=found.name,
+        ) from None
+
+
+def _frame_slices(
+    found: FoundObject, reader: SliceReader, dataset: Dataset, frames: int
+) -> list[ImageSlice]:
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence")
+    if not per_frame:
+        raise not_loadable(
+            found.name,
+            "NumberOfFrames",
+            f"is {frames}; only frames with functional groups have a place in a volume",
+        )
+    if len(per_frame) != frames:
+        raise not_loadable(
+            found.name,
+            "PerFrameFunctionalGroupsSequence",
+            f"has {len(per_frame)} items, NumberOfFrames is {frames}",
+        )
+    shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or ()), Dataset())
+    slices = []
+    for index, own in enumerate(per_frame):
+        raw = {**found.header.raw, **dict(_geometry(own, shared))}
+        frame = attrs.evolve(found, header=attrs.evolve(found.header, raw=raw))
+        try:
+            one = reader.slice_of(frame)
+        except PacsException as exc:
+            raise _of_frame(exc, found, index) from None
+        slices.append(attrs.evolve(one, frame=index, attributes=_attributes(own, shared)))
+    return slices
+
+
+def _geometry(own: Dataset, shared: Dataset) -> Iterator[tuple[int, bytes]]:
+    """Yield what replaces attributes of the top level, encoded as there."""
+    for macro, keyword in _GEOMETRY:
+        value = _value(own, shared, macro, keyword)
+        if value is not None:
+            yield int(DicomTag.of(keyword)), _text(value).encode("ascii", "replace")
+
+
+def _attributes(own: Dataset, shared: Dataset) -> Mapping[str, str]:
+    found = {}
+    for macro, keyword, name in _TOLD_APART_BY:
+        value = _value(own, shared, macro, keyword)
+        if value is not None:
+            found[name] = _text(value)
+    for macro in _FRAME_TYPES:
+        frame_type = _value(own, shared, macro, "FrameType")
+        if frame_type is not None:
+            found["ImageType"] = _text(frame_type)
+    diffusion = _item(own, shared, "MRDiffusionSequence")
+    for direction in () if diffusion is None else diffusion.get(_DIRECTIONS) or ():
+        if direction.get("DiffusionGradientOrientation") is not None:
+            found["DiffusionGradientOrientation"] = _text(direction.DiffusionGradientOrientation)
+    return found
+
+
+_DIRECTIONS: Final = "DiffusionGradientDirectionSequence"
+
+
+def _item(own: Dataset, shared: Dataset, macro: str) -> Dataset | None:
+    for groups in (own, shared):
+        for item in groups.get(macro) or ():
+            return item if isinstance(item, Dataset) else None
+    return None
+
+
+def _value(own: Dataset, shared: Dataset, macro: str, keyword: str) -> Any:
+    item = _item(own, shared, macro)
+    return None if item is None else item.get(keyword)
+
+
+def _text(value: Any) -> str:
+    """Write a value as the text of an element."""
+    if isinstance(value, str | bytes):
+        return str(value)
+    try:
+        return "\\".join(str(part) for part in value)
+    except TypeError:
+        return str(value)
+
+
+def _of_frame(exc: PacsException, found: FoundObject, index: int) -> PacsException:
+    error = exc.error
+    words = error.message.removeprefix(f"{found.name}: ")
+    return PacsException(
+        error.code, f"{found.name}: frame {index}: {words}", **error.details | {"frame": index}
+    )
