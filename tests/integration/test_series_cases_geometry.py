@@ -159,6 +159,15 @@ def test_spacing_between_slices_has_no_say(stated: str) -> None:
     assert loaded(made_slices(3, SpacingBetweenSlices=stated)).geometry.spacing[2] == 2.5
 
 
+def test_a_single_slice_can_be_given_its_extent() -> None:
+    """Where nothing says how thick it is, or something else than it says."""
+    only = [flat(0, 1, SliceThickness=None)]
+    assert "slice_spacing=" in refusal(only).message
+    volume = loaded(only, slice_spacing=3.0)
+    assert volume.geometry.spacing[2] == 3
+    assert "3 mm was asked for" in volume.report.notes[0]
+
+
 # -- gantry tilt ----------------------------------------------------------------------------
 
 

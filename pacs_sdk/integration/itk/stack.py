@@ -78,7 +78,7 @@ def stack_slices(ordered: Sequence[ImageSlice], options: LoadOptions) -> SliceSt
     first = ordered[0]
     axes = axes_of(first.kind.orientation)
     if len(ordered) == 1:
-        step, note = _step_of_single(first)
+        step, note = _step_of_single(first, options)
         return SliceStack((0,), _geometry(first, axes, 1, step), None, notes=(note,))
     positions = np.array([one.position for one in ordered])
     measured = measure_spacing(positions, axes[:, 2])
@@ -328,8 +328,10 @@ def _resampled(
 # -- notes --------------------------------------------------------------------------------------
 
 
-def _step_of_single(only: ImageSlice) -> tuple[float, str]:
+def _step_of_single(only: ImageSlice, options: LoadOptions) -> tuple[float, str]:
     """Return the z spacing of a single slice, which has no neighbour to measure it by."""
+    if options.slice_spacing is not None:
+        return options.slice_spacing, f"a single slice: {options.slice_spacing:g} mm was asked for"
     for keyword in ("SpacingBetweenSlices", "SliceThickness"):
         step = only.number(keyword)
         if step is not None and step > 0:
@@ -339,7 +341,7 @@ def _step_of_single(only: ImageSlice) -> tuple[float, str]:
         only.name,
         "SliceThickness",
         "is missing, and so is SpacingBetweenSlices (0018,0088): a single slice has no other "
-        "extent along its normal",
+        "extent along its normal (slice_spacing= gives it one)",
     )
 
 
