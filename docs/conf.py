@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 import api_pages  # after the line that makes them importable
 import cli_page
+import conformance_page
 import generated_tables
 import sop_class_table
 import state_diagram
@@ -80,6 +81,7 @@ def write_generated_pages(app: Sphinx) -> None:
     """Write the pages that are made from the code, before Sphinx looks for pages."""
     api_pages.write_pages(Path(app.srcdir))
     cli_page.write_page(Path(app.srcdir))
+    conformance_page.write_page(Path(app.srcdir))
 
 
 def setup(app: Sphinx) -> None:

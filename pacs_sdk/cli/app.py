@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from pacs_sdk.cli.conformance import conformance
 from pacs_sdk.cli.demo import demo
 from pacs_sdk.cli.dump import dump
 from pacs_sdk.cli.echo import echo
@@ -57,6 +58,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     transcode,
     validate,
     reindex,
+    conformance,
     demo,
 )
 

@@ -376,6 +376,8 @@ def _converted(kind: Any, value: Any, path: str) -> Any:
         return known
     if get_origin(kind) in (frozenset, tuple):
         items = value.split(",") if isinstance(value, str) else value
+        if not isinstance(items, list | tuple | set | frozenset):
+            raise _impossible(path, value, "a list")
         item_kind = get_args(kind)[0]
         return get_origin(kind)(item_kind(item).strip() for item in items if str(item).strip())
     try:

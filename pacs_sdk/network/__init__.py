@@ -38,7 +38,7 @@ from pacs_sdk.network.pool import AssociationPool, PoolConfig, PoolStatistics
 from pacs_sdk.network.retries import RetryPolicy, retried
 from pacs_sdk.network.server_base import ServerPorts
 from pacs_sdk.network.server_config import Driver, ServerConfig
-from pacs_sdk.network.service import DicomService, Exchange, ExchangePorts
+from pacs_sdk.network.service import DeclaringService, DicomService, Exchange, ExchangePorts
 from pacs_sdk.network.sink import DataSink, SpoolingSink
 from pacs_sdk.network.threaded import (
     ClientTimeouts,
@@ -67,6 +67,7 @@ __all__ = [
     "ConnectFailure",
     "ConnectStep",
     "DataSink",
+    "DeclaringService",
     "DicomAssociation",
     "DicomServer",
     "DicomService",

@@ -25,6 +25,7 @@ from pacs_sdk.network.dimse import (
     REQUEST_TYPES,
     Request,
     Status,
+    UnsupportedRQ,
     response_to,
 )
 from pacs_sdk.network.messages import AssociationInfo
@@ -211,7 +212,7 @@ class FunctionService:
         Raises:
             PacsException: ``INVALID_ARGUMENT`` if that is no request, or has a function.
         """
-        if request_type not in REQUEST_TYPES:
+        if request_type not in REQUEST_TYPES or request_type is UnsupportedRQ:
             raise PacsException(
                 ErrorCode.INVALID_ARGUMENT, f"{request_type!r} is no class of requests"
             )

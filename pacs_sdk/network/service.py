@@ -29,6 +29,7 @@ from pacs_sdk.network.sink import DataSink
 
 __all__ = [
     "Conversation",
+    "DeclaringService",
     "DicomService",
     "Exchange",
     "ExchangePorts",
@@ -221,6 +222,18 @@ class DicomService(Protocol):
         A :class:`PacsException` becomes a response with the error's DIMSE status; any
         other exception one with 0110H, and a log entry.
         """
+
+
+@runtime_checkable
+class DeclaringService(Protocol):
+    """A service that says which operations it carries out, for a conformance statement.
+
+    Of others the SOP classes tell: Storage means C-STORE, an information model's FIND C-FIND.
+    """
+
+    @property
+    def operations(self) -> Sequence[type[Request]]:
+        """The requests that it takes."""
 
 
 @runtime_checkable

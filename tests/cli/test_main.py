@@ -38,6 +38,7 @@ def test_help_names_every_command() -> None:
         "transcode",
         "validate",
         "reindex",
+        "conformance",
         "demo",
     ]
     for name in names:

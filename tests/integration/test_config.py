@@ -61,6 +61,7 @@ def test_layers_win_setting_by_setting(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
+        ({"services": {"enabled": 7}}, "services.enabled is 7, but must be a list"),
         (
             {"sever": {}},
             "sever is not a setting; known are destinations, query, reception, server, services",

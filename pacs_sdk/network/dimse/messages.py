@@ -152,8 +152,8 @@ def is_response(message: Message) -> TypeGuard[Response]:
     return type(message) in _RESPONSES
 
 
-def operation_name(message: Message) -> str:
-    """Name the operation that a message belongs to.
+def operation_name(message: Message | type[Message]) -> str:
+    """Name the operation that a message, or a class of messages, belongs to.
 
     Returns:
         "C-STORE", "N-ACTION" and so on, for a request and its response alike; the Command Field

@@ -23,18 +23,31 @@ __all__ = [
 ]
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
+"""The Verification SOP class (PS3.4 A.4)."""
 PATIENT_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.1.1"
+"""FIND of the Patient Root model (PS3.4 C.6.1)."""
 PATIENT_ROOT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.1.2"
+"""MOVE of the Patient Root model (PS3.4 C.6.1)."""
 PATIENT_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.1.3"
+"""GET of the Patient Root model (PS3.4 C.6.1)."""
 STUDY_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
+"""FIND of the Study Root model (PS3.4 C.6.2)."""
 STUDY_ROOT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
+"""MOVE of the Study Root model (PS3.4 C.6.2)."""
 STUDY_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
+"""GET of the Study Root model (PS3.4 C.6.2)."""
 PATIENT_STUDY_ONLY_FIND: Final = "1.2.840.10008.5.1.4.1.2.3.1"
+"""FIND of the Patient/Study Only model (retired)."""
 PATIENT_STUDY_ONLY_MOVE: Final = "1.2.840.10008.5.1.4.1.2.3.2"
+"""MOVE of the Patient/Study Only model (retired)."""
 PATIENT_STUDY_ONLY_GET: Final = "1.2.840.10008.5.1.4.1.2.3.3"
+"""GET of the Patient/Study Only model (retired)."""
 COMPOSITE_INSTANCE_ROOT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.4.2"
+"""MOVE of Composite Instance Root Retrieve (PS3.4 Y)."""
 COMPOSITE_INSTANCE_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.4.3"
+"""GET of Composite Instance Root Retrieve (PS3.4 Y)."""
 COMPOSITE_INSTANCE_WITHOUT_BULK_DATA_GET: Final = "1.2.840.10008.5.1.4.1.2.5.3"
+"""GET of Composite Instance Retrieve Without Bulk Data (PS3.4 Z)."""
 
 
 class InformationModel(enum.Enum):
