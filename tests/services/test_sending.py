@@ -19,7 +19,7 @@ from pacs_sdk.encoding import (
     read_file,
 )
 from pacs_sdk.integration.pacs import Pacs
-from pacs_sdk.network import Peer, RetryPolicy
+from pacs_sdk.network import ClientTimeouts, Exchange, Peer, RetryPolicy
 from pacs_sdk.services import StorageScu, StoreOutcome, StoreSource
 from pacs_sdk.storage import Query
 from tests.services.conftest import CT, MakeInstance
@@ -313,6 +313,24 @@ def test_with_retries_a_lost_connection_loses_nothing(
     assert report.stored == 20
     assert max(one.attempts for one in report.outcomes) > 1
     assert {one.sop_instance_uid for one in sent} == set(service.uids)
+
+
+def test_a_peer_that_falls_silent(make_instance: MakeInstance) -> None:
+    """After ``dimse_s`` without a byte the association is given up; the rest goes over another."""
+    silent = threading.Event()
+
+    def say_nothing(exchange: Exchange) -> None:
+        silent.wait(30)
+
+    service = Receiver(take, say_nothing)
+    scu = StorageScu(timeouts=ClientTimeouts(dimse_s=0.3))
+    sent = [make_instance() for _ in range(4)]
+    with receiving(service) as peer:
+        report = scu.store(peer, sent).unwrap()
+        silent.set()
+    assert [one.is_stored for one in report.outcomes] == [True, False, True, True]
+    assert report.failures[0].error is ErrorCode.NETWORK_TIMEOUT
+    assert service.associations == 2
 
 
 def test_an_image_that_always_kills_the_association(make_instance: MakeInstance) -> None:
