@@ -71,6 +71,14 @@ def store(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
             "(lossy; it gets a new SOP Instance UID)."
         ),
     ] = Transcode.AUTO,
+    transfer_syntax: Annotated[
+        list[str],
+        typer.Option(
+            metavar="KEYWORD|UID",
+            help="Send in this transfer syntax, re-encoded, if the peer takes it; the first of "
+            "several that it takes.",
+        ),
+    ] = [],  # noqa: B006  # typer reads the default and never shares it
     retries: Annotated[
         int,
         typer.Option(
@@ -108,6 +116,7 @@ def store(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
         ae_title=aet,
         timeouts=timeouts(timeout),
         transcode=TranscodePolicy(transcode.value),
+        transfer_syntaxes=tuple(transfer_syntax),
         parallel=parallel,
         window=window,
         retry=RetryPolicy(attempts=retries + 1),

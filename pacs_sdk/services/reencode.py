@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import enum
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -19,6 +20,7 @@ from pacs_sdk.encoding import (
     EncodeOptions,
     Instance,
     transcode,
+    transfer_syntax,
 )
 from pacs_sdk.network import AcceptedContext, ProposedContext
 
@@ -66,9 +68,6 @@ _COMPRESSED: Final = (
 )
 """Of the compressions without loss those that peers know."""
 
-_WITHOUT_LOSS: Final = {uid: rank for rank, uid in enumerate(LOSSLESS_SYNTAXES)}
-_WITH_LOSS: Final = {uid: rank for rank, uid in enumerate((*LOSSLESS_SYNTAXES, *LOSSY_SYNTAXES))}
-
 
 class TranscodePolicy(enum.StrEnum):
     """What may be done to an instance whose transfer syntax the peer refuses."""
@@ -86,18 +85,21 @@ def proposed_contexts(
     sop_class_uid: str,
     transfer_syntaxes: Iterable[str],
     policy: TranscodePolicy = TranscodePolicy.AUTO,
+    preferred: Sequence[str] = (),
 ) -> tuple[ProposedContext, ...]:
     """List the contexts to propose for instances of a SOP class.
 
-    Each stored transfer syntax has a context of its own, so that a peer which takes several
-    cannot choose another one; those that instances may be re-encoded in follow.
+    Each preferred and each stored transfer syntax has a context of its own, so that a peer
+    which takes several cannot choose another one; those that instances may be re-encoded in
+    follow.
 
     Args:
         sop_class_uid: The SOP class.
         transfer_syntaxes: Those that its instances are stored in.
         policy: What else may be proposed.
+        preferred: What they are to be sent in, if that can be.
     """
-    own = tuple(dict.fromkeys(transfer_syntaxes))
+    own = tuple(dict.fromkeys((*preferred, *transfer_syntaxes)))
     wanted: list[tuple[str, ...]] = [(uid,) for uid in own]
     if policy is not TranscodePolicy.NEVER:
         wanted.append(tuple(uid for uid in _NATIVE if uid not in own))
@@ -113,30 +115,59 @@ def usable_contexts(
     sop_class_uid: str,
     transfer_syntax_uid: str,
     policy: TranscodePolicy = TranscodePolicy.AUTO,
+    preferred: Sequence[str] = (),
 ) -> tuple[AcceptedContext, ...]:
-    """List the contexts that instances of a kind may be sent in, preferred first.
+    """List the contexts that instances of a kind may be sent in, the best first.
 
-    The first is that of the stored transfer syntax, where it was accepted; then come those
-    without loss, and with ``LOSSY`` those with loss. Whether an image can really be encoded
-    for one of them shows only when that is tried.
+    After the preferred transfer syntaxes that were accepted comes the stored one; then come
+    those without loss, and with ``LOSSY`` those with loss. Whether an image can really be
+    encoded for one of them shows only when that is tried.
 
     Args:
         contexts: What was agreed.
         sop_class_uid: The SOP class of the instances.
         transfer_syntax_uid: What they are stored in.
         policy: What may be done to them.
+        preferred: What they are to be sent in, if that can be.
     """
-    rank = _WITH_LOSS if policy is TranscodePolicy.LOSSY else _WITHOUT_LOSS
-    own, others = [], []
-    for context in contexts:
-        if context.abstract_syntax != sop_class_uid or not context.as_scu:
-            continue
-        if context.transfer_syntax == transfer_syntax_uid:
-            own.append(context)
-        elif policy is not TranscodePolicy.NEVER and context.transfer_syntax in rank:
-            others.append(context)
-    others.sort(key=lambda context: rank[context.transfer_syntax])
-    return (*own, *others)
+    allowed = {
+        TranscodePolicy.NEVER: (),
+        TranscodePolicy.AUTO: LOSSLESS_SYNTAXES,
+        TranscodePolicy.LOSSY: (*LOSSLESS_SYNTAXES, *LOSSY_SYNTAXES),
+    }[policy]
+    order = dict.fromkeys((*preferred, transfer_syntax_uid, *allowed))
+    fitting = {
+        context.transfer_syntax: context
+        for context in contexts
+        if context.abstract_syntax == sop_class_uid and context.as_scu
+    }
+    return tuple(fitting[uid] for uid in order if uid in fitting)
+
+
+def checked_preference(names: Iterable[str], policy: TranscodePolicy) -> tuple[str, ...]:
+    """Return the UIDs of the transfer syntaxes that instances are to be sent in.
+
+    Args:
+        names: UIDs and keywords.
+        policy: What may be done to instances.
+
+    Raises:
+        PacsException: ``UNSUPPORTED_TRANSFER_SYNTAX`` for what is none, ``INVALID_ARGUMENT`` for
+            what the policy doesn't allow.
+    """
+    chosen = tuple(raised(transfer_syntax(name)) for name in names)
+    for syntax in chosen:
+        if policy is TranscodePolicy.NEVER:
+            raise PacsException(
+                ErrorCode.INVALID_ARGUMENT,
+                f"{syntax.name} is to be sent, and nothing may be re-encoded; allow that",
+            )
+        if syntax.uid not in LOSSLESS_SYNTAXES and policy is not TranscodePolicy.LOSSY:
+            raise PacsException(
+                ErrorCode.INVALID_ARGUMENT,
+                f"{syntax.name} may lose something, which only the policy LOSSY allows",
+            )
+    return tuple(syntax.uid for syntax in chosen)
 
 
 def reencoded(

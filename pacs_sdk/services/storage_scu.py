@@ -14,7 +14,7 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
 from pacs_sdk.encoding import EncodeOptions
 from pacs_sdk.network import Peer, RetryPolicy
-from pacs_sdk.services.reencode import TranscodePolicy
+from pacs_sdk.services.reencode import TranscodePolicy, checked_preference
 from pacs_sdk.services.scu import ServiceUser
 from pacs_sdk.services.sending.delivery import deliver
 from pacs_sdk.services.sending.ledger import Ledger
@@ -43,12 +43,18 @@ def _between(least: int, most: int) -> Callable[[object, attrs.Attribute[Any], i
     return check
 
 
+def _tuple(names: Iterable[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
 @attrs.frozen
 class StorageScu(ServiceUser):
     """Sends instances to a peer.
 
     Raises:
-        PacsException: ``INVALID_ARGUMENT`` for a number out of its range.
+        PacsException: ``INVALID_ARGUMENT`` for a number out of its range, or for a transfer
+            syntax to send in that the policy ``transcode`` doesn't allow;
+            ``UNSUPPORTED_TRANSFER_SYNTAX`` for what is none.
     """
 
     transcode: TranscodePolicy = attrs.field(
@@ -57,6 +63,10 @@ class StorageScu(ServiceUser):
     """What may be done to an instance whose transfer syntax the peer refuses."""
     encode_options: EncodeOptions = attrs.field(factory=EncodeOptions, kw_only=True)
     """How it is compressed, where that is allowed to lose something."""
+    transfer_syntaxes: tuple[str, ...] = attrs.field(default=(), kw_only=True, converter=_tuple)
+    """The transfer syntaxes to send in where the peer takes one of them, preferred first, as
+    UIDs or keywords: images are then re-encoded before they go over a slow line. As they are
+    stored by default."""
     parallel: int = attrs.field(default=1, kw_only=True, validator=_between(1, _MOST_PARALLEL))
     """How many associations send at the same time, at most."""
     window: int = attrs.field(default=1, kw_only=True, validator=_between(1, 0xFFFF))
@@ -69,6 +79,9 @@ class StorageScu(ServiceUser):
     look_ahead: int = attrs.field(default=256, kw_only=True, validator=_between(1, 1 << 20))
     """How many instances are opened before they are sent, to see which presentation contexts
     they need. With 1, each goes out as soon as it is there."""
+
+    def __attrs_post_init__(self) -> None:
+        checked_preference(self.transfer_syntaxes, self.transcode)
 
     @edge()
     def store(
@@ -130,6 +143,7 @@ class StorageScu(ServiceUser):
             logger=self.logger,
             clock=self.clock,
             transcode=self.transcode,
+            preferred=checked_preference(self.transfer_syntaxes, self.transcode),
             options=self.encode_options,
             parallel=self.parallel,
             window=self.window,

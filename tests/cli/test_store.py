@@ -237,6 +237,18 @@ def test_lossy_is_said_and_done() -> None:
     assert not uids_of(SERIES) & set(kept)
 
 
+def test_the_transfer_syntax_can_be_chosen(pacs_server: Pacs) -> None:
+    """--transfer-syntax re-encodes before sending; what may lose something has to be allowed."""
+    to = address(pacs_server.peer)
+    text = succeeded(pacs("store", *to, SERIES, "--transfer-syntax", "JPEGLSLossless"))
+    assert "5 re-encoded" in text
+    everything = pacs_server.archive.instances(Query.of("STUDY").unwrap()).unwrap()
+    assert {one.syntax.keyword for one in everything} == {"JPEGLSLossless"}
+    assert "only the policy LOSSY" in failed(
+        pacs("store", *to, SERIES, "--transfer-syntax", "JPEGBaseline8Bit")
+    )
+
+
 def test_a_second_run_with_a_resume_list(pacs_server: Pacs, tmp_path: Path) -> None:
     """What the peer acknowledged is not sent again; the line says so."""
     first = min(SERIES.iterdir())

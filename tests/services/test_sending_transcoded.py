@@ -6,7 +6,7 @@ import pydicom
 import pydicom.data
 import pytest
 
-from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.encoding import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -179,3 +179,53 @@ def test_each_of_a_mixed_lot_goes_as_it_is(make_instance: MakeInstance) -> None:
     assert not any(one.was_reencoded for one in report.outcomes)
     assert [one.transfer_syntax_uid for one in service.received] == [one.uid for one in syntaxes]
     assert service.associations == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "accepted", "expected"),
+    [
+        (["JPEGLSLossless"], ["ExplicitVRLittleEndian", "JPEGLSLossless"], "JPEGLSLossless"),
+        (["JPEGLSLossless", "RLELossless"], ["RLELossless", "JPEGLSLossless"], "JPEGLSLossless"),
+        (["JPEGLSLossless", "RLELossless"], ["RLELossless"], "RLELossless"),
+        (["JPEGLSLossless"], ["ExplicitVRLittleEndian"], "ExplicitVRLittleEndian"),
+        ("1.2.840.10008.1.2", ["ExplicitVRLittleEndian", "ImplicitVRLittleEndian"],
+         "ImplicitVRLittleEndian"),
+    ],
+)  # fmt: skip
+def test_sent_as_wanted_where_the_peer_takes_it(
+    wanted: list[str] | str, accepted: list[str], expected: str
+) -> None:
+    """The first wanted transfer syntax that the peer takes; else as it is stored."""
+    service = Receiver(syntaxes=[syntax(keyword) for keyword in accepted])
+    with receiving(service) as peer:
+        scu = StorageScu(transfer_syntaxes=wanted)
+        (outcome,) = scu.store(peer, ct()).unwrap().outcomes
+    assert outcome.status == 0
+    assert service.received[0].transfer_syntax_uid == syntax(expected).uid
+    kept = decode_frames(service.received[0].instance).unwrap()
+    assert kept.tolist() == decode_frames(ct()).unwrap().tolist()
+
+
+def test_what_cannot_be_sent_as_wanted_goes_as_it_is(make_instance: MakeInstance) -> None:
+    """An object without pixels is not compressed, and is sent all the same."""
+    service = Receiver(syntaxes=[syntax("RLELossless"), EXPLICIT_VR_LITTLE_ENDIAN])
+    with receiving(service) as peer:
+        scu = StorageScu(transfer_syntaxes=["RLELossless"])
+        report = scu.store(peer, [make_instance(), ct()]).unwrap()
+    assert [one.was_reencoded for one in report.outcomes] == [False, True]
+    assert report.stored == 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "policy", "code"),
+    [
+        ("RLELossless", TranscodePolicy.NEVER, ErrorCode.INVALID_ARGUMENT),
+        ("JPEGBaseline8Bit", TranscodePolicy.AUTO, ErrorCode.INVALID_ARGUMENT),
+        ("JPEG", TranscodePolicy.AUTO, ErrorCode.UNSUPPORTED_TRANSFER_SYNTAX),
+    ],
+)
+def test_what_may_not_be_wanted(wanted: str, policy: TranscodePolicy, code: ErrorCode) -> None:
+    """It is told when the SCU is made."""
+    with pytest.raises(PacsException) as caught:
+        StorageScu(transfer_syntaxes=[wanted], transcode=policy)
+    assert caught.value.error.code is code

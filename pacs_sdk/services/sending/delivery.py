@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 from collections.abc import Iterable, Sequence
 
 from pacs_sdk.core.errors import PacsError, PacsException
+from pacs_sdk.services.reencode import proposed_contexts
 from pacs_sdk.services.sending.ledger import Ledger, not_sent
 from pacs_sdk.services.sending.outcomes import StoreOutcome
 from pacs_sdk.services.sending.sender import CANCELLED, Sender
@@ -31,10 +33,13 @@ def deliver(
     Raises:
         PacsException: No association could be established at all.
     """
+    propose = functools.partial(
+        proposed_contexts, policy=settings.transcode, preferred=settings.preferred
+    )
     delays = settings.retry.delays()
     aside: list[tuple[Item, StoreOutcome]] = []
     while True:
-        work = Work(items, settings.transcode, settings.look_ahead)
+        work = Work(items, propose, settings.look_ahead)
         refused = _round(work, settings, ledger, stop)
         work.close()
         unsent = work.returned()

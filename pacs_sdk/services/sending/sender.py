@@ -194,7 +194,8 @@ class Sender:
         kind = (instance.sop_class_uid, instance.transfer_syntax_uid)
         contexts = self._contexts.get(kind)
         if contexts is None:
-            contexts = usable_contexts(association.contexts, *kind, self._settings.transcode)
+            policy, preferred = self._settings.transcode, self._settings.preferred
+            contexts = usable_contexts(association.contexts, *kind, policy, preferred)
             self._contexts[kind] = contexts
         return contexts
 

@@ -28,6 +28,8 @@ class SendSettings:
     """The time."""
     transcode: TranscodePolicy
     """What may be done to what the peer does not take as it is."""
+    preferred: tuple[str, ...]
+    """The UIDs of the transfer syntaxes to send in, if the peer takes them."""
     options: EncodeOptions
     """How it is compressed where that loses something."""
     parallel: int

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, TypeAlias
 
 import attrs
 
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.network import ProposedContext
-from pacs_sdk.services.reencode import TranscodePolicy, proposed_contexts
 from pacs_sdk.services.sending.sources import Item
 
-__all__ = ["MAX_CONTEXTS", "Batch", "Work"]
+__all__ = ["MAX_CONTEXTS", "Batch", "Propose", "Work"]
+
+Propose: TypeAlias = Callable[[str, Iterable[str]], Sequence[ProposedContext]]
+"""Lists the contexts to propose for a SOP class and transfer syntaxes."""
 
 MAX_CONTEXTS: Final = 128
 """Presentation context IDs are the odd numbers 1 to 255 (PS3.8 9.3.2.2)."""
@@ -45,13 +47,13 @@ class Work:
 
     Args:
         items: What is to be sent; one thread at a time advances it.
-        policy: Which contexts an instance may be sent in.
+        propose: Lists the contexts for a SOP class and the transfer syntaxes of its instances.
         look_ahead: How many items are looked at to see which contexts they need.
     """
 
-    def __init__(self, items: Iterable[Item], policy: TranscodePolicy, look_ahead: int) -> None:
+    def __init__(self, items: Iterable[Item], propose: Propose, look_ahead: int) -> None:
         self._items = iter(items)
-        self._policy = policy
+        self._propose = propose
         self._look_ahead = look_ahead
         self._batches: deque[Batch] = deque()
         self._given_back: list[Item] = []
@@ -75,7 +77,7 @@ class Work:
                 ahead = self._read_ahead()
                 if not ahead:
                     return None
-                self._batches.extend(divided(ahead, self._policy))
+                self._batches.extend(divided(ahead, self._propose))
         return None
 
     def give_back(self, items: Iterable[Item]) -> None:
@@ -113,7 +115,7 @@ class Work:
         return items
 
 
-def divided(items: Sequence[Item], policy: TranscodePolicy) -> list[Batch]:
+def divided(items: Sequence[Item], propose: Propose) -> list[Batch]:
     """Divide items so that each part needs at most 128 contexts; each keeps the order."""
     by_class: dict[str, list[Item]] = {}
     for item in items:
@@ -121,7 +123,7 @@ def divided(items: Sequence[Item], policy: TranscodePolicy) -> list[Batch]:
     parts: list[tuple[list[ProposedContext], list[Item]]] = [([], [])]
     for sop_class_uid, members in by_class.items():
         syntaxes = dict.fromkeys(item.instance.transfer_syntax_uid for item in members)
-        wanted = proposed_contexts(sop_class_uid, syntaxes, policy)
+        wanted = propose(sop_class_uid, syntaxes)
         if len(parts[-1][0]) + len(wanted) > MAX_CONTEXTS:
             parts.append(([], []))
         parts[-1][0].extend(wanted)
