@@ -11,6 +11,8 @@ from typing import Any
 
 import attrs
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
 from pacs_sdk.core.dataset import DicomDataset
@@ -339,6 +341,25 @@ def test_an_identifier_that_cannot_be_read_is_refused(filled: Pacs, identifier: 
     """Bytes that are no data set get a failure of the table, and the association goes on."""
     ((final, _),) = responses(filled.peer, identifier)
     assert final.status in (0xA900, *range(0xC000, 0xD000))
+
+
+TABLE_C_4_1 = {0x0000, 0xFE00, 0xA700, 0xA900, 0x0122, *range(0xC000, 0xD000)}
+
+
+@given(
+    identifier=st.binary(max_size=40)
+    | st.builds(
+        lambda keyword, value: encoded("STUDY", **{keyword: value}),
+        st.sampled_from(["PatientName", "StudyDate", "StudyInstanceUID", "SpecificCharacterSet"]),
+        st.binary(max_size=20),
+    )
+)
+@example(identifier=encoded("STUDY", SpecificCharacterSet="ISO 2022 IR 87", PatientName=b"\x1b$B"))
+def test_no_identifier_does_harm(filled: Pacs, identifier: bytes) -> None:
+    """Whatever bytes come, the final status is one of PS3.4 Table C.4-1, and in order."""
+    *pending, (final, _) = responses(filled.peer, identifier)
+    assert final.status in TABLE_C_4_1
+    assert {response.status for response, _ in pending} <= {0xFF00, 0xFF01}
 
 
 # -- answers -------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from typing import Final
 import attrs
 import pydicom
 from pydicom import config as pydicom_config
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.tag import BaseTag
 
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.tags import DicomTag, TagLike
@@ -84,10 +85,14 @@ class Match:
         return f"<table>{rows}</table>"
 
 
-def _element(tag: int, text: str) -> DataElement:
+def _element(tag: int, text: str) -> DataElement | RawDataElement:
     """Make an element; what others once stored is not judged on its way out."""
     vr = VR.__members__.get(DicomTag(tag).dictionary_vr[:2], VR.UN)
     value: object = text or None
+    if text and vr is VR.DS:  # it may be no number, which pydicom takes in bytes only
+        raw = text.encode("ascii", "replace")
+        raw += b" " * (len(raw) % 2)
+        return RawDataElement(BaseTag(tag), vr.value, len(raw), raw, 0, False, True)
     if vr is VR.SQ:
         value = []
     elif text and vr.kind is VrKind.NUMBER:
