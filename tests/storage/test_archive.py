@@ -41,10 +41,10 @@ from pacs_sdk.storage import (
     IndexDatabase,
     IndexEntry,
     Query,
-    index_url,
     open_archive,
 )
 from pacs_sdk.testing import MemoryStorage, RecordingLogger
+from tests.storage.databases import Database, address_of
 from tests.storage.entries import open_index
 from tests.storage.made_instances import CT, encoded_instance, made_instance
 from tests.storage.processes import killed_processes, run_together
@@ -81,7 +81,7 @@ class Parts:
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Parts]:
+def parts(tmp_path: Path, database: Database) -> Iterator[Parts]:
     """Give an empty archive."""
     made = Parts(tmp_path)
     yield made
@@ -137,12 +137,12 @@ def test_an_object_is_a_dicom_file(parts: Parts) -> None:
     assert (read.InstanceNumber, read.PatientName) == (7, "Doe^John")
 
 
-def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
+def test_everything_is_there_after_a_restart(tmp_path: Path, database: Database) -> None:
     """An archive in a folder that is opened again finds and opens what was stored."""
     sent = made_instance()
-    with open_archive(tmp_path / "pacs").unwrap() as archive:
+    with open_archive(tmp_path / "pacs", database_url=database.url).unwrap() as archive:
         archive.store(sent).unwrap()
-    with open_archive(tmp_path / "pacs").unwrap() as archive:
+    with open_archive(tmp_path / "pacs", database_url=database.url).unwrap() as archive:
         assert values(archive, "STUDY", "PatientName") == ["Doe^John"]
         assert content(archive.open(sent.sop_instance_uid).unwrap()) == content(sent)
         assert not archive.store(sent).unwrap().created
@@ -390,7 +390,9 @@ def test_a_resend_heals_what_could_not_be_indexed(
     tmp_path: Path, parts: Parts, policy: DuplicatePolicy
 ) -> None:
     """The object waits for its row; the second attempt adds it, and announces the instance."""
-    index = UnreliableIndex(index_url(tmp_path / "other.sqlite"))
+    other = tmp_path / "other"
+    other.mkdir()
+    index = UnreliableIndex(address_of(other))
     archive = Archive(parts.backend, index, parts.bus, parts.logger, duplicates=policy)
     sent = made_instance()
     index.failures = 1
@@ -642,9 +644,13 @@ def together(jobs: list[Callable[[], Any]]) -> list[Any]:
         return list(pool.map(run, jobs))
 
 
-def test_eight_threads_store_into_one_study_while_others_query(tmp_path: Path) -> None:
+def test_eight_threads_store_into_one_study_while_others_query(
+    tmp_path: Path, database: Database
+) -> None:
     """No instance is lost, none is counted twice, and what was found once stays found."""
-    archive = open_archive(tmp_path, durability=Durability.RELAXED).unwrap()
+    archive = open_archive(
+        tmp_path, durability=Durability.RELAXED, database_url=database.url
+    ).unwrap()
     batches = [
         [
             made_instance(
@@ -693,21 +699,26 @@ STORES = """
 from pacs_sdk.encoding import read_file
 from pacs_sdk.storage import open_archive
 
-def run(folder, paths):
-    with open_archive(folder).unwrap() as archive:
+def run(folder, url, paths):
+    with open_archive(folder, database_url=url).unwrap() as archive:
         return [archive.store(read_file(path).unwrap()).unwrap().created for path in paths]
 """
 
 
-def test_two_processes_store_overlapping_instances_of_one_study(tmp_path: Path) -> None:
+def test_two_processes_store_overlapping_instances_of_one_study(
+    tmp_path: Path, database: Database
+) -> None:
     """Each instance is created by exactly one of them, and all are counted."""
     with open_archive(tmp_path / "source", durability=Durability.RELAXED).unwrap() as source:
         keys = [source.store(made_instance()).unwrap().storage_key for _ in range(80)]
     paths = [str(tmp_path / "source/objects" / key) for key in keys]
     target = tmp_path / "target"
-    first, second = run_together(STORES, [(target, paths[:60]), (target, paths[-1:19:-1])])
+    url = database.url
+    first, second = run_together(
+        STORES, [(target, url, paths[:60]), (target, url, paths[-1:19:-1])]
+    )
     assert sum(first) + sum(second) == 80
-    with open_archive(target).unwrap() as archive:
+    with open_archive(target, database_url=url).unwrap() as archive:
         assert values(archive, "STUDY", "NumberOfStudyRelatedInstances") == ["80"]
         assert archive.statistics().unwrap().instances == 80
         stored = {one.sop_instance_uid: content(one) for one in all_of(archive)}

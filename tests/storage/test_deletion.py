@@ -20,13 +20,13 @@ from pacs_sdk.storage import (
     IndexEntry,
     Query,
     QueryLevel,
-    index_url,
 )
 from pacs_sdk.storage.deletion import Deletion
 from pacs_sdk.storage.duplicates import duplicates_of
 from pacs_sdk.storage.index.changes import ChangeKind
 from pacs_sdk.storage.records import AddOutcome
 from pacs_sdk.testing import FakeClock
+from tests.storage.databases import Database, address_of
 from tests.storage.made_instances import made_instance
 
 DAY = timedelta(days=1)
@@ -39,7 +39,7 @@ class Fixture:
     def __init__(self, folder: Path) -> None:
         self.clock = FakeClock(NOON)
         self.backend = FileStorage(folder / "objects")
-        self.index = IndexDatabase(index_url(folder / "index.sqlite"), clock=self.clock)
+        self.index = IndexDatabase(address_of(folder), clock=self.clock)
         self.archive = Archive(self.backend, self.index, duplicates=DuplicatePolicy.KEEP_BOTH)
         self.deletion = Deletion(self.backend, self.index, self.clock)
 
@@ -62,7 +62,7 @@ class Fixture:
 
 
 @pytest.fixture
-def fixture(tmp_path: Path) -> Iterator[Fixture]:
+def fixture(tmp_path: Path, database: Database) -> Iterator[Fixture]:
     """Store three instances of one study in two series, and one of another."""
     made = Fixture(tmp_path)
     made.store("9.1")
@@ -302,6 +302,7 @@ def test_an_object_that_cannot_be_removed_is_tried_again(
     assert fixture.objects() == ["9.2", "9.3", "9.4"]
 
 
+@pytest.mark.usefixtures("database")
 def test_a_restart_between_the_two_steps(tmp_path: Path) -> None:
     """What was deleted before a crash is removed by the next purge."""
     made = Fixture(tmp_path)

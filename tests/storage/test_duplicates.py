@@ -12,7 +12,7 @@ import pytest
 
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.events import InProcessEventBus, InstanceStored
-from pacs_sdk.core.results import raised
+from pacs_sdk.core.results import PacsResult, raised
 from pacs_sdk.encoding import Instance, read_file
 from pacs_sdk.storage import Archive, DuplicatePolicy, Query, open_archive
 from pacs_sdk.storage.duplicates import duplicates_of, record_duplicate, taken_duplicates
@@ -20,6 +20,7 @@ from pacs_sdk.storage.objects.content_hash import hash_parts
 from pacs_sdk.storage.objects.layouts import duplicate_key, is_duplicate_key
 from pacs_sdk.storage.objects.received import ReceivedBytes
 from pacs_sdk.testing import FakeClock, MemoryStorage, RecordingLogger
+from tests.storage.databases import Database
 from tests.storage.entries import open_index
 from tests.storage.made_instances import made_instance
 
@@ -44,11 +45,15 @@ class Kept:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Kept]:
+def kept(tmp_path: Path, database: Database) -> Iterator[Kept]:
     """Give an empty archive."""
     made = Kept(tmp_path)
     yield made
     made.archive.close()
+
+
+def _opened(folder: Path, database: Database) -> PacsResult[Archive]:
+    return open_archive(folder, database_url=database.url, duplicates=KEEP_BOTH)
 
 
 def two() -> tuple[Instance, Instance]:
@@ -131,10 +136,12 @@ def test_what_cannot_be_kept_beside_is_refused_and_nothing_is_lost(kept: Kept) -
         assert [one.key for one in full.list()] == [stored.storage_key]
 
 
-def test_a_received_object_is_kept_without_being_written_again(tmp_path: Path) -> None:
+def test_a_received_object_is_kept_without_being_written_again(
+    tmp_path: Path, database: Database
+) -> None:
     """The spool file itself becomes the object beside; the file is one of the standard."""
     first, other = two()
-    with raised(open_archive(tmp_path, duplicates=KEEP_BOTH)) as archive:
+    with raised(_opened(tmp_path, database)) as archive:
         raised(archive.store(first))
         sink = archive.receive(
             other.sop_class_uid, other.sop_instance_uid, other.transfer_syntax_uid
@@ -154,12 +161,14 @@ def test_a_received_object_is_kept_without_being_written_again(tmp_path: Path) -
         assert raised(read_file(path)).sop_instance_uid == other.sop_instance_uid
 
 
-def test_of_many_who_differ_one_is_the_instance_and_all_are_kept(tmp_path: Path) -> None:
+def test_of_many_who_differ_one_is_the_instance_and_all_are_kept(
+    tmp_path: Path, database: Database
+) -> None:
     """Eight threads store other content under one UID at the same moment: eight objects."""
     uid = made_instance().sop_instance_uid
     sent = [made_instance(SOPInstanceUID=uid, InstanceNumber=number) for number in range(8)]
     start = threading.Barrier(len(sent))
-    with raised(open_archive(tmp_path, duplicates=KEEP_BOTH)) as archive:
+    with raised(_opened(tmp_path, database)) as archive:
 
         def store(one: Instance) -> bool:
             start.wait()
@@ -178,6 +187,7 @@ def test_of_many_who_differ_one_is_the_instance_and_all_are_kept(tmp_path: Path)
 # -- the records -----------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("database")
 def test_a_record_is_made_once_listed_in_order_and_forgotten(tmp_path: Path) -> None:
     """The same key again changes nothing; each instance has its own."""
     index, clock = open_index(tmp_path), FakeClock()

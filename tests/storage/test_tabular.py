@@ -28,7 +28,9 @@ from tests.storage.entries import CT, add, open_index
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndexDatabase]:
+def index(
+    shared_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[IndexDatabase]:
     """Hold two studies, one of them with hardly a value."""
     opened = open_index(tmp_path_factory.mktemp("tables"))
     add(

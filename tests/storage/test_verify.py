@@ -14,6 +14,7 @@ from pacs_sdk.storage import Archive, FindingKind, ObjectFinding, Query
 from pacs_sdk.storage.index.tables import instances
 from pacs_sdk.storage.objects.content_hash import hash_parts
 from pacs_sdk.testing import MemoryStorage
+from tests.storage.databases import Database
 from tests.storage.entries import open_index
 from tests.storage.made_instances import made_instance
 
@@ -60,7 +61,7 @@ class Store:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path, database: Database) -> Iterator[Store]:
     """Give an empty archive."""
     made = Store(tmp_path)
     yield made
