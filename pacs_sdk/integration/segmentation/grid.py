@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
@@ -168,7 +169,7 @@ def place_plane(plane: Plane, grid: VolumeGeometry, name: str) -> Placement:
         PacsException: ``INVALID_ARGUMENT`` where it is no part of the lattice.
     """
     matrix = np.asarray(grid.direction, float).reshape(3, 3)
-    axes = axes_of(plane.orientation)
+    axes = _axes(plane.orientation)
     between_rows, between_columns = plane.pixel_spacing
     found: list[tuple[int, int]] = []
     for vector, count in (
@@ -197,6 +198,12 @@ def place_plane(plane: Plane, grid: VolumeGeometry, name: str) -> Placement:
         )
     (column_axis, column_sign), (row_axis, row_sign) = found
     return Placement((start[0], start[1], start[2]), column_axis, column_sign, row_axis, row_sign)
+
+
+@functools.lru_cache(maxsize=16)
+def _axes(orientation: tuple[float, ...]) -> NDArray[np.float64]:
+    """Make axes once for the many frames that share an orientation."""
+    return axes_of(orientation)
 
 
 def _off(words: str) -> PacsException:

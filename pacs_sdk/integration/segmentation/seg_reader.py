@@ -14,6 +14,7 @@ from pacs_sdk.encoding.pixels import ImageSource
 from pacs_sdk.encoding.rendering.attributes import functional_group, items, numbers, text, whole
 from pacs_sdk.integration.itk.geometry import axes_defect_of
 from pacs_sdk.integration.modality.opened import name_of, opened
+from pacs_sdk.integration.segmentation.frame_groups import FrameGroups
 from pacs_sdk.integration.segmentation.grid import (
     Grid,
     Plane,
@@ -148,35 +149,37 @@ def _frames(
 ) -> tuple[list[Plane], list[int | None]]:
     """Return the plane of each frame, and the segment it is of."""
     count = whole(dataset, "NumberOfFrames") or 1
-    groups = len(items(dataset, "PerFrameFunctionalGroupsSequence"))
-    if groups != count:
+    groups = FrameGroups.of(dataset)
+    if len(groups) != count:
         raise _refuse(
             name,
             f"NumberOfFrames (0028,0008) is {count}, PerFrameFunctionalGroupsSequence "
-            f"(5200,9230) has {groups} items",
+            f"(5200,9230) has {len(groups)} items",
         )
     rows, columns = whole(dataset, "Rows") or 0, whole(dataset, "Columns") or 0
     planes: list[Plane] = []
     segments: list[int | None] = []
     for frame in range(count):
-        planes.append(_plane(dataset, frame, (rows, columns), name))
+        planes.append(_plane(groups, frame, (rows, columns), name))
         if kind is SegmentationType.LABELMAP:
             segments.append(None)
             continue
-        group = functional_group(dataset, frame, "SegmentIdentificationSequence")
-        number = None if group is None else whole(group, "ReferencedSegmentNumber")
-        if number is None:
+        found = groups.numbers(frame, "SegmentIdentificationSequence", "ReferencedSegmentNumber")
+        if len(found) != 1:
             raise _refuse(name, f"frame {frame + 1} has no ReferencedSegmentNumber (0062,000B)")
-        segments.append(number)
+        segments.append(int(found[0]))
     return planes, segments
 
 
-def _plane(dataset: DicomDataset, frame: int, size: tuple[int, int], name: str) -> Plane:
-    position = _numbers(dataset, frame, ("PlanePositionSequence", "ImagePositionPatient", 3), name)
-    orientation = _numbers(
-        dataset, frame, ("PlaneOrientationSequence", "ImageOrientationPatient", 6), name
+def _plane(groups: FrameGroups, frame: int, size: tuple[int, int], name: str) -> Plane:
+    position, orientation, spacing = (
+        _numbers(groups, frame, place, name)
+        for place in (
+            ("PlanePositionSequence", "ImagePositionPatient", 3),
+            ("PlaneOrientationSequence", "ImageOrientationPatient", 6),
+            ("PixelMeasuresSequence", "PixelSpacing", 2),
+        )
     )
-    spacing = _numbers(dataset, frame, ("PixelMeasuresSequence", "PixelSpacing", 2), name)
     defect = axes_defect_of(orientation)
     if defect or min(spacing) <= 0:
         raise _refuse(name, f"frame {frame + 1}: {defect or 'PixelSpacing is not above 0 mm'}")
@@ -186,11 +189,10 @@ def _plane(dataset: DicomDataset, frame: int, size: tuple[int, int], name: str) 
 
 
 def _numbers(
-    dataset: DicomDataset, frame: int, place: tuple[str, str, int], name: str
+    groups: FrameGroups, frame: int, place: tuple[str, str, int], name: str
 ) -> tuple[float, ...]:
     macro, keyword, count = place
-    group = functional_group(dataset, frame, macro)
-    found = () if group is None else numbers(group, keyword)
+    found = groups.numbers(frame, macro, keyword)
     if len(found) != count:
         raise _refuse(
             name, f"frame {frame + 1} has no {keyword} in {macro}: it has no place in the patient"

@@ -9,7 +9,9 @@ import pydicom
 import pytest
 
 from pacs_sdk.core import ErrorCode
+from pacs_sdk.integration.itk import LoadOptions
 from pacs_sdk.integration.modality import load_ct_series, load_mr_series, load_pet_series
+from pacs_sdk.storage import Query, open_archive
 from tests.integration.made_series import in_files, in_memory, made_slices
 from tests.integration.segmentation.made_seg import dataset_with
 
@@ -79,7 +81,7 @@ def test_frames_that_were_not_corrected_for_decay() -> None:
     factors = series.array[:, 1, 1] / BQ_ML[:, 1, 1]
     assert factors[2] / factors[0] == pytest.approx(2)
     assert factors[1] == pytest.approx(factors[0])
-    assert "each slice its own factor" in series.report.rescale
+    assert "each slice its own, ×" in series.report.rescale
 
 
 def test_the_series_of_a_modality_among_others(tmp_path: Path) -> None:
@@ -116,3 +118,29 @@ def test_settings_go_through() -> None:
     """Other arguments are those of load_series."""
     error = load_ct_series(in_memory(made_slices(2)), max_volume_bytes=1).failure()
     assert error.code is ErrorCode.LIMIT_EXCEEDED
+
+
+def test_values_that_are_no_activity() -> None:
+    """Stored values have no SUV, and slices with factors of their own are not mixed."""
+    error = load_pet_series(in_memory(pet_slices()), rescale="none").failure()
+    assert error.code is ErrorCode.INVALID_ARGUMENT
+    slices = pet_slices(DecayCorrection="NONE", CorrectedImage="ATTN", ActualFrameDuration="1000")
+    slices[3].AcquisitionTime = "121000"
+    slices[3].ImagePositionPatient[2] = "5"  # one is missing before it
+    instances = in_memory(slices)
+    error = load_pet_series(instances, on_gap="interpolate").failure()
+    assert error.code is ErrorCode.INVALID_ARGUMENT
+    assert "factor" in error.message
+    assert load_pet_series(instances, on_gap="interpolate", suv=None).unwrap().array.shape[0] == 5
+
+
+def test_a_series_of_an_archive(tmp_path: Path) -> None:
+    """An archive is asked for the series by its UID or a query."""
+    with open_archive(tmp_path).unwrap() as archive:
+        for instance in in_memory(pet_slices()):
+            archive.store(instance).unwrap()
+        query = Query.of("SERIES", Modality="PT").unwrap()
+        series = load_pet_series(archive, query=query).unwrap()
+        assert series.array == pytest.approx(BQ_ML * 0.0004, rel=1e-6)
+        other = load_pet_series(archive, LoadOptions(series_instance_uid="1.2.3.9")).unwrap()
+        assert np.array_equal(other.array, series.array)
