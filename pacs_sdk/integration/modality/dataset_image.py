@@ -13,6 +13,8 @@ from pacs_sdk.encoding.instance import Instance, instance_from_dataset
 from pacs_sdk.encoding.pixels import ImageSource
 from pacs_sdk.encoding.rendering.attributes import functional_group, text
 from pacs_sdk.integration.itk.load import load_volume
+from pacs_sdk.integration.itk.loaded import LoadedVolume
+from pacs_sdk.integration.itk.study import scan_series
 from pacs_sdk.integration.modality.cine import cine_of
 from pacs_sdk.integration.modality.dose import RT_DOSE_STORAGE, dose_of
 from pacs_sdk.integration.modality.nuclear import NM_IMAGE_STORAGE, nuclear_of
@@ -37,7 +39,8 @@ def dataset_to_volumes(source: ImageSource) -> tuple[ObjectVolume, ...]:
     - RT Dose: the grid in Gy, as :func:`load_dose`.
     - Nuclear Medicine: one volume for each energy window and detector, as
       :func:`load_nuclear_medicine`.
-    - Images with a place in the patient, single- or multi-frame: as :func:`load_volume`.
+    - Images with a place in the patient, single-frame or enhanced multi-frame: the volumes of
+      :func:`scan_series`, such as one for each orientation.
     - Everything else (ultrasound, angiography, pictures): a slice a frame, 4-D with a time for
       each where there are several; grey in the unit of the Modality LUT, colour as red, green
       and blue. ``in_patient`` is false.
@@ -89,25 +92,32 @@ def _volumes(source: ImageSource) -> tuple[ObjectVolume, ...]:
     if text(dataset, "ImagePositionPatient") or functional_group(
         dataset, 0, "PlanePositionSequence"
     ):
-        return (_in_patient(dataset, pixels),)
+        return _in_patient(dataset, pixels)
     return (cine_of(dataset, pixels, name),)
 
 
-def _in_patient(dataset: DicomDataset, pixels: ImageSource) -> ObjectVolume:
+def _in_patient(dataset: DicomDataset, pixels: ImageSource) -> tuple[ObjectVolume, ...]:
     """Load an image with a place in the patient, as a series of its own."""
     if isinstance(pixels, Instance):
         instance = pixels
     else:
         instance = raised(instance_from_dataset(dataset, syntax_of(dataset.pydicom)))
-    volume = raised(load_volume(instance))
+    found = raised(scan_series(instance)).volumes
+    if not found:  # which has no reason to give: loading it has
+        return (_of_loaded(raised(load_volume(instance)), dataset, ""),)
+    return tuple(_of_loaded(raised(one.load_volume()), dataset, one.difference) for one in found)
+
+
+def _of_loaded(volume: LoadedVolume, dataset: DicomDataset, difference: str) -> ObjectVolume:
+    report = volume.report
     return ObjectVolume(
         volume.array,
         volume.geometry,
         axis=volume.axis,
-        name=f"{volume.report.modality} {volume.report.description}".strip(),
-        unit=volume.report.value_unit,
+        name=" ".join(filter(None, (report.modality, report.description, difference))),
+        unit=report.value_unit,
         frames=tuple(one.frame for one in volume.sources),
-        sop_instance_uid=instance.sop_instance_uid,
+        sop_instance_uid=volume.sources[0].sop_instance_uid,
         dataset=dataset,
-        notes=volume.report.notes,
+        notes=report.notes,
     )

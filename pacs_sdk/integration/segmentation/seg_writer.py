@@ -24,6 +24,18 @@ __all__ = ["SegmentationInfo", "masks_to_segmentation"]
 
 _TISSUE: Final = CodedConcept("85756007", "SCT", "Tissue")
 _MAXIMUM_FRACTIONAL_VALUE: Final = 255
+_REQUIRED: Final = (
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+"""Type 2 attributes that highdicom takes over, and that images out of an anonymizer may lack."""
 
 
 @attrs.frozen
@@ -190,16 +202,36 @@ def _source_images(source: LoadedVolume) -> Iterator[pydicom.Dataset]:
         if not one.sop_instance_uid or one.sop_instance_uid in seen:
             continue
         seen.add(one.sop_instance_uid)
-        if one.sop_instance_uid == first.SOPInstanceUID:
-            yield first
-            continue
         image = pydicom.Dataset()
         image.update(first)  # elements are shared, but for those that are replaced
-        image.add_new("SOPInstanceUID", "UI", one.sop_instance_uid)
-        image.add_new("ImagePositionPatient", "DS", list(one.position))
+        for keyword in _REQUIRED:
+            if keyword not in image:
+                setattr(image, keyword, "")
+        if one.sop_instance_uid != first.SOPInstanceUID:
+            image.add_new("SOPInstanceUID", "UI", one.sop_instance_uid)
+            image.add_new("ImagePositionPatient", "DS", list(one.position))
+        if "PerFrameFunctionalGroupsSequence" in image:
+            image.add_new(
+                "SharedFunctionalGroupsSequence", "SQ", [_shared_groups(image, one.frame)]
+            )
         yield image
     if not seen:
         raise _refuse("no slice of the source comes from an instance")
+
+
+def _shared_groups(image: pydicom.Dataset, frame: int) -> pydicom.Dataset:
+    """Return the shared functional groups with the grid that highdicom looks for among them.
+
+    Images may state it for each frame instead; all frames of a volume have the same.
+    """
+    groups = pydicom.Dataset()
+    for item in image.get("SharedFunctionalGroupsSequence") or ():
+        groups.update(item)
+    own = image.PerFrameFunctionalGroupsSequence[frame]
+    for macro in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
+        if macro not in groups and macro in own:
+            groups[macro] = own[macro]
+    return groups
 
 
 def _description(highdicom: Any, segment: Segment, info: SegmentationInfo) -> Any:

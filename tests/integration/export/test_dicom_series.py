@@ -19,6 +19,8 @@ from pacs_sdk.integration.itk import LoadedVolume, Volume, VolumeAxis, VolumeGeo
 from pacs_sdk.integration.phantom import PhantomSpec, make_phantom
 from pacs_sdk.testing import FakeClock
 from tests.integration.made_series import in_memory, made_slices
+from tests.integration.modality.made_objects import made_enhanced
+from tests.integration.segmentation.made_seg import GRID
 
 MR: dict[str, Any] = {
     "SOPClassUID": "1.2.840.10008.5.1.4.1.1.4",
@@ -161,6 +163,19 @@ def test_a_resampled_volume_refers_to_the_slices_around(ct: LoadedVolume) -> Non
     uids = [[item.ReferencedSOPInstanceUID for item in one.SourceImageSequence] for one in images]
     assert uids[3] == list(ct.sop_instance_uids[1:3])
     assert uids[4] == [ct.sop_instance_uids[2]]
+
+
+def test_frames_of_an_enhanced_image_as_sources() -> None:
+    """Of a multi-frame source each image names the frame that it was made of."""
+    pixels = np.arange(36, dtype=np.uint16).reshape(3, 3, 4)
+    made = made_enhanced(pixels, [(GRID, 1), (GRID, 0), (GRID, 2)])
+    template = load_volume(in_memory([made])).unwrap()
+    series = image_to_series(template, template, kind="CT").unwrap()
+    assert np.array_equal(load_volume(series.instances).unwrap().array, template.array)
+    for one, frame in zip(datasets_of(series), (2, 1, 3), strict=True):
+        (item,) = one.SourceImageSequence
+        assert item.ReferencedSOPInstanceUID == made.SOPInstanceUID
+        assert item.ReferencedFrameNumber == frame
 
 
 def test_an_image_of_simple_itk(ct: LoadedVolume) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from tests.integration.segmentation.made_seg import dataset_with
+from pacs_sdk.integration.itk import VolumeGeometry
+from tests.integration.segmentation.made_seg import dataset_with, plane_groups
 
-__all__ = ["made_cine", "made_dose", "made_nm"]
+__all__ = ["made_cine", "made_dose", "made_enhanced", "made_nm"]
 
 
 def _with_pixels(pixels: NDArray[np.generic], **attributes: object) -> pydicom.Dataset:
@@ -70,5 +73,29 @@ def made_cine(pixels: NDArray[np.generic], **changes: object) -> pydicom.Dataset
     attributes: dict[str, object] = {
         "SOPClassUID": "1.2.840.10008.5.1.4.1.1.3.1",
         "Modality": "US",
+    }
+    return _with_pixels(pixels, **attributes | changes)
+
+
+def made_enhanced(
+    pixels: NDArray[np.generic], places: Sequence[tuple[VolumeGeometry, int]], **changes: object
+) -> pydicom.Dataset:
+    """Make an enhanced CT image, each frame on a slice of a grid."""
+    attributes: dict[str, object] = {
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2.1",
+        "Modality": "CT",
+        "SeriesDescription": "enhanced",
+        "FrameOfReferenceUID": "1.2.3.9",
+        "SeriesNumber": 4,
+        "SharedFunctionalGroupsSequence": [
+            dataset_with(
+                PixelValueTransformationSequence=[
+                    dataset_with(RescaleSlope="1", RescaleIntercept="-1024", RescaleType="HU")
+                ]
+            )
+        ],
+        "PerFrameFunctionalGroupsSequence": [
+            dataset_with(**plane_groups(grid, plane)) for grid, plane in places
+        ],
     }
     return _with_pixels(pixels, **attributes | changes)

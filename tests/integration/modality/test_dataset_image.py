@@ -11,11 +11,12 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
 from pacs_sdk.core import ErrorCode
+from pacs_sdk.integration.itk import VolumeGeometry
 from pacs_sdk.integration.modality import apply_hounsfield, dataset_to_image, dataset_to_volumes
 from tests.encoding.shipped import path_of
 from tests.integration.made_series import in_memory, made_slice
-from tests.integration.modality.made_objects import made_cine, made_dose, made_nm
-from tests.integration.segmentation.made_seg import dataset_with, made_seg
+from tests.integration.modality.made_objects import made_cine, made_dose, made_enhanced, made_nm
+from tests.integration.segmentation.made_seg import GRID, dataset_with, made_seg
 
 sitk: Any = pytest.importorskip("SimpleITK")
 
@@ -121,6 +122,20 @@ def test_a_slice_and_a_dose_are_in_the_patient() -> None:
     assert only(made_slice(2)).geometry == volume.geometry
     dose = dataset_to_image(made_dose(np.ones((2, 2, 2), np.uint16))).unwrap()
     assert dose[1, 1, 1] == pytest.approx(0.002)
+
+
+def test_frames_of_an_enhanced_image() -> None:
+    """Frames in any order become a volume in HU; those of another orientation one of their own."""
+    pixels = np.arange(5 * 12, dtype=np.uint16).reshape(5, 3, 4) + 1000
+    turned = VolumeGeometry(GRID.size, (0, 0, 0), GRID.spacing, (1, 0, 0, 0, 0, 1, 0, -1, 0))
+    places = [(GRID, 2), (GRID, 0), (GRID, 1), (turned, 0), (turned, 1)]
+    first, second = dataset_to_volumes(made_enhanced(pixels, places)).unwrap()
+    assert np.array_equal(first.array, pixels[[1, 2, 0]].astype(int) - 1024)
+    assert first.frames == (1, 2, 0)
+    assert first.unit == "HU"
+    assert first.geometry.spacing == GRID.spacing
+    assert np.array_equal(second.array, pixels[3:].astype(int) - 1024)
+    assert "ImageOrientationPatient" in second.name
 
 
 def test_several_volumes_need_a_choice() -> None:

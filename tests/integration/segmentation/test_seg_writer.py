@@ -24,6 +24,9 @@ from pacs_sdk.integration.segmentation import (
     load_segmentation,
     masks_to_segmentation,
 )
+from tests.integration.made_series import in_memory
+from tests.integration.modality.made_objects import made_enhanced
+from tests.integration.segmentation.made_seg import GRID
 
 BONE = Segment(1, "bone", property_type=CodedConcept("272673000", "SCT", "Bone"))
 LUNG = Segment(
@@ -124,6 +127,22 @@ def test_masks_on_another_grid(ct: LoadedVolume) -> None:
     whole = np.zeros(ct.array.shape, bool)
     whole[1:4, 2:8, 4:9] = True
     assert np.array_equal(found.unwrap(), whole)
+
+
+def test_an_enhanced_image_as_source() -> None:
+    """Masks of a multi-frame image refer to its frames."""
+    pixels = np.arange(36, dtype=np.uint16).reshape(3, 3, 4)
+    made = made_enhanced(pixels, [(GRID, 1), (GRID, 0), (GRID, 2)], StudyDate="", StudyTime="")
+    source = load_volume(in_memory([made])).unwrap()
+    mask = source.array > -1024 + 5
+    seg = masks_to_segmentation(mask, [BONE], source).unwrap()
+    found = load_segmentation(seg, source).unwrap()
+    assert np.array_equal(found.mask(1).unwrap(), mask)
+    numbers = [
+        frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber
+        for frame in seg.dataset().unwrap().pydicom.PerFrameFunctionalGroupsSequence
+    ]
+    assert sorted(numbers) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
