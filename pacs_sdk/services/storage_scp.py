@@ -23,7 +23,7 @@ from pacs_sdk.services.receiving.checks import (
     warned_of,
 )
 from pacs_sdk.services.receiving.syntaxes import TransferSyntaxPolicy
-from pacs_sdk.services.receiving.verdicts import AfterStore, BeforeStore, IncomingInstance
+from pacs_sdk.services.receiving.verdicts import VERDICTS, AfterStore, BeforeStore, IncomingInstance
 from pacs_sdk.services.sop_classes import storage_sop_classes
 
 __all__ = ["ReceiveInstance", "StorageScp", "StoreInstance"]
@@ -87,6 +87,11 @@ class StorageScp:
         self._transfer_syntaxes = transfer_syntaxes
         self._before = (before_store,) if callable(before_store) else tuple(before_store)
         self._after = (after_store,) if callable(after_store) else tuple(after_store)
+
+    @property
+    def statuses(self) -> frozenset[int]:
+        """What hooks before storing may have senders told, for a conformance statement."""
+        return frozenset().union(*(getattr(hook, "statuses", VERDICTS) for hook in self._before))
 
     def supported_contexts(self) -> Sequence[SupportedContext]:
         """List the storage SOP classes, each in every transfer syntax that is taken."""

@@ -381,6 +381,36 @@ def test_a_configuration_shows_in_its_statement(tmp_path: Path) -> None:
     assert str(tmp_path) not in text
 
 
+def test_rules_of_reception_show(tmp_path: Path) -> None:
+    """What is refused by rule, the statuses that senders may get, and what is preferred."""
+    config = configured(
+        tmp_path,
+        reception={
+            "preferred_transfer_syntaxes": ["JPEG2000Lossless"],
+            "rules": [{"sop_classes": ["SR"], "status": 0xA901, "comment": "no reports"}],
+        },
+    )
+    with Pacs.configured(config) as pacs:
+        statement = conformance_statement(pacs).unwrap()
+        assert_claims_hold(statement, pacs.peer, [CT_IMAGE, VERIFICATION])
+    text = statement.markdown().replace("\\", "")
+    assert "1 rule decides by sender, SOP class and attributes" in text
+    assert "| A901H | failure |" in section_of(text, "Statuses of C-STORE")
+    assert "(sop_classes: SR; status: 43265; comment: no reports)" in section_of(text, "Reception")
+    preferred = "if one is there: JPEG 2000 Image Compression (Lossless Only)."
+    assert preferred in section_of(text, "Acceptance of Associations")
+
+
+def test_a_hook_that_says_nothing_may_give_any_status(tmp_path: Path) -> None:
+    """The warnings and failures of C-STORE are all possible, and listed."""
+    pacs = Pacs.configured(configured(tmp_path))
+    pacs.container.services.before_store.override(providers.Object((lambda _: None,)))
+    text = conformance_statement(pacs).unwrap().markdown()
+    pacs.archive.close()
+    (rows,) = tables_in(section_of(text, "Statuses of C-STORE"))
+    assert {"B000H", "B006H", "B007H", "0124H", "A900H"} <= {row[0] for row in rows}
+
+
 def test_a_status_in_the_statement_is_the_one_that_is_sent(tmp_path: Path) -> None:
     """An unknown destination is A801H on the wire, as the table says."""
     with Pacs.configured(configured(tmp_path)) as pacs:

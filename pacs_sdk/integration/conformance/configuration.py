@@ -61,4 +61,13 @@ def _text(value: Any) -> str:
             return ", ".join(sorted(map(_text, value))) or "none"
         case tuple():
             return ", ".join(map(_text, value)) or "none"
+    if attrs.has(type(value)):
+        return f"({'; '.join(_given(value))})"
     return str(value) or "none"
+
+
+def _given(value: Any) -> Iterator[str]:
+    """Write what a value of a list has that is not the default."""
+    for field in attrs.fields(type(value)):
+        if field.init and field.repr is True and getattr(value, field.name) != field.default:
+            yield f"{field.name}: {_text(getattr(value, field.name))}"

@@ -68,9 +68,17 @@ def _acceptance(facts: Facts) -> Iterator[str]:
         yield f"These may call from these networks only: {', '.join(server.peers)}."
     if not (server.calling_ae_titles or server.peers):
         yield "Any calling AE title is accepted."
+    preferred = dict.fromkeys(one.preferred for one in facts.contexts.values() if one.preferred)
+    if preferred:
+        for order in preferred:
+            names = ", ".join(map(syntax_name, order))
+            yield (
+                "Of the transfer syntaxes of a proposed context of what is stored here, the first "
+                f"of these is accepted, if one is there: {names}."
+            )
     yield (
-        "Of the transfer syntaxes of a proposed context, the first that is supported is accepted: "
-        "the requestor's order counts."
+        f"Of the {'other ' if preferred else ''}transfer syntaxes of a proposed context, the first "
+        "that is supported is accepted: the requestor's order counts."
     )
     yield "The same SOP class may be proposed in several contexts; each is answered by itself."
     if server.unknown_storage_classes:

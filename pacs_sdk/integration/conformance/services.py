@@ -153,10 +153,21 @@ def _storing(facts: Facts, _: Sequence[ClaimedContext]) -> Section:
                     unknown,
                     f"another object with a UID that is stored: {_duplicates(facts)}",
                     *limits,
+                    *_reception(facts),
                 )
             ),
         ),
     )
+
+
+def _reception(facts: Facts) -> Iterator[str]:
+    """Say what is looked at before an instance is stored."""
+    count = len(facts.config.reception.rules)
+    if count:
+        yield (
+            f"{count} {'rule decides' if count == 1 else 'rules decide'} by sender, SOP class and "
+            "attributes what is refused: see reception.rules in section 6"
+        )
 
 
 def _duplicates(facts: Facts) -> str:

@@ -98,7 +98,7 @@ def _rows(operation: str, declared: Collection[int]) -> Iterator[tuple[str, ...]
     for code in _ERRORS.get(operation, ()):
         reasons.setdefault(code.dimse_status, []).append(code.meaning)
     for status in declared:
-        reasons.setdefault(status, [])
+        reasons.setdefault(status, []).append("a rule or a hook of the site asks for it")
     for status in sorted(reasons):
         meaning = _meaning(status, field)
         yield (

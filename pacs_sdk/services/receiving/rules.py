@@ -160,6 +160,13 @@ class ReceptionRules:
         """Make rules of single ones."""
         return cls(rules)
 
+    @property
+    def statuses(self) -> frozenset[int]:
+        """What senders may be told, for a conformance statement."""
+        return frozenset(
+            rule.refusal.status for rule in self.rules if rule.action is RuleAction.REFUSE
+        )
+
     def __call__(self, incoming: IncomingInstance) -> Refuse | None:
         """Decide on an instance.
 

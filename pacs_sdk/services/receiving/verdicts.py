@@ -16,6 +16,7 @@ from pacs_sdk.network import AssociationInfo
 from pacs_sdk.network.dimse import CStoreRQ, Status, StatusCategory, status_category
 
 __all__ = [
+    "VERDICTS",
     "AfterStore",
     "BeforeStore",
     "Coerce",
@@ -31,6 +32,17 @@ _WARNINGS: Final = (
     Status.DATA_SET_MISMATCH_WARNING,
 )
 """The warnings that PS3.4 Table B.2-1 has."""
+
+VERDICTS: Final = frozenset(
+    (
+        *_WARNINGS,
+        Status.OUT_OF_RESOURCES,
+        Status.DATA_SET_MISMATCH,
+        Status.CANNOT_UNDERSTAND,
+        Status.NOT_AUTHORISED,
+    )
+)
+"""The statuses that a hook may choose from; the first of a range stands for the range."""
 
 
 def _tags(elements: Iterable[TagLike]) -> tuple[int, ...]:
