@@ -23,6 +23,8 @@ __all__ = ["frame_slices", "is_multiframe"]
 
 _FRAMES: Final = int(DicomTag.of("NumberOfFrames"))
 
+_POSITION: Final = int(DicomTag.of("ImagePositionPatient"))
+
 _GEOMETRY: Final = (
     ("PlanePositionSequence", "ImagePositionPatient"),
     ("PlaneOrientationSequence", "ImageOrientationPatient"),
@@ -60,7 +62,7 @@ _FRAME_TYPES: Final = (
 def is_multiframe(found: FoundObject) -> bool:
     """Tell whether an image says of each frame where it lies, or has several frames."""
     frames = found.header.integer(_FRAMES)
-    return frames is not None and (frames > 1 or "ImagePositionPatient" not in found.header)
+    return frames is not None and (frames > 1 or _POSITION not in found.header.raw)
 
 
 def frame_slices(found: FoundObject, reader: SliceReader) -> list[ImageSlice]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
@@ -264,8 +265,8 @@ def _rescale_whole(
     """
     slope, intercept = int(linear.slope), int(linear.intercept)
     ends = [end * slope + intercept for end in limits]
-    room = np.iinfo(out.dtype)
-    if min(ends) < room.min or max(ends) > room.max:
+    lowest, highest = _limits_of(out.dtype)
+    if min(ends) < lowest or max(ends) > highest:
         raise _TooNarrowError
     # Of one size, the stored values are in `out` already; of another, they are cast on the way.
     there = stored.dtype.itemsize == out.dtype.itemsize
@@ -282,9 +283,15 @@ def _rescale_whole(
     return float(min(ends)), float(max(ends))
 
 
+@functools.lru_cache(maxsize=64)
+def _limits_of(dtype: np.dtype[Any]) -> tuple[int, int]:
+    limits = np.iinfo(dtype)
+    return int(limits.min), int(limits.max)
+
+
 def _wrapped(number: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return the number modulo the range of a type, as an array without axes."""
-    lowest = int(np.iinfo(dtype).min)
+    lowest, _ = _limits_of(dtype)
     return np.array((number - lowest) % (1 << dtype.itemsize * 8) + lowest, dtype)
 
 

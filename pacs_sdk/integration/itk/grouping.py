@@ -30,6 +30,9 @@ image, and above the noise of the scanners that compute them for each slice anew
 _PIXEL_SPACING_TOLERANCE: Final = 1e-4
 """How far, relatively, Pixel Spacing may differ: a twentieth of a pixel over 512 of them."""
 
+_ROWS: Final = int(DicomTag.of("Rows"))
+_BITS_ALLOCATED: Final = int(DicomTag.of("BitsAllocated"))
+
 _LOADED_BY: Final = {
     "1.2.840.10008.5.1.4.1.1.66.4": "load_segmentation of pacs_sdk.integration.segmentation",
     "1.2.840.10008.5.1.4.1.1.66.7": "load_segmentation of pacs_sdk.integration.segmentation",
@@ -100,26 +103,14 @@ def read_slices(
     slices: list[ImageSlice] = []
     skipped: list[Skipped] = []
     last: PacsException | None = None
-    images = any(_reason_for_no_slice(found) == "" for found in objects)
-    for found in objects:
-        reason = _reason_for_no_slice(found)
+    reasons = [_reason_for_no_slice(found) for found in objects]
+    images = not all(reasons)
+    for found, reason in zip(objects, reasons, strict=True):
         if reason and images:
             skipped.append(Skipped(found.name, reason))
             continue
         try:
-            if found.instance.sop_class_uid in _LOADED_BY:
-                raise not_loadable(
-                    found.name,
-                    "SOPClassUID",
-                    f"is {found.instance.sop_class_uid}: "
-                    f"{_LOADED_BY[found.instance.sop_class_uid]} loads it",
-                )
-            if is_mosaic(found):
-                slices += mosaic_slices(found, reader, options)
-            elif is_multiframe(found):
-                slices += [_single(one, options) for one in frame_slices(found, reader)]
-            else:
-                slices.append(_single(reader.slice_of(found), options))
+            slices += _slices_of(found, reader, options)
         except PacsException as exc:
             if options.strict:
                 raise
@@ -130,19 +121,30 @@ def read_slices(
     return slices, skipped
 
 
-def _single(one: ImageSlice, options: LoadOptions) -> ImageSlice:
-    if options.colour == "error" and one.kind.is_colour:
+def _slices_of(found: FoundObject, reader: SliceReader, options: LoadOptions) -> list[ImageSlice]:
+    """Make slices of an image, whatever kind it is."""
+    loader = _LOADED_BY.get(found.instance.sop_class_uid)
+    if loader is not None:
         raise not_loadable(
-            one.name, "PhotometricInterpretation", f"is {one.kind.photometric}: it is in colour"
+            found.name, "SOPClassUID", f"is {found.instance.sop_class_uid}: {loader} loads it"
         )
-    return one
+    if is_mosaic(found):
+        return mosaic_slices(found, reader, options)
+    slices = frame_slices(found, reader) if is_multiframe(found) else [reader.slice_of(found)]
+    kind = slices[0].kind
+    if options.colour == "error" and kind.is_colour:
+        raise not_loadable(
+            found.name, "PhotometricInterpretation", f"is {kind.photometric}: it is in colour"
+        )
+    return slices
 
 
 def _reason_for_no_slice(found: FoundObject) -> str:
-    name = UID(found.instance.sop_class_uid, validation_mode=IGNORE).name
-    if "Rows" not in found.header and "BitsAllocated" not in found.header:
-        return f"{name}, which is no image"
-    if found.instance.sop_class_uid in _LOADED_BY:
+    raw, sop_class = found.header.raw, found.instance.sop_class_uid
+    if _ROWS not in raw and _BITS_ALLOCATED not in raw:
+        return f"{UID(sop_class, validation_mode=IGNORE).name}, which is no image"
+    if sop_class in _LOADED_BY:
+        name = UID(sop_class, validation_mode=IGNORE).name
         return f"{name}, whose frames are no slices of this series"
     return ""
 

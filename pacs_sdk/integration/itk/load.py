@@ -27,8 +27,9 @@ __all__ = ["LOADING_ERRORS", "SharedMemory", "load_series", "load_volume", "seri
 LOADING_ERRORS: Final[dict[type[Exception], ErrorCode]] = {
     FileNotFoundError: ErrorCode.FILE_NOT_FOUND,
     OSError: ErrorCode.FILE_READ_FAILED,
+    MemoryError: ErrorCode.LIMIT_EXCEEDED,
 }
-"""What reading a source raises."""
+"""What reading a source, and making room for a volume, raises."""
 
 
 @edge(LOADING_ERRORS)

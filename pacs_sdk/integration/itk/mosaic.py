@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pacs_sdk.core.errors import PacsException
+from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.integration.itk.geometry import axes_of
 from pacs_sdk.integration.itk.image_slice import ImageSlice, SliceReader, not_loadable
 from pacs_sdk.integration.itk.options import LoadOptions
@@ -24,6 +25,7 @@ from pacs_sdk.integration.itk.sources import FoundObject
 
 __all__ = ["is_mosaic", "mosaic_slices"]
 
+_IMAGE_TYPE: Final = int(DicomTag.of("ImageType"))
 _HEADER_CREATOR: Final = 0x00190010
 _SLICES: Final = 0x0019100A
 _CSA_CREATOR: Final = 0x00290010
@@ -41,7 +43,7 @@ _MOST_CSA_TAGS: Final = 1024
 
 def is_mosaic(found: FoundObject) -> bool:
     """Tell whether an image is a mosaic, by its Image Type."""
-    return "MOSAIC" in found.header.texts("ImageType")
+    return b"MOSAIC" in found.header.raw.get(_IMAGE_TYPE, b"").replace(b" ", b"").split(b"\\")
 
 
 def mosaic_slices(

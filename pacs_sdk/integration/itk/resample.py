@@ -35,8 +35,8 @@ def interpolate_gaps(array: NDArray[Any], places: Sequence[int | None]) -> None:
 def nearest_slices(resampling: Resampling, geometry: VolumeGeometry) -> list[int]:
     """Return for each slice of the grid the number of the input slice that is nearest."""
     wanted = np.arange(geometry.size[2]) * geometry.spacing[2]
-    apart = np.abs(wanted[:, np.newaxis] - resampling.distances_mm)
-    return [int(index) for index in apart.argmin(axis=1)]
+    middles = (resampling.distances_mm[1:] + resampling.distances_mm[:-1]) / 2
+    return [int(index) for index in np.searchsorted(middles, wanted)]
 
 
 def resample(

@@ -29,6 +29,9 @@ __all__ = ["Resampling", "SliceStack", "stack_slices"]
 
 _POSITION_TAG: Final = "(0020,0032)"
 _SAME_AXIS: Final = 1e-9
+_MOST_SLICES: Final = 1 << 16
+"""The most slices that are made up or resampled to: a wrong position of a small image could
+otherwise ask for any number."""
 
 
 @attrs.frozen(eq=False)
@@ -117,14 +120,14 @@ def _geometry(
 
 def _check_count(first: ImageSlice, count: int, options: LoadOptions) -> None:
     """Refuse, before anything is made, more slices than a volume may have."""
-    needed = first.kind.rows * first.kind.columns * count
-    if needed > options.max_volume_bytes:
+    voxels = first.kind.rows * first.kind.columns
+    most = min(options.max_volume_bytes // voxels, _MOST_SLICES)
+    if count > most:
         raise PacsException(
             ErrorCode.LIMIT_EXCEEDED,
             f"the positions reach over {count} slices of {first.kind.rows} × "
-            f"{first.kind.columns}, which take more than {options.max_volume_bytes} bytes "
-            "(max_volume_bytes=)",
-            limit=options.max_volume_bytes,
+            f"{first.kind.columns}; at most {most} are made (max_volume_bytes=)",
+            limit=most,
         )
 
 
