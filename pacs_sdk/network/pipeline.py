@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
@@ -63,7 +63,12 @@ class _Line(Protocol):
 
 
 def pipelined(
-    line: _Line, operations: Iterable[Operation[_KeyT]], window: int, timeout_s: float | None
+    line: _Line,
+    operations: Iterable[Operation[_KeyT]],
+    window: int,
+    timeout_s: float | None,
+    *,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Generator[Performed[_KeyT], None, None]:
     """Send requests, up to ``window`` of them ahead of their responses.
 
@@ -75,6 +80,8 @@ def pipelined(
         window: How many may be outstanding; 0, and more than 64, count as 64, so that
             their responses always fit the buffers between the two sides.
         timeout_s: How long the peer may send nothing while something is outstanding.
+        meanwhile: Called each time before an answer is waited for: the peer works, and so may
+            we, at what is to be sent next.
 
     Yields:
         Each operation once it is answered.
@@ -102,6 +109,8 @@ def pipelined(
             line.send(operation.context_id, operation.request, operation.data)
         if not outstanding:
             return
+        if meanwhile is not None:
+            meanwhile()
         response = _response(line.receive(timeout_s))
         answered = outstanding.get(response.message_id_being_responded_to)
         if answered is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
 import attrs
@@ -183,7 +183,10 @@ class Exchange:
         return self._association.next_message_id()
 
     def sub_operations(
-        self, operations: Iterable[Operation[_KeyT]]
+        self,
+        operations: Iterable[Operation[_KeyT]],
+        *,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Generator[Performed[_KeyT], None, None]:
         """Send requests to the peer, such as the C-STOREs of a C-GET, and wait for the answers.
 
@@ -193,6 +196,7 @@ class Exchange:
         Args:
             operations: What to send in the contexts of :meth:`contexts_as_scu`, taken one by
                 one as there is room in the window.
+            meanwhile: Called each time before an answer is waited for.
 
         Yields:
             Each once it is answered, whatever its status.

@@ -196,7 +196,10 @@ class DicomAssociation:
                     incoming.discard()
 
     def pipelined(
-        self, operations: Iterable[Operation[_KeyT]]
+        self,
+        operations: Iterable[Operation[_KeyT]],
+        *,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Generator[Performed[_KeyT], None, None]:
         """Send requests that have one response each, as many ahead as the peer granted.
 
@@ -205,6 +208,7 @@ class DicomAssociation:
 
         Args:
             operations: What to ask, taken one by one as there is room in the window.
+            meanwhile: Called each time before an answer is waited for.
 
         Raises:
             PacsException: As the failures of :meth:`call`.
@@ -212,7 +216,11 @@ class DicomAssociation:
         with self._in_use():
             try:
                 yield from pipelined(
-                    self._association, operations, self.window.invoked, self._timeouts.dimse_s
+                    self._association,
+                    operations,
+                    self.window.invoked,
+                    self._timeouts.dimse_s,
+                    meanwhile=meanwhile,
                 )
             except GeneratorExit:
                 self.abort()

@@ -16,7 +16,7 @@ from pacs_sdk.encoding import Instance
 from pacs_sdk.network import AssociationPool, DicomAssociation, Operation
 from pacs_sdk.network.dimse import CStoreRQ
 from pacs_sdk.services.retrieve.destinations import Destination
-from pacs_sdk.services.retrieve.outgoing import ContextChoice, prepared
+from pacs_sdk.services.retrieve.outgoing import ContextChoice, ReadAhead
 from pacs_sdk.services.retrieve.proposals import Batch, batches
 
 __all__ = ["Delivery", "MoveOriginator", "Sent"]
@@ -166,10 +166,15 @@ class Delivery:
                     timeout_s=_ACQUIRE_TIMEOUT_S,
                 )
             )
+            ahead: ReadAhead | None = None
             try:
                 with pooled as association:
+                    contexts = ContextChoice(
+                        association.contexts, self._destination.transfer_syntaxes
+                    )
+                    ahead = ReadAhead(_taken(waiting), contexts)
                     for performed in association.pipelined(
-                        self._operations(association, waiting, under_way)
+                        self._operations(association, ahead, under_way), meanwhile=ahead.read
                     ):
                         attempts = 0
                         uid, response = performed.operation.key, performed.response
@@ -178,6 +183,9 @@ class Delivery:
             except PacsException as exc:
                 attempts += 1
                 self._logger.warning("association-broke", reason=exc.error.message)
+                unread = None if ahead is None else ahead.put_back()
+                if unread is not None:
+                    waiting.appendleft(unread)
                 if attempts == _ATTEMPTS:
                     for uid in under_way:
                         self._report(Sent(uid, None, exc.error.message))
@@ -185,20 +193,13 @@ class Delivery:
                 waiting.extendleft(reversed(under_way.values()))
 
     def _operations(
-        self,
-        association: DicomAssociation,
-        waiting: deque[Instance],
-        under_way: dict[str, Instance],
+        self, association: DicomAssociation, ahead: ReadAhead, under_way: dict[str, Instance]
     ) -> Iterator[Operation[str]]:
         originator = self._originator
-        contexts = ContextChoice(association.contexts, self._destination.transfer_syntaxes)
-        while not self._stopped:
-            try:
-                instance = waiting.popleft()
-            except IndexError:
-                return
+        while not self._stopped and ahead.has_more:
+            instance, outcome = ahead.take()
             uid = instance.sop_instance_uid
-            match prepared(contexts, instance):
+            match outcome:
                 case Success(ready):
                     under_way[uid] = instance
                     store = CStoreRQ(
@@ -219,3 +220,13 @@ class Delivery:
     def _report(self, sent: Sent) -> None:
         with self._changed:
             self._news.append(sent)  # taken now and then: to wake somebody each time costs more
+
+
+def _taken(waiting: deque[Instance]) -> Iterator[Instance]:
+    """Take instances one by one, as long as there are some; several threads may do so."""
+    while True:
+        try:
+            instance = waiting.popleft()
+        except IndexError:
+            return
+        yield instance

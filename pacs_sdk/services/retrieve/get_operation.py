@@ -9,7 +9,7 @@ from pacs_sdk.core.results import Failure, Success
 from pacs_sdk.encoding import Instance
 from pacs_sdk.network import Exchange, Operation
 from pacs_sdk.network.dimse import CGetRQ, CStoreRQ
-from pacs_sdk.services.retrieve.outgoing import ContextChoice, prepared
+from pacs_sdk.services.retrieve.outgoing import ContextChoice, ReadAhead
 from pacs_sdk.services.retrieve.tally import Tally
 
 __all__ = ["perform_get"]
@@ -39,15 +39,18 @@ def perform_get(
     contexts = ContextChoice(exchange.contexts_as_scu())
     cancelled = False
 
+    ahead = ReadAhead(instances, contexts, bulk_data=bulk_data)
+
     def operations() -> Iterator[Operation[str]]:
         nonlocal cancelled
-        for instance in instances:
+        while ahead.has_more:
             cancelled = exchange.is_cancelled()
             if cancelled:
                 exchange.logger.info("retrieval-cancelled", remaining=tally.remaining)
                 return
+            instance, outcome = ahead.take()
             uid = instance.sop_instance_uid
-            match prepared(contexts, instance, bulk_data=bulk_data):
+            match outcome:
                 case Success(ready):
                     store = CStoreRQ(
                         exchange.next_message_id(), instance.sop_class_uid, uid, request.priority
@@ -59,7 +62,7 @@ def perform_get(
                     )
                     tally.count(uid, None, error.message)
 
-    for performed in exchange.sub_operations(operations()):
+    for performed in exchange.sub_operations(operations(), meanwhile=ahead.read):
         response = performed.response
         tally.count(performed.operation.key, response.status, response.error_comment)
         if tally.remaining:

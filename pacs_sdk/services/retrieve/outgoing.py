@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import attrs
 
 from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.results import edge, raised
+from pacs_sdk.core.results import PacsResult, edge, raised
 from pacs_sdk.encoding import Instance, encode_dataset, transfer_syntax
 from pacs_sdk.network import AcceptedContext
 from pacs_sdk.services.reencode import reencoded, usable_contexts
 from pacs_sdk.services.sop_classes import sop_class_name
 
-__all__ = ["ContextChoice", "Outgoing", "prepared"]
+__all__ = ["ContextChoice", "Outgoing", "ReadAhead", "prepared"]
 
 _READ_ERRORS: Final = {OSError: ErrorCode.STORAGE_READ_FAILED}
 
@@ -96,6 +96,55 @@ def prepared(contexts: ContextChoice, instance: Instance, *, bulk_data: bool = T
         with contextlib.suppress(PacsException):
             return _outgoing(instance, context)
     return _outgoing(instance, last)
+
+
+class ReadAhead:
+    """Prepares the next instance while the one before is being answered.
+
+    Args:
+        instances: What is to be sent, in this order.
+        contexts: What there is to choose from.
+        bulk_data: Whether pixels and the like go with them.
+    """
+
+    def __init__(
+        self, instances: Iterable[Instance], contexts: ContextChoice, *, bulk_data: bool = True
+    ) -> None:
+        self._waiting = iter(instances)
+        self._contexts = contexts
+        self._bulk_data = bulk_data
+        self._next: tuple[Instance, PacsResult[Outgoing]] | None = None
+
+    def read(self) -> None:
+        """Prepare the next instance, unless that was done."""
+        if self._next is None:
+            for instance in self._waiting:
+                ready = prepared(self._contexts, instance, bulk_data=self._bulk_data)
+                self._next = instance, ready
+                return
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is another one; it is prepared then."""
+        self.read()
+        return self._next is not None
+
+    def take(self) -> tuple[Instance, PacsResult[Outgoing]]:
+        """Return the next instance, and what it is sent as.
+
+        Raises:
+            PacsException: ``PROTOCOL_MISUSE`` where there is none.
+        """
+        self.read()
+        if self._next is None:
+            raise PacsException(ErrorCode.PROTOCOL_MISUSE, "there is nothing more to send")
+        taken, self._next = self._next, None
+        return taken
+
+    def put_back(self) -> Instance | None:
+        """Return the instance that was prepared and not taken; somebody else may send it."""
+        prepared_one, self._next = self._next, None
+        return None if prepared_one is None else prepared_one[0]
 
 
 def _outgoing(instance: Instance, context: AcceptedContext) -> Outgoing:
