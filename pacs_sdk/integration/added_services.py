@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
@@ -12,6 +11,7 @@ import attrs
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, EventBus, Logger, MetricSink
 from pacs_sdk.integration.config import ServicesConfig
+from pacs_sdk.integration.named_objects import loaded_object
 from pacs_sdk.network import DicomService
 from pacs_sdk.storage import Archive
 
@@ -69,7 +69,7 @@ def chosen_services(
             f"{', '.join(ours)}",
             setting="services.enabled",
         )
-    sources = [*map(loaded_source, config.added), *added]
+    sources = [*map(_loaded, config.added), *added]
     enabled = [name for name in ours if name in names or "all" in names]
     return [
         *(ours[name]() for name in enabled),
@@ -121,33 +121,6 @@ def _name_of(make: object) -> str:
     return getattr(make, "__qualname__", repr(make))
 
 
-def loaded_source(path: str) -> ServiceSource:
-    """Load what a configuration names.
-
-    Args:
-        path: ``package.module:name``.
-
-    Raises:
-        PacsException: ``INVALID_CONFIGURATION`` if that cannot be imported, or is not there.
-    """
-    module_name, colon, name = path.partition(":")
-    if not (colon and name.isidentifier()):
-        raise _not_loaded(path, "write it as package.module:name")
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as exc:  # the module is foreign, and may fail in any way
-        raise _not_loaded(path, f"{type(exc).__name__}: {exc}") from exc
-    try:
-        source: ServiceSource = getattr(module, name)
-    except AttributeError as exc:
-        raise _not_loaded(path, f"the module has no {name}") from exc
+def _loaded(path: str) -> ServiceSource:
+    source: ServiceSource = loaded_object(path, "services.added", "service")
     return source
-
-
-def _not_loaded(path: str, reason: str) -> PacsException:
-    setting = "services.added"
-    return PacsException(
-        ErrorCode.INVALID_CONFIGURATION,
-        f"{setting}: the service {path!r} cannot be loaded: {reason}",
-        setting=setting,
-    )

@@ -188,6 +188,11 @@ class ReceptionConfig:
     """The first that is about an instance decides: in TOML, a table `[[reception.rules]]`
     each, with `action` (`refuse` or `accept`), `calling_ae_titles`, `sop_classes`,
     `attributes` (`["Modality=CT|MR"]`), `status` and `comment`."""
+    before_store: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
+    """Hooks of your own that are asked about each instance after the rules, each as
+    `package.module:name`. They are imported: whoever may write this setting may run programs."""
+    after_store: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
+    """Hooks of your own that are called when an instance is safe, likewise."""
 
     def __attrs_post_init__(self) -> None:
         self.transfer_syntaxes()

@@ -34,6 +34,7 @@ from pacs_sdk.integration.added_services import (
     chosen_services,
 )
 from pacs_sdk.integration.config import PacsConfig, ServicesConfig, StorageConfig
+from pacs_sdk.integration.named_objects import loaded_hook
 from pacs_sdk.network import (
     AccessControl,
     BackgroundServer,
@@ -186,7 +187,13 @@ def _transfer_syntaxes(config: PacsConfig) -> TransferSyntaxPolicy:
 
 def _before_store(config: PacsConfig, hooks: Sequence[BeforeStore]) -> Sequence[BeforeStore]:
     rules = config.reception.rules
-    return (ReceptionRules(rules), *hooks) if rules else hooks
+    named = [loaded_hook(path, "reception.before_store") for path in config.reception.before_store]
+    return (*((ReceptionRules(rules),) if rules else ()), *named, *hooks)
+
+
+def _after_store(config: PacsConfig, hooks: Sequence[AfterStore]) -> Sequence[AfterStore]:
+    named = [loaded_hook(path, "reception.after_store") for path in config.reception.after_store]
+    return (*named, *hooks)
 
 
 def _destinations(config: PacsConfig) -> ConfiguredDestinations:
@@ -254,7 +261,7 @@ class ServicesContainer(containers.DeclarativeContainer):
     storage = providers.DependenciesContainer()
     verification_scp = providers.Singleton(VerificationScp)
     before_store: providers.Provider[Sequence[BeforeStore]] = providers.Object(())
-    """Hooks that look at each instance before it is stored, after the configured rules."""
+    """Hooks that look at each instance before it is stored, after those of the configuration."""
     after_store: providers.Provider[Sequence[AfterStore]] = providers.Object(())
     """Hooks that are called when an instance is safe."""
     storage_scp = providers.Singleton(
@@ -265,7 +272,7 @@ class ServicesContainer(containers.DeclarativeContainer):
         metrics=core.metrics,
         transfer_syntaxes=providers.Callable(_transfer_syntaxes, core.config),
         before_store=providers.Callable(_before_store, core.config, before_store),
-        after_store=after_store,
+        after_store=providers.Callable(_after_store, core.config, after_store),
     )
     query_scp = providers.Singleton(
         QueryScp,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,64 @@ def test_rules_and_hooks_of_a_pacs(tmp_path: Path) -> None:
     assert (warned.status, warned.comment) == (0xB007, "odd")
     assert asked == ["FRIEND"]
     assert safe == [instance.sop_instance_uid]
+
+
+class CountingHook:
+    """Is called for each instance that is safe."""
+
+    count = 0
+
+    def __call__(self, incoming: IncomingInstance, stored: StoredInstance) -> None:
+        CountingHook.count += 1
+
+
+def warn_of_everything(_: IncomingInstance) -> StoreVerdict:
+    """Have every sender warned."""
+    return Warn(0xB007, "from the configuration")
+
+
+HERE = "tests.integration.test_pacs"
+
+
+def _with_hooks(folder: Path, **reception: object) -> PacsConfig:
+    return PacsConfig.from_dict(
+        {"server": {"port": 0}, "storage": {"data_dir": str(folder)}, "reception": reception}
+    ).unwrap()
+
+
+def test_hooks_are_named_in_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A function, and a class that a hook is made of, are imported when the PACS starts."""
+    monkeypatch.setitem(sys.modules, HERE, sys.modules[__name__])
+    before = CountingHook.count
+    config = _with_hooks(
+        tmp_path,
+        before_store=[f"{HERE}:warn_of_everything"],
+        after_store=[f"{HERE}:CountingHook"],
+    )
+    with Pacs.configured(config) as pacs:
+        (outcome,) = StorageScu().store(pacs.peer, make_instance()).unwrap().outcomes
+    assert outcome.comment == "from the configuration"
+    assert CountingHook.count - before == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("tests", "write it as package.module:name"),
+        ("no_such_module:hook", "ModuleNotFoundError"),
+        ("json:hook", "the module has no hook"),
+        ("math:pi", "is float, which cannot be called"),
+        ("threading:Timer", "cannot be made: TypeError"),
+    ],
+)
+@pytest.mark.parametrize("setting", ["before_store", "after_store"])
+def test_a_hook_that_cannot_be_loaded_fails_the_start(
+    tmp_path: Path, setting: str, path: str, words: str
+) -> None:
+    """The error names the setting and what is wrong."""
+    error = Pacs.configured(_with_hooks(tmp_path, **{setting: [path]})).start().failure()
+    assert error.code is ErrorCode.INVALID_CONFIGURATION
+    assert error.message.startswith(f"reception.{setting}: ")
+    assert words in error.message

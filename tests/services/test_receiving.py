@@ -214,6 +214,15 @@ def test_a_hook_has_values_changed(serve: Serve, make_instance: MakeInstance) ->
     assert original["ModifiedAttributesSequence"][0]["PatientID"] == "P1"
 
 
+def test_what_a_hook_changed_can_be_sent_again(serve: Serve, make_instance: MakeInstance) -> None:
+    """A resend is the same instance, although the time of the change is another one."""
+    instance = make_instance()
+    with serve(lambda _: Coerce({"PatientID": "P2"})) as served:
+        outcomes = served.send(instance, instance)
+        assert len(served.files()) == 1
+    assert [one.status for one in outcomes] == [0xB000, 0xB000]
+
+
 def test_a_hook_has_pixels_changed(serve: Serve) -> None:
     """An instance in another transfer syntax is stored in place of the one that came."""
     image = read_file(_ct()).unwrap()

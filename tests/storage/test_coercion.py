@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import attrs
 import pytest
@@ -22,6 +23,7 @@ from pacs_sdk.encoding import (
     instance_from_dataset,
     transcode,
 )
+from pacs_sdk.storage import ArchiveRules, open_archive
 from pacs_sdk.storage.coercion import AttributeChange, Coercion, IssuerOfPatientIds
 from pacs_sdk.testing import FakeClock
 
@@ -258,3 +260,28 @@ def test_the_offset_from_utc_is_written() -> None:
     clock = Local(datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC))
     after = Coercion((set_to(PatientID="P2"),), clock=clock).coerced(encoded(image()))
     assert str(record_of(after)["AttributeModificationDateTime"]) == "20260304013607.000000-0330"
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN],
+    ids=str,
+)
+def test_what_is_sent_again_is_the_same_after_coercion(
+    tmp_path: Path, syntax: TransferSyntax
+) -> None:
+    """The record of a coercion has another time then, which makes no other content of it."""
+    clock = FakeClock()
+    coercion = Coercion((set_to(PatientID="P2"),), clock=clock)
+    instance = encoded(image(), syntax)
+    with raised(open_archive(tmp_path, rules=ArchiveRules(coercion=coercion))) as archive:
+        assert raised(archive.store(instance)).created
+        clock.advance(3600.0)
+        assert not raised(archive.store(instance)).created
+        for changed in (image(PatientComments="other"), image(PatientID="P7")):
+            refused = archive.store(encoded(changed, syntax))
+            assert refused.failure().code is ErrorCode.DUPLICATE_OBJECT
+        pixels = image()
+        pixels.pydicom.add_new(0x7FE00010, "OW", PIXELS[::-1])
+        refused = archive.store(encoded(pixels, syntax))
+        assert refused.failure().code is ErrorCode.DUPLICATE_OBJECT
