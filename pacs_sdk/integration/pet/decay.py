@@ -15,7 +15,7 @@ import attrs
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding.rendering.attributes import number, text
-from pacs_sdk.integration.pet.required import date_and_time, injection, positive, unusable
+from pacs_sdk.integration.pet.required import date_and_time, injection, positive, readable, unusable
 
 __all__ = ["Decay", "acquired", "reference_of_start", "remaining_dose"]
 
@@ -164,7 +164,9 @@ def _administered(
     keyword = "RadiopharmaceuticalStartTime"
     if not text(given, keyword):
         raise unusable(keyword, "is missing", missing=True)
-    moment = dt.datetime.combine(reference.date(), raised(given.get_time(keyword)))
+    moment = dt.datetime.combine(
+        reference.date(), readable(given, keyword, given.get_time(keyword))
+    )
     if moment <= reference:
         return moment
     if reference - (moment - _DAY) > _LONGEST_OVER_MIDNIGHT:
@@ -178,7 +180,7 @@ def _administered(
 
 def _local(holder: DicomDataset, dataset: DicomDataset, keyword: str) -> dt.datetime:
     """Read a DT as the scanner's local time."""
-    moment = raised(holder.get_datetime(keyword))
+    moment = readable(holder, keyword, holder.get_datetime(keyword))
     offset = text(dataset, "TimezoneOffsetFromUTC")
     if moment.tzinfo is not None and len(offset) == 5 and offset[1:].isdigit():
         sign = -1 if offset[0] == "-" else 1

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from typing import TypeVar
 
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.results import raised
+from pacs_sdk.core.results import PacsResult, Success
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.encoding.rendering.attributes import items, number, text
 
-__all__ = ["date_and_time", "injection", "positive", "unusable"]
+__all__ = ["date_and_time", "injection", "positive", "readable", "unusable"]
+
+_T = TypeVar("_T")
 
 
 def unusable(keyword: str, words: str, *, missing: bool = False) -> PacsException:
@@ -47,8 +50,18 @@ def date_and_time(
     """Join a DA and a TM; nothing where one of them is absent or empty."""
     if not text(dataset, date_keyword) or not text(dataset, time_keyword):
         return None
-    date, time = raised(dataset.get_date(date_keyword)), raised(dataset.get_time(time_keyword))
+    date = readable(dataset, date_keyword, dataset.get_date(date_keyword))
+    time = readable(dataset, time_keyword, dataset.get_time(time_keyword))
     return dt.datetime.combine(date, time)  # local time of the scanner, as all of these are
+
+
+def readable(dataset: DicomDataset, keyword: str, result: PacsResult[_T]) -> _T:
+    """Return a date or time that was read; the error names the attribute and its text."""
+    match result:
+        case Success(value):
+            return value  # type: ignore[no-any-return]  # the pattern loses the type
+        case _:
+            raise unusable(keyword, f"is {text(dataset, keyword)[:40]!r}, no date or time")
 
 
 def injection(dataset: DicomDataset) -> DicomDataset:

@@ -284,7 +284,10 @@ def test_what_is_missing_is_named(changes: dict[str, object], kind: str, keyword
         ({"RadiopharmaceuticalStartDateTime": "20240229120000"}, "BW", "after the time"),
         # a date of another life: 365 days are 8,760 half-lives
         ({"RadiopharmaceuticalStartDateTime": "20230301100000"}, "BW", "half-lives"),
-        ({"RadiopharmaceuticalStartTime": "ten"}, "BW", ""),
+        ({"RadiopharmaceuticalStartTime": "ten"}, "BW", "RadiopharmaceuticalStartTime"),
+        ({"SeriesTime": "999999"}, "BW", "SeriesTime (0008,0031) is '999999'"),
+        ({"AcquisitionDate": "20249999"}, "BW", "AcquisitionDate (0008,0022) is '20249999'"),
+        ({"RadiopharmaceuticalStartDateTime": "soon"}, "BW", "StartDateTime (0018,1078) is 'soon'"),
     ],
 )
 def test_what_is_wrong_is_refused(changes: dict[str, object], kind: str, words: str) -> None:
