@@ -21,6 +21,7 @@ from pacs_sdk.network import ServerConfig
 from pacs_sdk.services import (
     ConfiguredDestinations,
     Destination,
+    QueryRules,
     ReceptionRule,
     TransferSyntaxPolicy,
     chosen_sop_classes,
@@ -210,6 +211,10 @@ class ReceptionConfig:
         )
 
 
+def _check_offset(_: object, __: object, text: str) -> None:
+    QueryRules(utc_offset=text)
+
+
 @attrs.frozen
 class QueryConfig:
     """How strictly C-FIND takes its clients."""
@@ -219,6 +224,9 @@ class QueryConfig:
     not negotiated relational queries; the standard refuses that."""
     check_values: bool = True
     """Whether keys that break the rules of their value representation are refused."""
+    utc_offset: str = attrs.field(default="", validator=_check_offset)
+    """The timezone of stored dates and times that don't say theirs, such as `+0100`; where it is
+    set, clients may negotiate that queries are adjusted to another one."""
 
 
 @attrs.frozen

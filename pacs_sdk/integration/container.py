@@ -204,6 +204,7 @@ def _query_rules(config: PacsConfig) -> QueryRules:
     return QueryRules(
         always_relational=config.query.always_relational,
         check_values=config.query.check_values,
+        utc_offset=config.query.utc_offset,
         character_sets=CharacterSetPolicy(assume=config.storage.assume_character_set),
     )
 

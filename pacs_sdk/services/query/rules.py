@@ -6,8 +6,10 @@ from typing import Final
 
 import attrs
 
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.encoding import CharacterSetPolicy
 from pacs_sdk.services.query.negotiation import FindNegotiation
+from pacs_sdk.services.query.timezones import offset_minutes
 
 __all__ = ["QueryRules"]
 
@@ -19,6 +21,15 @@ _ALL_THAT_THE_ARCHIVE_KNOWS: Final = FindNegotiation(
     empty_values=True,
     multiple_values=True,
 )
+
+
+def _check_offset(_: object, __: object, text: str) -> None:
+    if text and offset_minutes(text) is None:
+        raise PacsException(
+            ErrorCode.INVALID_CONFIGURATION,
+            f"utc_offset is {text!r}, but must be an offset from UTC such as +0100",
+            setting="query.utc_offset",
+        )
 
 
 @attrs.frozen
@@ -33,5 +44,13 @@ class QueryRules:
     are that cannot be understood."""
     character_sets: CharacterSetPolicy = attrs.field(factory=CharacterSetPolicy)
     """How the text of identifiers is read, whatever they declare."""
+    utc_offset: str = attrs.field(default="", validator=_check_offset)
+    """The timezone of stored dates and times that don't say theirs, such as ``+0100``. Clients
+    may have queries adjusted to another one only where it is known."""
     offered: FindNegotiation = _ALL_THAT_THE_ARCHIVE_KNOWS
-    """What is agreed to when a peer asks for it."""
+    """What is agreed to when a peer asks for it, besides the timezone."""
+
+    @property
+    def agreeable(self) -> FindNegotiation:
+        """All that is agreed to when a peer asks for it."""
+        return self.offered | FindNegotiation(timezone_adjustment=bool(self.utc_offset))

@@ -20,6 +20,11 @@ from pacs_sdk.services.query.identifiers import IDENTIFIER_SYNTAXES, read_identi
 from pacs_sdk.services.query.models import check_hierarchy, check_level, model_of
 from pacs_sdk.services.query.negotiation import FindNegotiation
 from pacs_sdk.services.query.rules import QueryRules
+from pacs_sdk.services.query.timezones import (
+    TIMEZONE_OFFSET,
+    TimezoneAdjustment,
+    offset_minutes,
+)
 from pacs_sdk.services.sop_classes import InformationModel
 from pacs_sdk.storage import NO_FURTHER_ATTRIBUTES, FurtherAttributes, Match, Query
 
@@ -79,7 +84,7 @@ class QueryScp:
 
     def supported_contexts(self) -> Sequence[SupportedContext]:
         """List the FIND SOP classes of all models, with what may be negotiated about them."""
-        answer = common_flags(self._rules.offered.encode())
+        answer = common_flags(self._rules.agreeable.encode())
         return [
             SupportedContext(model.find, IDENTIFIER_SYNTAXES, extended=answer)
             for model in InformationModel
@@ -102,24 +107,35 @@ class QueryScp:
 
     def _answer(self, exchange: Exchange, request: CFindRQ) -> None:
         identifier = read_identifier(exchange, ErrorCode.FIND_INVALID_IDENTIFIER)
-        query = self._understood(exchange, identifier)
+        agreed = _agreed(exchange)
+        query = self._understood(exchange, identifier, agreed)
         syntax = raised(transfer_syntax(exchange.context.transfer_syntax))
         encoder = AnswerEncoder(query, syntax, self._ae_title, _declared(identifier))
         # FF01H says that some keys could not be matched (PS3.4 C.4.1.1.4).
         status = Status.PENDING_WITH_WARNING if query.unsupported_keys else Status.PENDING
         pending = CFindRSP(request.message_id, status, request.affected_sop_class_uid)
-        for match in raised(self._source.find(query)):
+        for match in self._found(query, agreed):
             if exchange.is_cancelled():
                 exchange.respond_status(Status.CANCEL)
                 return
             exchange.respond(pending, MemoryBytes(encoder.encode(match)))
         exchange.respond_status(Status.SUCCESS)
 
-    def _understood(self, exchange: Exchange, identifier: DicomDataset) -> Query:
+    def _found(self, query: Query, agreed: FindNegotiation) -> Iterator[Match]:
+        if not (agreed.timezone_adjustment and query.matching.get(TIMEZONE_OFFSET)):
+            return raised(self._source.find(query))
+        offset = offset_minutes(self._rules.utc_offset) or 0
+
+        def search(wanted: Query) -> Iterator[Match]:
+            return raised(self._source.find(wanted))
+
+        return TimezoneAdjustment(query, offset, search).matches()
+
+    def _understood(
+        self, exchange: Exchange, identifier: DicomDataset, agreed: FindNegotiation
+    ) -> Query:
         """Read an identifier as what was negotiated makes it mean."""
         model = model_of(exchange.context.abstract_syntax)
-        information = exchange.association.extended.get(exchange.context.abstract_syntax, b"")
-        agreed = FindNegotiation.decode(information)
         policy = self._rules.character_sets
         query = raised(Query.from_identifier(identifier, agreed.options(), policy, self._further))
         check_level(model, query.level)
@@ -157,6 +173,11 @@ class QueryScp:
                 tag=str(first.tag),
                 tags=tuple(str(one.tag) for one in findings),
             )
+
+
+def _agreed(exchange: Exchange) -> FindNegotiation:
+    information = exchange.association.extended.get(exchange.context.abstract_syntax, b"")
+    return FindNegotiation.decode(information)
 
 
 def _declared(identifier: DicomDataset) -> bytes:
