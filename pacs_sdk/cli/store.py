@@ -191,7 +191,8 @@ def _reason(outcome: StoreOutcome) -> str:
         if outcome.error is None:
             return outcome.comment
         return describe(PacsError(outcome.error, outcome.comment))
-    return outcome.comment or explain_status(outcome.status, CStoreRQ.command_field)
+    words = outcome.comment or explain_status(outcome.status, CStoreRQ.command_field)
+    return f"{words} ({outcome.offending})" if outcome.offending else words
 
 
 def _line(outcome: StoreOutcome) -> str:
@@ -202,6 +203,7 @@ def _line(outcome: StoreOutcome) -> str:
             return f"{_name(outcome)}: {outcome.comment}"
         return with_path(_name(outcome), PacsError(outcome.error, outcome.comment))
     comment = f": {outcome.comment}" if outcome.comment else ""
+    comment += f" ({outcome.offending})" if outcome.offending else ""
     return f"{_name(outcome)}: the peer refused it with status {outcome.status:04X}H{comment}"
 
 
@@ -217,6 +219,8 @@ def _as_json(report: StoreReport, duration_s: float) -> dict[str, Any]:
 
 
 def _outcome_as_json(outcome: StoreOutcome) -> dict[str, Any]:
+    from pacs_sdk.core.tags import DicomTag
+
     return {
         "file": outcome.source,
         "sop_instance_uid": outcome.sop_instance_uid or None,
@@ -224,6 +228,7 @@ def _outcome_as_json(outcome: StoreOutcome) -> dict[str, Any]:
         "status": None if outcome.status is None else f"{outcome.status:04X}",
         "error": None if outcome.error is None else outcome.error.name,
         "comment": outcome.comment,
+        "offending_elements": [str(DicomTag(tag)) for tag in outcome.offending_elements],
         "transfer_syntax_uid": outcome.transfer_syntax_uid or None,
         "sent_sop_instance_uid": outcome.sent_sop_instance_uid or None,
         "bytes": outcome.size_bytes,

@@ -278,6 +278,26 @@ def test_an_outcome_tells_how_it_went(make_instance: MakeInstance) -> None:
     assert (bad.status, bad.error, bad.comment) == (0xC123, None, "no")
 
 
+def test_a_notebook_shows_counts_and_what_was_not_stored(make_instance: MakeInstance) -> None:
+    """Text that came from the peer is shown as text; of very many failures the first."""
+    service = Receiver(take, *([answer(0xC000, "<b>no</b>")] * 30), answer(0xB007))
+    with receiving(service) as peer:
+        report = StorageScu().store(peer, [make_instance() for _ in range(32)]).unwrap()
+    assert str(report) == "stored 2 of 32 instances, 1 with a warning"
+    shown = report._repr_html_()
+    assert shown.startswith(f"<p>{report}</p><table>")
+    assert "&lt;b&gt;no&lt;/b&gt;" in shown
+    assert shown.count("<tr><td>") == 20
+    assert "… and 10 more" in shown
+
+
+def test_elements_are_named_in_words() -> None:
+    """Standard elements by keyword, others by number."""
+    outcome = StoreOutcome("1.2.3", 0, 0xA900, "odd", offending_elements=(0x00080060, 0x00091001))
+    assert outcome.offending == "Modality, (0009,1001)"
+    assert outcome.explanation.endswith(": odd (Modality, (0009,1001))")
+
+
 # -- again -----------------------------------------------------------------------------------
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import html
+from typing import Final
+
 import attrs
 
 from pacs_sdk.core.errors import ErrorCode, PacsError
+from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.network.dimse import CStoreRQ, StatusCategory, explain_status, status_category
 
 __all__ = ["SkippedFile", "StoreOutcome", "StoreReport"]
+
+_MOST_ROWS: Final = 20
+"""A notebook shows so many failures; the report has them all."""
 
 
 @attrs.frozen
@@ -60,7 +67,15 @@ class StoreOutcome:
         if self.status is None:
             return self.comment or "not sent"
         words = explain_status(self.status, CStoreRQ.command_field)
-        return f"{words}: {self.comment}" if self.comment else words
+        if self.comment:
+            words = f"{words}: {self.comment}"
+        return f"{words} ({self.offending})" if self.offending_elements else words
+
+    @property
+    def offending(self) -> str:
+        """The elements that the peer objects to, by keyword; empty if it names none."""
+        tags = map(DicomTag, self.offending_elements)
+        return ", ".join(tag.keyword or str(tag) for tag in tags)
 
 
 @attrs.frozen
@@ -107,3 +122,19 @@ class StoreReport:
             for outcome in self.outcomes
             if outcome.is_stored and not outcome.stored_before
         )
+
+    def __str__(self) -> str:
+        text = f"stored {self.stored} of {len(self.outcomes)} instances"
+        return f"{text}, {len(self.warnings)} with a warning" if self.warnings else text
+
+    def _repr_html_(self) -> str:
+        """Show the counts in a notebook, and what was not stored as a table."""
+        failures = self.failures
+        rows = "".join(
+            f"<tr><td>{html.escape(one.source or one.sop_instance_uid)}</td>"
+            f"<td>{html.escape(one.explanation)}</td></tr>"
+            for one in failures[:_MOST_ROWS]
+        )
+        table = f"<table><tr><th>Not stored</th><th>Reason</th></tr>{rows}</table>" if rows else ""
+        left = len(failures) - _MOST_ROWS
+        return f"<p>{self}</p>{table}" + (f"<p>… and {left} more</p>" if left > 0 else "")
