@@ -66,7 +66,8 @@ class BackgroundServer(LoopServer):
 
         Args:
             timeout_s: How long running operations may take before their connections
-                are closed.
+                are closed. A handler that goes on after that is left alone, as in
+                :meth:`DicomServer.stop`.
         """
         loop = self._loop
         if loop is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from pacs_sdk.network.asyncio.work_pool import WorkPool
 from pacs_sdk.network.connection.session import ServerSession, is_secured
 from pacs_sdk.network.server_core import ServerCore
 
@@ -43,7 +43,7 @@ class LoopConnection:
             self._waiting.set_result(True)
 
     async def serve(
-        self, loop: asyncio.AbstractEventLoop, pool: ThreadPoolExecutor, core: ServerCore
+        self, loop: asyncio.AbstractEventLoop, pool: WorkPool, core: ServerCore
     ) -> None:
         """Serve to the end; only waiting happens in the loop, as sending may block."""
         if not await self._secured(loop, pool):
@@ -68,7 +68,7 @@ class LoopConnection:
                 session.give_up(str(exc))
                 return
 
-    async def _secured(self, loop: asyncio.AbstractEventLoop, pool: ThreadPoolExecutor) -> bool:
+    async def _secured(self, loop: asyncio.AbstractEventLoop, pool: WorkPool) -> bool:
         if self._core.config.tls is None:
             return True
         try:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Unpack
 
 from pacs_sdk.network.asyncio.connection import LoopConnection
+from pacs_sdk.network.asyncio.work_pool import WorkPool
 from pacs_sdk.network.connection.listener import ACCEPT_PAUSE_S, OUT_OF_DESCRIPTORS
 from pacs_sdk.network.server_base import LAST_WAIT_S, ServerBase, ServerPorts
 from pacs_sdk.network.server_config import ServerConfig
@@ -28,7 +28,7 @@ class LoopServer(ServerBase):
         self, config: ServerConfig, services: Sequence[DicomService], **ports: Unpack[ServerPorts]
     ) -> None:
         super().__init__(config, services, **ports)
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool: WorkPool | None = None
         self._connections: dict[asyncio.Task[None], LoopConnection] = {}
 
     def _serve_in(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -39,9 +39,7 @@ class LoopServer(ServerBase):
         """
         listener = self._open_listener()
         self._has_begun(listener)
-        self._pool = ThreadPoolExecutor(
-            self._core.config.worker_threads, f"dicom-work-{self._port}"
-        )
+        self._pool = WorkPool(self._core.config.worker_threads, f"dicom-work-{self._port}")
         self._listen(loop, listener)
         self._log_start()
 

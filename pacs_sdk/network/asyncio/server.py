@@ -49,7 +49,8 @@ class AsyncDicomServer(LoopServer):
 
         Args:
             timeout_s: How long running operations may take before their connections
-                are closed.
+                are closed. A handler that goes on after that is left alone, as in
+                :meth:`DicomServer.stop`.
         """
         await self._end(timeout_s)
 
