@@ -26,7 +26,16 @@ from pacs_sdk.storage.index.attributes import (
 )
 
 PRIVATE = 0x00291010
-KEYS = (*ATTRIBUTES, *COMPUTED_ATTRIBUTES, REQUEST_ATTRIBUTES_SEQUENCE, PRIVATE)
+FURTHER = {
+    0x00189087: "1000.5",  # Diffusion b-value (FD)
+    0x00280120: "-2000",  # Pixel Padding Value (US or SS)
+    0x00180050: "1.25",  # Slice Thickness (DS)
+    0x00080021: "20250131",
+    0x0008002A: "20250131103015.5+0100",  # Acquisition DateTime (DT)
+}
+"""What a site may add to the index, with values of VRs that are not in it otherwise."""
+
+KEYS = (*ATTRIBUTES, *COMPUTED_ATTRIBUTES, *FURTHER, REQUEST_ATTRIBUTES_SEQUENCE, PRIVATE)
 
 WORDS = ["x", "a b", "Müller^Jörg", "Wałęsa", "Жук", "Ω", "山田^太郎", "김", "王^小东", "é'-."]
 """What text may have, in one character set or another."""
@@ -35,6 +44,8 @@ WORDS = ["x", "a b", "Müller^Jörg", "Wałęsa", "Жук", "Ω", "山田^太郎
 def values_of(tag: int) -> list[str]:
     """Give what an attribute may have in the index."""
     vr = vr_of(tag)
+    if tag in FURTHER:
+        return ["", FURTHER[tag]]
     if vr.rule.number_format or vr in ("IS", "DS"):
         return ["", "0", "65535"]
     if vr == "UI":

@@ -15,7 +15,7 @@ from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.vr import VR, Repertoire
 from pacs_sdk.encoding import CharacterSets, TransferSyntax, character_sets, charset_for
 from pacs_sdk.encoding.charsets import DEFAULT_CHARACTER_SETS, encode_text
-from pacs_sdk.services.query.fields import value_field, vr_of
+from pacs_sdk.services.query.fields import value_field, vr_of, vr_of_value
 from pacs_sdk.storage import Match, Query
 
 __all__ = ["AnswerEncoder"]
@@ -90,6 +90,7 @@ class AnswerEncoder:
             yield self._plain.get((tag, text)) or self._element(tag, vr, text, sets)
 
     def _element(self, tag: int, vr: VR, text: str, sets: CharacterSets) -> bytes:
+        vr = vr_of_value(vr, text)
         value = value_field(vr, text, sets) if text else b""
         return self._header(tag, vr, len(value)) + value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import struct
+from collections.abc import Callable
 from typing import Final
 
 from pacs_sdk.core.tags import DicomTag
@@ -11,7 +12,10 @@ from pacs_sdk.core.vr import VR, Repertoire, VrKind
 from pacs_sdk.encoding import CharacterSets
 from pacs_sdk.encoding.charsets import encode_text
 
-__all__ = ["value_field", "vr_of"]
+__all__ = ["value_field", "vr_of", "vr_of_value"]
+
+_FLOATS: Final = ("f", "d")
+"""How struct calls the numbers of FL and FD."""
 
 _MAX_SHORT_LENGTH: Final = 0xFFFE
 """The longest value whose length is written in 16 bits; what a study collects is cut there."""
@@ -21,6 +25,11 @@ _MAX_SHORT_LENGTH: Final = 0xFFFE
 def vr_of(tag: int) -> VR:
     """Return the VR of the dictionary, of several the first; UN for what it doesn't have."""
     return VR.__members__.get(DicomTag(tag).dictionary_vr[:2], VR.UN)
+
+
+def vr_of_value(vr: VR, text: str) -> VR:
+    """Return the VR of a value: of those that are US or SS, the one that has it."""
+    return VR.SS if vr is VR.US and "-" in text else vr
 
 
 def value_field(vr: VR, text: str, sets: CharacterSets) -> bytes:
@@ -35,7 +44,7 @@ def value_field(vr: VR, text: str, sets: CharacterSets) -> bytes:
     """
     rule = vr.rule
     if rule.kind is VrKind.NUMBER:
-        return _numbers(text, f"<{rule.number_format}")
+        return _numbers(text, rule.number_format)
     if rule.kind is not VrKind.TEXT:
         return b""
     if text.isascii():
@@ -50,7 +59,8 @@ def value_field(vr: VR, text: str, sets: CharacterSets) -> bytes:
 
 
 def _numbers(text: str, form: str) -> bytes:
+    number: Callable[[str], float] = float if form in _FLOATS else int
     try:
-        return b"".join(struct.pack(form, int(one)) for one in text.split("\\"))
+        return b"".join(struct.pack(f"<{form}", number(one)) for one in text.split("\\"))
     except (struct.error, ValueError):
         return b""

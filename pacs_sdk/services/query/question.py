@@ -16,7 +16,7 @@ from pacs_sdk.core.results import edge, raised
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.vr import VR
 from pacs_sdk.encoding import CharacterSets, character_sets, charset_for
-from pacs_sdk.services.query.fields import value_field, vr_of
+from pacs_sdk.services.query.fields import value_field, vr_of, vr_of_value
 from pacs_sdk.services.query.models import missing_unique_keys
 from pacs_sdk.services.query.negotiation import FindNegotiation
 from pacs_sdk.services.sop_classes import InformationModel
@@ -139,7 +139,7 @@ def _keys(texts: Mapping[int, str], sets: CharacterSets) -> pydicom.Dataset:
 
 def _key(tag: int, text: str, sets: CharacterSets) -> DataElement | RawDataElement:
     """Make a key of bytes: pydicom would not take all that is good to match with as a value."""
-    vr = vr_of(tag)
+    vr = vr_of_value(vr_of(tag), text)
     if vr is VR.SQ:
         return DataElement(tag, vr.value, [])
     value = value_field(vr, text, sets)
