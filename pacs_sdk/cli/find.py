@@ -83,23 +83,32 @@ def find(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
 
     A key without a value is returned; if there is none such, the usual ones of the level
     are. Values may have wildcards (Doe*), ranges (20240101-20241231) and, for UIDs,
-    lists (repeat the key).
+    lists (repeat the key). In a sequence: RequestAttributesSequence.RequestedProcedureID=R1.
 
     A terminal gets a table; otherwise each match is one line of tab-separated values, in
     the order of the keys, without a heading. In JSON a value is a string or number, a
     list where there are several, and null where it is empty.
     """
     check_one_format(as_json=as_json, as_csv=as_csv)
-    from pacs_sdk.cli.keys import RETURN_KEYS, identifier, parse_keys
+    from pacs_sdk.cli.keys import (
+        RETURN_KEYS,
+        add_items,
+        identifier,
+        is_nested,
+        parse_keys,
+        parse_nested_keys,
+    )
     from pacs_sdk.core.results import raised
     from pacs_sdk.core.tags import DicomTag
     from pacs_sdk.services import FindNegotiation, InformationModel, QueryScu
 
-    keys = parse_keys(key)
-    if all(keys.values()):
+    nested = parse_nested_keys(text for text in key if is_nested(text))
+    keys = parse_keys(text for text in key if not is_nested(text))
+    if all((*keys.values(), *nested.values())):
         usual = {DicomTag.of(name): "" for name in RETURN_KEYS[level]}
         keys = usual | keys
     question = identifier(level, keys)
+    add_items(question, nested)
     models = {
         Model.PATIENT: InformationModel.PATIENT_ROOT,
         Model.STUDY: InformationModel.STUDY_ROOT,
@@ -110,4 +119,4 @@ def find(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     scu = QueryScu(ae_title=aet, timeouts=timeouts(timeout))
     with bar("Searching"):
         matches = raised(scu.find(peer(host, port, aec, tls), question, chosen, limit, negotiation))
-    print_matches(matches, tuple(keys), as_json=as_json, as_csv=as_csv)
+    print_matches(matches, (*keys, *nested), as_json=as_json, as_csv=as_csv)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+import pydicom
 import pydicom.config
 import typer
 from pydicom.dataelem import DataElement
@@ -15,7 +16,15 @@ from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.vr import VR, VrKind
 
-__all__ = ["RETURN_KEYS", "UNIQUE_KEYS", "identifier", "parse_keys"]
+__all__ = [
+    "RETURN_KEYS",
+    "UNIQUE_KEYS",
+    "add_items",
+    "identifier",
+    "is_nested",
+    "parse_keys",
+    "parse_nested_keys",
+]
 
 UNIQUE_KEYS: Final[Mapping[Level, str]] = {
     Level.PATIENT: "PatientID",
@@ -76,6 +85,53 @@ def parse_keys(texts: Iterable[str]) -> dict[DicomTag, str]:
     return values
 
 
+def parse_nested_keys(texts: Iterable[str]) -> dict[tuple[DicomTag, DicomTag], str]:
+    """Read keys in the item of a sequence, ``Sequence.Attribute=value``.
+
+    Args:
+        texts: Options for which :func:`is_nested` holds.
+
+    Returns:
+        The value by the tags of sequence and attribute.
+
+    Raises:
+        typer.BadParameter: A text names no sequence, or no attribute that can be a key in it.
+    """
+    values: dict[tuple[DicomTag, DicomTag], str] = {}
+    for text in texts:
+        path, _, value = text.partition("=")
+        outer, _, inner = path.partition(".")
+        try:
+            sequence = DicomTag.of(outer.strip())
+        except PacsException as exc:
+            raise typer.BadParameter(exc.error.message, param_hint="-k") from None
+        if sequence.dictionary_vr != VR.SQ:
+            raise typer.BadParameter(f"{outer} is no sequence", param_hint="-k")
+        values[sequence, _tag(inner)] = value
+    return values
+
+
+def is_nested(text: str) -> bool:
+    """Tell whether a ``-k`` option is about the item of a sequence."""
+    return "." in text.partition("=")[0]
+
+
+def add_items(keys: DicomDataset, nested: Mapping[tuple[DicomTag, DicomTag], str]) -> None:
+    """Put keys into the items of their sequences; each sequence has one (PS3.4 C.2.2.2.6).
+
+    Raises:
+        typer.BadParameter: A value doesn't fit its attribute.
+    """
+    for sequence in dict.fromkeys(sequence for sequence, _ in nested):
+        inside = {tag: text for (outer, tag), text in nested.items() if outer == sequence}
+        item = pydicom.Dataset()
+        for tag, text in inside.items():
+            item[int(tag)] = _element(tag, text)
+        keys.pydicom[int(sequence)] = DataElement(int(sequence), VR.SQ, [item])
+        if not all(text.isascii() for text in inside.values()):
+            keys["SpecificCharacterSet"] = _UTF_8
+
+
 def _tag(name: str) -> DicomTag:
     try:
         tag = DicomTag.of(name.strip())
@@ -102,18 +158,22 @@ def identifier(level: Level, values: Mapping[DicomTag, str]) -> DicomDataset:
     if not all(value.isascii() for value in values.values()):
         keys["SpecificCharacterSet"] = _UTF_8
     for tag, value in values.items():
-        vr = _vr(tag)
-        try:
-            # Not checked as a value: a key may have wildcards and ranges (PS3.4 C.2.2.2).
-            keys.pydicom[int(tag)] = DataElement(
-                int(tag), vr, _typed(value.split("\\"), vr), validation_mode=pydicom.config.IGNORE
-            )
-        except (TypeError, ValueError, OverflowError):
-            raise typer.BadParameter(
-                f"{value!r} does not fit {tag.keyword or tag}, whose values are {vr}",
-                param_hint="-k",
-            ) from None
+        keys.pydicom[int(tag)] = _element(tag, value)
     return keys
+
+
+def _element(tag: DicomTag, value: str) -> DataElement:
+    vr = _vr(tag)
+    try:
+        # Not checked as a value: a key may have wildcards and ranges (PS3.4 C.2.2.2).
+        return DataElement(
+            int(tag), vr, _typed(value.split("\\"), vr), validation_mode=pydicom.config.IGNORE
+        )
+    except (TypeError, ValueError, OverflowError):
+        raise typer.BadParameter(
+            f"{value!r} does not fit {tag.keyword or tag}, whose values are {vr}",
+            param_hint="-k",
+        ) from None
 
 
 def _typed(parts: Sequence[str], vr: VR) -> object:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pacs_sdk.core.dataset import DicomDataset
     from pacs_sdk.core.tags import DicomTag
 
+    Column: TypeAlias = DicomTag | tuple[DicomTag, DicomTag]
+
 __all__ = ["AsCsv", "AsJson", "Fuzzy", "Limit", "check_one_format", "print_matches"]
 
 AsJson: TypeAlias = Annotated[
@@ -49,7 +51,7 @@ def check_one_format(*, as_json: bool, as_csv: bool) -> None:
 
 def print_matches(
     matches: Sequence[DicomDataset],
-    columns: Sequence[DicomTag],
+    columns: Sequence[Column],
     headings: Sequence[str] | None = None,
     *,
     as_json: bool,
@@ -59,13 +61,14 @@ def print_matches(
 
     Args:
         matches: The matches.
-        columns: What a table, a line and CSV have of them; JSON has all.
+        columns: What a table, a line and CSV have of them: attributes, or such of the items of
+            a sequence; JSON has all.
         headings: What a table calls the columns, if not by their keywords; dates, times and
             lists are then written for people, too.
         as_json: Whether it is JSON.
         as_csv: Whether it is CSV.
     """
-    keywords = [tag.keyword or str(tag) for tag in columns]
+    keywords = [_title(column) for column in columns]
     if as_json:
         typer.echo(json.dumps([_as_json(one) for one in matches], ensure_ascii=False, indent=2))
     elif as_csv:
@@ -80,16 +83,31 @@ def print_matches(
             print_error("no match")
 
 
-def _cells(match: DicomDataset, tags: Sequence[DicomTag]) -> list[str]:
-    return ["\\".join(match.get_strings(tag).value_or(())) for tag in tags]
+def _title(column: Column) -> str:
+    tags = column if isinstance(column, tuple) else (column,)
+    return ".".join(tag.keyword or str(tag) for tag in tags)
 
 
-def _for_people(match: DicomDataset, tags: Sequence[DicomTag]) -> list[str]:
-    return [
-        ", ".join(_readable(text, tag.dictionary_vr) for text in texts)
-        for tag in tags
-        for texts in [match.get_strings(tag).value_or(())]
-    ]
+def _cells(match: DicomDataset, columns: Sequence[Column]) -> list[str]:
+    return ["\\".join(_texts(match, column)) for column in columns]
+
+
+def _for_people(match: DicomDataset, columns: Sequence[Column]) -> list[str]:
+    cells: list[str] = []
+    for column in columns:
+        vr = (column[-1] if isinstance(column, tuple) else column).dictionary_vr
+        cells.append(", ".join(_readable(text, vr) for text in _texts(match, column)))
+    return cells
+
+
+def _texts(match: DicomDataset, column: Column) -> Sequence[str]:
+    from pacs_sdk.core.dataset import DicomDataset
+
+    if not isinstance(column, tuple):
+        return match.get_strings(column).value_or(())
+    sequence, tag = column
+    items = match.pydicom[int(sequence)].value or () if sequence in match else ()
+    return [text for one in items for text in DicomDataset(one).get_strings(tag).value_or(())]
 
 
 def _readable(text: str, vr: str) -> str:

@@ -41,6 +41,9 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
                 None, SpecificCharacterSet="ISO_IR 192", SOPClassUID="1.2.840.10008.5.1.4.1.1.2",
                 SeriesInstanceUID=f"{uid}.1", SOPInstanceUID=f"{uid}.1.1", SeriesNumber=1,
                 StudyTime="103015", **study,
+                RequestAttributesSequence=[
+                    DicomDataset(None, RequestedProcedureID=f"R{uid}").pydicom
+                ],
             )  # fmt: skip
             running.archive.store(instance_from_dataset(made).unwrap()).unwrap()
         yield running.peer
@@ -206,6 +209,23 @@ def test_what_the_peer_does_not_negotiate_is_told() -> None:
     with matching_nothing() as peer:
         line = failed(pacs("query", *address(peer), "--patient", "Doe", "--fuzzy"))
     assert "does not agree to fuzzy matching of names" in line
+
+
+def test_keys_in_sequences(peer: Peer) -> None:
+    """An attribute in the item of a sequence is matched and shown, and is in the JSON."""
+    key = "RequestAttributesSequence.RequestedProcedureID"
+    arguments = ("--level", "series", "-k", "StudyInstanceUID", "-k")
+    text = succeeded(pacs("find", *address(peer), *arguments, f"{key}=R1.2"))
+    assert text == "1.2\tR1.2\n"
+    text = succeeded(pacs("find", *address(peer), *arguments, f"(0040,0275).{key[26:]}", "--csv"))
+    assert text.splitlines()[0] == f"StudyInstanceUID,{key}"
+    assert text.splitlines()[1:] == [f"{one},R{one}" for one in ("1.1", "1.2", "1.3")]
+    (match,) = json.loads(
+        succeeded(pacs("find", *address(peer), *arguments, f"{key}=R1.3", "--json"))
+    )
+    assert match["RequestAttributesSequence"] == [{"RequestedProcedureID": "R1.3"}]
+    for wrong in ("StudyDate.StudyTime=1", "NoSuch.StudyTime", f"{key[:25]}.NoSuch=1"):
+        refused(pacs("find", *address(peer), "-k", wrong))
 
 
 def test_models_are_chosen(peer: Peer) -> None:
