@@ -48,6 +48,7 @@ from pacs_sdk.services import (
     AfterStore,
     BeforeStore,
     ConfiguredDestinations,
+    DestinationResolver,
     Moves,
     QueryRules,
     QueryScp,
@@ -57,10 +58,12 @@ from pacs_sdk.services import (
     RetrieveScu,
     StorageScp,
     StorageScu,
+    StoredDestinations,
     TransferSyntaxPolicy,
     VerificationScp,
     VerificationScu,
     chosen_sop_classes,
+    first_known,
     sub_operation_pool,
 )
 from pacs_sdk.storage import (
@@ -196,8 +199,8 @@ def _after_store(config: PacsConfig, hooks: Sequence[AfterStore]) -> Sequence[Af
     return (*named, *hooks)
 
 
-def _destinations(config: PacsConfig) -> ConfiguredDestinations:
-    return ConfiguredDestinations(config.destinations)
+def _destinations(config: PacsConfig, archive: Archive) -> DestinationResolver:
+    return first_known(ConfiguredDestinations(config.destinations), StoredDestinations(archive))
 
 
 def _query_rules(config: PacsConfig) -> QueryRules:
@@ -282,7 +285,7 @@ class ServicesContainer(containers.DeclarativeContainer):
         providers.Callable(_query_rules, core.config),
         further=providers.Callable(_further_of, storage.archive),
     )
-    destinations = providers.Callable(_destinations, core.config)
+    destinations = providers.Callable(_destinations, core.config, storage.archive)
     sub_operation_pool = providers.Singleton(
         sub_operation_pool, logger=core.logger, clock=core.clock, metrics=core.metrics
     )

@@ -39,6 +39,7 @@ from pacs_sdk.services.retrieve import (
     RetrieveReport,
     RetrieveScp,
     RetrieveScu,
+    StoredDestinations,
     first_known,
     sub_operation_pool,
 )
@@ -108,6 +109,7 @@ __all__ = [
     "StoreReport",
     "StoreSource",
     "StoreVerdict",
+    "StoredDestinations",
     "TranscodePolicy",
     "TransferSyntaxPolicy",
     "VerificationScp",

@@ -9,6 +9,7 @@ from pacs_sdk.storage.duplicates import DuplicateObject
 from pacs_sdk.storage.index.attributes import QueryLevel
 from pacs_sdk.storage.index.change_feed import ChangeFeed
 from pacs_sdk.storage.index.changes import FEED_START, Change, ChangeKind, FeedPosition
+from pacs_sdk.storage.index.destination_table import DestinationRecord, DestinationTable
 from pacs_sdk.storage.index.further_attributes import NO_FURTHER_ATTRIBUTES, FurtherAttributes
 from pacs_sdk.storage.index.index_database import IndexDatabase, index_url
 from pacs_sdk.storage.index.settling import StudySettler
@@ -65,6 +66,8 @@ __all__ = [
     "DeletedInstance",
     "Deletion",
     "DeletionReport",
+    "DestinationRecord",
+    "DestinationTable",
     "DuplicateObject",
     "DuplicatePolicy",
     "Durability",

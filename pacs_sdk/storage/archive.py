@@ -111,6 +111,8 @@ class Archive:
         self._capacity = capacity_of(rules.limits, rules.make_room, backend, index, self._logger)
         self.feed = index.feed
         """What was stored, replaced, deleted and settled."""
+        self.destinations = index.destinations
+        """Whom instances may be moved to, as far as the database has them."""
         self.deletion = Deletion(
             backend,
             index,

@@ -7,11 +7,23 @@ from typing import Any
 
 import pytest
 
+from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import Failure, PacsResult, Success
 from pacs_sdk.integration.config import PacsConfig
-from pacs_sdk.network import ClientTls, Peer
-from pacs_sdk.services import ConfiguredDestinations, Destination, first_known
+from pacs_sdk.integration.pacs import Pacs
+from pacs_sdk.network import ClientTls, DicomServer, Peer, ServerConfig, TlsProfile
+from pacs_sdk.services import (
+    ConfiguredDestinations,
+    Destination,
+    InMemory,
+    RetrieveScu,
+    StorageScp,
+    StoredDestinations,
+    first_known,
+)
+from pacs_sdk.storage import DestinationRecord, open_archive, reindex
+from tests.services.conftest import MakeInstance
 
 WORKSTATION = Destination("WORKSTATION", "10.0.0.5", 104)
 VIEWER = Destination("VIEWER", "10.0.0.6", 104)
@@ -125,3 +137,67 @@ def test_mistakes_in_a_file_are_named(values: object, words: str) -> None:
     error = PacsConfig.from_dict({"destinations": values}).failure()
     assert error.code is ErrorCode.INVALID_CONFIGURATION
     assert words in error.message
+
+
+# -- in the database ------------------------------------------------------------------------
+
+
+def test_the_database_keeps_destinations(pacs: Pacs) -> None:
+    """Whatever a destination is, it comes back the same."""
+    stored = StoredDestinations(pacs.archive)
+    secure = Destination(
+        "CLOUD",
+        "pacs.example",
+        2762,
+        ClientTls(ca=Path("/etc/ca.pem"), check_hostname=False, profile=TlsProfile.TLS_1_3_ONLY),
+        "HOSPITAL",
+        ("1.2.840.10008.1.2.4.90",),
+        2,
+    )
+    for one in (secure, VIEWER):
+        assert stored.put(one) == Success(one)
+    assert stored("CLOUD") == Success(secure)
+    assert stored.all() == Success((secure, VIEWER))
+    assert stored.remove("CLOUD") == Success(True)
+    assert stored("CLOUD").failure().code is ErrorCode.MOVE_DESTINATION_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "tls", [{"profile": "tls-0"}, {"colour": "blue"}, {"ca": "a", "certificate": "b"}]
+)
+def test_a_row_that_is_wrong_is_an_error(pacs: Pacs, tls: dict[str, str | bool]) -> None:
+    """Another program may have written it; it is no crash, and not "unknown" either."""
+    pacs.archive.destinations.put(DestinationRecord("A", "b", 104, tls=tls)).unwrap()
+    error = StoredDestinations(pacs.archive)("A").failure()
+    assert error.code is ErrorCode.INVALID_CONFIGURATION
+
+
+def test_a_password_is_not_kept(pacs: Pacs) -> None:
+    """A database is read by many: the password of a key stays in the configuration."""
+    tls = ClientTls(certificate=Path("a"), private_key=Path("b"), password="secret")
+    error = StoredDestinations(pacs.archive).put(Destination("A", "b", 104, tls)).failure()
+    assert error.code is ErrorCode.INVALID_ARGUMENT
+    assert "secret" not in error.message
+
+
+def test_an_archive_moves_to_what_its_database_has(pacs: Pacs, make_instance: MakeInstance) -> None:
+    """A destination can be added while the server runs."""
+    box = InMemory()
+    pacs.archive.store(make_instance()).unwrap()
+    wanted = DicomDataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2.3")
+    with DicomServer(ServerConfig(port=0), [StorageScp(box.keep)]) as shelf:
+        unknown = RetrieveScu().move(pacs.peer, wanted, "SHELF").failure()
+        assert unknown.code is ErrorCode.MOVE_DESTINATION_UNKNOWN
+        added = Destination("SHELF", "127.0.0.1", shelf.port)
+        StoredDestinations(pacs.archive).put(added).unwrap()
+        assert RetrieveScu().move(pacs.peer, wanted, "SHELF").unwrap().completed == 1
+    assert len(box.instances) == 1
+
+
+def test_reindexing_keeps_them(tmp_path: Path) -> None:
+    """What no file tells is carried over into an index that is made anew."""
+    with open_archive(tmp_path / "archive").unwrap() as archive:
+        StoredDestinations(archive).put(VIEWER).unwrap()
+    reindex(tmp_path / "archive").unwrap()
+    with open_archive(tmp_path / "archive").unwrap() as archive:
+        assert StoredDestinations(archive)("VIEWER") == Success(VIEWER)

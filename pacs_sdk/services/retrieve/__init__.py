@@ -11,6 +11,7 @@ from pacs_sdk.services.retrieve.receiver import KeepInstance, ReceiveHere
 from pacs_sdk.services.retrieve.report import OnProgress, RetrieveProgress, RetrieveReport
 from pacs_sdk.services.retrieve.scp import Moves, RetrieveScp, sub_operation_pool
 from pacs_sdk.services.retrieve.scu import RetrieveScu
+from pacs_sdk.services.retrieve.stored_destinations import StoredDestinations
 
 __all__ = [
     "ConfiguredDestinations",
@@ -26,6 +27,7 @@ __all__ = [
     "RetrieveReport",
     "RetrieveScp",
     "RetrieveScu",
+    "StoredDestinations",
     "first_known",
     "sub_operation_pool",
 ]

@@ -20,6 +20,7 @@ from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.uids import is_valid_uid
 from pacs_sdk.storage.index.change_feed import ChangeFeed
 from pacs_sdk.storage.index.database_errors import is_retriable
+from pacs_sdk.storage.index.destination_table import DestinationTable
 from pacs_sdk.storage.index.further_attributes import (
     NO_FURTHER_ATTRIBUTES,
     FurtherAttributes,
@@ -95,6 +96,7 @@ class IndexDatabase:
         self._lock = threading.Lock()
         self._writer = IndexWriter(logger or NullLogger(), clock, further)
         self.feed = ChangeFeed(self.reading, self.writing)
+        self.destinations = DestinationTable(self.reading, self.writing)
         """What was stored, replaced, deleted and settled."""
         self._group: GroupCommit[_Add, AddOutcome] = GroupCommit(self._write)
         driver = self._writing.connection.driver_connection

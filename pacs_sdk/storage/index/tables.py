@@ -47,6 +47,7 @@ __all__ = [
     "change_cursors",
     "changes",
     "deleted_objects",
+    "destinations",
     "duplicate_objects",
     "instances",
     "metadata",
@@ -57,7 +58,7 @@ __all__ = [
     "unsettled_studies",
 ]
 
-SCHEMA_REVISION: Final = "0004"
+SCHEMA_REVISION: Final = "0005"
 """The newest migration."""
 
 metadata: Final = MetaData()
@@ -260,6 +261,19 @@ change_cursors: Final = Table(
     Column("change_pk", BigInteger, nullable=False),
 )
 """How far the consumers of the feed have come."""
+
+destinations: Final = Table(
+    "destinations",
+    metadata,
+    Column("ae_title", _TEXT, primary_key=True),
+    Column("host", _TEXT, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("calling_ae_title", _TEXT, nullable=False),
+    Column("transfer_syntaxes", _TEXT, nullable=False),
+    Column("parallel", Integer, nullable=False),
+    Column("tls", _TEXT, nullable=False),
+)
+"""Whom instances may be moved to."""
 
 unsettled_studies: Final = Table(
     "unsettled_studies",

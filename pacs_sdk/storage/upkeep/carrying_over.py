@@ -2,7 +2,7 @@
 
 These are the hashes of the objects, which of them are deleted and removed when their time
 comes, the change feed and how far its consumers have come, which studies are to settle, when
-duplicates came, and what the archive remembers of itself.
+duplicates came, whom instances may be moved to, and what the archive remembers of itself.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pacs_sdk.storage.index.tables import (
     change_cursors,
     changes,
     deleted_objects,
+    destinations,
     unsettled_studies,
 )
 
@@ -135,6 +136,7 @@ def _in_one_transaction(connection: sqlite3.Connection) -> None:
         _copy(connection, unsettled_studies)
         _copy(connection, change_cursors)
         _copy(connection, deleted_objects)
+        _copy(connection, destinations)
         _copy(connection, archive_state)
         connection.execute("DROP TABLE fresh")
         connection.execute(_DONE, (CARRIED_OVER,))
