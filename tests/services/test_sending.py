@@ -12,6 +12,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import NullLogger
 from pacs_sdk.core.uids import new_uid
 from pacs_sdk.encoding import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -19,7 +20,14 @@ from pacs_sdk.encoding import (
     read_file,
 )
 from pacs_sdk.integration.pacs import Pacs
-from pacs_sdk.network import ClientTimeouts, Exchange, Peer, RetryPolicy
+from pacs_sdk.network import (
+    ClientTimeouts,
+    DicomServer,
+    Exchange,
+    Peer,
+    RetryPolicy,
+    ServerConfig,
+)
 from pacs_sdk.services import StorageScu, StoreOutcome, StoreSource
 from pacs_sdk.storage import Query
 from tests.services.conftest import CT, MakeInstance
@@ -235,6 +243,51 @@ def test_a_peer_that_allows_fewer_associations_gets_everything(
         report = StorageScu(parallel=5).store(peer, sent).unwrap()
     assert report.stored == 9
     assert len(service.uids) == 9
+
+
+def test_a_peer_that_does_not_wait_for_a_slow_source(make_instance: MakeInstance) -> None:
+    """An association that the peer ended meanwhile is replaced; that costs no instance anything."""
+    ended = threading.Event()
+
+    class Waiting(NullLogger):
+        def bind(self, **fields: object) -> Waiting:
+            return self
+
+        def debug(self, event: str, **fields: object) -> None:
+            if event == "connection-closed":
+                ended.set()
+
+    def stream() -> Iterator[Instance]:
+        yield make_instance()
+        assert ended.wait(30)
+        yield make_instance()
+
+    service = Receiver()
+    config = ServerConfig(port=0, idle_timeout_s=0.3)
+    with DicomServer(config, [service], logger=Waiting()) as server:
+        peer = Peer(server.host, server.port)
+        report = StorageScu(look_ahead=1).store(peer, stream()).unwrap()
+    assert [(one.status, one.attempts) for one in report.outcomes] == [(0, 1), (0, 1)]
+    assert service.associations == 2
+
+
+def test_a_slow_source_is_shared_by_several_associations(make_instance: MakeInstance) -> None:
+    """Without looking ahead, too, each further instance may go over a further association."""
+    together = threading.Barrier(3, timeout=30)
+
+    def meet(exchange: Exchange) -> None:
+        together.wait()
+        take(exchange)
+
+    def stream() -> Iterator[Instance]:
+        for _ in range(9):
+            yield make_instance()
+
+    service = Receiver(meet, meet, meet)
+    with receiving(service) as peer:
+        report = StorageScu(look_ahead=1, parallel=3).store(peer, stream()).unwrap()
+    assert report.stored == 9
+    assert service.associations == 3
 
 
 def test_instances_go_ahead_of_their_answers(make_instance: MakeInstance) -> None:

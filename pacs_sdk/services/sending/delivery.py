@@ -78,43 +78,54 @@ def _round(
     """
     if work.batch() is None:
         return None
-    senders = [Sender(settings, ledger, stop) for _ in range(min(settings.parallel, work.ready))]
+    senders = [Sender(settings, ledger, stop) for _ in range(settings.parallel)]
     if len(senders) == 1:
         senders[0].run(work)
     else:
-        _run_side_by_side(senders, work)
+        senders = _run_side_by_side(senders, work)
     errors = [sender.error for sender in senders if sender.error is not None]
     return errors[0] if len(errors) == len(senders) else None
 
 
-def _run_side_by_side(senders: Sequence[Sender], work: Work) -> None:
-    """Run each sender in a thread of its own, and wait for all."""
+def _run_side_by_side(senders: Sequence[Sender], work: Work) -> list[Sender]:
+    """Run senders in threads of their own, as many as have something to send; wait for them."""
     crashes: list[BaseException] = []
+    threads: list[threading.Thread] = []
 
-    def run(sender: Sender, first: tuple[Batch, Item] | None) -> None:
+    def run(sender: Sender, first: tuple[Batch, Item]) -> None:
         try:
             sender.run(work, first)
         except BaseException as exc:  # noqa: BLE001  # raised again in the thread that waits
             crashes.append(exc)
             work.close()
 
-    # Daemons, so that Ctrl-C need not wait for a peer. Each has its first item from the
-    # beginning, so that none opens an association for nothing.
-    threads = [
-        threading.Thread(target=run, args=(sender, _first(work)), daemon=True) for sender in senders
-    ]
+    def start(first: tuple[Batch, Item]) -> None:
+        # Daemons, so that Ctrl-C need not wait for a peer.
+        sender = senders[len(threads)]
+        threads.append(threading.Thread(target=run, args=(sender, first), daemon=True))
+        threads[-1].start()
+
     try:
-        for thread in threads:
-            thread.start()
+        # Each has its first item from the beginning, so that none opens an association for
+        # nothing. What has been read is shared out before the first can take it all.
+        ready = [_first(work) for _ in range(min(len(senders), work.ready))]
+        for first in filter(None, ready):
+            start(first)
+        while len(threads) < len(senders) and (further := _first(work)) is not None:
+            start(further)
         for thread in threads:
             thread.join()
     finally:
         work.close()
     if crashes:
         raise crashes[0]
+    return list(senders[: len(threads)])
 
 
 def _first(work: Work) -> tuple[Batch, Item] | None:
-    batch = work.batch()
-    item = None if batch is None else batch.take()
-    return None if batch is None or item is None else (batch, item)
+    """Take an item for a sender that has none yet; it is waited for if the source is slow."""
+    while (batch := work.batch()) is not None:
+        item = batch.take()
+        if item is not None:  # else another sender was faster
+            return batch, item
+    return None

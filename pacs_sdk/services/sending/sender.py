@@ -37,6 +37,9 @@ __all__ = ["CANCELLED", "Sender"]
 CANCELLED: Final = PacsError(ErrorCode.CANCELLED, "sending was stopped before it was its turn")
 """What becomes of an instance that was not sent because the program wanted to end."""
 
+_PAUSE_S: Final = 0.2
+"""Where there was nothing to send for so long, the association is looked at before it is used."""
+
 _OUT_OF_RESOURCES: Final = range(0xA700, 0xA800)
 _MAY_PASS: Final = frozenset((Status.RESOURCE_LIMITATION, Status.PROCESSING_FAILURE))
 
@@ -85,6 +88,7 @@ class Sender:
         self._ledger = ledger
         self._stop = stop
         self._held: Item | None = None
+        self._batch_of_held: Batch | None = None
         self._association: DicomAssociation | None = None
         self._offered: frozenset[ProposedContext] = frozenset()
         self._contexts: dict[tuple[str, str], tuple[AcceptedContext, ...]] = {}
@@ -103,6 +107,7 @@ class Sender:
         batch: Batch | None = None
         if first is not None:
             batch, self._held = first
+            self._batch_of_held = batch
         try:
             while not self._stop.is_set() and (batch := batch or work.batch()) is not None:
                 batch = self._send(batch, work)
@@ -130,15 +135,19 @@ class Sender:
                     self._answered(one)
         except PacsException as exc:
             self._lost(exc.error)
-            return batch if self._held is not None else None
-        return None
+        return self._batch_of_held if self._held is not None else None
 
     def _operations(
         self, batch: Batch | None, work: Work, association: DicomAssociation
     ) -> Iterator[Operation[_UnderWay]]:
         now = self._settings.clock.monotonic
+        waited_since = now()
         while batch is not None and self._is_offered(batch.contexts):
             while (item := self._taken(batch)) is not None:
+                if now() - waited_since > _PAUSE_S and not self._under_way:
+                    # The peer may have given up waiting; who looks must not be in the middle.
+                    self._held, self._batch_of_held = item, batch
+                    return
                 try:
                     context, sent, data = self._prepared(item, association)
                 except PacsException as exc:
@@ -150,6 +159,7 @@ class Sender:
                 self._under_way[message_id] = under_way
                 request = CStoreRQ(message_id, sent.sop_class_uid, sent.sop_instance_uid)
                 yield Operation(under_way, context.context_id, request, data)
+                waited_since = now()
             batch = None if self._stop.is_set() else work.batch()
 
     def _is_offered(self, contexts: tuple[ProposedContext, ...]) -> bool:
@@ -237,7 +247,7 @@ class Sender:
             PacsException: Why there is none, after as many attempts as there may be.
         """
         open_one = self._association
-        if open_one is not None and open_one.is_open and self._is_offered(contexts):
+        if open_one is not None and self._is_offered(contexts) and open_one.is_alive():
             return open_one
         self._leave()
         together = tuple(dict.fromkeys((*contexts, *self._offered)))
