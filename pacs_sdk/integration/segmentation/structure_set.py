@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 from collections import defaultdict
 from typing import Final, Literal
 
@@ -18,7 +19,8 @@ from pacs_sdk.integration.segmentation.grid import Grid, frame_of_reference_of, 
 
 __all__ = ["Contour", "RegionMask", "RegionOfInterest", "StructureSet"]
 
-_AREAS: Final = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+_XOR: Final = "CLOSEDPLANAR_XOR"
+_AREAS: Final = ("CLOSED_PLANAR", _XOR)
 _DEFAULT_PLANE_TOLERANCE: Final = 0.1
 """How far, in slices, a contour may lie from the slice that it is drawn on: rounded numbers
 stay below it, while a contour between two slices belongs to neither."""
@@ -109,18 +111,22 @@ class StructureSet:
         which: int | str,
         reference: Grid,
         *,
+        combine: Literal["xor", "union"] = "xor",
         plane_tolerance: float = _DEFAULT_PLANE_TOLERANCE,
         outside: Literal["error", "crop"] = "error",
     ) -> RegionMask:
         """Find the voxels whose centres are inside the contours of a region.
 
         All contours of a slice count together: what is inside an odd number of them is
-        inside, so an inner contour is a hole, and a keyhole encloses one. Nothing is
+        inside, so an inner contour is a hole, and a keyhole encloses one. Where contours
+        overlap in part, which programs read differently, a note says so. Nothing is
         interpolated between slices.
 
         Args:
             which: The region's number or name.
             reference: The volume that gives the grid; it may be oblique.
+            combine: Whether CLOSED_PLANAR contours of a slice count together, or a voxel in
+                any of them is inside. CLOSEDPLANAR_XOR always count together.
             plane_tolerance: How far every point of a contour may lie from the nearest slice,
                 in slices, up to 0.5.
             outside: What to do with contours on no slice of the volume and areas beside it:
@@ -139,7 +145,8 @@ class StructureSet:
                 f"plane_tolerance is above 0 to {_MOST_PLANE_TOLERANCE}, not {plane_tolerance}",
             )
         _check_frame(roi, reference)
-        return _mask(roi, geometry_of(reference), plane_tolerance, crop=outside == "crop")
+        options = _Options(plane_tolerance, crop=outside == "crop", union=combine == "union")
+        return _mask(roi, geometry_of(reference), options)
 
     def __repr__(self) -> str:
         return f"<StructureSet {self.label!r}: {len(self.rois)} regions>"
@@ -175,13 +182,20 @@ def _refuse(roi: RegionOfInterest, words: str) -> PacsException:
     )
 
 
-def _mask(
-    roi: RegionOfInterest, geometry: VolumeGeometry, tolerance: float, *, crop: bool
-) -> RegionMask:
+@attrs.frozen
+class _Options:
+    """How a mask is made."""
+
+    plane_tolerance: float
+    crop: bool
+    union: bool
+
+
+def _mask(roi: RegionOfInterest, geometry: VolumeGeometry, options: _Options) -> RegionMask:
     columns, rows, slices = geometry.size
-    planes, notes = _planes(roi, geometry, tolerance)
+    planes, notes = _planes(roi, geometry, options.plane_tolerance)
     beyond = sorted(index for index in planes if not 0 <= index < slices)
-    if beyond and not crop:
+    if beyond and not options.crop:
         raise PacsException(
             ErrorCode.INVALID_ARGUMENT,
             f"region {roi.number} {roi.name!r} has contours on {len(beyond)} planes outside the "
@@ -189,21 +203,53 @@ def _mask(
             "them out",
         )
     volume = np.zeros((slices, rows, columns), bool)
+    overlapping = []
     for index, contours in planes.items():
-        if not crop:
+        if not options.crop:
             _check_inside(roi, contours, columns, rows)
         if 0 <= index < slices:
-            volume[index] = inside_contours(contours, rows, columns)
+            volume[index], overlap = _filled(roi, contours, (rows, columns), union=options.union)
+            overlapping += [index] if overlap else []
     drawn = sorted(planes)
     without = [index for index in range(drawn[0], drawn[-1]) if index not in planes]
     if without:
         notes.append(
-            f"{len(without)} of the slices between the first and the last contour have none: "
-            f"{', '.join(map(str, without[:10]))}{', …' if len(without) > 10 else ''}"
+            "slices between the first and the last contour that have none, "
+            f"{len(without)}: {_listed(without)}"
+        )
+    if overlapping:
+        notes.append(
+            "slices with contours that overlap in part, where what is in two of them was left out "
+            f"(combine='union' takes it in), {len(overlapping)}: {_listed(sorted(overlapping))}"
         )
     if not volume.any():
         notes.append("no voxel has its centre inside")
     return RegionMask(volume, geometry, roi, tuple(notes))
+
+
+def _listed(indices: list[int]) -> str:
+    return f"{', '.join(map(str, indices[:10]))}{', …' if len(indices) > 10 else ''}"
+
+
+def _filled(
+    roi: RegionOfInterest,
+    contours: list[NDArray[np.float64]],
+    shape: tuple[int, int],
+    *,
+    union: bool,
+) -> tuple[NDArray[np.bool_], bool]:
+    """Fill the contours of a slice; tell whether two of them overlap without one in the other."""
+    together = inside_contours(contours, *shape)
+    if len(contours) == 1 or any(one.geometric_type == _XOR for one in roi.contours):
+        return together, False
+    each = [inside_contours([contour], *shape) for contour in contours]
+    if union:
+        return np.logical_or.reduce(each), False
+    for one, other in itertools.combinations(each, 2):
+        common = one & other
+        if common.any() and not (np.array_equal(common, one) or np.array_equal(common, other)):
+            return together, True
+    return together, False
 
 
 def _planes(

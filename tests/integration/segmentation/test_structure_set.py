@@ -133,7 +133,27 @@ def test_slices_without_a_contour_are_noted() -> None:
     found = masked(("CLOSED_PLANAR", 0, SQUARE), ("CLOSED_PLANAR", 3, SQUARE))
     assert not found.array[1:3].any()
     (note,) = found.notes
-    assert "2 of the slices" in note
+    assert note.endswith("have none, 2: 1, 2")
+
+
+def test_contours_that_overlap_in_part() -> None:
+    """What is in two of them is left out with a note, or taken in; XOR contours say what they mean."""
+    shifted = tuple((column + 2, row + 1) for column, row in SQUARE)
+    two: list[Drawn] = [("CLOSED_PLANAR", 2, SQUARE), ("CLOSED_PLANAR", 2, shifted)]
+    apart = plane("........", ".####...", ".##..##.", ".##..##.", "...####.", "........")
+    found = masked(*two)
+    assert np.array_equal(found.array[2], apart)
+    (note,) = found.notes
+    assert "combine='union'" in note
+    joined = masked(*two, combine="union")
+    assert np.array_equal(
+        joined.array[2],
+        plane("........", ".####...", ".######.", ".######.", "...####.", "........"),
+    )
+    assert joined.notes == ()
+    xor = masked(*(("CLOSEDPLANAR_XOR", 2, points) for _, _, points in two), combine="union")
+    assert np.array_equal(xor.array[2], apart)
+    assert xor.notes == ()
 
 
 def test_a_region_between_the_centres_is_noted() -> None:
