@@ -202,6 +202,7 @@ def test_bad_usage_ends_with_status_2(arguments: list[str]) -> None:
         ("byte_swap", 6),
         ("decode_frames", 12),
         ("header_scan", 4),
+        ("iod_validation", 4),
         ("read_dataset", 11),
         ("rendering", 3),
     ],

@@ -7,7 +7,7 @@ that say the same are one object: the Code Sequence Macro alone is in the tables
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -61,8 +61,32 @@ class Level:
 
     rules: Mapping[int, AttributeRule]
     """By tag."""
-    needed: tuple[AttributeRule, ...]
+    needed: tuple[AttributeRule, ...] = attrs.field(init=False)
     """Those that are, or may be, required."""
+    looked_at: Mapping[int, AttributeRule] = attrs.field(init=False)
+    """Those that have something to check where they are there."""
+    sequences: Mapping[int, AttributeRule] = attrs.field(init=False)
+    """Those that have items that the tables describe."""
+    known: Mapping[int, tuple[AttributeRule, ...]] = attrs.field(init=False)
+    """The rules, in the form that :attr:`IodRules.attributes` has."""
+
+    def __attrs_post_init__(self) -> None:
+        """Sort the rules by when they are applied."""
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Sort the rules again: those of a level that lies in itself are made after it."""
+        rules = self.rules.items()
+        looked_at = {
+            tag: rule
+            for tag, rule in rules
+            if rule.type.needs_value or rule.terms or rule.items is not None
+        }
+        sequences = {tag: rule for tag, rule in rules if rule.items is not None}
+        object.__setattr__(self, "needed", tuple(filter(_may_be_needed, self.rules.values())))
+        object.__setattr__(self, "looked_at", looked_at)
+        object.__setattr__(self, "sequences", sequences)
+        object.__setattr__(self, "known", {tag: (rule,) for tag, rule in rules})
 
 
 @attrs.frozen(eq=False)
@@ -95,8 +119,8 @@ class IodRules:
     """Its modules."""
     mandatory_modules: frozenset[str]
     """The keys of those that are mandatory."""
-    known: frozenset[int]
-    """The attributes of its modules."""
+    attributes: Mapping[int, tuple[AttributeRule, ...]]
+    """The attributes of its modules by tag, each with what every module says about it."""
     is_complete: bool
     """Whether the tables have the attributes of all its modules."""
 
@@ -181,13 +205,16 @@ class IodRuleBook:
         rows = self._tables.modules[key]
         there = [row for row in rows if row.key in self._tables.attributes]
         levels = [(row, level) for row in there for level in self._levels(row.key)]
-        owners = Counter(tag for _, level in levels for tag in level.rules)
+        attributes: defaultdict[int, tuple[AttributeRule, ...]] = defaultdict(tuple)
+        for _, level in levels:
+            for tag, rule in level.rules.items():
+                attributes[tag] += (rule,)
         return IodRules(
             key,
             title_of(key),
-            tuple(_module_rules(key, row, level, owners) for row, level in levels),
+            tuple(_module_rules(key, row, level, attributes) for row, level in levels),
             frozenset(row.key for row in there if row.usage == "M"),
-            frozenset(owners),
+            dict(attributes),
             len(there) == len(rows),
         )
 
@@ -254,7 +281,7 @@ class IodRuleBook:
         What a content item has depends on its Value Type; the table lists it all.
         """
         rules: dict[int, AttributeRule] = {}
-        level = Level(rules, ())
+        level = Level(rules)
         for path in ((), (_CONTENT,)):
             for row in children.get(path, ()):
                 found = self._rule(module, path, row, children)
@@ -264,9 +291,7 @@ class IodRuleBook:
                 condition = attribute_condition(module, "", row.keyword)
                 items = level if row.keyword == _CONTENT else found.items
                 rules[found.tag] = attrs.evolve(found, type=kind, condition=condition, items=items)
-        needed = tuple(rule for rule in rules.values() if _may_be_needed(rule))
-        # The level is in its own rules, so it is completed after they are made.
-        object.__setattr__(level, "needed", needed)
+        level.refresh()
         return level
 
     def _one(self, rules: dict[int, AttributeRule]) -> Level:
@@ -277,7 +302,7 @@ class IodRuleBook:
         )
         found = self._shared.get(key)
         if found is None:
-            found = Level(rules, tuple(rule for rule in rules.values() if _may_be_needed(rule)))
+            found = Level(rules)
             self._shared[key] = found
         return found
 
@@ -309,11 +334,16 @@ def _moved(level: Level, group: int) -> Level:
         (group << 16) | (tag & 0xFFFF): attrs.evolve(rule, tag=(group << 16) | (tag & 0xFFFF))
         for tag, rule in level.rules.items()
     }
-    return Level(rules, tuple(rule for rule in rules.values() if _may_be_needed(rule)))
+    return Level(rules)
 
 
-def _module_rules(iod: str, row: ModuleRow, level: Level, owners: Counter[int]) -> ModuleRules:
-    own = [rule for tag, rule in level.rules.items() if owners[tag] == 1]
+def _module_rules(
+    iod: str,
+    row: ModuleRow,
+    level: Level,
+    attributes: Mapping[int, tuple[AttributeRule, ...]],
+) -> ModuleRules:
+    own = [rule for tag, rule in level.rules.items() if len(attributes[tag]) == 1]
     return ModuleRules(
         row.key,
         title_of(row.key),

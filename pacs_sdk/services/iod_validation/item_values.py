@@ -111,11 +111,9 @@ def _vr(tag: int, vr: str | None) -> str:
 
 
 def _value(item: Dataset, tag: int) -> object:
-    if tag not in item:
-        return None
     try:
         return item[tag].value
-    except UNREADABLE:
+    except UNREADABLE:  # KeyError among them: it is absent
         return None
 
 

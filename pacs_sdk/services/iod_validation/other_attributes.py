@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import attrs
 from pydicom.datadict import dictionary_has_tag, dictionary_is_retired
@@ -12,7 +13,7 @@ from pacs_sdk.core.path import DatasetPath, PathStep
 from pacs_sdk.core.path_access import name_in
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.encoding.datasets.elements import MAX_NESTING
-from pacs_sdk.services.iod_validation.iod_rules import IodRules, Level
+from pacs_sdk.services.iod_validation.iod_rules import AttributeRule, IodRules, Level
 from pacs_sdk.services.iod_validation.item_values import described, items_of
 from pacs_sdk.services.iod_validation.report import IodFinding, IodRule, Severity
 
@@ -31,8 +32,7 @@ def notes_of(dataset: Dataset, iod: IodRules) -> tuple[IodFinding, ...]:
             modules with one attribute is used cannot always be told.
     """
     notes: dict[tuple[str, ...], _Note] = {}
-    levels = tuple(module.level for module in iod.modules)
-    _look(dataset, levels if iod.is_complete else None, (), (), notes)
+    _look(dataset, iod.attributes if iod.is_complete else None, (), (), notes)
     return tuple(note.finding() for note in notes.values())
 
 
@@ -48,9 +48,12 @@ class _Note:
         return IodFinding(Severity.NOTE, self.rule, self.path, f"{self.words}{often}")
 
 
+_Known: TypeAlias = Mapping[int, tuple[AttributeRule, ...]]
+
+
 def _look(
     item: Dataset,
-    levels: Sequence[Level] | None,
+    known: _Known | None,
     steps: tuple[PathStep, ...],
     names: tuple[str, ...],
     notes: dict[tuple[str, ...], _Note],
@@ -59,27 +62,51 @@ def _look(
 
     Args:
         item: The item.
-        levels: What its attributes may be; ``None`` where nothing is known of them.
+        known: What its attributes may be; ``None`` where nothing is known of them.
         steps: The way to it.
         names: The same without the numbers of items.
         notes: What was noted.
     """
-    for number in item.keys():  # noqa: SIM118  # iterating it would convert every element
-        tag = DicomTag(int(number))
-        if tag.is_private:
-            _note_private(item, tag, steps, names, notes)
+    for number in map(int, item.keys()):
+        found = known.get(number, ()) if known is not None else ()
+        if not found:
+            _note_other(item, DicomTag(number), known is not None, steps, names, notes)
             continue
-        if tag.element == 0 or int(tag) in _OUTSIDE_IODS:
-            continue
-        found = [level.rules[int(tag)] for level in levels or () if int(tag) in level.rules]
-        if levels is not None and not found:
-            _note(_words_of(tag), item, tag, steps, names, notes)
         inner = [rule.items for rule in found if rule.items is not None]
-        if len(steps) >= MAX_NESTING - 1:
+        if not inner or len(steps) >= MAX_NESTING - 1:
             continue
+        tag = DicomTag(number)
         name = name_in(item, tag)
-        for index, one in enumerate(items_of(item, int(tag)) if inner else ()):
-            _look(one, inner, (*steps, PathStep(name, index)), (*names, str(tag)), notes)
+        within = _joined(inner)
+        for index, one in enumerate(items_of(item, number)):
+            _look(one, within, (*steps, PathStep(name, index)), (*names, str(tag)), notes)
+
+
+def _joined(levels: Sequence[Level]) -> _Known:
+    """Return what the modules say about the items of one sequence, mostly all the same."""
+    if all(level is levels[0] for level in levels):
+        return levels[0].known
+    known: dict[int, tuple[AttributeRule, ...]] = {}
+    for level in levels:
+        for tag, rule in level.rules.items():
+            known[tag] = (*known.get(tag, ()), rule)
+    return known
+
+
+def _note_other(
+    item: Dataset,
+    tag: DicomTag,
+    is_all_known: bool,
+    steps: tuple[PathStep, ...],
+    names: tuple[str, ...],
+    notes: dict[tuple[str, ...], _Note],
+) -> None:
+    if tag.is_private:
+        if 0x10 <= tag.element <= 0xFF:  # it reserves a block
+            words = (IodRule.PRIVATE, f"private attributes of group {tag.group:04X}")
+            _note(words, item, tag, steps, names, notes)
+    elif is_all_known and tag.element and int(tag) not in _OUTSIDE_IODS:
+        _note(_words_of(tag), item, tag, steps, names, notes)
 
 
 def _words_of(tag: DicomTag) -> tuple[IodRule, str]:
@@ -98,19 +125,6 @@ def _is_retired(tag: DicomTag) -> bool:
         return dictionary_is_retired(int(tag))
     except KeyError:
         return False
-
-
-def _note_private(
-    item: Dataset,
-    tag: DicomTag,
-    steps: tuple[PathStep, ...],
-    names: tuple[str, ...],
-    notes: dict[tuple[str, ...], _Note],
-) -> None:
-    if not 0x10 <= tag.element <= 0xFF:  # not one that reserves a block
-        return
-    words = (IodRule.PRIVATE, f"private attributes of group {tag.group:04X}")
-    _note(words, item, tag, steps, names, notes)
 
 
 def _note(

@@ -22,6 +22,12 @@ class Scene:
     """The SOP class of the object."""
     mandatory_modules: frozenset[str]
     """The modules that the IOD always has."""
+    tags: frozenset[int] = attrs.field(init=False, eq=False, repr=False)
+    """The elements that the item has."""
+
+    def __attrs_post_init__(self) -> None:
+        """Take the tags out of the item as numbers, which are quick to compare."""
+        object.__setattr__(self, "tags", frozenset(map(int, self.item.keys())))
 
     @property
     def top(self) -> Dataset:
@@ -30,8 +36,9 @@ class Scene:
 
     def has(self, *keywords: str) -> bool:
         """Whether one of these elements is in the item."""
-        return any(tag_of(keyword) in self.item for keyword in keywords)
+        return any(tag_of(keyword) in self.tags for keyword in keywords)
 
     def inside(self, item: Dataset) -> Scene:
         """Return the scene of an item of one of its sequences."""
-        return attrs.evolve(self, item=item, outer=(*self.outer, self.item))
+        outer = (*self.outer, self.item)
+        return Scene(item, outer, self.sop_class_uid, self.mandatory_modules)

@@ -39,7 +39,7 @@ def is_used(module: ModuleRules, scene: Scene) -> bool:
     """
     return (
         module.usage == "M"
-        or not module.signs.isdisjoint(scene.item.keys())
+        or not module.signs.isdisjoint(scene.tags)
         or (module.condition is not None and module.condition.holds(scene))
     )
 
@@ -77,15 +77,12 @@ class _Walk:
         self, level: Level, scene: Scene, steps: tuple[PathStep, ...]
     ) -> Iterator[IodFinding]:
         """Look at the attributes of a module, or of an item."""
-        item = scene.item
+        tags = scene.tags
         for rule in level.needed:
-            if rule.tag not in item:
+            if rule.tag not in tags:
                 yield from self._missing(rule, scene, steps)
-        rules = level.rules
-        for tag in item.keys():  # noqa: SIM118  # iterating it would convert every element
-            found = rules.get(int(tag))
-            if found is not None:
-                yield from self._present(found, scene, steps)
+        for tag in level.looked_at.keys() & tags:
+            yield from self._present(level.looked_at[tag], scene, steps)
 
     def _missing(
         self, rule: AttributeRule, scene: Scene, steps: tuple[PathStep, ...]
@@ -115,10 +112,8 @@ class _Walk:
         self, level: Level, scene: Scene, steps: tuple[PathStep, ...]
     ) -> Iterator[IodFinding]:
         """Look at the items of sequences alone."""
-        for tag in scene.item.keys():  # noqa: SIM118  # iterating it would convert every element
-            found = level.rules.get(int(tag))
-            if found is not None:
-                yield from self._items(found, scene, steps)
+        for tag in level.sequences.keys() & scene.tags:
+            yield from self._items(level.sequences[tag], scene, steps)
 
     def _items(
         self, rule: AttributeRule, scene: Scene, steps: tuple[PathStep, ...]
