@@ -13,7 +13,7 @@ from pacs_sdk.core.dataset_diff import Difference, DifferenceKind
 from pacs_sdk.core.dataset_merge import ConflictPolicy, MergeConflict, OnConflict
 from pacs_sdk.core.element import DicomElement
 from pacs_sdk.core.errors import Detail, ErrorCategory, ErrorCode, PacsError, PacsException
-from pacs_sdk.core.events import InProcessEventBus, InstanceStored
+from pacs_sdk.core.events import InProcessEventBus, InstanceStored, NonconformingInstance
 from pacs_sdk.core.logging import LoguruLogger
 from pacs_sdk.core.model_values import (
     MAX_MODEL_NESTING,
@@ -95,6 +95,7 @@ __all__ = [
     "MergeConflict",
     "MetricSink",
     "NameGroup",
+    "NonconformingInstance",
     "NullAuditSink",
     "NullEventBus",
     "NullLogger",

@@ -10,7 +10,7 @@ import attrs
 
 from pacs_sdk.core.ports import EventBus, Logger, NullLogger, Subscription
 
-__all__ = ["InProcessEventBus", "InstanceStored", "StudySettled"]
+__all__ = ["InProcessEventBus", "InstanceStored", "NonconformingInstance", "StudySettled"]
 
 _Event = TypeVar("_Event")
 
@@ -29,6 +29,22 @@ class InstanceStored:
     """What kind of object it is."""
     size_bytes: int
     """How many bytes its file takes."""
+
+
+@attrs.frozen
+class NonconformingInstance:
+    """An instance has arrived that does not conform to the IOD of its SOP class."""
+
+    sop_class_uid: str
+    """What kind of object it is."""
+    sop_instance_uid: str
+    """The instance itself."""
+    calling_ae_title: str
+    """Who sent it."""
+    errors: tuple[str, ...]
+    """What is wrong with it, each with its path; values of free text are not repeated."""
+    is_refused: bool
+    """Whether it was refused; otherwise it is going to be stored."""
 
 
 @attrs.frozen

@@ -24,6 +24,7 @@ from pacs_sdk.services import (
     QueryRules,
     ReceptionRule,
     TransferSyntaxPolicy,
+    ValidationPolicy,
     chosen_sop_classes,
 )
 from pacs_sdk.storage import (
@@ -194,6 +195,10 @@ class ReceptionConfig:
     `package.module:name`. They are imported: whoever may write this setting may run programs."""
     after_store: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
     """Hooks of your own that are called when an instance is safe, likewise."""
+    iod_validation: ValidationPolicy = ValidationPolicy.OFF
+    """What becomes of instances that don't conform to the IOD of their SOP class: `off` (nothing
+    is validated), `report` (stored; logged, counted and published), `warn` (the sender is told
+    B007H, too), `refuse` (A900H). The extra `validation` is needed."""
 
     def __attrs_post_init__(self) -> None:
         self.transfer_syntaxes()

@@ -60,6 +60,7 @@ from pacs_sdk.services import (
     StorageScu,
     StoredDestinations,
     TransferSyntaxPolicy,
+    ValidationPolicy,
     VerificationScp,
     VerificationScu,
     chosen_sop_classes,
@@ -188,10 +189,19 @@ def _transfer_syntaxes(config: PacsConfig) -> TransferSyntaxPolicy:
     return config.reception.transfer_syntaxes()
 
 
-def _before_store(config: PacsConfig, hooks: Sequence[BeforeStore]) -> Sequence[BeforeStore]:
-    rules = config.reception.rules
-    named = [loaded_hook(path, "reception.before_store") for path in config.reception.before_store]
-    return (*((ReceptionRules(rules),) if rules else ()), *named, *hooks)
+def _before_store(
+    config: PacsConfig, hooks: Sequence[BeforeStore], bus: EventBus, metrics: MetricSink
+) -> Sequence[BeforeStore]:
+    """Ask the configured rules first, and validation last: it sees what hooks have changed."""
+    reception = config.reception
+    asked: list[BeforeStore] = [ReceptionRules(reception.rules)] if reception.rules else []
+    asked += [loaded_hook(path, "reception.before_store") for path in reception.before_store]
+    asked += hooks
+    if reception.iod_validation is not ValidationPolicy.OFF:
+        from pacs_sdk.services.iod_validation import ValidateOnReception
+
+        asked.append(ValidateOnReception(reception.iod_validation, bus=bus, metrics=metrics))
+    return asked
 
 
 def _after_store(config: PacsConfig, hooks: Sequence[AfterStore]) -> Sequence[AfterStore]:
@@ -275,7 +285,9 @@ class ServicesContainer(containers.DeclarativeContainer):
         sop_classes=providers.Callable(_storage_sop_classes, core.config),
         metrics=core.metrics,
         transfer_syntaxes=providers.Callable(_transfer_syntaxes, core.config),
-        before_store=providers.Callable(_before_store, core.config, before_store),
+        before_store=providers.Callable(
+            _before_store, core.config, before_store, core.bus, core.metrics
+        ),
         after_store=providers.Callable(_after_store, core.config, after_store),
     )
     query_scp = providers.Singleton(

@@ -22,6 +22,7 @@ from pacs_sdk.services.receiving import (
     RuleAction,
     StoreVerdict,
     TransferSyntaxPolicy,
+    ValidationPolicy,
     Warn,
 )
 from pacs_sdk.services.reencode import TranscodePolicy
@@ -112,6 +113,7 @@ __all__ = [
     "StoredDestinations",
     "TranscodePolicy",
     "TransferSyntaxPolicy",
+    "ValidationPolicy",
     "VerificationScp",
     "VerificationScu",
     "Warn",

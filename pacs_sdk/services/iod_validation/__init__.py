@@ -1,6 +1,7 @@
 """IOD validation: whether an object is what its SOP class says (PS3.3)."""
 
 from pacs_sdk.services.iod_validation.attribute_type import AttributeType
+from pacs_sdk.services.iod_validation.on_reception import ValidateOnReception
 from pacs_sdk.services.iod_validation.report import (
     IodFinding,
     IodRule,
@@ -24,6 +25,7 @@ __all__ = [
     "ObjectSource",
     "Outcome",
     "Severity",
+    "ValidateOnReception",
     "ValidationReport",
     "validate_instance",
 ]

@@ -10,10 +10,8 @@ from pydicom.dataset import Dataset
 from pacs_sdk.services.iod_validation.item_values import (
     has_value,
     integer,
-    is_present,
     pointers,
     tag_of,
-    texts,
 )
 from pacs_sdk.services.iod_validation.scene import Scene
 
@@ -47,7 +45,7 @@ class Condition:
 
 def present(*keywords: str) -> Holds:
     """Hold where all of these are there."""
-    return lambda scene: all(is_present(scene.item, one) for one in keywords)
+    return lambda scene: all(tag_of(one) in scene.tags for one in keywords)
 
 
 def absent(*keywords: str) -> Holds:
@@ -64,7 +62,7 @@ def is_one_of(keyword: str, *terms: str, index: int = 0) -> Holds:
     """Hold where one value, the first by default, is one of these."""
 
     def holds(scene: Scene) -> bool:
-        values = texts(scene.item, keyword)
+        values = scene.texts(keyword)
         return len(values) > index and values[index] in terms
 
     return holds
@@ -72,7 +70,7 @@ def is_one_of(keyword: str, *terms: str, index: int = 0) -> Holds:
 
 def includes(keyword: str, *terms: str) -> Holds:
     """Hold where any of its values is one of these."""
-    return lambda scene: not set(terms).isdisjoint(texts(scene.item, keyword))
+    return lambda scene: not set(terms).isdisjoint(scene.texts(keyword))
 
 
 def more_than(keyword: str, number: int) -> Holds:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 from pydicom.dataset import Dataset
 
-from pacs_sdk.services.iod_validation.item_values import tag_of
+from pacs_sdk.services.iod_validation.item_values import tag_of, texts
 
 __all__ = ["Scene"]
 
@@ -24,6 +24,7 @@ class Scene:
     """The modules that the IOD always has."""
     tags: frozenset[int] = attrs.field(init=False, eq=False, repr=False)
     """The elements that the item has."""
+    _read: dict[str, tuple[str, ...]] = attrs.field(factory=dict, init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Take the tags out of the item as numbers, which are quick to compare."""
@@ -37,6 +38,15 @@ class Scene:
     def has(self, *keywords: str) -> bool:
         """Whether one of these elements is in the item."""
         return any(tag_of(keyword) in self.tags for keyword in keywords)
+
+    def texts(self, keyword: str) -> tuple[str, ...]:
+        """Return the values of an element of the item; many conditions ask for the same one."""
+        found = self._read.get(keyword)
+        if found is None:
+            found = self._read[keyword] = (
+                texts(self.item, keyword) if tag_of(keyword) in self.tags else ()
+            )
+        return found
 
     def inside(self, item: Dataset) -> Scene:
         """Return the scene of an item of one of its sequences."""

@@ -7,6 +7,7 @@ from pacs_sdk.services.receiving.rules import (
     RuleAction,
 )
 from pacs_sdk.services.receiving.syntaxes import TransferSyntaxPolicy
+from pacs_sdk.services.receiving.validation_policy import ValidationPolicy
 from pacs_sdk.services.receiving.verdicts import (
     AfterStore,
     BeforeStore,
@@ -29,5 +30,6 @@ __all__ = [
     "RuleAction",
     "StoreVerdict",
     "TransferSyntaxPolicy",
+    "ValidationPolicy",
     "Warn",
 ]
