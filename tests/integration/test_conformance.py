@@ -29,6 +29,7 @@ from pacs_sdk.integration.conformance import (
     Table,
     conformance_statement,
 )
+from pacs_sdk.integration.conformance.keys import _MATCHING
 from pacs_sdk.integration.container import PacsContainer
 from pacs_sdk.integration.pacs import Pacs
 from pacs_sdk.network import (
@@ -46,6 +47,7 @@ from pacs_sdk.storage.index.attributes import (
     ATTRIBUTES,
     COMPUTED_ATTRIBUTES,
     REQUEST_ATTRIBUTES,
+    AttributeKind,
 )
 from pacs_sdk.testing import FakeClock
 
@@ -275,6 +277,18 @@ def test_every_key_of_the_index_is_listed(text: str) -> None:
     assert re.search(r"\| StudyInstanceUID \| \(0020,000D\) \| UI \| U \|", keys)
     assert re.search(r"\| StudyDate \| \(0008,0020\) \| DA \| R \|.*range", keys)
     assert re.search(r"\| PatientBirthDate \| \(0010,0030\) \| DA \| O \|", keys)
+
+
+def test_what_a_site_adds_to_the_index_is_a_key(tmp_path: Path) -> None:
+    """Further attributes stand at their levels, with how they are matched."""
+    further = ["KVP", "AcquisitionDateTime", "PatientSpeciesDescription"]
+    pacs = Pacs.configured(configured(tmp_path, storage={"further_attributes": further}))
+    text = conformance_statement(pacs).unwrap().markdown()
+    pacs.archive.close()
+    assert "| KVP | (0018,0060) | DS | O | single value, universal |" in text
+    assert "| AcquisitionDateTime | (0008,002A) | DT | O | single value, range" in text
+    assert "| PatientSpeciesDescription |" in section_of(text, "PATIENT Level")
+    assert set(AttributeKind) == _MATCHING.keys()
 
 
 @pytest.mark.parametrize(

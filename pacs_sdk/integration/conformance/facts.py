@@ -17,6 +17,7 @@ from pacs_sdk.integration.pacs import Pacs
 from pacs_sdk.network import DeclaringService, DicomService, SupportedContext
 from pacs_sdk.network.dimse import operation_name
 from pacs_sdk.services import ServiceClass, find_sop_class, sop_class_name
+from pacs_sdk.storage import FurtherAttributes
 
 __all__ = [
     "C_FIND",
@@ -129,6 +130,8 @@ class Facts:
     """The same as the server has it, by SOP class."""
     services: Mapping[str, DicomService]
     """Who performs each SOP class."""
+    further: FurtherAttributes
+    """What the site has added to the index."""
     verifies_identity: bool
     """Whether user identities are verified."""
     keeps_audit: bool
@@ -167,6 +170,7 @@ def facts_of(pacs: Pacs, product: str, manufacturer: str) -> Facts:
         claims=tuple(sorted(claims, key=_order)),
         contexts={one.abstract_syntax: one for one in server.supported_contexts},
         services=services,
+        further=pacs.archive.further_attributes,
         verifies_identity=container.network.access().identity_verifier is not None,
         keeps_audit=not isinstance(container.core.audit(), NullAuditSink),
     )

@@ -8,7 +8,7 @@ from typing import Final
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.integration.conformance.document import Paragraph, Section, Table
 from pacs_sdk.services.query import UNIQUE_KEYS
-from pacs_sdk.storage import QueryLevel
+from pacs_sdk.storage import FurtherAttributes, QueryLevel
 from pacs_sdk.storage.index.attributes import (
     COMPUTED_ATTRIBUTES,
     REQUEST_ATTRIBUTES,
@@ -43,6 +43,8 @@ _MATCHING: Final = {
     AttributeKind.DATE: "single value, range, universal",
     AttributeKind.TIME: "single value, range, universal",
     AttributeKind.NUMBER: "single value, universal",
+    AttributeKind.DECIMAL: "single value, universal",
+    AttributeKind.DATE_TIME: "single value, range, universal",
 }
 
 _MATCHING_COMPUTED: Final = {
@@ -54,25 +56,29 @@ _MATCHING_COMPUTED: Final = {
 _COLUMNS: Final = ("Attribute", "Tag", "VR", "Type", "Matching")
 
 
-def key_section() -> Section:
-    """List the keys of each level, with their types: U unique, R required, O optional."""
+def key_section(further: FurtherAttributes) -> Section:
+    """List the keys of each level, with their types: U unique, R required, O optional.
+
+    Args:
+        further: What the site has added to the index.
+    """
     return Section(
         "Keys",
         (
             Paragraph(
                 "U is a unique key of its level, R a required one, O an optional one. A key that "
-                "is not listed is answered with the status FF01H, and is not in the matches."
+                "is not listed comes back empty, and the matches have the status FF01H."
             ),
         ),
         tuple(
-            Section(f"{level.value} Level", (Table(_COLUMNS, _rows(level)),))
+            Section(f"{level.value} Level", (Table(_COLUMNS, _rows(level, further)),))
             for level in QueryLevel
         ),
     )
 
 
-def _rows(level: QueryLevel) -> Iterator[tuple[str, ...]]:
-    for attribute in attributes_of(level):
+def _rows(level: QueryLevel, further: FurtherAttributes) -> Iterator[tuple[str, ...]]:
+    for attribute in (*attributes_of(level), *further.of_level(level)):
         yield _row(attribute.keyword, attribute.tag, _kind_of(attribute, level), _how(attribute))
     for computed in COMPUTED_ATTRIBUTES.values():
         if computed.level is level:

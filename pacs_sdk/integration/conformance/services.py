@@ -107,7 +107,7 @@ def _operation_sections(
         if any(facts.contexts[one.sop_class_uid].extended is not None for one in performed):
             yield _negotiation(facts, operation, performed)
         if ours and operation == C_FIND:
-            yield key_section()
+            yield key_section(facts.further)
         if ours:
             declared = [status for one in ours for status in getattr(one, "statuses", ())]
             yield status_section(operation, declared)
