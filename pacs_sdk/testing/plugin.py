@@ -6,18 +6,19 @@ when they are used, so that test runs that use none of them don't pay for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from pacs_sdk.integration.added_services import ServiceSource
     from pacs_sdk.integration.config import PacsConfig
     from pacs_sdk.integration.pacs import Pacs
     from pacs_sdk.testing.fake_clock import FakeClock
     from pacs_sdk.testing.recording_logger import RecordingLogger
 
-__all__ = ["fake_clock", "pacs_config", "pacs_server", "recording_logger"]
+__all__ = ["fake_clock", "pacs_config", "pacs_server", "pacs_services", "recording_logger"]
 
 
 @pytest.fixture
@@ -56,7 +57,21 @@ def pacs_config(tmp_path_factory: pytest.TempPathFactory) -> PacsConfig:
 
 
 @pytest.fixture
-def pacs_server(pacs_config: PacsConfig, recording_logger: RecordingLogger) -> Iterator[Pacs]:
+def pacs_services() -> Sequence[ServiceSource]:
+    """Services that ``pacs_server`` has besides its own; define a fixture of this name to add some.
+
+    What one of them performs, those of the PACS do not: a peer that refuses, warns, answers
+    nonsense or never answers is a function (:class:`~pacs_sdk.network.FunctionService`).
+    """
+    return ()
+
+
+@pytest.fixture
+def pacs_server(
+    pacs_config: PacsConfig,
+    pacs_services: Sequence[ServiceSource],
+    recording_logger: RecordingLogger,
+) -> Iterator[Pacs]:
     """A running PACS on a free port, stopped after the test.
 
     ``pacs_server.peer`` is its address for a service user, ``pacs_server.archive`` what
@@ -64,5 +79,6 @@ def pacs_server(pacs_config: PacsConfig, recording_logger: RecordingLogger) -> I
     """
     from pacs_sdk.integration.pacs import Pacs
 
-    with Pacs.configured(pacs_config, logger=recording_logger) as running:
+    described = Pacs.configured(pacs_config, logger=recording_logger, services=pacs_services)
+    with described as running:
         yield running

@@ -90,6 +90,29 @@ def test_the_configuration_can_be_replaced(pytester: pytest.Pytester) -> None:
     pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
 
+def test_services_can_be_added(pytester: pytest.Pytester) -> None:
+    """A fixture named ``pacs_services`` puts services in the place of those of the PACS."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        from pacs_sdk.network import FunctionService
+        from pacs_sdk.network.dimse import CEchoRQ
+        from pacs_sdk.services import VerificationScu
+
+        @pytest.fixture
+        def pacs_services():
+            ill = FunctionService(["1.2.840.10008.1.1"])
+            ill.handles(CEchoRQ)(lambda request: 0x0110)
+            return [ill]
+
+        def test_echo(pacs_server):
+            assert VerificationScu().check(pacs_server.peer).unwrap().state == "unhealthy"
+        """
+    )
+    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
 def test_a_server_that_cannot_start_is_an_error_in_words(pytester: pytest.Pytester) -> None:
     """The test that needs it errors with the reason; it does not hang or fail later."""
     pytester.makepyfile(
@@ -121,6 +144,7 @@ def test_fixtures_are_described(pytester: pytest.Pytester) -> None:
     for name, words in (
         ("fake_clock", "A clock that stands still"),
         ("pacs_config", "How ``pacs_server`` is configured"),
+        ("pacs_services", "Services that ``pacs_server`` has"),
         ("pacs_server", "A running PACS on a free port"),
         ("recording_logger", "A logger that keeps every entry"),
     ):
