@@ -18,6 +18,7 @@ from pacs_sdk.integration.export import DerivedKind, DerivedSeries, SeriesInfo, 
 from pacs_sdk.integration.itk import LoadedVolume, Volume, VolumeAxis, VolumeGeometry, load_volume
 from pacs_sdk.integration.phantom import PhantomSpec, make_phantom
 from pacs_sdk.testing import FakeClock
+from tests.encoding.shipped import path_of
 from tests.integration.made_series import in_memory, made_slices
 from tests.integration.modality.made_objects import made_enhanced
 from tests.integration.segmentation.made_seg import GRID
@@ -255,4 +256,19 @@ def test_the_checker_finds_no_error(
     done = subprocess.run([dciodvfy, path], capture_output=True, text=True, check=False, timeout=60)
     lines = (done.stdout + done.stderr).splitlines()
     assert lines
+    assert [line for line in lines if line.startswith(("Error", "Abort"))] == []
+
+
+@pytest.mark.interop("dciodvfy")
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small.dcm", "dicomdirtests/98892001/CT5N"])
+@pytest.mark.parametrize("kind", [None, "SC"])
+def test_the_checker_and_images_of_scanners(
+    name: str, kind: str | None, dciodvfy: Path, tmp_path: Path
+) -> None:
+    """Series derived of images that scanners made have no errors either."""
+    template = load_volume(path_of("CT_small.dcm").parent / name).unwrap()
+    series = image_to_series(template, template, kind=kind).unwrap()
+    path = write_file(series.instances[0], tmp_path / "derived.dcm").unwrap()
+    done = subprocess.run([dciodvfy, path], capture_output=True, text=True, check=False, timeout=60)
+    lines = (done.stdout + done.stderr).splitlines()
     assert [line for line in lines if line.startswith(("Error", "Abort"))] == []
