@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from typing import Final
 
@@ -17,6 +16,7 @@ from pacs_sdk.storage.index.schema import index_errors
 from pacs_sdk.storage.objects.backend import checked_key
 from pacs_sdk.storage.objects.content_hash import hash_source
 from pacs_sdk.storage.records import IndexEntry, InstanceIdentity, InstanceLocation
+from pacs_sdk.storage.same_elements import have_same_elements
 
 __all__ = [
     "KnownObjects",
@@ -28,16 +28,6 @@ __all__ = [
 ]
 
 _COMPARED_BYTES: Final = 1 << 20
-
-_ORIGINAL_ATTRIBUTES: Final = 0x04000561
-_LAST_BEFORE_PIXELS: Final = 0x7FDFFFFF
-"""Asking for it makes the scan go on to Pixel Data, so that its place is known."""
-
-_MODIFICATION_TIME: Final = re.compile(
-    rb"(?:\x00\x04\x62\x05(?:DT\x1a\x00|\x1a\x00\x00\x00)|\x04\x00\x05\x62DT\x00\x1a)[0-9.+-]{26}"
-)
-"""Attribute Modification DateTime (0400,0562) as a coercion of ours writes it: 26 characters, in
-each of the uncompressed encodings."""
 
 _DAMAGED: Final = frozenset(
     (
@@ -72,37 +62,24 @@ def check_announced(instance: Instance, identity: InstanceIdentity) -> None:
 def is_same_content(kept: Instance, instance: Instance) -> bool:
     """Compare data sets: File Meta Information differs from one version of ours to another.
 
-    The bytes are compared, not a hash of them: files are the truth. When a coercion was
-    recorded does not count, for else what is sent again would be another content each time.
+    The bytes are compared, not a hash of them: files are the truth. Other bytes may still
+    be the same elements, as somebody has written them anew.
 
     Raises:
         PacsException: The stored one cannot be read.
     """
+    return _is_same_encoded(kept, instance) or have_same_elements(kept, instance)
+
+
+def _is_same_encoded(kept: Instance, instance: Instance) -> bool:
     if (kept.transfer_syntax_uid, kept.size) != (instance.transfer_syntax_uid, instance.size):
         return False
     ours, theirs = kept.encoded.view(), instance.encoded.view()
-    return _are_equal(ours, theirs) or _is_coerced_again(kept, instance)
-
-
-def _are_equal(ours: memoryview, theirs: memoryview) -> bool:
-    return ours.nbytes == theirs.nbytes and all(
+    return all(
         bytes(ours[start : start + _COMPARED_BYTES])
         == bytes(theirs[start : start + _COMPARED_BYTES])
-        for start in range(0, ours.nbytes, _COMPARED_BYTES)
+        for start in range(0, kept.size, _COMPARED_BYTES)
     )
-
-
-def _is_coerced_again(kept: Instance, instance: Instance) -> bool:
-    """Tell whether two differ only in when the same coercion was recorded."""
-    parts = []
-    for one in (kept, instance):
-        header = raised(one.header((_ORIGINAL_ATTRIBUTES, _LAST_BEFORE_PIXELS)))
-        if one.syntax.deflated or _ORIGINAL_ATTRIBUTES not in header:
-            return False
-        view, stop = one.encoded.view(), header.stop_offset
-        parts.append((_MODIFICATION_TIME.sub(b"", view[:stop]), view[stop:]))
-    (our_head, our_rest), (their_head, their_rest) = parts
-    return our_head == their_head and _are_equal(our_rest, their_rest)
 
 
 def is_same_place(kept: Instance, identity: InstanceIdentity) -> bool:

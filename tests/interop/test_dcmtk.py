@@ -222,6 +222,19 @@ def test_a_stock_client_with_nagle_on_is_served(server: Server, dcmtk: dict[str,
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.interop("storescu")
+@pytest.mark.parametrize("syntax", ["-xe", "-xi"])
+def test_storescu_may_send_again_what_is_stored(
+    server: Server, dcmtk: dict[str, Path], syntax: str
+) -> None:
+    """It writes data sets anew, in another transfer syntax if it is told so: still the same."""
+    run(PACS, "store", *server.address, SERIES, "--aec", server.ae_title)
+    again = run(
+        dcmtk["storescu"], "-v", syntax, "-aec", server.ae_title, "+sd", *server.address, SERIES
+    )
+    assert (again.stdout + again.stderr).count("Received Store Response (Success)") == 5
+
+
 @pytest.mark.interop("storescp")
 def test_pacs_echo_reaches_storescp(dcmtk: dict[str, Path], tmp_path: Path) -> None:
     """`pacs echo` is confirmed by `storescp`."""

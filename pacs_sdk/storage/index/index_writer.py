@@ -166,7 +166,7 @@ class IndexWriter:
                 break
         raise PacsException(
             ErrorCode.DUPLICATE_OBJECT,
-            f"instance {uid} is stored already, in another study or series",
+            f"instance {uid} is stored already, with other content or in another place",
             sop_instance_uid=uid,
         )
 
