@@ -36,6 +36,9 @@ __all__ = ["have_same_elements"]
 
 _TRAILING_PADDING: Final = 0xFFFCFFFC
 _PIXEL_DATA: Final = 0x7FE00010
+_ITEM_BEGIN: Final = b"\xfe\xff\x00\xe0"
+"""The tag of an item, in Little Endian."""
+
 _MODIFICATION_DATE_TIME: Final = 0x04000562
 
 _Element: TypeAlias = tuple[int, int, Encoded]
@@ -85,7 +88,7 @@ def _of_data_set(data: Encoded, pos: int, end: int, layout: Layout, depth: int) 
         tag, vr, length, start = read_header(data, pos, layout)
         if tag == ITEM_END:
             return start
-        if _is_sequence(tag, vr, length):
+        if _is_sequence(tag, vr, length, bytes(data[start : start + len(_ITEM_BEGIN)])):
             yield depth, tag, b""
             stop = end if length == UNDEFINED_LENGTH else start + length
             inner = item_layout(data, start, vr, layout)
@@ -122,11 +125,12 @@ def _is_ignored(tag: int, depth: int) -> bool:
     return not tag & 0xFFFF or tag == _TRAILING_PADDING
 
 
-def _is_sequence(tag: int, vr: bytes | None, length: int) -> bool:
+def _is_sequence(tag: int, vr: bytes | None, length: int, begin: bytes) -> bool:
+    """Tell whether a value has items; of private ones without VR its first bytes tell."""
     if vr == b"SQ":
         return True
     if tag == _PIXEL_DATA:
         return False
-    if vr is None and DicomTag(tag).dictionary_vr == "SQ":
+    if length == UNDEFINED_LENGTH:
         return True
-    return length == UNDEFINED_LENGTH
+    return vr in (None, b"UN") and (begin == _ITEM_BEGIN or DicomTag(tag).dictionary_vr == "SQ")

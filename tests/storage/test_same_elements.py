@@ -51,13 +51,25 @@ def written(
     dataset.Rows = 2
     dataset.RequestAttributesSequence = [item]
     dataset.add_new(0x00191001, "LO", "private")
+    dataset.add_new(0x00191002, "SQ", [nested_privately()])
     dataset.add_new(0x7FE00010, "OW", bytes(8))
-    for sequence in (dataset["RequestAttributesSequence"], item["ScheduledProtocolCodeSequence"]):
+    for sequence in (
+        dataset["RequestAttributesSequence"],
+        item["ScheduledProtocolCodeSequence"],
+        dataset[0x00191002],
+    ):
         sequence.is_undefined_length = undefined
         for one in sequence.value:
             one.is_undefined_length_sequence_item = undefined
     change(dataset)
     return instance_from_dataset(dataset, syntax).unwrap()
+
+
+def nested_privately() -> pydicom.Dataset:
+    """Make the item of a private sequence, whose VR is not written in Implicit VR."""
+    item = pydicom.Dataset()
+    item.add_new(0x00191003, "LO", "in a private sequence")
+    return item
 
 
 def with_bytes(instance: Instance, change: Callable[[bytes], bytes]) -> Instance:
