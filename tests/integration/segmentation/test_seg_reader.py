@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pacs_sdk.core import ErrorCode
+from pacs_sdk.encoding import transcode
 from pacs_sdk.integration.itk import VolumeGeometry, load_volume
 from pacs_sdk.integration.segmentation import SegmentationType, load_segmentation
 from tests.integration.made_series import in_memory, made_slices
@@ -242,3 +243,32 @@ def test_as_an_image_of_simple_itk() -> None:
     mask = found.image("liver").unwrap()
     assert sitk.GetArrayFromImage(mask).sum() == 3
     assert load_segmentation(made_seg(TWO), image).unwrap().geometry == GRID
+
+
+@pytest.mark.parametrize("kind", ["FRACTIONAL", "LABELMAP"])
+@pytest.mark.parametrize("syntax", ["RLELossless", "JPEGLSLossless", "HTJ2KLossless"])
+def test_compressed_frames(kind: str, syntax: str) -> None:
+    """Frames of a compressed segmentation are decoded, each for itself."""
+    levels = np.arange(12).reshape(3, 4) % 3
+    label = None if kind == "LABELMAP" else 1
+    plain = made_seg([(label, 4, levels), (label, 1, levels[::-1])], kind)
+    compressed = transcode(plain, syntax).unwrap()
+    assert compressed.syntax.encapsulated
+    ours = load_segmentation(plain, GRID).unwrap()
+    theirs = load_segmentation(compressed, GRID).unwrap()
+    assert np.array_equal(theirs.fraction(1).unwrap(), ours.fraction(1).unwrap())
+    assert ours.fraction(1).unwrap().any()
+
+
+def test_a_label_map_with_a_palette() -> None:
+    """Numbers of segments stay numbers where a palette says how to colour them."""
+    pixels = np.array([[0, 1, 2, 2], [2, 2, 1, 0], [0, 0, 0, 0]])
+    seg = made_seg(
+        [(None, 2, pixels)],
+        "LABELMAP",
+        PhotometricInterpretation="PALETTE COLOR",
+        RedPaletteColorLookupTableDescriptor=[3, 0, 16],
+        RedPaletteColorLookupTableData=b"\0\0\xff\xff\0\0",
+    )
+    found = load_segmentation(seg, GRID).unwrap()
+    assert np.array_equal(found.label_map().unwrap(), volume_of({2: pixels}))
