@@ -88,11 +88,14 @@ def _frame_slices(
     found: FoundObject, reader: SliceReader, dataset: Dataset, frames: int
 ) -> list[ImageSlice]:
     per_frame = dataset.get("PerFrameFunctionalGroupsSequence")
+    if not per_frame and frames == 1:  # a single-frame image, which lacks its position
+        return [reader.slice_of(found)]
     if not per_frame:
         raise not_loadable(
             found.name,
             "NumberOfFrames",
-            f"is {frames}; only frames with functional groups have a place in a volume",
+            f"is {frames}; only frames with functional groups have a place in a volume "
+            "(dataset_to_volumes of pacs_sdk.integration.modality gives others as a loop)",
         )
     if len(per_frame) != frames:
         raise not_loadable(

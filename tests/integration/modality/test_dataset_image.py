@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
 from pacs_sdk.core import ErrorCode
-from pacs_sdk.integration.itk import VolumeGeometry
+from pacs_sdk.integration.itk import VolumeGeometry, load_volume
 from pacs_sdk.integration.modality import apply_hounsfield, dataset_to_image, dataset_to_volumes
 from tests.encoding.shipped import path_of
 from tests.integration.made_series import in_memory, made_slice
@@ -146,6 +147,20 @@ def test_several_volumes_need_a_choice() -> None:
     assert "1 detector 2" in error.message
     assert dataset_to_image(made, 1).unwrap()[0, 0, 0] == 8
     assert dataset_to_image(made, 2).failure().code is ErrorCode.INVALID_ARGUMENT
+
+
+def test_a_series_says_what_loads_its_objects() -> None:
+    """Loading these as a series is refused with the function that loads them."""
+    frames = GREYS[:2]
+    for made, words in (
+        (made_dose(frames), "load_dose"),
+        (made_nm(frames), "load_nuclear_medicine"),
+        (made_cine(frames), "dataset_to_volumes"),
+        (made_cine(frames[:1]), "ImagePositionPatient|ImageOrientationPatient"),
+    ):
+        error = load_volume(in_memory([made])).failure()
+        assert error.code is ErrorCode.SERIES_NOT_LOADABLE
+        assert re.search(words, error.message)
 
 
 def test_what_is_no_image() -> None:
