@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +50,7 @@ from pacs_sdk.network import (
 from pacs_sdk.services import (
     BeforeStore,
     Coerce,
+    IncomingInstance,
     QueryScu,
     Refuse,
     StorageScp,
@@ -513,6 +518,68 @@ def test_orthanc_answers_a_broken_object(tmp_path: Path) -> None:
         peer = Peer("127.0.0.1", server.port, "ORTHANC")
         report = StorageScu().store(peer, [bad, good]).unwrap()
     assert [one.is_stored for one in report.outcomes] == [False, True]
+
+
+def _rest(http_port: int, path: str, body: object) -> Any:
+    """Ask Orthanc's REST interface; what it answers, an error too."""
+    request = urllib.request.Request(  # of this machine
+        f"http://127.0.0.1:{http_port}{path}", data=json.dumps(body).encode()
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=DEADLINE_S) as response:  # noqa: S310
+            return json.loads(response.read())
+    except urllib.error.HTTPError as exc:
+        with exc:
+            return json.loads(exc.read())
+
+
+@pytest.mark.interop("Orthanc")
+@pytest.mark.parametrize("driver", [DicomServer, BackgroundServer], ids=["threaded", "asyncio"])
+def test_orthanc_sends_to_us(tmp_path: Path, driver: type[DicomServer | BackgroundServer]) -> None:
+    """What it sends is kept as it was encoded; what we refuse is a failure there, with our words."""
+    keywords = ["ExplicitVRLittleEndian", "JPEGLosslessSV1", "JPEG2000Lossless"]
+    uids = {keyword: new_uid() for keyword in keywords}
+    refused = uids["JPEG2000Lossless"]
+
+    def judge(incoming: IncomingInstance) -> StoreVerdict:
+        if incoming.instance.sop_instance_uid == refused:
+            return Refuse(0xA700, "no room for this one")
+        return None
+
+    sent = []
+    for keyword, uid in uids.items():
+        dataset = read_file(SMALL).unwrap().dataset().unwrap()
+        dataset["SOPInstanceUID"] = uid
+        plain = write_file(dataset, tmp_path / "plain.dcm").unwrap()
+        made = transcode(read_file(plain).unwrap(), keyword).unwrap()
+        sent.append(write_file(made, tmp_path / f"{keyword}.dcm").unwrap())
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        http_port = probe.getsockname()[1]
+    with hooked(driver, tmp_path / "archive", judge) as served:
+        us = Peer("127.0.0.1", served.port, "US")
+        launch = orthanc("Orthanc", modalities=[us], http_port=http_port)
+        assert launch is not None
+        with launch.running() as server:
+            theirs = Peer("127.0.0.1", server.port, "ORTHANC")
+            assert StorageScu().store(theirs, sent).unwrap().failures == ()
+            for keyword, uid in uids.items():
+                (found,) = _rest(
+                    http_port, "/tools/find",
+                    {"Level": "Instance", "Query": {"SOPInstanceUID": uid}},
+                )  # fmt: skip
+                answer = _rest(
+                    http_port, "/modalities/US/store",
+                    {"Resources": [found], "Synchronous": True, "Permissive": False},
+                )  # fmt: skip
+                if uid == refused:
+                    assert "no room" in json.dumps(answer) or "A700" in json.dumps(answer).upper()
+                else:
+                    assert answer["FailedInstancesCount"] == 0, keyword
+        kept = {one.sop_instance_uid: one for one in everything(served.archive)}
+    assert set(kept) == set(uids.values()) - {refused}
+    for keyword in keywords[:2]:
+        assert kept[uids[keyword]].syntax.keyword == keyword
 
 
 # -- pynetdicom, both ways -------------------------------------------------------------------
