@@ -41,14 +41,17 @@ class Pane:
     height_mm: float
     width_mm: float
     letters: str
-    """Left, right, top, bottom: Right, Left, Anterior, Posterior, Head or Feet."""
+    """Left, right, top, bottom: Right, Left, Anterior, Posterior, Head or Feet; none where the
+    plane has no place in the patient."""
 
 
 def drawn(pane: Pane, pixels_per_mm: float, window: Window) -> _Grey:
-    """Draw a plane: resampled to a scale, windowed, with its letters in a black border."""
+    """Draw a plane: resampled to a scale, windowed, with its letters, if any, in a black border."""
     height = max(round(pane.height_mm * pixels_per_mm), _THINNEST_PIXELS)
     width = max(round(pane.width_mm * pixels_per_mm), _THINNEST_PIXELS)
     grey = _windowed(_resized(pane.values, height, width), window)
+    if not pane.letters:
+        return grey
     framed: _Grey = np.pad(grey, _LETTER_ROOM)
     _write_letters(framed, pane.letters)
     return framed

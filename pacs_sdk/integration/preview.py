@@ -64,6 +64,8 @@ def montage_preview(
     spacing: Sequence[float],
     window: Window = _SOFT_TISSUE,
     tiles: int = 20,
+    *,
+    letters: bool = True,
 ) -> bytes:
     """Draw axial slices in rows, the first at the feet, at even distances over the volume.
 
@@ -72,6 +74,7 @@ def montage_preview(
         spacing: Distance between voxels (x, y, z), mm.
         window: Centre and width of the values shown, from black to white.
         tiles: How many slices at most.
+        letters: Whether the directions in the patient are written at the edges.
 
     Returns:
         ``Success`` with a greyscale PNG file, or ``Failure`` with ``INVALID_ARGUMENT``.
@@ -86,8 +89,9 @@ def montage_preview(
     chosen = ((np.arange(count) + 0.5) * array_hu.shape[0] / count).astype(int)
     height, width = array_hu.shape[1] * spacing[1], array_hu.shape[2] * spacing[0]
     pixels_per_mm = _TILE_PIXELS / max(height, width)
+    directions = "RLAP" if letters else ""
     pictures = [
-        drawn(Pane(array_hu[index], height, width, "RLAP"), pixels_per_mm, window)
+        drawn(Pane(array_hu[index], height, width, directions), pixels_per_mm, window)
         for index in chosen
     ]
     across = math.ceil(math.sqrt(count))

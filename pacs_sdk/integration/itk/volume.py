@@ -155,13 +155,15 @@ class Volume:
         Returns:
             ``Success`` with a PNG file, or ``Failure`` with ``INVALID_ARGUMENT``.
         """
-        array = self.array if self.axis is None else self.array[0]
-        if self.samples > 1:
-            array = array[..., :3] @ np.array(_LUMINANCE)
+        array = self._grey(self.array if self.axis is None else self.array[0])
         chosen = named_window(window) if isinstance(window, str) else window
         turned, spacing = oriented_to_patient(array, self.geometry)
         draw = montage_preview if layout == "montage" else orthogonal_preview
         return raised(draw(turned, spacing, chosen or self._usual_window(array)))
+
+    def _grey(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return what a preview shows of values: of a colour its brightness."""
+        return array[..., :3] @ np.array(_LUMINANCE) if self.samples > 1 else array
 
     def _usual_window(self, array: NDArray[Any]) -> Window:
         sampled = array[::_SAMPLE_STEP, ::_SAMPLE_STEP, ::_SAMPLE_STEP]

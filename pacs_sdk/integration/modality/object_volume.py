@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final, Literal
+
 import attrs
 
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.results import edge, raised
 from pacs_sdk.integration.itk.volume import Volume
+from pacs_sdk.integration.preview import montage_preview
+from pacs_sdk.integration.windows import Window, named_window
 
 __all__ = ["ObjectVolume", "unloadable"]
+
+_MOST_FRAMES: Final = 20
+"""How many frames a montage has at most."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -31,6 +39,36 @@ class ObjectVolume(Volume):
     something, and not even that where a note says so."""
     notes: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """What a careful reader should know."""
+
+    @edge()
+    def preview(
+        self, window: Window | str | None = None, layout: Literal["planes", "montage"] = "planes"
+    ) -> bytes:
+        """Draw the volume; see :meth:`Volume.preview`.
+
+        Frames without a place in the patient are drawn as they are, without letters: the middle
+        one, or several in rows.
+
+        Args:
+            window: As of :meth:`Volume.preview`.
+            layout: As of :meth:`Volume.preview`.
+
+        Returns:
+            ``Success`` with a PNG file, or ``Failure`` with ``INVALID_ARGUMENT``.
+        """
+        if self.in_patient:
+            return raised(Volume.preview(self, window, layout))
+        frames = self._grey(self.array).reshape(-1, *self.geometry.size[1::-1])
+        chosen = named_window(window) if isinstance(window, str) else window
+        return raised(
+            montage_preview(
+                frames,
+                self.geometry.spacing,
+                chosen or self._usual_window(frames),
+                1 if layout == "planes" else _MOST_FRAMES,
+                letters=False,
+            )
+        )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {self._facts()}>"

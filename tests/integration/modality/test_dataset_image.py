@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
@@ -12,7 +13,7 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
 from pacs_sdk.core import ErrorCode
-from pacs_sdk.integration.itk import VolumeGeometry, load_volume
+from pacs_sdk.integration.itk import Volume, VolumeGeometry, load_volume
 from pacs_sdk.integration.modality import apply_hounsfield, dataset_to_image, dataset_to_volumes
 from tests.encoding.shipped import path_of
 from tests.integration.made_series import in_memory, made_slice
@@ -201,3 +202,26 @@ def test_what_is_not_in_hounsfield_units(changes: dict[str, object], code: Error
     """Another modality or unit, or no rescaling, is refused."""
     made = dataset_with(**CT | changes)
     assert apply_hounsfield(np.zeros(1, np.int16), made).failure().code is code
+
+
+def test_pictures_of_frames_without_a_place() -> None:
+    """A loop shows its middle frame or several, without letters that would name directions."""
+    frames = np.zeros((5, 10, 20), np.uint8)
+    frames[2, :, :10] = 255
+    loop = only(made_cine(frames))
+    middle = imagecodecs.png_decode(loop.preview((128, 256)).unwrap())
+    assert set(np.unique(middle[:, 10:-10])) >= {0, 255}
+    height, width = middle.shape[0], middle.shape[1]
+    assert (height, width) == (100 + 20, 200 + 20)  # margins, and no room for letters
+    several = imagecodecs.png_decode(loop.preview(layout="montage").unwrap())
+    assert several.shape[0] > height
+    colours = only(made_cine(COLOURS))
+    assert colours.preview().unwrap()[:4] == b"\x89PNG"
+    assert loop.preview("moon").failure().code is ErrorCode.INVALID_ARGUMENT
+
+
+def test_pictures_of_what_is_in_the_patient() -> None:
+    """A dose grid is drawn like any volume."""
+    (dose,) = dataset_to_volumes(made_dose(np.ones((3, 4, 5), np.uint16))).unwrap()
+    plain = Volume(dose.array, dose.geometry)
+    assert dose.preview((0.5, 1)).unwrap() == plain.preview((0.5, 1)).unwrap()
