@@ -31,6 +31,7 @@ from pacs_sdk.encoding import (
 from pacs_sdk.encoding.charsets import encode_text
 from pacs_sdk.integration.pacs import Pacs
 from pacs_sdk.network import (
+    BackgroundServer,
     ClientTimeouts,
     DicomServer,
     Exchange,
@@ -541,11 +542,15 @@ def test_matches_come_while_the_search_goes_on() -> None:
         assert [match["StudyInstanceUID"] for match in found] == ["1.1", "1.2"]
 
 
-def test_leaving_early_cancels_within_one_match() -> None:
-    """Closing sends C-CANCEL: the server stops after at most one more match."""
+@pytest.mark.parametrize("server", [DicomServer, BackgroundServer])
+def test_leaving_early_cancels_within_one_match(
+    server: type[DicomServer | BackgroundServer],
+) -> None:
+    """Closing sends C-CANCEL: the server, of either driver, stops after at most one more match."""
     source = many(1000)
     source.may_go_on.clear()
-    with serving(source) as peer:
+    with server(ServerConfig(port=0), [QueryScp(source, "SOURCE")]) as running:
+        peer = Peer("127.0.0.1", running.port, "SOURCE")
         found = QueryScu().stream(peer, DicomDataset(None, **STUDIES)).unwrap()
         next(found)
         found._cancel()  # as `close` does first; the search is held back until it was sent

@@ -115,7 +115,7 @@ class FoundMatches(Iterator[DicomDataset]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def _next(self) -> DicomDataset | None:
