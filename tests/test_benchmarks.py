@@ -203,6 +203,7 @@ def test_bad_usage_ends_with_status_2(arguments: list[str]) -> None:
         ("decode_frames", 12),
         ("header_scan", 4),
         ("iod_validation", 4),
+        ("load_series", 4),
         ("read_dataset", 11),
         ("rendering", 3),
     ],

@@ -13,7 +13,8 @@ import pydicom
 import pytest
 
 from pacs_sdk.core import ErrorCode, PacsError
-from pacs_sdk.integration.itk import LoadedVolume, load_volume, scan_series
+from pacs_sdk.core.results import Success
+from pacs_sdk.integration.itk import LoadedVolume, load_study, load_volume, scan_series
 from tests.integration.made_series import in_files, in_memory, made_slice, made_slices
 
 
@@ -504,6 +505,28 @@ def test_a_scan_tells_why_a_volume_cannot_be_loaded() -> None:
     assert scan_series(in_memory(gappy()), on_gap="fill").unwrap()[0].problem == ""
     assert "2 slices are missing" in scan[0].load_volume().failure().message
     assert scan[0].load_volume(on_gap="fill").unwrap().array.shape[0] == 7
+
+
+def test_a_scan_names_the_reason_of_each_object() -> None:
+    """A series of which nothing can be a slice is skipped object by object."""
+    datasets = [made_slice(0, PixelSpacing=None), made_slice(1, ImagePositionPatient=None)]
+    scan = scan_series(in_memory(datasets)).unwrap()
+    assert len(scan) == 0
+    assert [one.reason.split()[0] for one in scan.skipped] == [
+        "PixelSpacing",
+        "ImagePositionPatient",
+    ]
+
+
+def test_all_volumes_are_loaded_even_if_one_is_refused() -> None:
+    """``load_study`` gives a result for each."""
+    pytest.importorskip("SimpleITK")
+    other = [attrs_of_another_series(made_slice(number), number) for number in range(3)]
+    study = load_study(in_memory([*gappy(), *other])).unwrap()
+    assert [isinstance(result, Success) for result in study.results] == [False, True]
+    (volume,) = study.volumes
+    assert volume.report.series_instance_uid == "1.2.3.5"
+    assert load_study(in_memory(gappy()), on_gap="fill").unwrap().volumes[0].array.shape[0] == 7
 
 
 @pytest.mark.parametrize(

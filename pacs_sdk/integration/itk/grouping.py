@@ -103,7 +103,6 @@ def read_slices(
     reader = SliceReader()
     slices: list[ImageSlice] = []
     skipped: list[Skipped] = []
-    last: PacsException | None = None
     reasons = [_reason_for_no_slice(found) for found in objects]
     images = not all(reasons)
     for found, reason in zip(objects, reasons, strict=True):
@@ -116,9 +115,6 @@ def read_slices(
             if options.strict:
                 raise
             skipped.append(Skipped(found.name, exc.error.message.removeprefix(f"{found.name}: ")))
-            last = exc
-    if not slices and last is not None:
-        raise last
     return slices, skipped
 
 

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
 from pacs_sdk.integration.itk.assemble import VolumeMemory, assemble, numpy_memory
 from pacs_sdk.integration.itk.choose import choose_series, choose_volume
@@ -123,5 +123,12 @@ def _load(source: SeriesSource, options: LoadOptions, memory: VolumeMemory) -> L
     )
     series, others = choose_series(found, options.series_instance_uid)
     slices, unusable = read_slices(series.objects, options)
+    if not slices:
+        raise PacsException(
+            ErrorCode.SERIES_NOT_LOADABLE,
+            f"none of the {len(unusable)} objects of the series can be a slice; "
+            f"{unusable[0].name}: {unusable[0].reason}",
+            path=unusable[0].name,
+        )
     volume, left_out = choose_volume(volumes_of(slices), options)
     return assemble(volume, (*skipped, *others, *unusable, *left_out), options, memory)

@@ -27,6 +27,9 @@ __all__ = ["LoadableVolume", "LoadedStudy", "SeriesScan", "load_study", "scan_se
 
 _MOST_SKIPPED_ROWS: Final = 20
 
+_LONGEST_CELL: Final = 72
+"""What is longer is cut in the table; the volume has all of it."""
+
 _PLANES: Final = ("sagittal", "coronal", "axial")
 """The planes at right angles to the patient's axes x, y and z."""
 _STRAIGHT: Final = 0.999
@@ -112,8 +115,8 @@ class LoadableVolume:
             size,
             self.plane,
             several,
-            self.difference,
-            self.problem,
+            _shortened(self.difference),
+            _shortened(self.problem),
         )
 
 
@@ -226,12 +229,7 @@ def scan_series(
     for series in all_series(found):
         if chosen.series_instance_uid not in (None, series.series_instance_uid):
             continue
-        try:
-            slices, unusable = read_slices(series.objects, lenient)
-        except PacsException as exc:
-            reason = exc.error.message
-            skipped += [Skipped(one.name, reason) for one in series.objects]
-            continue
+        slices, unusable = read_slices(series.objects, lenient)
         skipped += unusable
         if slices:
             volumes += [_loadable(volume, chosen) for volume in volumes_of(slices)]
@@ -280,6 +278,10 @@ def _loadable(found: FoundVolume, options: LoadOptions) -> LoadableVolume:
         found=found,
         options=options,
     )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_CELL else f"{text[: _LONGEST_CELL - 1]}…"
 
 
 def _plane(first: ImageSlice) -> str:
