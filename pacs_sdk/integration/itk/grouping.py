@@ -39,8 +39,8 @@ _LOADED_BY: Final = {
     "1.2.840.10008.5.1.4.1.1.481.2": "load_dose of pacs_sdk.integration.modality",
     "1.2.840.10008.5.1.4.1.1.20": "load_nuclear_medicine of pacs_sdk.integration.modality",
 }
-"""Segmentations, dose grids, gamma cameras: images whose frames are no slices of the series around them,
-and what loads them."""
+"""Segmentations, dose grids, gamma cameras: images whose frames are no slices of the series
+around them, and what loads them."""
 
 
 @attrs.frozen
