@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from dependency_injector import providers
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom._uid_dict import UID_dictionary
 
 from pacs_sdk.core.byte_source import MemoryBytes
@@ -473,19 +475,24 @@ class _Checker(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.text: list[str] = []
+        self.cells: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
         """Note what is open."""
         if tag != "meta":
             self.open.append(tag)
+        if tag == "td":
+            self.cells.append("")
 
     def handle_endtag(self, tag: str) -> None:
         """Close the last one."""
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Keep the text."""
+        """Keep the text, that of cells by itself."""
         self.text.append(data)
+        if self.open[-1:] == ["td"]:
+            self.cells[-1] += data
 
 
 def test_html_of_a_document() -> None:
@@ -501,3 +508,16 @@ def test_html_of_a_document() -> None:
     for number in ("1", "1.1", "A"):
         assert f'<a href="#s{number}">' in page
         assert f'id="s{number}"' in page
+
+
+@given(st.text(), st.text())
+def test_no_text_breaks_a_table(left: str, right: str) -> None:
+    """Whatever a cell holds, it is read back, in Markdown as in HTML; white space is one space."""
+    document = Document("T", (Table(("a", "b"), [(left, right)]),), ())
+    wanted = [" ".join(text.split()) for text in (left, right)]
+    (rows,) = tables_in(document.markdown())
+    assert rows == [["a", "b"], wanted]
+    checker = _Checker()
+    checker.feed(document.html())
+    assert checker.open == []
+    assert [" ".join(cell.split()) for cell in checker.cells] == wanted
