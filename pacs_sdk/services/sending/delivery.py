@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 
 from pacs_sdk.core.errors import PacsError, PacsException
 from pacs_sdk.services.reencode import proposed_contexts
+from pacs_sdk.services.sending.attempts import CANCELLED
 from pacs_sdk.services.sending.ledger import Ledger, not_sent
 from pacs_sdk.services.sending.outcomes import StoreOutcome
-from pacs_sdk.services.sending.sender import CANCELLED, Sender
+from pacs_sdk.services.sending.sender import Sender
 from pacs_sdk.services.sending.settings import SendSettings
 from pacs_sdk.services.sending.sources import Item
 from pacs_sdk.services.sending.work import Batch, Work

@@ -22,9 +22,9 @@ from pacs_sdk.network import (
     RequestorOptions,
     connect,
 )
-from pacs_sdk.network.dimse import CStoreRQ, Status
-from pacs_sdk.network.retries import may_pass
+from pacs_sdk.network.dimse import CStoreRQ
 from pacs_sdk.services.reencode import reencoded, usable_contexts
+from pacs_sdk.services.sending.attempts import Attempts, is_worth_another, status_may_pass
 from pacs_sdk.services.sending.ledger import Ledger, not_sent
 from pacs_sdk.services.sending.outcomes import StoreOutcome
 from pacs_sdk.services.sending.settings import SendSettings
@@ -32,29 +32,10 @@ from pacs_sdk.services.sending.sources import Item
 from pacs_sdk.services.sending.work import MAX_CONTEXTS, Batch, Work
 from pacs_sdk.services.sop_classes import sop_class_name
 
-__all__ = ["CANCELLED", "Sender"]
-
-CANCELLED: Final = PacsError(ErrorCode.CANCELLED, "sending was stopped before it was its turn")
-"""What becomes of an instance that was not sent because the program wanted to end."""
+__all__ = ["Sender"]
 
 _PAUSE_S: Final = 0.2
 """Where there was nothing to send for so long, the association is looked at before it is used."""
-
-_OUT_OF_RESOURCES: Final = range(0xA700, 0xA800)
-_MAY_PASS: Final = frozenset((Status.RESOURCE_LIMITATION, Status.PROCESSING_FAILURE))
-
-
-def _status_may_pass(status: int) -> bool:
-    """Tell whether the peer may take an instance a little later that it refuses now."""
-    return status in _OUT_OF_RESOURCES or status in _MAY_PASS
-
-
-def _is_worth_another(error: PacsError) -> bool:
-    """Tell whether sending again may help: as everywhere, and after a lost association, too.
-
-    To send an instance a second time is harmless.
-    """
-    return may_pass(error) or error.code is ErrorCode.ASSOCIATION_ABORTED
 
 
 @attrs.frozen
@@ -93,8 +74,7 @@ class Sender:
         self._offered: frozenset[ProposedContext] = frozenset()
         self._contexts: dict[tuple[str, str], tuple[AcceptedContext, ...]] = {}
         self._under_way: dict[int, _UnderWay] = {}
-        self._delays = tuple(settings.retry.delays())
-        self._fruitless = 0
+        self._attempts = Attempts(settings.retry, stop)
         self._is_fruitful = False
 
     def run(self, work: Work, first: tuple[Batch, Item] | None = None) -> None:
@@ -210,7 +190,9 @@ class Sender:
         return contexts
 
     def _answered(self, performed: _Sent) -> None:
-        self._fruitless, self._is_fruitful = 0, True
+        if not self._is_fruitful:
+            self._is_fruitful = True
+            self._attempts.succeeded()
         response, under_way = performed.response, performed.operation.key
         del self._under_way[performed.operation.request.message_id]
         item, sent = under_way.item, under_way.sent
@@ -227,7 +209,7 @@ class Sender:
             duration_s=self._settings.clock.monotonic() - under_way.since,
             attempts=item.attempts,
         )
-        if outcome.is_stored or not _status_may_pass(response.status):
+        if outcome.is_stored or not status_may_pass(response.status):
             self._ledger.settle(item.number, outcome)
         else:
             self._settle_or_set_aside(item, outcome)
@@ -265,7 +247,7 @@ class Sender:
             )
             if not isinstance(opened, Failure):
                 break
-            self._wait_or_give_up(opened.failure())
+            self._attempts.failed(opened.failure())
         self._association, self._is_fruitful = raised(opened), False
         self._offered = frozenset(wanted)
         self._contexts.clear()
@@ -278,7 +260,7 @@ class Sender:
         lost, self._under_way = list(self._under_way.values()), {}
         for under_way in lost:
             outcome = not_sent(under_way.item, error)
-            if _is_worth_another(error):
+            if is_worth_another(error):
                 self._settle_or_set_aside(under_way.item, outcome)
             else:
                 self._ledger.settle(under_way.item.number, outcome)
@@ -286,19 +268,7 @@ class Sender:
             "association-lost", reason=error.message, unanswered=len(lost)
         )
         if not self._is_fruitful:
-            self._wait_or_give_up(error)
-
-    def _wait_or_give_up(self, error: PacsError) -> None:
-        """Wait before another association, unless there is no sense in one.
-
-        Raises:
-            PacsException: The error, or ``CANCELLED``.
-        """
-        self._fruitless += 1
-        if not _is_worth_another(error) or self._fruitless > len(self._delays):
-            raise PacsException.of(error)
-        if self._stop.wait(self._delays[self._fruitless - 1]):
-            raise PacsException.of(CANCELLED)
+            self._attempts.failed(error)
 
     def _leave(self) -> None:
         if self._association is not None:
