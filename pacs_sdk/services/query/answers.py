@@ -8,11 +8,11 @@ times as long (benchmark ``query_studies``).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from pacs_sdk.core.errors import PacsException
-from pacs_sdk.core.vr import VR, Repertoire
+from pacs_sdk.core.vr import VR, Repertoire, VrKind
 from pacs_sdk.encoding import CharacterSets, TransferSyntax, character_sets, charset_for
 from pacs_sdk.encoding.charsets import DEFAULT_CHARACTER_SETS, encode_text
 from pacs_sdk.services.query.fields import value_field, vr_of, vr_of_value
@@ -25,6 +25,11 @@ _QUERY_RETRIEVE_LEVEL: Final = 0x00080052
 _RETRIEVE_AE_TITLE: Final = 0x00080054
 
 _UTF_8: Final = "ISO_IR 192"
+
+_LONG: Final = 1 << 15
+"""Characters of a value that takes the slow way, which knows what a length can say."""
+
+_Writer: TypeAlias = Callable[[str], bytes]
 
 _IR_6: Final = "ISO_IR 6"
 
@@ -53,31 +58,61 @@ class AnswerEncoder:
         self._tags = [(tag, vr_of(tag)) for tag in sorted(tags - {_SPECIFIC_CHARACTER_SET})]
         self._before = [one for one in self._tags if one[0] < _SPECIFIC_CHARACTER_SET]
         self._after = [one for one in self._tags if one[0] > _SPECIFIC_CHARACTER_SET]
-        self._plain: dict[tuple[int, str], bytes] = {}
-        for tag, vr in self._tags:
-            for text in {"", self._constants.get(tag, "")}:
-                self._plain[tag, text] = self._element(tag, vr, text, DEFAULT_CHARACTER_SETS)
+        self._plain = [self._plain_key(tag, vr) for tag, vr in self._tags]
 
     def encode(self, match: Match) -> bytes:
         """Encode a match."""
-        values = {**match.values, **self._constants}
-        texts = [*values.values(), *_texts_of(match.items)]
-        if "".join(texts).isascii():
-            return b"".join(self._elements(self._tags, values, match, DEFAULT_CHARACTER_SETS))
-        terms, sets = self._sets_for(values, match)
+        texts = [*match.values.values(), *_texts_of(match.items)]
+        if not "".join(texts).isascii():
+            return self._encode_extended(match)
+        if match.items:
+            return b"".join(self._elements(self._tags, match, DEFAULT_CHARACTER_SETS))
+        values = match.values
+        return b"".join(
+            [
+                write(text) if (text := values.get(tag)) else without
+                for tag, without, write in self._plain
+            ]
+        )
+
+    def _plain_key(self, tag: int, vr: VR) -> tuple[int, bytes, _Writer]:
+        """Return a tag, its element where a match has no value, and what makes it of ASCII."""
+        constant = self._element(tag, vr, self._constants.get(tag, ""), DEFAULT_CHARACTER_SETS)
+        if tag in self._constants:
+            return tag, constant, lambda _: constant
+        return tag, constant, self._writer(tag, vr)
+
+    def _writer(self, tag: int, vr: VR) -> _Writer:
+        """Make what encodes the element of a value of ASCII: nearly all of an answer is that."""
+        size_bytes = 2 if self._explicit and not vr.has_long_length else 4
+        start = self._header(tag, vr, 0)[:-size_bytes]
+        padding = vr.rule.padding
+        is_text = vr.rule.kind is VrKind.TEXT
+
+        def write(text: str) -> bytes:
+            if not is_text or len(text) >= _LONG:
+                return self._element(tag, vr, text, DEFAULT_CHARACTER_SETS)
+            value = text.encode()
+            if len(value) % 2:
+                value += padding
+            return start + len(value).to_bytes(size_bytes, "little") + value
+
+        return write
+
+    def _encode_extended(self, match: Match) -> bytes:
+        terms, sets = self._sets_for(match)
         declared = self._element(_SPECIFIC_CHARACTER_SET, VR.CS, terms, DEFAULT_CHARACTER_SETS)
         return b"".join(
             (
-                *self._elements(self._before, values, match, sets),
+                *self._elements(self._before, match, sets),
                 declared,
-                *self._elements(self._after, values, match, sets),
+                *self._elements(self._after, match, sets),
             )
         )
 
     def _elements(
         self,
         tags: Iterable[tuple[int, VR]],
-        values: Mapping[int, str],
         match: Match,
         sets: CharacterSets,
     ) -> Iterator[bytes]:
@@ -85,9 +120,9 @@ class AnswerEncoder:
             items = match.items.get(tag)
             if items:
                 yield self._sequence(tag, items, sets)
-                continue
-            text = values.get(tag, "")
-            yield self._plain.get((tag, text)) or self._element(tag, vr, text, sets)
+            else:
+                text = self._constants.get(tag) or match.values.get(tag, "")
+                yield self._element(tag, vr, text, sets)
 
     def _element(self, tag: int, vr: VR, text: str, sets: CharacterSets) -> bytes:
         vr = vr_of_value(vr, text)
@@ -111,11 +146,11 @@ class AnswerEncoder:
             encoded += _ITEM + struct.pack("<I", len(content)) + content
         return self._header(tag, VR.SQ, len(encoded)) + bytes(encoded)
 
-    def _sets_for(self, values: Mapping[int, str], match: Match) -> tuple[str, CharacterSets]:
+    def _sets_for(self, match: Match) -> tuple[str, CharacterSets]:
         """Choose the character sets of an answer: those of the request, if they are enough."""
         texts = [
             (vr, text)
-            for tag, text in (*values.items(), *_pairs_of(match.items))
+            for tag, text in (*match.values.items(), *_pairs_of(match.items))
             if not text.isascii() and (vr := vr_of(tag)).rule.repertoire is Repertoire.EXTENDED
         ]
         if _can_hold(self._asked, texts):
