@@ -9,13 +9,20 @@ from typing import Any
 
 import attrs
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.uids import new_uid
 from pacs_sdk.encoding import Instance
 from pacs_sdk.network import Peer, RetryPolicy
 from pacs_sdk.services import StorageScu, StoreReport
+from pacs_sdk.services.sending.resume_list import ResumeList
 from tests.services.conftest import MakeInstance
 from tests.services.receivers import Receiver, Waits, answer, line_to, receiving, take
+
+_TEN_BYTES = MemoryBytes(bytes(10))
 
 
 def _sent(peer: Peer, instances: list[Instance], resume: Path, **settings: Any) -> StoreReport:
@@ -186,3 +193,33 @@ def test_an_attempt_that_succeeds_later_is_recorded_once(
         scu.store(peer, make_instance(), resume=path, stop=Waits()).unwrap()
     (line,) = path.read_text().splitlines()[1:]
     assert line.endswith("\t0000")
+
+
+_LINES = st.lists(
+    st.one_of(
+        st.text(max_size=30),
+        st.tuples(
+            st.sampled_from(["1.2.3", "1.2.4", "x", "1." * 40]),
+            st.sampled_from(["10", "11", "-1", "9" * 5000, "²", ""]),
+            st.sampled_from(["0000", "B007", "A700", "FF00", "-1", "zz", "1_0000", ""]),
+        ).map("\t".join),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=_LINES, end=st.sampled_from(["\n", ""]))
+def test_whatever_the_lines_say_only_acknowledged_instances_are_known(
+    tmp_path: Path, lines: list[str], end: str
+) -> None:
+    """Lines that are none are passed over; a failure is nothing that was acknowledged."""
+    path = tmp_path / f"{new_uid()}.txt"
+    peer = Peer("127.0.0.1", 104, "PEER")
+    ResumeList(path, peer).close()
+    path.write_bytes(path.read_bytes() + ("\n".join(lines) + end).encode("utf-8", "replace"))
+    with ResumeList(path, peer) as known:
+        status = known.status_of(Instance("1.2", "1.2.3", "1.2.840.10008.1.2", _TEN_BYTES))
+    assert status in (None, 0x0000, 0xB007)
+    if status is not None:
+        assert any(line.startswith("1.2.3\t10\t") for line in lines)

@@ -15,6 +15,7 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.uids import is_valid_uid
 from pacs_sdk.encoding import Instance
 from pacs_sdk.network import Peer
+from pacs_sdk.network.dimse import StatusCategory, status_category
 
 __all__ = ["ResumeList"]
 
@@ -100,11 +101,14 @@ class ResumeList:
             )
         for line in lines[:-1]:  # what follows the last line break was cut short
             fields = line.split("\t")
-            if len(fields) == _FIELDS and is_valid_uid(fields[0]) and fields[1].isdecimal():
-                try:
-                    self._known[fields[0], int(fields[1])] = int(fields[2], 16)
-                except ValueError:  # a status that is none: as if it had not been sent
-                    continue
+            if len(fields) != _FIELDS or not is_valid_uid(fields[0]):
+                continue
+            try:
+                size_bytes, status = int(fields[1]), int(fields[2], 16)
+            except ValueError:  # no numbers: as if it had not been sent
+                continue
+            if status_category(status) in (StatusCategory.SUCCESS, StatusCategory.WARNING):
+                self._known[fields[0], size_bytes] = status
 
     def _write(self, text: str) -> None:
         rest = memoryview(text.encode())
