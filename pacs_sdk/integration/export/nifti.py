@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
 from pacs_sdk.integration.export.files import replacing, unusable_path
+from pacs_sdk.integration.export.time_step import time_step_s
 from pacs_sdk.integration.itk.geometry import VolumeGeometry
 from pacs_sdk.integration.itk.volume import Volume
 from pacs_sdk.integration.modality.object_volume import ObjectVolume
@@ -35,8 +36,9 @@ def write_nifti(volume: Volume, path: str | os.PathLike[str]) -> Path:
     row; i is the column and k the slice.
 
     Args:
-        volume: What to write; a 4-D array gets a fourth axis with spacing 1, colour of 8 bits
-            becomes RGB24, booleans ``uint8``.
+        volume: What to write; a 4-D array gets a fourth axis, whose spacing is the time between
+            volumes in seconds where that is known (Repetition Time of a counted series), else
+            1. Colour of 8 bits becomes RGB24, booleans ``uint8``.
         path: Where to, ending with ``.nii`` or ``.nii.gz``. A file that is there is replaced
             when the new one is complete.
 
@@ -56,7 +58,10 @@ def write_nifti(volume: Volume, path: str | os.PathLike[str]) -> Path:
     placed = not isinstance(volume, ObjectVolume) or volume.in_patient
     image.set_qform(affine, _SCANNER if placed else _UNKNOWN)
     image.set_sform(affine, _SCANNER if placed else _UNKNOWN)
-    image.header.set_xyzt_units("mm", "sec" if volume.axis is not None else None)
+    step_s = time_step_s(volume)
+    if step_s is not None:
+        image.header.set_zooms((*volume.geometry.spacing, step_s))
+    image.header.set_xyzt_units("mm", "unknown" if step_s is None else "sec")
     with replacing(place, ending) as part:
         nibabel.save(image, part)
     return place

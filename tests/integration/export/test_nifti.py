@@ -17,7 +17,7 @@ from pacs_sdk.integration.export import nifti_affine, write_nifti, write_nrrd
 from pacs_sdk.integration.itk import Volume, VolumeAxis, VolumeGeometry, load_volume
 from pacs_sdk.integration.modality import dataset_to_volumes
 from pacs_sdk.integration.phantom import PhantomSpec, make_phantom
-from tests.integration.made_series import in_files
+from tests.integration.made_series import in_files, in_memory, made_slice
 from tests.integration.modality.made_objects import made_cine
 
 SHIPPED = Path(pydicom.data.__file__).parent / "test_files"
@@ -92,6 +92,26 @@ def test_four_dimensions_and_colour(tmp_path: Path) -> None:
     assert error.code is ErrorCode.INVALID_ARGUMENT
 
 
+@pytest.mark.parametrize(
+    ("keyword", "values", "step"),
+    [
+        ("FrameTime", ("0", "40", "80"), 0.04),
+        ("TriggerTime", ("5", "105", "205"), 0.1),
+        ("TriggerTime", ("0", "100", "500"), None),
+        ("EchoTime", ("4", "9", "14"), None),
+    ],
+)
+def test_the_time_between_volumes(
+    keyword: str, values: tuple[str, ...], step: float | None, tmp_path: Path
+) -> None:
+    """Even times are the spacing of the fourth axis; anything else leaves it 1, without a unit."""
+    axis = VolumeAxis((keyword,), tuple((value,) for value in values))
+    volume = Volume(np.stack([VALUES] * 3), GRID, axis=axis)
+    header = read(write_nifti(volume, tmp_path / "v.nii").unwrap()).header
+    assert header.get_zooms() == pytest.approx((0.5, 0.75, 2.0, 1.0 if step is None else step))
+    assert header.get_xyzt_units() == ("mm", "unknown" if step is None else "sec")
+
+
 def test_frames_without_a_place_say_so(tmp_path: Path) -> None:
     """A loop of ultrasound has no scanner coordinates: both codes are 0."""
     (loop,) = dataset_to_volumes(made_cine(np.ones((2, 3, 4), np.uint8))).unwrap()
@@ -141,6 +161,7 @@ def assert_same_as_dcm2niix(program: Path, folder: Path, place: Path) -> None:
     assert ours.affine == pytest.approx(theirs.affine, abs=1e-6 * np.abs(theirs.affine).max())
     for code in ("qform_code", "sform_code"):
         assert ours.header[code] == theirs.header[code]
+    assert ours.header.get_zooms() == pytest.approx(theirs.header.get_zooms())
 
 
 @pytest.mark.interop("dcm2niix")
@@ -180,3 +201,31 @@ def test_series_of_pydicom_as_dcm2niix(pattern: str, dcm2niix: Path, tmp_path: P
     for path in SHIPPED.glob(pattern):
         shutil.copy(path, tmp_path / "in")
     assert_same_as_dcm2niix(dcm2niix, tmp_path / "in", tmp_path)
+
+
+@pytest.mark.interop("dcm2niix")
+def test_a_time_series_as_dcm2niix(dcm2niix: Path, tmp_path: Path) -> None:
+    """Three volumes in time: the same voxels and affine, and the repetition time as fourth step."""
+    rng = np.random.default_rng(0)
+    slices = []
+    for number in range(15):
+        volume, plane = divmod(number, 5)
+        values = rng.integers(0, 1000, (12, 16)).astype(np.int16)
+        one = made_slice(
+            plane,
+            values,
+            SOPClassUID="1.2.840.10008.5.1.4.1.1.4",
+            Modality="MR",
+            ScanningSequence="EP",
+            SequenceVariant="NONE",
+            RepetitionTime="2000",
+            EchoTime="30",
+            TemporalPositionIdentifier=volume + 1,
+            AcquisitionNumber=volume + 1,
+            SpacingBetweenSlices="2.5",
+        )
+        one.SOPInstanceUID, one.InstanceNumber = f"1.2.3.4.{number + 1}", number + 1
+        slices.append(one)
+    in_files(in_memory(slices), tmp_path / "in")
+    assert_same_as_dcm2niix(dcm2niix, tmp_path / "in", tmp_path)
+    assert read(tmp_path / "ours.nii").header.get_zooms()[3] == 2.0
