@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 import attrs
 
 from pacs_sdk.core.byte_source import ByteSource
-from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Clock, Logger, MetricSink
 from pacs_sdk.network.agreement import OperationsWindow
 from pacs_sdk.network.dimse import (
@@ -44,6 +44,10 @@ class Conversation(Protocol):
     """What an exchange needs of the driver's association."""
 
     logger: Logger
+
+    @property
+    def end_reason(self) -> PacsError | None:
+        """Why the association ended; ``None`` while it lasts."""
 
     @property
     def window(self) -> OperationsWindow:
@@ -150,6 +154,11 @@ class Exchange:
     def respond_status(self, status: int, comment: str = "") -> None:
         """Send a final response with nothing but a status and a comment."""
         self.respond(response_to(self.request, status, comment))
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the association has ended, as far as is known, so that nobody can be answered."""
+        return self._association.end_reason is not None
 
     def is_cancelled(self) -> bool:
         """Tell whether the peer has cancelled this operation, or is gone."""

@@ -27,8 +27,10 @@ from pacs_sdk.integration.config import PacsConfig, StorageConfig
 from pacs_sdk.integration.pacs import Pacs
 from pacs_sdk.integration.phantom import PhantomSpec, make_phantom
 from pacs_sdk.network import (
+    DicomAssociation,
     DicomServer,
     DicomService,
+    Driver,
     Exchange,
     Peer,
     ProposedContext,
@@ -36,7 +38,7 @@ from pacs_sdk.network import (
     SupportedContext,
     connect,
 )
-from pacs_sdk.network.dimse import CMoveRQ, CStoreRQ, Status
+from pacs_sdk.network.dimse import CMoveRQ, CMoveRSP, CStoreRQ, Status
 from pacs_sdk.services import (
     ConfiguredDestinations,
     Destination,
@@ -417,6 +419,76 @@ def test_who_asks_and_leaves_ends_it(pacs: Pacs, make_instance: MakeInstance) ->
         logger.wait_for("retrieval-cancelled")
         shelf.hold.set()
     assert len(shelf.received) == 1
+
+
+@pytest.mark.parametrize("driver", list(Driver))
+def test_a_stop_does_not_wait_for_a_destination(
+    tmp_path: Path, make_instance: MakeInstance, driver: Driver
+) -> None:
+    """An archive that is stopped leaves a destination that does not answer."""
+    shelf = Shelf()
+    shelf.hold.clear()
+    with DicomServer(ServerConfig(port=0, ae_title="SHELF"), [shelf]) as server:
+        config = PacsConfig(
+            server=ServerConfig(port=0, driver=driver),
+            storage=StorageConfig(data_dir=tmp_path / "stopped"),
+            destinations=(Destination("SHELF", "127.0.0.1", server.port),),
+        )
+        pacs = Pacs.configured(config).start().unwrap()
+        pacs.archive.store(make_instance()).unwrap()
+        done: list[PacsResult[RetrieveReport]] = []
+        peer = pacs.peer
+        asking = threading.Thread(
+            target=lambda: done.append(RetrieveScu().move(peer, THE_STUDY, "SHELF"))
+        )
+        asking.start()
+        assert shelf.arrived.acquire(timeout=10)
+        pacs.stop(0.0)
+        assert not [one for one in threading.enumerate() if one.name.startswith("move-to-")]
+        shelf.hold.set()
+        asking.join(10)
+    assert done[0].failure().code is ErrorCode.ASSOCIATION_ABORTED
+
+
+@pytest.mark.parametrize("driver", list(Driver))
+def test_both_drivers_move(tmp_path: Path, make_instance: MakeInstance, driver: Driver) -> None:
+    """A C-MOVE is performed alike, whichever driver serves who asks."""
+    shelf = Shelf()
+    with DicomServer(ServerConfig(port=0, ae_title="SHELF"), [shelf]) as server:
+        config = PacsConfig(
+            server=ServerConfig(port=0, driver=driver),
+            storage=StorageConfig(data_dir=tmp_path / "archive"),
+            destinations=(Destination("SHELF", "127.0.0.1", server.port, parallel=2),),
+        )
+        with Pacs.configured(config) as pacs:
+            for _ in range(4):
+                pacs.archive.store(make_instance()).unwrap()
+            report = RetrieveScu().move(pacs.peer, THE_STUDY, "SHELF").unwrap()
+    assert (report.completed, report.status) == (4, 0)
+
+
+def test_a_bug_is_a_failure_of_every_instance(
+    pacs: Pacs, make_instance: MakeInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever happens in a sending thread, the C-MOVE has an end and tells what was not sent."""
+
+    def crash(self: DicomAssociation) -> int:
+        raise RuntimeError("a bug")
+
+    logger = RecordingLogger()
+    with moving(pacs, Shelf(), logger=logger) as setting:
+        setting.store(make_instance(), make_instance())
+        proposed = ProposedContext(InformationModel.STUDY_ROOT.move, ("1.2.840.10008.1.2",))
+        with connect(setting.peer, "ASKER", [proposed]).unwrap() as association:
+            context = association.context_for(proposed.abstract_syntax).unwrap()
+            monkeypatch.setattr(DicomAssociation, "next_message_id", crash)
+            data = MemoryBytes(encode_dataset(THE_STUDY, IMPLICIT_VR_LITTLE_ENDIAN).unwrap())
+            request = CMoveRQ(1, proposed.abstract_syntax, "SHELF")
+            *_, final = association.replies(context, request, data)
+    assert isinstance(final.response, CMoveRSP)
+    assert final.response.status == 0xA702
+    assert final.response.number_of_failed_suboperations == 2
+    logger.wait_for("delivery-crashed")
 
 
 # -- encodings ----------------------------------------------------------------------------

@@ -233,6 +233,10 @@ class SocketAssociation(AssociationLine):
         """Abort the association and close the connection."""
         self._driven(self.aborted())
 
+    def break_off(self) -> None:
+        """Close the connection from another thread; whoever waits on it fails at once."""
+        self._transport.break_off()
+
     def aborted(self) -> Waits[None]:
         """Abort the association, as :meth:`abort` does."""
         self.engine.abort(self._clock.monotonic())

@@ -267,6 +267,10 @@ class DicomAssociation:
         self._leave_idle()
         self._association.abort()
 
+    def break_off(self) -> None:
+        """Close the connection from another thread; whoever uses the association fails at once."""
+        self._association.break_off()
+
     @contextmanager
     def _in_use(self) -> Iterator[None]:
         with self._kept(), self._association.exclusive():

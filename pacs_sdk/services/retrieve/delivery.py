@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import attrs
@@ -27,6 +28,8 @@ _ACQUIRE_TIMEOUT_S: Final = 300.0
 _ATTEMPTS: Final = 2
 """How often an instance is sent over associations that break before it is answered: one that
 lay idle in the pool may have gone without a word."""
+
+_BUG: Final = "the sub-operations ended unexpectedly; the server's log says why"
 
 
 @attrs.frozen
@@ -58,8 +61,8 @@ class Sent:
 class Delivery:
     """Sends instances in threads of its own, and tells what became of each.
 
-    It is used by one thread: :meth:`begin`, then :meth:`wait` until :attr:`is_over`, and
-    :meth:`end` in any case.
+    It is used by one thread: :meth:`begin`, then :meth:`wait` until :attr:`is_over`, and at
+    last :meth:`stop` or :meth:`break_off` in any case.
 
     Args:
         instances: What to send.
@@ -91,6 +94,7 @@ class Delivery:
         self._threads: list[threading.Thread] = []
         self._running = 0
         self._stopped = False
+        self._in_use: set[DicomAssociation] = set()
 
     def begin(self) -> None:
         """Start to send."""
@@ -113,23 +117,26 @@ class Delivery:
     def is_over(self) -> bool:
         """Whether nothing more will come than what :meth:`wait` gives now."""
         with self._changed:
-            return not self._running and not self._news
+            # Who still waits for an association once all is stopped will send nothing over it.
+            is_idle = not self._running or (self._stopped and not self._in_use)
+            return is_idle and not self._news
 
     def stop(self) -> None:
-        """Begin with no further instance."""
+        """Begin with no further instance; what is under way is still finished."""
         with self._changed:
             self._stopped = True
 
-    def end(self) -> None:
-        """Wait for what is under way, and begin with nothing more."""
+    def break_off(self) -> None:
+        """End what is under way: nobody is left who wants to know of it."""
         self.stop()
-        for thread in self._threads:
-            thread.join()
+        with self._changed:
+            for association in self._in_use:
+                association.break_off()
 
     # -- in the threads ----------------------------------------------------------------
 
     def _run(self) -> None:
-        reason = "the sub-operations ended unexpectedly; the server's log says why"
+        reason = _BUG
         try:
             for batch, waiting in self._batches:
                 self._send_batch(batch, waiting)
@@ -166,31 +173,57 @@ class Delivery:
                     timeout_s=_ACQUIRE_TIMEOUT_S,
                 )
             )
-            ahead: ReadAhead | None = None
             try:
-                with pooled as association:
-                    contexts = ContextChoice(
-                        association.contexts, self._destination.transfer_syntaxes
-                    )
-                    ahead = ReadAhead(_taken(waiting), contexts)
-                    for performed in association.pipelined(
-                        self._operations(association, ahead, under_way), meanwhile=ahead.read
-                    ):
+                with pooled as association, self._used(association):
+                    for one in self._sent(association, waiting, under_way):
                         attempts = 0
-                        uid, response = performed.operation.key, performed.response
-                        del under_way[uid]
-                        self._report(Sent(uid, response.status, response.error_comment))
+                        self._report(one)
             except PacsException as exc:
                 attempts += 1
                 self._logger.warning("association-broke", reason=exc.error.message)
-                unread = None if ahead is None else ahead.put_back()
-                if unread is not None:
-                    waiting.appendleft(unread)
                 if attempts == _ATTEMPTS:
-                    for uid in under_way:
-                        self._report(Sent(uid, None, exc.error.message))
+                    self._give_up(under_way, exc.error.message)
                     raise
                 waiting.extendleft(reversed(under_way.values()))
+            except Exception:
+                self._give_up(under_way, _BUG)
+                raise
+
+    @contextmanager
+    def _used(self, association: DicomAssociation) -> Iterator[None]:
+        """Know of an association while something goes over it."""
+        with self._changed:
+            self._in_use.add(association)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._in_use.discard(association)
+                self._changed.notify_all()
+
+    def _give_up(self, under_way: dict[str, Instance], reason: str) -> None:
+        for uid in under_way:
+            self._report(Sent(uid, None, reason))
+
+    def _sent(
+        self,
+        association: DicomAssociation,
+        waiting: deque[Instance],
+        under_way: dict[str, Instance],
+    ) -> Iterator[Sent]:
+        contexts = ContextChoice(association.contexts, self._destination.transfer_syntaxes)
+        ahead = ReadAhead(_taken(waiting), contexts)
+        try:
+            for performed in association.pipelined(
+                self._operations(association, ahead, under_way), meanwhile=ahead.read
+            ):
+                uid, response = performed.operation.key, performed.response
+                del under_way[uid]
+                yield Sent(uid, response.status, response.error_comment)
+        finally:
+            unread = ahead.put_back()
+            if unread is not None:
+                waiting.appendleft(unread)
 
     def _operations(
         self, association: DicomAssociation, ahead: ReadAhead, under_way: dict[str, Instance]

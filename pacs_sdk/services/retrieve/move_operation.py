@@ -39,6 +39,11 @@ def perform_move(
                 cancelled = True
                 delivery.stop()
                 exchange.logger.info("retrieval-cancelled", remaining=tally.remaining)
+            if exchange.is_broken:
+                break
     finally:
-        delivery.end()
+        if exchange.is_broken:
+            delivery.break_off()
+        else:
+            delivery.stop()
     tally.finish(cancelled=cancelled and tally.remaining > 0)
