@@ -59,7 +59,10 @@ def _needs_patient_position(scene: Scene) -> bool:
 
 def _needs_patient_orientation(scene: Scene) -> bool:
     return "image-plane" not in scene.mandatory_modules and not scene.has(
-        "ImageOrientationPatient", "ImageOrientationSlide", "SharedFunctionalGroupsSequence"
+        "ImageOrientationPatient",
+        "ImageOrientationSlide",
+        "SharedFunctionalGroupsSequence",  # where enhanced images have their orientation
+        "DetectorInformationSequence",  # where nuclear medicine has it
     )
 
 
@@ -73,6 +76,10 @@ def _is_deidentified_somehow(scene: Scene) -> bool:
     return text(scene.item, "PatientIdentityRemoved") == "YES" and not scene.has(
         "DeidentificationMethodCodeSequence"
     )
+
+
+def _is_cda(scene: Scene) -> bool:
+    return scene.sop_class_uid == "1.2.840.10008.5.1.4.1.1.104.2"
 
 
 def _several_frames(scene: Scene) -> bool:
@@ -182,6 +189,36 @@ _MOVES: Final = _if(
     is_one_of("PositionerMotion", "DYNAMIC"), "the Positioner Motion is DYNAMIC", "C.8.7.5"
 )
 _CONCATENATED: Final = _if(present("ConcatenationUID"), "it is part of a Concatenation", "C.7.6.16")
+
+_ACQUIRED: Final = _if(
+    is_one_of("ImageType", "ORIGINAL", "MIXED"),
+    "the Image Type is ORIGINAL or MIXED",
+    "C.8.13.2, C.8.15.2, C.8.22.3",
+)
+_ENHANCED_IMAGE: Final = {
+    "AcquisitionDateTime": _ACQUIRED,
+    "AcquisitionDuration": _ACQUIRED,
+    "LossyImageCompressionRatio": _LOSSY,
+    "LossyImageCompressionMethod": _LOSSY,
+}
+_ENHANCED_MR: Final = {
+    **_ENHANCED_IMAGE,
+    **dict.fromkeys(
+        (
+            "ApplicableSafetyStandardAgency",
+            "ContentQualification",
+            "KSpaceFiltering",
+            "MagneticFieldStrength",
+            "ResonantNucleus",
+        ),
+        _ACQUIRED,
+    ),
+    "PresentationLUTShape": _if(
+        is_one_of("PhotometricInterpretation", "MONOCHROME2"),
+        "the Photometric Interpretation is MONOCHROME2",
+        "C.8.13.1",
+    ),
+}
 
 _CONTENT_ITEM: Final = {
     "ReferencedSOPSequence": _of_value_type("COMPOSITE", "IMAGE", "WAVEFORM"),
@@ -300,6 +337,18 @@ _OF_MODULES: Final[dict[str, dict[str, Condition]]] = {
         "LowRRValue": _REJECTS_BEATS,
         "HighRRValue": _REJECTS_BEATS,
         "DecayFactor": _if(_is_decay_corrected, "the decay is corrected", "C.8.9.4"),
+    },
+    "enhanced-ct-image": {**_ENHANCED_IMAGE, "ContentQualification": _ACQUIRED},
+    "enhanced-mr-image": _ENHANCED_MR,
+    "enhanced-pet-image": _ENHANCED_IMAGE,
+    "sc-multi-frame-image": {
+        "FrameIncrementPointer": _if(_several_frames, "there are several frames", "C.8.6.3"),
+    },
+    "encapsulated-document": {
+        "HL7InstanceIdentifier": _if(_is_cda, "the document is a CDA document", "C.24.2")
+    },
+    "softcopy-presentation-lut": {
+        "PresentationLUTShape": _unless("PresentationLUTSequence", "C.11.6")
     },
     "us-image": {
         "FrameIncrementPointer": _if(_several_frames, "there are several frames", "C.8.5.6"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -36,6 +36,9 @@ _LOOSENED: Final = {
     AttributeType.ONE: AttributeType.ONE_C,
     AttributeType.TWO: AttributeType.TWO_C,
 }
+_SPECIALIZED: Final = {("multi-frame", 0x00280009): "sc-multi-frame-image"}
+"""A module and its attribute → the module that says something else, and has the last word.
+Frame Increment Pointer is type 1 (C.7.6.6); a Secondary Capture of one frame needs none."""
 _OVERLAY_GROUPS: Final = range(0x6000, 0x6020, 2)
 
 
@@ -204,7 +207,8 @@ class IodRuleBook:
     def _iod(self, key: str) -> IodRules:
         rows = self._tables.modules[key]
         there = [row for row in rows if row.key in self._tables.attributes]
-        levels = [(row, level) for row in there for level in self._levels(row.key)]
+        keys = {row.key for row in there}
+        levels = [(row, level) for row in there for level in self._levels(row.key, keys)]
         attributes: defaultdict[int, tuple[AttributeRule, ...]] = defaultdict(tuple)
         for _, level in levels:
             for tag, rule in level.rules.items():
@@ -218,11 +222,21 @@ class IodRuleBook:
             len(there) == len(rows),
         )
 
-    def _levels(self, module: str) -> Iterable[Level]:
-        """Return the level of a module; for overlays one a repeating group (PS3.5 7.6)."""
+    def _levels(self, module: str, beside: Collection[str]) -> Iterable[Level]:
+        """Return the level of a module; for overlays one a repeating group (PS3.5 7.6).
+
+        Args:
+            module: The key of the module.
+            beside: The keys of the IOD's modules.
+        """
         level = self._modules.get(module)
         if level is None:
             level = self._modules[module] = self._module_level(module)
+        left_to_others = {
+            tag for (one, tag), other in _SPECIALIZED.items() if one == module and other in beside
+        }
+        if left_to_others:
+            return [Level({tag: level.rules[tag] for tag in level.rules.keys() - left_to_others})]
         if all(tag >> 16 == _OVERLAY_GROUPS.start for tag in level.rules):
             return [_moved(level, group) for group in _OVERLAY_GROUPS]
         return [level]

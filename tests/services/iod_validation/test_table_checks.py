@@ -148,6 +148,45 @@ def test_what_is_allowed(name: str, change: Callable[[Dataset], object]) -> None
     assert found(name, change) == {}
 
 
+def absent_from(sop_class: str, **values: object) -> set[str]:
+    """Return what is absent from an object of these attributes alone."""
+    dataset = item(SOPClassUID=sop_class, SOPInstanceUID="1.2.3", **values)
+    return {str(one.path) for one in report_on(dataset).errors if one.rule is ABSENT}
+
+
+def test_a_secondary_capture_of_one_frame_points_nowhere() -> None:
+    """The SC Multi-frame Image Module has the last word on Frame Increment Pointer (C.8.6.3)."""
+    multi_frame_sc = "1.2.840.10008.5.1.4.1.1.7.2"
+    assert "FrameIncrementPointer" not in absent_from(multi_frame_sc, NumberOfFrames=1)
+    assert "FrameIncrementPointer" in absent_from(multi_frame_sc, NumberOfFrames=2)
+    assert "FrameIncrementPointer" in absent_from(  # of ultrasound it is type 1
+        "1.2.840.10008.5.1.4.1.1.3.1", NumberOfFrames=1
+    )
+
+
+def test_enhanced_images_that_were_acquired() -> None:
+    """What tells of the acquisition is required of ORIGINAL and MIXED images (C.8.15.2)."""
+    enhanced_mr = "1.2.840.10008.5.1.4.1.1.4.1"
+    acquired = {"AcquisitionDateTime", "ResonantNucleus", "ContentQualification"}
+    for kind in ("ORIGINAL", "MIXED"):
+        image_type = [kind, "PRIMARY", "M", "NONE"]
+        assert acquired <= absent_from(enhanced_mr, ImageType=image_type)
+    derived = ["DERIVED", "PRIMARY", "M", "NONE"]
+    assert acquired.isdisjoint(absent_from(enhanced_mr, ImageType=derived))
+
+
+def test_other_conditions_by_sop_class() -> None:
+    """A CDA document is identified; a presentation has a Presentation LUT of either kind."""
+    cda, pdf = "1.2.840.10008.5.1.4.1.1.104.2", "1.2.840.10008.5.1.4.1.1.104.1"
+    assert "HL7InstanceIdentifier" in absent_from(cda)
+    assert "HL7InstanceIdentifier" not in absent_from(pdf)
+    grayscale = "1.2.840.10008.5.1.4.1.1.11.1"
+    assert "PresentationLUTShape" in absent_from(grayscale)
+    assert "PatientOrientation" not in absent_from(
+        "1.2.840.10008.5.1.4.1.1.20", DetectorInformationSequence=[item()]
+    )
+
+
 def test_overlays_are_checked_group_by_group() -> None:
     """The Overlay Plane Module holds for each of the repeating groups that is there."""
     dataset = make("CT")
