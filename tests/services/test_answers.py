@@ -91,6 +91,7 @@ def test_an_answer_is_what_the_general_writer_would_make(
     expected = match.dataset()
     expected["QueryRetrieveLevel"] = "SERIES"
     expected["RetrieveAETitle"] = "ARCHIVE"
+    expected = decode_dataset(encode_dataset(expected, syntax).unwrap(), syntax).unwrap()
     for dataset in (found, expected):
         if "SpecificCharacterSet" in dataset:
             del dataset["SpecificCharacterSet"]
