@@ -16,7 +16,7 @@ from pacs_sdk.core.element import VALUE_ERRORS
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, SystemClock
 from pacs_sdk.core.results import edge, raised
-from pacs_sdk.core.uids import new_uid
+from pacs_sdk.core.uids import IMPLEMENTATION_VERSION_NAME, new_uid
 from pacs_sdk.encoding.instance import Instance, instance_from_dataset
 from pacs_sdk.encoding.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 from pacs_sdk.integration.export.derived_header import DerivedKind, copied_header, kind_for
@@ -24,6 +24,7 @@ from pacs_sdk.integration.export.source_images import SourceImages
 from pacs_sdk.integration.export.stored_values import StoredValues, stored_values_of
 from pacs_sdk.integration.itk.geometry import VolumeGeometry
 from pacs_sdk.integration.itk.loaded import LoadedVolume
+from pacs_sdk.integration.itk.sitk_image import simple_itk
 from pacs_sdk.integration.itk.volume import Volume
 from pacs_sdk.integration.segmentation.grid import ImageGrid, geometry_of
 
@@ -46,7 +47,7 @@ class SeriesInfo:
     """Manufacturer of what made it."""
     manufacturer_model_name: str = "pacs_sdk"
     """Its model."""
-    software_versions: str = "1"
+    software_versions: str = IMPLEMENTATION_VERSION_NAME
     """Its version."""
     rescale_type: str = ""
     """Rescale Type: what the values are; by default HU for CT, else US (unspecified)."""
@@ -131,8 +132,6 @@ def image_to_series(
 
 def _volume(image: Volume | ImageGrid) -> Volume:
     if not isinstance(image, Volume):
-        from pacs_sdk.integration.itk.sitk_image import simple_itk
-
         geometry = geometry_of(image)
         image = Volume(simple_itk().GetArrayFromImage(image), geometry)
     if image.axis is not None:

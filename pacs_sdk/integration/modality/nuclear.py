@@ -135,7 +135,12 @@ def _placed(dataset: DicomDataset, detector: int, slices: list[int], name: str) 
             raise unloadable(name, "SpacingBetweenSlices (0018,0088) is missing or 0")
         if slices != list(range(slices[0], slices[0] + len(slices))):
             raise unloadable(name, f"SliceVector (0054,0080) has gaps: {slices}")
-    in_patient = len(position) == 3 and len(orientation) == 6 and not axes_defect_of(orientation)
+    in_patient = (
+        len(position) == 3
+        and len(orientation) == 6
+        and np.isfinite(position).all()
+        and not axes_defect_of(orientation)
+    )
     if not in_patient:
         if len(slices) > 1:
             raise unloadable(
@@ -156,7 +161,7 @@ def _placed(dataset: DicomDataset, detector: int, slices: list[int], name: str) 
             tuple(axes.ravel().tolist()),
         ),
         step < 0,
-        in_patient,
+        bool(in_patient),
         tuple(note for note in notes if note),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from pydicom.uid import UID
@@ -102,7 +103,8 @@ def _refuse(name: str, words: str) -> PacsException:
 def _kind(dataset: DicomDataset, name: str) -> SegmentationType:
     sop_class = text(dataset, "SOPClassUID")
     if sop_class not in (SEGMENTATION_STORAGE, LABEL_MAP_SEGMENTATION_STORAGE):
-        raise _refuse(name, f"it is a {UID(sop_class).name or 'nameless object'}, no Segmentation")
+        kind = UID(sop_class).name or "data set without SOPClassUID (0008,0016)"
+        raise _refuse(name, f"it is a {kind}, no Segmentation")
     stated = text(dataset, "SegmentationType")
     if stated not in SegmentationType.__members__:
         raise _refuse(name, f"SegmentationType (0062,0001) is {stated!r}")
@@ -193,7 +195,7 @@ def _numbers(
 ) -> tuple[float, ...]:
     macro, keyword, count = place
     found = groups.numbers(frame, macro, keyword)
-    if len(found) != count:
+    if len(found) != count or not all(map(math.isfinite, found)):
         raise _refuse(
             name, f"frame {frame + 1} has no {keyword} in {macro}: it has no place in the patient"
         )

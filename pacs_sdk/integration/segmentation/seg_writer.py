@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge, raised
-from pacs_sdk.core.uids import new_uid
+from pacs_sdk.core.uids import IMPLEMENTATION_VERSION_NAME, new_uid
 from pacs_sdk.encoding.instance import Instance, instance_from_dataset
 from pacs_sdk.encoding.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 from pacs_sdk.integration.itk.geometry import VolumeGeometry
@@ -54,7 +54,7 @@ class SegmentationInfo:
     """Manufacturer of what made the masks."""
     manufacturer_model_name: str = "pacs_sdk"
     """Its model."""
-    software_versions: str = "1"
+    software_versions: str = IMPLEMENTATION_VERSION_NAME
     """Its version."""
     device_serial_number: str = "0"
     """Its serial number."""

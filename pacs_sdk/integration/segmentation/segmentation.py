@@ -15,6 +15,7 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.encoding.pixels import ImageSource, decode_frames
 from pacs_sdk.integration.itk.geometry import VolumeGeometry
+from pacs_sdk.integration.itk.sitk_image import image_of
 from pacs_sdk.integration.segmentation.grid import Placement
 from pacs_sdk.integration.segmentation.segment import Segment, SegmentationType
 
@@ -167,8 +168,6 @@ class Segmentation:
             ``Success`` with an image of unsigned integers in LPS mm; or ``Failure`` as
             :meth:`mask` and :meth:`label_map`, or ``MISSING_DEPENDENCY``.
         """
-        from pacs_sdk.integration.itk.sitk_image import image_of
-
         array = raised(self.label_map() if which is None else self.mask(which))
         return image_of(array, self.geometry, four_dimensional=False, samples=1)
 
