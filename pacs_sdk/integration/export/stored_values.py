@@ -54,7 +54,7 @@ def stored_values_of(values: NDArray[Any], known: tuple[float, float]) -> Stored
     if values.size == 0 or values.dtype.kind not in "biuf":
         raise _refuse(f"values of type {values.dtype} and shape {values.shape} make no image")
     low, high = float(values.min()), float(values.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
+    if not (np.isfinite(low) and np.isfinite(high) and np.isfinite(high - low)):
         raise _refuse("some values are not finite numbers, which no DICOM image holds")
     for slope, intercept in _candidates(values, low, high, known):
         found = _exactly(values, slope, intercept)

@@ -24,6 +24,7 @@ _UNITS: Final = {"GY": "Gy", "RELATIVE": "1"}
 _SPACING_TOLERANCE: Final = 0.01
 """How far a step between frames may differ from the mean, relatively, as in a series."""
 _DEFAULT_MAX_BYTES: Final = 16 << 30
+_LARGEST: Final = float(np.finfo(np.float32).max)
 
 
 @edge(VALUE_ERRORS)
@@ -85,6 +86,9 @@ def dose_of(
         )
     geometry = _geometry(dataset, (columns, rows, len(places)), float(ascending[0]), step, name)
     stored = raised(decode_frames(pixels))[order]
+    peak = max(abs(int(stored.min())), abs(int(stored.max()))) * scaling
+    if peak > _LARGEST:
+        raise unloadable(name, f"DoseGridScaling (3004,000E) {scaling:g} makes doses of {peak:g}")
     array = (stored * np.float64(scaling)).astype(np.float32)
     notes: tuple[str, ...] = ()
     frames = tuple(order.tolist())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from pacs_sdk.core.results import edge
 from pacs_sdk.encoding.rendering.attributes import number, text
 
 __all__ = ["apply_hounsfield", "check_hounsfield"]
+
+_LARGEST_WHOLE: Final = 1 << 15
+"""Slope and intercept below this keep 16-bit values within 32 bits."""
 
 
 @edge(VALUE_ERRORS)
@@ -31,7 +34,8 @@ def apply_hounsfield(stored: NDArray[Any], dataset: DatasetLike) -> NDArray[Any]
         ``Success`` with stored × slope + intercept: ``int16`` where slope and intercept are
         whole numbers and all values fit, else ``int32``, or ``float32`` for fractions; or
         ``Failure`` with ``INVALID_ARGUMENT`` for values of another kind,
-        ``MISSING_REQUIRED_VALUE`` where slope or intercept is missing.
+        ``MISSING_REQUIRED_VALUE`` where slope or intercept is missing,
+        ``VALUE_CONVERSION_FAILED`` where they are absurd.
     """
     header = as_dataset(dataset)
     check_hounsfield(text(header, "Modality"), text(header, "RescaleType"))
@@ -47,8 +51,15 @@ def apply_hounsfield(stored: NDArray[Any], dataset: DatasetLike) -> NDArray[Any]
             )
         numbers.append(found)
     slope, intercept = numbers
-    values = stored.astype(np.float64) * slope + intercept
-    if not (slope.is_integer() and intercept.is_integer() and stored.dtype.kind in "iu"):
+    with np.errstate(over="ignore"):
+        values = stored.astype(np.float64) * slope + intercept
+    whole = max(abs(slope), abs(intercept)) < _LARGEST_WHOLE
+    if not (whole and slope.is_integer() and intercept.is_integer() and stored.dtype.kind in "iu"):
+        if values.size and np.abs(values).max() > float(np.finfo(np.float32).max):
+            raise PacsException(
+                ErrorCode.VALUE_CONVERSION_FAILED,
+                f"RescaleSlope {slope:g} and RescaleIntercept {intercept:g} make no Hounsfield units",
+            )
         return values.astype(np.float32)
     limits = np.iinfo(np.int16)
     fits = not values.size or (values.min() >= limits.min and values.max() <= limits.max)

@@ -149,6 +149,12 @@ def _as_suv(series: LoadedSeries, instances: list[Instance], kind: SuvType) -> L
             "each slice has a factor to SUV of its own, and values of several were put together "
             f"({series.report.actions[0]}): load it without that, or take suv=None",
         )
+    peak = max(map(abs, series.report.value_range)) * float(factors.max())
+    if peak > float(np.finfo(np.float32).max):
+        raise PacsException(
+            ErrorCode.VALUE_CONVERSION_FAILED,
+            f"the SUV would be {peak:g}: a weight, dose or slope is absurd ({first.words})",
+        )
     array = _scaled(series.array, factors)
     array.flags.writeable = False
     report = attrs.evolve(

@@ -196,12 +196,14 @@ def test_hounsfield_units(stored: Any, changes: dict[str, object], expected: Any
         ({"RescaleType": "US"}, ErrorCode.INVALID_ARGUMENT),
         ({"RescaleSlope": "0"}, ErrorCode.MISSING_REQUIRED_VALUE),
         ({"RescaleIntercept": ""}, ErrorCode.MISSING_REQUIRED_VALUE),
+        ({"RescaleSlope": "1e300"}, ErrorCode.VALUE_CONVERSION_FAILED),
+        ({"RescaleIntercept": "-1e300"}, ErrorCode.VALUE_CONVERSION_FAILED),
     ],
 )
 def test_what_is_not_in_hounsfield_units(changes: dict[str, object], code: ErrorCode) -> None:
     """Another modality or unit, or no rescaling, is refused."""
     made = dataset_with(**CT | changes)
-    assert apply_hounsfield(np.zeros(1, np.int16), made).failure().code is code
+    assert apply_hounsfield(np.ones(1, np.int16), made).failure().code is code
 
 
 def test_pictures_of_frames_without_a_place() -> None:

@@ -89,6 +89,7 @@ def test_differences_of_doses_are_signed() -> None:
     [
         ({"DoseGridScaling": None}, "DoseGridScaling"),
         ({"DoseGridScaling": "0"}, "DoseGridScaling"),
+        ({"DoseGridScaling": "1e300"}, "makes doses of"),
         ({"DoseUnits": "CGY"}, "CGY"),
         ({"GridFrameOffsetVector": None}, "0 numbers for 4 frames"),
         ({"GridFrameOffsetVector": ["0", "1"]}, "2 numbers for 4 frames"),

@@ -134,6 +134,13 @@ def test_values_that_are_no_activity() -> None:
     assert load_pet_series(instances, on_gap="interpolate", suv=None).unwrap().array.shape[0] == 5
 
 
+def test_absurd_values() -> None:
+    """Values beyond single precision are refused, not infinite."""
+    error = load_pet_series(in_memory(pet_slices(PatientWeight="1e45"))).failure()
+    assert error.code is ErrorCode.VALUE_CONVERSION_FAILED
+    assert "absurd" in error.message
+
+
 def test_a_series_of_an_archive(tmp_path: Path) -> None:
     """An archive is asked for the series by its UID or a query."""
     with open_archive(tmp_path).unwrap() as archive:
