@@ -86,6 +86,12 @@ def _several_frames(scene: Scene) -> bool:
     return is_multi_frame(scene.item)
 
 
+def _needs_palette(colour: str) -> Holds:
+    is_palette = is_one_of("PhotometricInterpretation", "PALETTE COLOR")
+    is_whole = absent(f"Segmented{colour}PaletteColorLookupTableData")
+    return lambda scene: is_palette(scene) and is_whole(scene)
+
+
 def _is_decay_corrected(scene: Scene) -> bool:
     return text(scene.item, "DecayCorrection") not in ("", "NONE")
 
@@ -145,13 +151,20 @@ _IMAGE_PIXEL: Final = {
         present("ExtendedOffsetTable"), "there is an Extended Offset Table", "C.7.6.3"
     ),
     **{
-        f"{colour}PaletteColorLookupTable{part}": _if(
+        f"{colour}PaletteColorLookupTableDescriptor": _if(
             is_one_of("PhotometricInterpretation", "PALETTE COLOR"),
             "the Photometric Interpretation is PALETTE COLOR",
             "C.7.6.3",
         )
         for colour in _PALETTES
-        for part in ("Descriptor", "Data")
+    },
+    **{
+        f"{colour}PaletteColorLookupTableData": _if(
+            _needs_palette(colour),
+            "the Photometric Interpretation is PALETTE COLOR, and no table is segmented",
+            "C.7.6.3",
+        )
+        for colour in _PALETTES
     },
 }
 _PALETTE_MODULE: Final = {

@@ -22,6 +22,8 @@ class Subject:
     """Its data set."""
     sop_class_uid: str
     """Its SOP class; empty if it has none."""
+    sop_instance_uid: str
+    """Which one it is; empty if it doesn't say."""
     syntax: TransferSyntax | None
     """How it is encoded; ``None`` for one that only is in memory, or where that is unknown."""
 

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from pacs_sdk.core.dataset import DatasetLike, as_dataset
 from pacs_sdk.core.path import DatasetPath, PathStep
-from pacs_sdk.core.results import Success, edge, raised
+from pacs_sdk.core.results import edge, raised
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.encoding import (
     Instance,
@@ -84,7 +84,7 @@ class IodValidator:
             ]
         return ValidationReport(
             subject.sop_class_uid,
-            text(subject.dataset, "SOPInstanceUID"),
+            subject.sop_instance_uid,
             None if iod is None else iod.title,
             self._rules.source,
             tuple(sorted(findings, key=_place_in_report)),
@@ -131,14 +131,12 @@ def _subject_of(source: ObjectSource) -> Subject:
         source = raised(read_file(source))
     if isinstance(source, Instance):
         dataset = raised(source.dataset()).pydicom
-        return Subject(dataset, source.sop_class_uid, source.syntax)
+        return Subject(dataset, source.sop_class_uid, source.sop_instance_uid, source.syntax)
     dataset = as_dataset(source).pydicom
     meta = getattr(dataset, "file_meta", None)
     uid = text(meta, "TransferSyntaxUID") if isinstance(meta, Dataset) else ""
-    match transfer_syntax(uid):
-        case Success(syntax):
-            return Subject(dataset, text(dataset, "SOPClassUID"), syntax)
-    return Subject(dataset, text(dataset, "SOPClassUID"), None)
+    syntax = transfer_syntax(uid).value_or(None)
+    return Subject(dataset, text(dataset, "SOPClassUID"), text(dataset, "SOPInstanceUID"), syntax)
 
 
 def _findings(subject: Subject, iod: IodRules | None) -> Iterator[IodFinding]:
@@ -155,14 +153,16 @@ def _findings(subject: Subject, iod: IodRules | None) -> Iterator[IodFinding]:
 
 
 def _class_findings(subject: Subject, iod: IodRules | None) -> Iterator[IodFinding]:
-    """Tell whether the SOP class is clear, and known."""
-    inside = text(subject.dataset, "SOPClassUID")
-    if inside and inside != subject.sop_class_uid:
-        yield TOP.broken(
-            "SOPClassUID",
-            f"the data set says {inside}, its file or its sender {subject.sop_class_uid}",
-            "C.12.1",
-        )
+    """Tell whether the identifiers are clear, and the SOP class known."""
+    for keyword, announced in (
+        ("SOPClassUID", subject.sop_class_uid),
+        ("SOPInstanceUID", subject.sop_instance_uid),
+    ):
+        inside = text(subject.dataset, keyword)
+        if inside and inside != announced:
+            yield TOP.broken(
+                keyword, f"the data set says {inside}, its file or sender {announced}", "C.12.1"
+            )
     if iod is None:
         name = sop_class_name(subject.sop_class_uid) or "an object without SOP Class UID"
         yield IodFinding(

@@ -12,7 +12,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-__all__ = ["OBJECTS", "code", "item", "make"]
+__all__ = ["INSTANCE", "OBJECTS", "code", "item", "make"]
 
 _ROOT = "1.2.826.0.1.3680043.8.498."
 STUDY, SERIES, INSTANCE, FRAME = (f"{_ROOT}{number}" for number in (1, 2, 3, 4))

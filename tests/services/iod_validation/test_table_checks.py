@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
@@ -130,6 +131,14 @@ def test_types_and_conditions(
     assert kind in one.words
 
 
+SEGMENTED_PALETTE: dict[str, Any] = {
+    "PhotometricInterpretation": "PALETTE COLOR",
+    "SamplesPerPixel": 1,
+    "PixelData": bytes(48),
+    **{f"{one}PaletteColorLookupTableDescriptor": [2, 0, 8] for one in ("Red", "Green", "Blue")},
+    **{f"Segmented{one}PaletteColorLookupTableData": bytes(4) for one in ("Red", "Green", "Blue")},
+}
+
 ALLOWED = [
     ("CT", given(PatientName="", PatientID="")),  # type 2 may be empty
     ("CT", given(ContrastBolusAgent="")),
@@ -137,6 +146,7 @@ ALLOWED = [
     ("MR", lambda one: given(ScanningSequence="EP", InversionTime=None)(one)
      or removed("RepetitionTime")(one)),
     ("SC", given(PositionReferenceIndicator="")),  # alone it is no Frame of Reference
+    ("SC", lambda one: (removed("PlanarConfiguration")(one), given(**SEGMENTED_PALETTE)(one))),
     ("SEG", given(SegmentationType="BINARY")),
     ("RTDOSE", given(DoseSummationType="PLAN")),
 ]  # fmt: skip

@@ -24,7 +24,7 @@ from pacs_sdk.services.iod_validation import (
     validate_instance,
 )
 from tests.encoding.shipped import READABLE, path_of
-from tests.services.iod_validation.iod_objects import OBJECTS, item, make
+from tests.services.iod_validation.iod_objects import INSTANCE, OBJECTS, item, make
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, about odd values
 
@@ -85,16 +85,21 @@ def test_values_are_part_of_the_report() -> None:
     assert found["PixelSpacing"].reference == "PS3.6"
 
 
-def test_another_sop_class_than_announced_is_an_error(tmp_path: Path) -> None:
-    """The SOP class of the file, or of the sender, and of the data set are the same."""
-    dataset = make("CT")
-    path = raised(write_file(dataset, tmp_path / "ct.dcm"))
+@pytest.mark.parametrize(
+    ("keyword", "announced"),
+    [
+        ("SOPClassUID", b"1.2.840.10008.5.1.4.1.1.2\0"),
+        ("SOPInstanceUID", INSTANCE.encode() + b"\0" * (len(INSTANCE) % 2)),
+    ],
+)
+def test_other_identifiers_than_announced(keyword: str, announced: bytes, tmp_path: Path) -> None:
+    """SOP Class and Instance of the file meta, or of the sender, are those of the data set."""
+    path = raised(write_file(make("CT"), tmp_path / "ct.dcm"))
     data = path.read_bytes()
-    ct, sc = b"1.2.840.10008.5.1.4.1.1.2\0", b"1.2.840.10008.5.1.4.1.1.7\0"
-    first = data.index(ct)
-    path.write_bytes(data[:first] + sc + data[first + len(ct) :])
-    errors = raised(validate_instance(path)).errors
-    assert "SOPClassUID" in {str(one.path) for one in errors}
+    first = data.index(announced)
+    last = first + len(announced.rstrip(b"\0")) - 1
+    path.write_bytes(data[:last] + b"7" + data[last + 1 :])
+    assert keyword in {str(one.path) for one in raised(validate_instance(path)).errors}
 
 
 def test_notes_tell_of_what_the_iod_does_not_have() -> None:

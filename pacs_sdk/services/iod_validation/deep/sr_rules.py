@@ -67,10 +67,10 @@ SR_CLASSES: Final = {
         _ENHANCED, "A.35.6.3", by_reference=True, templates=frozenset(("4100",))
     ),
     "1.2.840.10008.5.1.4.1.1.88.67": SrClass(
-        _ENHANCED,
-        "A.35.8.3",
-        by_reference=True,
-        templates=frozenset(("10001", "10011", "10030", "10040")),
+        _ENHANCED, "A.35.8.3", by_reference=True, templates=frozenset(("10001", "10011"))
+    ),
+    "1.2.840.10008.5.1.4.1.1.88.68": SrClass(
+        _ENHANCED, "A.35.14.3", by_reference=True, templates=frozenset(("10021",))
     ),
     "1.2.840.10008.5.1.4.1.1.88.69": SrClass(
         _ENHANCED, "A.35.10.3", by_reference=True, templates=frozenset(("4120",))
@@ -128,7 +128,6 @@ ROOT_OF_TEMPLATE: Final = {
     "10001": frozenset(("113701",)),
     "10011": frozenset(("113701",)),
     "10021": frozenset(("113500",)),
-    "10030": frozenset(("113701",)),
 }  # fmt: skip
 """Template → the codes (DCM) of its root's Concept Name (PS3.16 Annex A). That of TID 2010
 may be another too, because its context group is extensible."""
