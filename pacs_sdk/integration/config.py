@@ -224,9 +224,9 @@ def _check_offset(_: object, __: object, text: str) -> None:
 class QueryConfig:
     """How strictly C-FIND takes its clients."""
 
-    always_relational: bool = False
+    always_relational: bool = True
     """Whether a query of a series or image may leave out the study although the client has
-    not negotiated relational queries; the standard refuses that."""
+    not negotiated relational queries; the standard would refuse that."""
     check_values: bool = True
     """Whether keys that break the rules of their value representation are refused."""
     utc_offset: str = attrs.field(default="", validator=_check_offset)

@@ -352,7 +352,7 @@ def test_a_configuration_shows_in_its_statement(tmp_path: Path) -> None:
                 "assume_character_set": "ISO_IR 100",
                 "durability": "relaxed",
             },
-            "query": {"always_relational": True},
+            "query": {"always_relational": False},
             "destinations": [
                 {
                     "ae_title": "VIEWER",
@@ -388,9 +388,9 @@ def test_a_configuration_shows_in_its_statement(tmp_path: Path) -> None:
         "set to WARD 7 where",
         "ISO_IR 100 is assumed",
         "durability is relaxed",
-        "too, negotiated or not",
+        "where they were negotiated, otherwise A900H",
         "| VIEWER | STRICT | no | JPEG 2000 Image Compression (Lossless Only) | 1 |",
-        "| query.always_relational | yes |",
+        "| query.always_relational | no |",
     ):
         assert words in plain, words
     assert "geheim" not in text

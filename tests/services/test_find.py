@@ -170,8 +170,11 @@ def test_a_hierarchical_search_names_what_is_above(
     keys: dict[str, object],
     offending: str | None,
 ) -> None:
-    """Without negotiation each level above has one unique key, or else the answer is A900H."""
-    *_, (final, _) = responses(filled.peer, asked(level, **keys), model)
+    """A strict server wants one unique key of each level above, or else answers A900H."""
+    scp = QueryScp(filled.archive, "STRICT", QueryRules(always_relational=False))
+    with DicomServer(ServerConfig(port=0), [scp]) as server:
+        strict = Peer("127.0.0.1", server.port)
+        *_, (final, _) = responses(strict, asked(level, **keys), model)
     assert isinstance(final, CFindRSP)
     if offending is None:
         assert final.status == Status.SUCCESS
@@ -182,10 +185,13 @@ def test_a_hierarchical_search_names_what_is_above(
 
 
 def test_relational_queries_are_agreed_on(filled: Pacs) -> None:
-    """Once they are negotiated, a series is found without its study (PS3.4 C.4.1.2.2.2)."""
+    """A strict server finds a series without its study once they are (PS3.4 C.4.1.2.2.2)."""
     relational = FindNegotiation(relational=True)
     question = asked("SERIES", Modality="MR", SeriesInstanceUID="")
-    (_, match), (final, _) = responses(filled.peer, question, STUDY_ROOT, relational)
+    scp = QueryScp(filled.archive, "STRICT", QueryRules(always_relational=False))
+    with DicomServer(ServerConfig(port=0), [scp]) as server:
+        strict = Peer("127.0.0.1", server.port)
+        (_, match), (final, _) = responses(strict, question, STUDY_ROOT, relational)
     assert final.status == Status.SUCCESS
     assert match is not None
     assert match["SeriesInstanceUID"] == "1.2.1"
@@ -199,12 +205,9 @@ def test_our_client_asks_for_relational_queries_where_it_needs_them(filled: Pacs
         assert studies.negotiated == FindNegotiation()
 
 
-def test_a_server_may_be_told_to_be_lenient(filled: Pacs) -> None:
-    """With ``always_relational`` nobody has to negotiate."""
-    scp = QueryScp(filled.archive, "LENIENT", QueryRules(always_relational=True))
-    with DicomServer(ServerConfig(port=0), [scp]) as server:
-        peer = Peer("127.0.0.1", server.port)
-        answers = responses(peer, asked("SERIES", Modality="MR", SeriesInstanceUID=""))
+def test_nobody_has_to_negotiate_relational_queries(filled: Pacs) -> None:
+    """Many clients ask for a series by nothing but what they know of it."""
+    answers = responses(filled.peer, asked("SERIES", Modality="MR", SeriesInstanceUID=""))
     assert len(answers) == 2
 
 

@@ -36,9 +36,9 @@ def _check_offset(_: object, __: object, text: str) -> None:
 class QueryRules:
     """How strictly a C-FIND provider takes its peers."""
 
-    always_relational: bool = False
+    always_relational: bool = True
     """Whether the unique keys of the levels above may be missing though relational queries
-    were not negotiated, as many clients have it; the standard refuses that (A900H)."""
+    were not negotiated, as many clients have it; the standard would refuse that (A900H)."""
     check_values: bool = True
     """Whether keys that break the rules of their VR are refused (A900H); otherwise only those
     are that cannot be understood."""
