@@ -22,10 +22,11 @@ WINDOW_PRESETS: Final[Mapping[str, Window]] = MappingProxyType(
         "brain": (40.0, 80.0),
         "liver": (60.0, 160.0),
         "angiography": (300.0, 600.0),
-        "uptake": (3.5, 7.0),
+        "uptake": (4.0, 8.0),
     }
 )
-"""Centre and width by name: in Hounsfield units, and ``uptake`` in SUV."""
+"""Centre and width by name: in Hounsfield units, and ``uptake`` in SUV, which
+shows 0 to 7 (a window's ends are half a unit inside, PS3.3 C.11.2.1.2.1)."""
 
 
 def named_window(name: str) -> Window:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pacs_sdk.core import ErrorCode
-from pacs_sdk.integration.itk import VolumeGeometry, load_volume
+from pacs_sdk.integration.itk import Volume, VolumeGeometry, load_volume
 from pacs_sdk.integration.phantom import PhantomSpec, make_phantom
 from pacs_sdk.integration.preview import montage_preview, orthogonal_preview
 from pacs_sdk.integration.windows import WINDOW_PRESETS, usual_window
@@ -181,3 +181,19 @@ def test_windows_by_name_and_by_modality() -> None:
     assert "bone" in error.message
     assert usual_window("PT", "g/ml{SUVbw}") == WINDOW_PRESETS["uptake"]
     assert usual_window("PT", "BQML") is usual_window("MR", "") is None
+
+
+@pytest.mark.parametrize("values", [(False, True), (0, 1), (0.0, 0.001), (-3000, 4000)])
+def test_the_usual_window_shows_the_whole_range(values: tuple[float, float]) -> None:
+    """What is smallest is black and what is largest white, however small the range is."""
+    low, high = values
+    array = np.full((9, 8, 8), low)
+    array[:, :, 4:] = high
+    volume = Volume(
+        array, VolumeGeometry((8, 8, 9), (0, 0, 0), (1, 1, 1), tuple(np.eye(3).ravel()))
+    )
+    axial, _, _ = panes(volume.preview().unwrap())
+    inside = axial[axial.shape[0] // 2 - 100 : axial.shape[0] // 2 + 100]
+    assert 0 in inside[:, 100:150]
+    assert (inside[:, 300:350] == WHITE).all()
+    assert not (inside[:, 100:150] == WHITE).any()

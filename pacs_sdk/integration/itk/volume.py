@@ -162,13 +162,16 @@ class Volume:
         return raised(draw(turned, spacing, chosen or self._usual_window(array)))
 
     def _grey(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return what a preview shows of values: of a colour its brightness."""
+        """Return what a preview shows of values: of a colour its brightness, of a mask 0 and 1."""
+        if array.dtype.kind == "b":
+            return array.astype(np.uint8)
         return array[..., :3] @ np.array(_LUMINANCE) if self.samples > 1 else array
 
     def _usual_window(self, array: NDArray[Any]) -> Window:
         sampled = array[::_SAMPLE_STEP, ::_SAMPLE_STEP, ::_SAMPLE_STEP]
         low, high = (float(value) for value in np.percentile(sampled, (1, 99)))
-        return (low + high) / 2, max(high - low, 1e-6 * max(abs(high), 1.0)) + 1.0
+        # So that low is black and high is white by the LINEAR function (PS3.3 C.11.2.1.2.1).
+        return (low + high) / 2 + 0.5, max(high - low, 1e-6 * max(abs(high), 1.0)) + 1.0
 
     def _repr_png_(self) -> bytes | None:
         """Show the preview in a notebook."""
