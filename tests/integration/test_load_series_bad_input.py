@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,17 @@ def test_missing_geometry_and_contradictory_tags(changes: dict[str, Any], tag: s
     volume = load_volume(instances, strict=False).unwrap()
     assert volume.array.shape[0] == 3
     assert tag in volume.report.skipped[0].reason
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_in_the_folder_is_not_waited_for(tmp_path: Path) -> None:
+    """Opening one would last until somebody writes into it."""
+    in_files(in_memory(made_slices(3)), tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    error = load_volume(tmp_path).failure()
+    assert error.code is ErrorCode.FILE_READ_FAILED
+    assert "pipe" in error.message
+    assert load_volume(tmp_path, strict=False).unwrap().array.shape[0] == 3
 
 
 def test_a_file_that_vanishes_after_the_scan(tmp_path: Path, monkeypatch: Any) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from pacs_sdk.core import ErrorCode, PacsError
 from pacs_sdk.core.results import Success
-from pacs_sdk.integration.itk import LoadedVolume, load_study, load_volume, scan_series
+from pacs_sdk.integration.itk import LoadedVolume, load_series, load_study, load_volume, scan_series
 from tests.integration.made_series import in_files, in_memory, made_slice, made_slices
 
 
@@ -259,6 +259,7 @@ def test_echoes_are_refused_on_request() -> None:
         ("AcquisitionNumber", (1, 2)),
         ("InversionTime", ("100", "250")),
         ("TriggerTime", ("0", "40")),
+        ("FrameReferenceTime", ("30000", "90000")),
         ("EchoNumbers", (1, 2)),
     ],
 )
@@ -273,6 +274,62 @@ def test_other_attributes_make_an_axis_too(keyword: str, values: tuple[object, o
     assert volume.axis is not None
     assert volume.axis.keywords == (keyword,)
     assert volume.array.shape == (2, 3, 3, 4)
+
+
+def test_volumes_that_are_moved_against_each_other_have_no_one_grid() -> None:
+    """The second echo lies 3 mm beside the first: its file is named."""
+    datasets = echoes()
+    for one in datasets:
+        if one.EchoTime == 9.2:
+            one.ImagePositionPatient[0] = "-7"
+    error = refusal(datasets)
+    assert "is 3 mm beside that of instance 1.2.3.4.1" in error.message
+    assert error.details["tag"] == "(0020,0032)"
+
+
+def test_gaps_of_4d_arrays_are_filled_in_each_volume() -> None:
+    """The same places are missing in all of them."""
+    datasets = [
+        flat(10 * index + n, 1000 * index + 10 * n, 2.5 * n, EchoTime=time)
+        for n in (0, 1, 3)
+        for index, time in enumerate(("4.6", "9.2"))
+    ]
+    assert "1 slice is missing" in refusal(datasets).message
+    volume = loaded(datasets, on_gap="interpolate")
+    assert volume.array[:, :, 0, 0].tolist() == [[0, 10, 20, 30], [1000, 1010, 1020, 1030]]
+    assert len(volume.sources) == 8
+
+
+@pytest.mark.parametrize("memory", ["on_demand", "shared"])
+def test_images_of_all_kinds_are_those_of_the_array(memory: Any) -> None:
+    """4-D, filled, resampled: in NumPy's memory and in SimpleITK's."""
+    sitk: Any = pytest.importorskip("SimpleITK")
+    kinds: list[tuple[list[pydicom.Dataset], dict[str, Any]]] = [
+        (echoes(), {}),
+        (gappy(), {"on_gap": "fill"}),
+        (tilted(), {"on_tilt": "resample"}),
+    ]
+    for datasets, options in kinds:
+        series = load_series(in_memory(datasets), image_memory=memory, **options).unwrap()
+        assert np.array_equal(sitk.GetArrayFromImage(series.image), series.array)
+        assert np.array_equal(series.array, loaded(datasets, **options).array)
+        assert tuple(series.image.GetSpacing()[:3]) == series.geometry.spacing
+
+
+def test_masks_are_resampled_with_the_values() -> None:
+    """Outside of the slices there is nothing, and padding stays none."""
+    datasets = tilted()
+    for one in datasets:
+        pixels = np.frombuffer(one.PixelData, "<i2").reshape(8, 4).copy()
+        pixels[:, 0] = -2000
+        one.PixelData = pixels.tobytes()
+        one.PixelPaddingValue = -2000
+    volume = loaded(datasets, on_tilt="resample", padding="mask", interpolation="nearest")
+    assert volume.mask is not None
+    assert volume.mask.shape == volume.array.shape
+    assert not volume.mask[:, :, 0].any()
+    assert (volume.mask[:, :, 1].sum(axis=1) >= 7).all()
+    assert not volume.mask[0, 8:].any()
 
 
 def test_times_that_each_slice_has_for_itself_are_ranked() -> None:

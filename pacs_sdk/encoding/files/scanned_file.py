@@ -31,8 +31,8 @@ _LONGEST_ELEMENT_HEADER: Final = 12
 _QUICK_HEAD_BYTES: Final = 16 * 1024
 """What is read of a file at first. Most headers are shorter."""
 
-_BINARY: Final = getattr(os, "O_BINARY", 0)
-"""Windows opens files as text otherwise."""
+_OPENING: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+"""Windows opens files as text otherwise, and a pipe would be waited for."""
 
 
 @attrs.frozen
@@ -102,7 +102,7 @@ def _scanned_quickly(path: Path, tags: Collection[int]) -> ScannedFile | None:
 def _beginning(path: Path) -> tuple[bytes, int]:
     """Return the first bytes of a file and its size; nothing of what is no file."""
     try:
-        number = os.open(path, os.O_RDONLY | _BINARY)
+        number = os.open(path, _OPENING)
     except ValueError:  # a NUL in the name
         return b"", 0
     try:

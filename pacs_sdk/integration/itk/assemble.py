@@ -17,9 +17,9 @@ from pacs_sdk.integration.itk.fill import (
     checked_value,
     fill_slices,
 )
-from pacs_sdk.integration.itk.geometry import PointMm, VolumeGeometry
+from pacs_sdk.integration.itk.geometry import POSITION_TOLERANCE, PointMm, VolumeGeometry
 from pacs_sdk.integration.itk.grouping import FoundVolume
-from pacs_sdk.integration.itk.image_slice import ImageSlice
+from pacs_sdk.integration.itk.image_slice import ImageSlice, not_loadable
 from pacs_sdk.integration.itk.loaded import LoadedVolume, SliceSource
 from pacs_sdk.integration.itk.options import LoadOptions
 from pacs_sdk.integration.itk.places import SeparatedVolumes
@@ -96,6 +96,7 @@ def assemble(
     found, duplicates = without_duplicates(chosen.slices, options)
     if found.axis is not None and options.on_same_position == "error":
         raise _several_volumes(found)
+    _check_same_places(found)
     unreadable: list[Skipped] = []
     while True:
         stack = stack_slices(found.volumes[0], options)
@@ -124,6 +125,25 @@ def _several_volumes(found: SeparatedVolumes) -> PacsException:
         path=found.volumes[1][0].name,
         volumes=labels,
     )
+
+
+def _check_same_places(found: SeparatedVolumes) -> None:
+    """Refuse volumes of one axis whose slices are moved within their plane."""
+    if len(found.volumes) == 1:
+        return
+    first = found.volumes[0]
+    places = np.array([one.position for one in first])
+    tolerance = POSITION_TOLERANCE * min(first[0].kind.pixel_spacing)
+    for volume in found.volumes[1:]:
+        apart = np.linalg.norm(np.array([one.position for one in volume]) - places, axis=1)
+        worst = int(apart.argmax())
+        if apart[worst] > tolerance:
+            raise not_loadable(
+                volume[worst].name,
+                "ImagePositionPatient",
+                f"is {apart[worst]:.4g} mm beside that of {first[worst].name}, an image of another "
+                "time, echo or b-value: the volumes have no one grid",
+            )
 
 
 def _without(

@@ -35,13 +35,20 @@ _AXES: Final = (
     "DiffusionGradientOrientation",
     "TemporalPositionIdentifier",
     "TriggerTime",
+    "FrameReferenceTime",
     "AcquisitionNumber",
     "AcquisitionTime",
     "ContentTime",
 )
 """What tells volumes of one kind apart, what says most about them first."""
 
-_TIMES: Final = ("TriggerTime", "AcquisitionNumber", "AcquisitionTime", "ContentTime")
+_TIMES: Final = (
+    "TriggerTime",
+    "FrameReferenceTime",
+    "AcquisitionNumber",
+    "AcquisitionTime",
+    "ContentTime",
+)
 """Attributes whose order counts: each slice has its own values."""
 
 _PARTS: Final = ("EchoTime", "EchoNumbers", "TemporalPositionIdentifier", "AcquisitionNumber")

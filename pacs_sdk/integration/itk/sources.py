@@ -47,6 +47,7 @@ SCAN_TAGS: Final[frozenset[int]] = frozenset(
         "EchoNumbers",
         "InversionTime",
         "TriggerTime",
+        "FrameReferenceTime",
         "DiffusionBValue",
         "DiffusionGradientOrientation",
         "SliceThickness",
