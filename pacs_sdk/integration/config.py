@@ -43,6 +43,7 @@ __all__ = [
     "PacsConfig",
     "QueryConfig",
     "ReceptionConfig",
+    "RetrieveConfig",
     "ServicesConfig",
     "StorageConfig",
 ]
@@ -221,6 +222,15 @@ def _check_offset(_: object, __: object, text: str) -> None:
 
 
 @attrs.frozen
+class RetrieveConfig:
+    """How strictly C-GET and C-MOVE take their clients."""
+
+    always_relational: bool = False
+    """Whether a retrieval of a series or image may leave out the study although the client has
+    not negotiated relational retrieval; the standard refuses that."""
+
+
+@attrs.frozen
 class QueryConfig:
     """How strictly C-FIND takes its clients."""
 
@@ -250,6 +260,8 @@ class PacsConfig:
     """Whom a C-MOVE may send to: in TOML, a table `[[destinations]]` each."""
     query: QueryConfig = attrs.field(factory=QueryConfig)
     """What clients may ask."""
+    retrieve: RetrieveConfig = attrs.field(factory=RetrieveConfig)
+    """What clients may fetch."""
     reception: ReceptionConfig = attrs.field(factory=ReceptionConfig)
     """What is taken from senders."""
 

@@ -213,6 +213,10 @@ def _destinations(config: PacsConfig, archive: Archive) -> DestinationResolver:
     return first_known(ConfiguredDestinations(config.destinations), StoredDestinations(archive))
 
 
+def _always_relational(config: PacsConfig) -> bool:
+    return config.retrieve.always_relational
+
+
 def _query_rules(config: PacsConfig) -> QueryRules:
     return QueryRules(
         always_relational=config.query.always_relational,
@@ -304,7 +308,13 @@ class ServicesContainer(containers.DeclarativeContainer):
     moves = providers.Singleton(
         Moves, destinations, providers.Callable(_ae_title, core.config), sub_operation_pool
     )
-    retrieve_scp = providers.Singleton(RetrieveScp, storage.archive, moves, clock=core.clock)
+    retrieve_scp = providers.Singleton(
+        RetrieveScp,
+        storage.archive,
+        moves,
+        always_relational=providers.Callable(_always_relational, core.config),
+        clock=core.clock,
+    )
     ours = providers.Dict(
         verification=verification_scp.provider,
         storage=storage_scp.provider,

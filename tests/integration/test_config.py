@@ -64,7 +64,7 @@ def test_layers_win_setting_by_setting(tmp_path: Path) -> None:
         ({"services": {"enabled": 7}}, "services.enabled is 7, but must be a list"),
         (
             {"sever": {}},
-            "sever is not a setting; known are destinations, query, reception, server, services",
+            "sever is not a setting; known are destinations, query, reception, retrieve, server",
         ),
         ({"server": {"prt": 1}}, "server.prt is not a setting"),
         ({"server": 1}, "server is 1, but must be a table of settings"),

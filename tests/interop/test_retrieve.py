@@ -384,6 +384,22 @@ def test_their_unknown_destination_is_a_failure_of_ours(theirs: Theirs) -> None:
     assert "answered the C-MOVE with status" in error.message
 
 
+@pytest.mark.parametrize("operation", ["get", "move"])
+def test_we_cancel(theirs: Theirs, operation: str) -> None:
+    """Our C-CANCEL ends in a report, whether the archive heeds it or is done before."""
+    box = InMemory()
+    wanted = DicomDataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.1")
+    scu = RetrieveScu(ae_title="ME")
+    if operation == "get":
+        result = scu.get(theirs.peer, wanted, box.keep, cancel=lambda: True)
+    else:
+        receive = ReceiveHere(box.keep, theirs.port)
+        result = scu.move(theirs.peer, wanted, "ME", receive=receive, cancel=lambda: True)
+    report = result.unwrap()
+    assert report.received == len(box.instances) <= 5
+    assert report.is_cancelled or report.received == 5
+
+
 # -- Orthanc moves from us, and we to it -------------------------------------------------------
 
 

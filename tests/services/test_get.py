@@ -117,6 +117,23 @@ def test_relational_retrieval_is_negotiated_where_it_is_needed(
     assert "must name StudyInstanceUID" in reply.response.error_comment
 
 
+def test_a_lenient_archive_takes_clients_as_they_are(
+    pacs: Pacs, make_instance: MakeInstance
+) -> None:
+    """With ``always_relational`` nobody has to negotiate."""
+    pacs.archive.store(make_instance()).unwrap()
+    model = InformationModel.STUDY_ROOT.get
+    wanted = DicomDataset(QueryRetrieveLevel="SERIES", SeriesInstanceUID="9.9")
+    data = MemoryBytes(encode_dataset(wanted, IMPLICIT_VR_LITTLE_ENDIAN).unwrap())
+    scp = RetrieveScp(pacs.archive, always_relational=True)
+    with DicomServer(ServerConfig(port=0), [scp]) as server:
+        proposed = ProposedContext(model, (IMPLICIT_VR_LITTLE_ENDIAN.uid,))
+        with connect(Peer("127.0.0.1", server.port), "TEST", [proposed]).unwrap() as association:
+            context = association.context_for(model).unwrap()
+            (reply,) = association.replies(context, CGetRQ(1, model), data)
+    assert reply.response.status == Status.SUCCESS
+
+
 # -- the counts ---------------------------------------------------------------------------
 
 

@@ -215,12 +215,22 @@ def _finding(facts: Facts, performed: Sequence[ClaimedContext]) -> Section:
     )
 
 
+def _hierarchy(facts: Facts) -> str:
+    how = (
+        "negotiated or not"
+        if facts.config.retrieve.always_relational
+        else "where relational retrieval was negotiated, otherwise A900H"
+    )
+    return f"unique keys of the levels above may be missing, {how}"
+
+
 def _getting(facts: Facts, performed: Sequence[ClaimedContext]) -> Section:
     return Section(
         "SCP of C-GET",
         (
             Bullets(
                 (
+                    _hierarchy(facts),
                     (
                         "each instance is sent in the transfer syntax in which it is stored if the "
                         "requestor accepted it, as SCP, for the SOP class; otherwise re-encoded "
@@ -255,8 +265,10 @@ def _moving(facts: Facts, performed: Sequence[ClaimedContext]) -> Section:
     blocks: list[Block] = [
         Paragraph(
             "Instances are sent by C-STORE over associations that the system opens to the "
-            "destination. A destination that is not configured is refused (A801H)."
+            "destination. A destination that is not configured, and not kept in the index database "
+            "either, is refused (A801H)."
         ),
+        Bullets((_hierarchy(facts), "Pending responses come every 50 ms at most")),
         Table(("Destination", "Calling AE title", "TLS", "Transfer syntaxes", "Associations"), rows)
         if rows
         else Paragraph("No destination is configured."),

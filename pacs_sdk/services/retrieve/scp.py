@@ -94,14 +94,23 @@ class RetrieveScp:
     Args:
         archive: Where the instances are.
         moves: How C-MOVE is performed; if ``None`` it is not, and its SOP classes are refused.
+        always_relational: Whether the unique keys of the levels above may be missing though
+            relational retrieval was not negotiated, as many clients have it; the standard
+            refuses that (A900H).
         clock: The time.
     """
 
     def __init__(
-        self, archive: Archive, moves: Moves | None = None, *, clock: Clock | None = None
+        self,
+        archive: Archive,
+        moves: Moves | None = None,
+        *,
+        always_relational: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         self._archive = archive
         self._moves = moves
+        self._always_relational = always_relational
         self._clock = clock or SystemClock()
 
     def supported_contexts(self) -> Sequence[SupportedContext]:
@@ -135,7 +144,8 @@ class RetrieveScp:
             return
         identifier = read_identifier(exchange, ErrorCode.RETRIEVE_INVALID_IDENTIFIER)
         agreed = exchange.association.extended.get(sop_class.uid)
-        query = retrieve_query(identifier, sop_class, relational=is_relational(agreed))
+        relational = self._always_relational or is_relational(agreed)
+        query = retrieve_query(identifier, sop_class, relational=relational)
         if isinstance(request, CMoveRQ):
             self._move(exchange, request, query)
         else:
