@@ -82,6 +82,14 @@ def test_what_was_stored_before_has_them_after_reindexing(folder: Path) -> None:
         assert thicknesses(archive) == []
 
 
+def test_an_empty_database_is_filled_with_them(folder: Path, database: Database) -> None:
+    """So an index that is not in the archive's folder gets them for what was stored before."""
+    opened = open_archive(folder, database_url=database.url, further_attributes=ADDED)
+    with opened.unwrap() as archive:
+        assert len(archive.recover(mend=True).unwrap().indexed) == 2
+        assert sorted(thicknesses(archive)) == ["40", "41"]
+
+
 def test_an_interrupted_reindexing_goes_on_only_for_the_same(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
