@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from fuzz import datasets, pixels, values
+from fuzz import datasets, pixels, validation, values
 
 __all__ = ["CORPUS", "TARGETS", "Target"]
 
@@ -53,6 +53,7 @@ def _all() -> Iterator[Target]:
     yield Target("reader", datasets.reader)
     yield Target("scanner", datasets.scanner, corpus="reader")
     yield Target("part10", datasets.part10)
+    yield Target("iod_validation", validation.iod_validation, corpus="part10")
     yield Target("encapsulated", pixels.encapsulated)
     for codec in pixels.CODECS:
         yield Target(codec, pixels.codec_target(codec), "codestream.dict")
