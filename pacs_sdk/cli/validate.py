@@ -95,27 +95,34 @@ def validate(
 
 
 class _Tables:
-    """A table a file on a terminal, a line a finding elsewhere; a summary at the end."""
+    """A line a finding, or on a terminal a table a file; a summary at the end.
+
+    What goes to a terminal waits for the end, because the progress bar is there till then.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[str, list[tuple[str, ...]]]] = []
 
     def show(self, path: Path, report: ValidationReport, least: Shown) -> None:
-        findings = report.at_least(least)
-        if not findings:
-            return
-        cells = [
+        cells: list[tuple[str, ...]] = [
             (
                 str(one.severity),
                 str(one.path),
                 str(one.type or ""),
                 f"{one.words} ({one.reference})" if one.reference else one.words,
             )
-            for one in findings
+            for one in report.at_least(least)
         ]
+        if not cells:
+            return
         if is_terminal(sys.stdout):
-            table(("Severity", "Where", "Type", "What"), cells, title=f"{path}: {report}")
+            self._waiting.append((f"{path}: {report}", cells))
         else:
             table((), ((str(path), *row) for row in cells))
 
     def end(self, counts: Mapping[str, int]) -> None:
+        for title, cells in self._waiting:
+            table(("Severity", "Where", "Type", "What"), cells, title=title)
         files = sum(counts.values())
         told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
         typer.echo(f"{files} file{'' if files == 1 else 's'}: {told}")
@@ -126,12 +133,17 @@ class _Json:
 
     def __init__(self) -> None:
         self._before = "["
+        self._waiting: list[str] = []
 
     def show(self, path: Path, report: ValidationReport, least: Shown) -> None:
         findings = [one.as_dict() for one in report.at_least(least)]
         shown = {"file": str(path), **report.as_dict(), "findings": findings}
-        typer.echo(self._before + json.dumps(shown, ensure_ascii=False, indent=2), nl=False)
+        text = self._before + json.dumps(shown, ensure_ascii=False, indent=2)
         self._before = ",\n"
+        if is_terminal(sys.stdout):
+            self._waiting.append(text)
+        else:
+            typer.echo(text, nl=False)
 
     def end(self, _counts: Mapping[str, int]) -> None:
-        typer.echo("[]" if self._before == "[" else "]")
+        typer.echo("".join(self._waiting) + ("[]" if self._before == "[" else "]"))
