@@ -86,3 +86,16 @@ def test_a_file_that_cannot_be_read() -> None:
 def test_nothing_to_validate(tmp_path: Path) -> None:
     """A folder without DICOM files is a failure that says what to name."""
     assert "nothing to validate" in failed(pacs("validate", tmp_path))
+
+
+def test_a_terminal_gets_tables(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file with findings has a table of its own, with what it is above; then the summary."""
+    for module in ("output", "validate"):
+        monkeypatch.setattr(f"pacs_sdk.cli.{module}.is_terminal", lambda stream: True)
+    text = pacs("validate", folder / "in").stdout
+    assert "CT Image: errors (1 error, 1 warning)" in " ".join(text.split())
+    assert text.index("Severity") < text.index("PatientPosition")
+    assert text.rstrip().endswith("1 file: 1 with errors")
+    reports = pacs("validate", folder / "in", "--json").stdout
+    assert reports.startswith("[{")
+    assert reports.endswith("}]\n")
