@@ -225,9 +225,9 @@ def _check_offset(_: object, __: object, text: str) -> None:
 class RetrieveConfig:
     """How strictly C-GET and C-MOVE take their clients."""
 
-    always_relational: bool = False
+    always_relational: bool = True
     """Whether a retrieval of a series or image may leave out the study although the client has
-    not negotiated relational retrieval; the standard refuses that."""
+    not negotiated relational retrieval; the standard would refuse that."""
 
 
 @attrs.frozen

@@ -35,6 +35,7 @@ from pacs_sdk.network.dimse import (
     CStoreRQ,
     CStoreRSP,
     Message,
+    Response,
     Status,
 )
 from pacs_sdk.network.negotiation import association_request
@@ -103,35 +104,36 @@ def test_every_model_gives_what_is_below_its_key(
 def test_relational_retrieval_is_negotiated_where_it_is_needed(
     pacs: Pacs, make_instance: MakeInstance
 ) -> None:
-    """A series by nothing but its UID: both sides agree on it first (PS3.4 C.5.3)."""
+    """A series by nothing but its UID: a strict archive agrees on it first (PS3.4 C.5.3)."""
     pacs.archive.store(make_instance()).unwrap()
     wanted = DicomDataset(QueryRetrieveLevel="SERIES", SeriesInstanceUID="1.2.3.4")
-    assert RetrieveScu().get(pacs.peer, wanted, InMemory().keep).unwrap().received == 1
+    strict = RetrieveScp(pacs.archive, always_relational=False)
+    with DicomServer(ServerConfig(port=0), [strict]) as server:
+        peer = Peer("127.0.0.1", server.port)
+        assert RetrieveScu().get(peer, wanted, InMemory().keep).unwrap().received == 1
+        response = _plainly_asked(peer, wanted)
+    assert response.status == 0xA900
+    assert "must name StudyInstanceUID" in response.error_comment
+
+
+def test_clients_are_taken_as_they_are(pacs: Pacs, make_instance: MakeInstance) -> None:
+    """Many name a series by nothing but its UID, and negotiate nothing."""
+    pacs.archive.store(make_instance()).unwrap()
+    wanted = DicomDataset(QueryRetrieveLevel="SERIES", SeriesInstanceUID="1.2.3.4")
+    response = _plainly_asked(pacs.peer, wanted)
+    assert isinstance(response, CGetRSP)
+    assert response.number_of_failed_suboperations == 1  # found; there is no context to send it in
+
+
+def _plainly_asked(peer: Peer, wanted: DicomDataset) -> Response:
+    """Ask for a C-GET without any negotiation about it, and return the final response."""
     data = MemoryBytes(encode_dataset(wanted, IMPLICIT_VR_LITTLE_ENDIAN).unwrap())
     model = InformationModel.STUDY_ROOT.get
     proposed = ProposedContext(model, (IMPLICIT_VR_LITTLE_ENDIAN.uid,))
-    with connect(pacs.peer, "TEST", [proposed]).unwrap() as association:
+    with connect(peer, "TEST", [proposed]).unwrap() as association:
         context = association.context_for(model).unwrap()
-        (reply,) = association.replies(context, CGetRQ(1, model), data)
-    assert reply.response.status == 0xA900
-    assert "must name StudyInstanceUID" in reply.response.error_comment
-
-
-def test_a_lenient_archive_takes_clients_as_they_are(
-    pacs: Pacs, make_instance: MakeInstance
-) -> None:
-    """With ``always_relational`` nobody has to negotiate."""
-    pacs.archive.store(make_instance()).unwrap()
-    model = InformationModel.STUDY_ROOT.get
-    wanted = DicomDataset(QueryRetrieveLevel="SERIES", SeriesInstanceUID="9.9")
-    data = MemoryBytes(encode_dataset(wanted, IMPLICIT_VR_LITTLE_ENDIAN).unwrap())
-    scp = RetrieveScp(pacs.archive, always_relational=True)
-    with DicomServer(ServerConfig(port=0), [scp]) as server:
-        proposed = ProposedContext(model, (IMPLICIT_VR_LITTLE_ENDIAN.uid,))
-        with connect(Peer("127.0.0.1", server.port), "TEST", [proposed]).unwrap() as association:
-            context = association.context_for(model).unwrap()
-            (reply,) = association.replies(context, CGetRQ(1, model), data)
-    assert reply.response.status == Status.SUCCESS
+        *_, reply = association.replies(context, CGetRQ(1, model), data)
+    return reply.response
 
 
 # -- the counts ---------------------------------------------------------------------------

@@ -96,7 +96,7 @@ class RetrieveScp:
         moves: How C-MOVE is performed; if ``None`` it is not, and its SOP classes are refused.
         always_relational: Whether the unique keys of the levels above may be missing though
             relational retrieval was not negotiated, as many clients have it; the standard
-            refuses that (A900H).
+            would refuse that (A900H).
         clock: The time.
     """
 
@@ -105,7 +105,7 @@ class RetrieveScp:
         archive: Archive,
         moves: Moves | None = None,
         *,
-        always_relational: bool = False,
+        always_relational: bool = True,
         clock: Clock | None = None,
     ) -> None:
         self._archive = archive
