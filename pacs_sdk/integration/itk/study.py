@@ -9,7 +9,7 @@ from typing import Final, Unpack
 import attrs
 
 from pacs_sdk.core.errors import PacsException
-from pacs_sdk.core.results import Failure, PacsResult, Success, edge
+from pacs_sdk.core.results import PacsResult, Success, edge, raised
 from pacs_sdk.integration.itk.assemble import assemble, numpy_memory
 from pacs_sdk.integration.itk.choose import all_series
 from pacs_sdk.integration.itk.grouping import FoundVolume, read_slices, volumes_of
@@ -252,12 +252,8 @@ def load_study(
         the others; or ``Failure`` as :func:`scan_series`, or with ``MISSING_DEPENDENCY``.
     """
     simple_itk()
-    match scan_series(source, options, **settings):
-        case Success(scan):
-            return LoadedStudy(scan, tuple(volume.load() for volume in scan.volumes))
-        case Failure(error):
-            raise PacsException.of(error)
-    raise AssertionError("a Result is one of the two")
+    scan = raised(scan_series(source, options, **settings))
+    return LoadedStudy(scan, tuple(volume.load() for volume in scan.volumes))
 
 
 def _loadable(found: FoundVolume, options: LoadOptions) -> LoadableVolume:
