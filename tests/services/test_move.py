@@ -198,6 +198,17 @@ def test_several_associations_send_at_once(pacs: Pacs, make_instance: MakeInstan
     assert done[0].unwrap().completed == 9
 
 
+def test_a_destination_that_takes_fewer_gets_everything_over_those(
+    pacs: Pacs, make_instance: MakeInstance
+) -> None:
+    """Associations that are rejected beyond a destination's limit cost no instance."""
+    config = ServerConfig(port=0, ae_title="SHELF", max_associations=1)
+    with moving(pacs, Shelf(), config, parallel=3) as setting:
+        setting.store(*(make_instance() for _ in range(9)))
+        report = RetrieveScu().move(setting.peer, THE_STUDY, "SHELF").unwrap()
+    assert (report.completed, report.status) == (9, 0)
+
+
 # -- what goes wrong ----------------------------------------------------------------------
 
 

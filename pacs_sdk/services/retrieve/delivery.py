@@ -91,19 +91,16 @@ class Delivery:
         self._count = len(instances)
         self._changed = threading.Condition()
         self._news: list[Sent] = []
-        self._threads: list[threading.Thread] = []
         self._running = 0
         self._stopped = False
         self._in_use: set[DicomAssociation] = set()
 
     def begin(self) -> None:
         """Start to send."""
-        for number in range(min(self._destination.parallel, self._count)):
+        count = self._running = min(self._destination.parallel, self._count)
+        for number in range(count):
             name = f"move-to-{self._destination.ae_title}-{number}"
-            self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
-        self._running = len(self._threads)
-        for thread in self._threads:
-            thread.start()
+            threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def wait(self, timeout_s: float) -> list[Sent]:
         """Return what was sent in that time, or in less if it is over before."""
