@@ -70,7 +70,8 @@ def test_pixels_that_cannot_be_decoded() -> None:
     instances = compressed({0, 3})
     error = load_volume(instances).failure()
     assert error.code is ErrorCode.PIXEL_DATA_FAILED
-    assert error.message.startswith("instance 1.2.3.4.1: ")
+    # Which of the two is met first is up to the threads.
+    assert error.message.startswith(("instance 1.2.3.4.1: ", "instance 1.2.3.4.4: "))
     volume = load_volume(instances, strict=False).unwrap()
     assert volume.array[:, 0, 0].tolist() == [100, 200]
     assert {one.name for one in volume.report.skipped} == {
