@@ -36,6 +36,20 @@ _PATIENT_POSITION_CLASSES: Final = frozenset(
         "1.2.840.10008.5.1.4.1.1.4.3",  # Enhanced MR Color
     )
 )
+_ENHANCED: Final = frozenset(
+    (
+        "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT
+        "1.2.840.10008.5.1.4.1.1.4.1",  # MR
+        "1.2.840.10008.5.1.4.1.1.130",  # PET
+    )
+)
+_CONVERTED: Final = frozenset(
+    (
+        "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT
+        "1.2.840.10008.5.1.4.1.1.4.4",  # MR
+        "1.2.840.10008.5.1.4.1.1.128.1",  # PET
+    )
+)
 _FROM_PLANS: Final = (
     "PLAN",
     "MULTI_PLAN",
@@ -111,6 +125,10 @@ def _is_within_functional_group(scene: Scene) -> bool:
 def _is_original(scene: Scene) -> bool:
     """Whether all frames are ORIGINAL; where only some are, the Image Type says MIXED."""
     return text(scene.top, "ImageType") == "ORIGINAL"
+
+
+def _is_acquired_frame(scene: Scene) -> bool:
+    return scene.sop_class_uid in _ENHANCED and _is_original(scene)
 
 
 def _is_not_tiled_full(scene: Scene) -> bool:
@@ -204,11 +222,22 @@ _MOVES: Final = _if(
 _CONCATENATED: Final = _if(present("ConcatenationUID"), "it is part of a Concatenation", "C.7.6.16")
 
 _ACQUIRED: Final = _if(
-    is_one_of("ImageType", "ORIGINAL", "MIXED"),
+    lambda scene: (
+        text(scene.item, "ImageType") in ("ORIGINAL", "MIXED")
+        and scene.sop_class_uid not in _CONVERTED
+    ),
     "the Image Type is ORIGINAL or MIXED",
     "C.8.13.2, C.8.15.2, C.8.22.3",
 )
+_NOT_CONVERTED: Final = _if(
+    lambda scene: scene.sop_class_uid not in _CONVERTED,
+    "it is no legacy converted image",
+    "C.8.13.1, C.8.15.2",
+)
 _ENHANCED_IMAGE: Final = {
+    "BurnedInAnnotation": _NOT_CONVERTED,
+    "ContentQualification": _NOT_CONVERTED,
+    "LossyImageCompression": _NOT_CONVERTED,
     "AcquisitionDateTime": _ACQUIRED,
     "AcquisitionDuration": _ACQUIRED,
     "LossyImageCompressionRatio": _LOSSY,
@@ -218,14 +247,15 @@ _ENHANCED_MR: Final = {
     **_ENHANCED_IMAGE,
     **dict.fromkeys(
         (
-            "ApplicableSafetyStandardAgency",
-            "ContentQualification",
             "KSpaceFiltering",
             "MagneticFieldStrength",
             "ResonantNucleus",
         ),
         _ACQUIRED,
     ),
+    "AcquisitionContrast": _NOT_CONVERTED,
+    "ApplicableSafetyStandardAgency": _NOT_CONVERTED,
+    "ComplexImageComponent": _NOT_CONVERTED,
     "PresentationLUTShape": _if(
         is_one_of("PhotometricInterpretation", "MONOCHROME2"),
         "the Photometric Interpretation is MONOCHROME2",
@@ -351,9 +381,24 @@ _OF_MODULES: Final[dict[str, dict[str, Condition]]] = {
         "HighRRValue": _REJECTS_BEATS,
         "DecayFactor": _if(_is_decay_corrected, "the decay is corrected", "C.8.9.4"),
     },
-    "enhanced-ct-image": {**_ENHANCED_IMAGE, "ContentQualification": _ACQUIRED},
+    "enhanced-ct-image": _ENHANCED_IMAGE,
     "enhanced-mr-image": _ENHANCED_MR,
     "enhanced-pet-image": _ENHANCED_IMAGE,
+    "mr-pulse-sequence": dict.fromkeys(
+        (
+            "EchoPlanarPulseSequence",
+            "EchoPulseSequence",
+            "MRAcquisitionType",
+            "MultiPlanarExcitation",
+            "OversamplingPhase",
+            "PhaseContrast",
+            "PulseSequenceName",
+            "SaturationRecovery",
+            "SpectrallySelectedSuppression",
+            "TimeOfFlightContrast",
+        ),
+        _ACQUIRED,
+    ),
     "sc-multi-frame-image": {
         "FrameIncrementPointer": _if(_several_frames, "there are several frames", "C.8.6.3"),
     },
@@ -479,12 +524,30 @@ _IN_SEQUENCES: Final[dict[tuple[str, str], Condition]] = {
     ("DimensionIndexSequence", "FunctionalGroupPointer"): _if(
         _is_within_functional_group, "its attribute lies in a functional group", "C.7.6.17"
     ),
+    **{
+        ("PixelMeasuresSequence", keyword): _if(
+            at_top(is_one_of("VolumetricProperties", "VOLUME")),
+            "the Volumetric Properties are VOLUME",
+            "C.7.6.16.2.1",
+        )
+        for keyword in ("PixelSpacing", "SliceThickness")
+    },
     ("PlanePositionSequence", "ImagePositionPatient"): _if(
         _is_original, "the frames are ORIGINAL", "C.7.6.16.2.3"
     ),
     ("PlaneOrientationSequence", "ImageOrientationPatient"): _if(
         _is_original, "the frames are ORIGINAL", "C.7.6.16.2.4"
     ),
+    **{
+        ("FrameContentSequence", keyword): _if(
+            _is_acquired_frame, "the frames were acquired", "C.7.6.16.2.2"
+        )
+        for keyword in (
+            "FrameAcquisitionDateTime",
+            "FrameAcquisitionDuration",
+            "FrameReferenceDateTime",
+        )
+    },
     ("FrameContentSequence", "DimensionIndexValues"): _if(
         at_top(present("DimensionIndexSequence")),
         "there is a Dimension Index Sequence",

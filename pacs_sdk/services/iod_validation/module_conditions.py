@@ -46,6 +46,11 @@ _CONDITIONS: Final = {
     ("x-ray-angiographic-image", "cine"): _X_RAY_FRAMES,
     ("x-ray-rf-image", "multi-frame"): _RF_FRAMES,
     ("x-ray-rf-image", "cine"): _RF_FRAMES,
+    ("enhanced-mr-image", "mr-pulse-sequence"): Condition(
+        is_one_of("ImageType", "ORIGINAL", "MIXED"),
+        "the Image Type is ORIGINAL or MIXED",
+        "A.36.2.3",
+    ),
     ("positron-emission-tomography-image", "pet-multi-gated-acquisition"): Condition(
         is_one_of("SeriesType", "GATED"), "the Series Type is GATED", "A.21.3"
     ),

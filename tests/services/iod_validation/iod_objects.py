@@ -1,4 +1,4 @@
-"""Objects of a dozen IODs, each as small as its IOD allows, and free of errors.
+"""Objects of thirteen IODs, each as small as its IOD allows, and free of errors.
 
 They are made by hand from the module tables of PS3.3; dicom3tools' dciodvfy finds no error in
 them either (tests/interop/test_iod_validation.py).
@@ -241,6 +241,64 @@ def seg() -> Dataset:
     return made
 
 
+def enhanced_ct() -> Dataset:
+    """Return a derived Enhanced CT Image of two frames."""
+    made = _common("1.2.840.10008.5.1.4.1.1.2.1", "CT")
+    made.ImageType = ["DERIVED", "PRIMARY", "VOLUME", "NONE"]
+    made.ManufacturerModelName, made.DeviceSerialNumber, made.SoftwareVersions = "M", "1", "1"
+    made.ContentDate, made.ContentTime = "20250102", "101112"
+    made.PatientPosition, made.AcquisitionContextSequence = "HFS", []
+    made.PixelPresentation, made.VolumetricProperties = "MONOCHROME", "VOLUME"
+    made.VolumeBasedCalculationTechnique = "NONE"
+    made.ContentQualification, made.BurnedInAnnotation = "PRODUCT", "NO"
+    made.LossyImageCompression, made.PresentationLUTShape = "00", "IDENTITY"
+    made.FrameOfReferenceUID, made.PositionReferenceIndicator = FRAME, ""
+    organization = f"{_ROOT}5"
+    made.DimensionOrganizationSequence = [item(DimensionOrganizationUID=organization)]
+    made.DimensionIndexSequence = [
+        item(
+            DimensionOrganizationUID=organization,
+            DimensionIndexPointer=0x00200032,
+            FunctionalGroupPointer=0x00209113,
+            DimensionDescriptionLabel="position",
+        )
+    ]
+    made.SharedFunctionalGroupsSequence = [
+        item(
+            PixelMeasuresSequence=[item(SliceThickness=1, PixelSpacing=[1.0, 1.0])],
+            PlaneOrientationSequence=[item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])],
+            FrameAnatomySequence=[
+                item(
+                    FrameLaterality="U",
+                    AnatomicRegionSequence=[code("51185008", "SCT", "Chest")],
+                )
+            ],
+            PixelValueTransformationSequence=[
+                item(RescaleIntercept=-1024, RescaleSlope=1, RescaleType="HU")
+            ],
+            IrradiationEventIdentificationSequence=[item(IrradiationEventUID=f"{_ROOT}6")],
+            CTImageFrameTypeSequence=[
+                item(
+                    FrameType=["DERIVED", "PRIMARY", "VOLUME", "NONE"],
+                    PixelPresentation="MONOCHROME",
+                    VolumetricProperties="VOLUME",
+                    VolumeBasedCalculationTechnique="NONE",
+                )
+            ],
+        )
+    ]
+    made.NumberOfFrames = 2
+    made.PerFrameFunctionalGroupsSequence = [
+        item(
+            FrameContentSequence=[item(DimensionIndexValues=[number])],
+            PlanePositionSequence=[item(ImagePositionPatient=[0, 0, number])],
+        )
+        for number in (1, 2)
+    ]
+    _pixels(made, frames=2)
+    return made
+
+
 def sr() -> Dataset:
     """Return a Comprehensive SR with a text, a number and an image."""
     made = _common("1.2.840.10008.5.1.4.1.1.88.33", "SR")
@@ -425,6 +483,7 @@ OBJECTS: dict[str, Callable[[], Dataset]] = {
     "XA": xa,
     "SC": sc,
     "SEG": seg,
+    "ENHANCED CT": enhanced_ct,
     "SR": sr,
     "RTDOSE": rt_dose,
     "RTSTRUCT": rt_structure_set,

@@ -177,10 +177,14 @@ def test_a_secondary_capture_of_one_frame_points_nowhere() -> None:
 def test_enhanced_images_that_were_acquired() -> None:
     """What tells of the acquisition is required of ORIGINAL and MIXED images (C.8.15.2)."""
     enhanced_mr = "1.2.840.10008.5.1.4.1.1.4.1"
-    acquired = {"AcquisitionDateTime", "ResonantNucleus", "ContentQualification"}
+    acquired = {"AcquisitionDateTime", "ResonantNucleus", "PulseSequenceName"}
     for kind in ("ORIGINAL", "MIXED"):
         image_type = [kind, "PRIMARY", "M", "NONE"]
         assert acquired <= absent_from(enhanced_mr, ImageType=image_type)
+    legacy_converted = "1.2.840.10008.5.1.4.1.1.4.4"
+    assert "LossyImageCompression" in absent_from(enhanced_mr)
+    converted = absent_from(legacy_converted, ImageType=["ORIGINAL", "PRIMARY", "M", "NONE"])
+    assert converted.isdisjoint({"LossyImageCompression", "AcquisitionDateTime"})
     derived = ["DERIVED", "PRIMARY", "M", "NONE"]
     assert acquired.isdisjoint(absent_from(enhanced_mr, ImageType=derived))
 

@@ -30,9 +30,17 @@ _GEOMETRY: Final = ("PixelMeasuresSequence", "PlanePositionSequence", "PlaneOrie
 _MANDATORY: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "1.2.840.10008.5.1.4.1.1.2.1": (
         "A.38.1.4",
-        (*_GEOMETRY, "CTImageFrameTypeSequence", "PixelValueTransformationSequence"),
+        (
+            *_GEOMETRY,
+            "FrameAnatomySequence",
+            "CTImageFrameTypeSequence",
+            "PixelValueTransformationSequence",
+        ),
     ),
-    "1.2.840.10008.5.1.4.1.1.4.1": ("A.36.2.4", (*_GEOMETRY, "MRImageFrameTypeSequence")),
+    "1.2.840.10008.5.1.4.1.1.4.1": (
+        "A.36.2.4",
+        (*_GEOMETRY, "FrameAnatomySequence", "MRImageFrameTypeSequence"),
+    ),
     "1.2.840.10008.5.1.4.1.1.130": (
         "A.56.4",
         (*_GEOMETRY, "PETFrameTypeSequence", "PixelValueTransformationSequence"),
@@ -52,6 +60,29 @@ _MANDATORY: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 }
 """SOP class → the section, and the functional groups with usage M there. Frame Content, which
 all IODs with Per-frame Functional Groups have, is looked for in any object."""
+
+_OF_ACQUIRED: Final[dict[str, tuple[str, ...]]] = {
+    "1.2.840.10008.5.1.4.1.1.2.1": (
+        "CTAcquisitionTypeSequence",
+        "CTAcquisitionDetailsSequence",
+        "CTTableDynamicsSequence",
+        "CTPositionSequence",
+        "CTGeometrySequence",
+        "CTReconstructionSequence",
+        "CTExposureSequence",
+        "CTXRayDetailsSequence",
+    ),
+    "1.2.840.10008.5.1.4.1.1.4.1": (
+        "MRTimingAndRelatedParametersSequence",
+        "MREchoSequence",
+        "MRModifierSequence",
+        "MRImagingModifierSequence",
+        "MRReceiveCoilSequence",
+        "MRTransmitCoilSequence",
+        "MRAveragesSequence",
+    ),
+}
+"""SOP class → the functional groups that ORIGINAL and MIXED images have, in the same sections."""
 
 
 def check_functional_groups(subject: Subject) -> Iterator[IodFinding]:
@@ -104,6 +135,8 @@ def _for_each_frame(
             place = TOP.item(_PER_FRAME, index)
             yield place.missing("FrameContentSequence", "a frame has no content", "C.7.6.16.2.2")
     section, mandatory = _MANDATORY.get(subject.sop_class_uid, ("", ()))
+    if text(subject.dataset, "ImageType") in ("ORIGINAL", "MIXED"):
+        mandatory += _OF_ACQUIRED.get(subject.sop_class_uid, ())
     for keyword in mandatory:
         if shared and is_present(shared[0], keyword):
             continue
