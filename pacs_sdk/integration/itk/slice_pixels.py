@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import io
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import attrs
 import numpy as np
@@ -30,9 +30,6 @@ __all__ = [
     "stored_type",
     "stored_values",
 ]
-
-_BINARY: Final = getattr(os, "O_BINARY", 0)
-"""Windows opens files as text otherwise."""
 
 
 def stored_type(one: ImageSlice) -> np.dtype[Any]:
@@ -204,21 +201,18 @@ def _extent(one: ImageSlice) -> tuple[int, int]:
 
 def _read_file(encoded: FileBytes, begin: int, out: NDArray[Any]) -> None:
     """Read a part of a file into an array, without a buffer between."""
-    number = os.open(encoded.path, os.O_RDONLY | _BINARY)
-    try:
+    with io.FileIO(encoded.path) as file:
+        file.seek(encoded.offset + begin)
         room = out.data.cast("B")
-        at = encoded.offset + begin
         while room:
-            got = os.preadv(number, [room], at)
-            if got == 0:
+            got = file.readinto(room)
+            if not got:
                 raise PacsException(
                     ErrorCode.TRUNCATED,
                     "the file has become shorter while it was read",
                     tag="(7FE0,0010)",
                 )
-            room, at = room[got:], at + got
-    finally:
-        os.close(number)
+            room = room[got:]
 
 
 def _limits(one: ImageSlice, values: NDArray[Any]) -> tuple[int, int]:
