@@ -10,46 +10,34 @@ from typing import Final
 
 from pacs_sdk.services.iod_validation.condition import (
     Condition,
-    Holds,
     absent,
-    at_top,
     frames_point_to,
     includes,
-    is_multi_frame,
     is_one_of,
     more_than,
     present,
+    unless,
     valued,
 )
-from pacs_sdk.services.iod_validation.item_values import pointers, text, texts
-from pacs_sdk.services.iod_validation.scene import Scene
+from pacs_sdk.services.iod_validation.item_conditions import item_condition
+from pacs_sdk.services.iod_validation.item_values import text
+from pacs_sdk.services.iod_validation.predicates import (
+    CONVERTED,
+    is_below_root,
+    is_cda,
+    is_content,
+    is_decay_corrected,
+    is_deidentified_somehow,
+    is_not_tiled_full,
+    needs_palette,
+    needs_patient_orientation,
+    needs_patient_position,
+    needs_repetition_time,
+    several_frames,
+)
 
 __all__ = ["attribute_condition"]
 
-_PATIENT_POSITION_CLASSES: Final = frozenset(
-    (
-        "1.2.840.10008.5.1.4.1.1.2",  # CT
-        "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT
-        "1.2.840.10008.5.1.4.1.1.4",  # MR
-        "1.2.840.10008.5.1.4.1.1.4.1",  # Enhanced MR
-        "1.2.840.10008.5.1.4.1.1.4.2",  # MR Spectroscopy
-        "1.2.840.10008.5.1.4.1.1.4.3",  # Enhanced MR Color
-    )
-)
-_ENHANCED: Final = frozenset(
-    (
-        "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT
-        "1.2.840.10008.5.1.4.1.1.4.1",  # MR
-        "1.2.840.10008.5.1.4.1.1.130",  # PET
-    )
-)
-_CONVERTED: Final = frozenset(
-    (
-        "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT
-        "1.2.840.10008.5.1.4.1.1.4.4",  # MR
-        "1.2.840.10008.5.1.4.1.1.128.1",  # PET
-    )
-)
 _FROM_PLANS: Final = (
     "PLAN",
     "MULTI_PLAN",
@@ -65,89 +53,6 @@ _FROM_PLANS: Final = (
 _PALETTES: Final = ("Red", "Green", "Blue")
 
 
-def _needs_patient_position(scene: Scene) -> bool:
-    return scene.sop_class_uid in _PATIENT_POSITION_CLASSES and not scene.has(
-        "PatientOrientationCodeSequence"
-    )
-
-
-def _needs_patient_orientation(scene: Scene) -> bool:
-    return "image-plane" not in scene.mandatory_modules and not scene.has(
-        "ImageOrientationPatient",
-        "ImageOrientationSlide",
-        "SharedFunctionalGroupsSequence",  # where enhanced images have their orientation
-        "DetectorInformationSequence",  # where nuclear medicine has it
-    )
-
-
-def _needs_repetition_time(scene: Scene) -> bool:
-    sequences = texts(scene.item, "ScanningSequence")
-    is_echo_planar = "EP" in sequences
-    return not is_echo_planar or "SK" in texts(scene.item, "SequenceVariant")
-
-
-def _is_deidentified_somehow(scene: Scene) -> bool:
-    return text(scene.item, "PatientIdentityRemoved") == "YES" and not scene.has(
-        "DeidentificationMethodCodeSequence"
-    )
-
-
-def _is_cda(scene: Scene) -> bool:
-    return scene.sop_class_uid == "1.2.840.10008.5.1.4.1.1.104.2"
-
-
-def _several_frames(scene: Scene) -> bool:
-    return is_multi_frame(scene.item)
-
-
-def _needs_palette(colour: str) -> Holds:
-    is_palette = is_one_of("PhotometricInterpretation", "PALETTE COLOR")
-    is_whole = absent(f"Segmented{colour}PaletteColorLookupTableData")
-    return lambda scene: is_palette(scene) and is_whole(scene)
-
-
-def _is_decay_corrected(scene: Scene) -> bool:
-    return text(scene.item, "DecayCorrection") not in ("", "NONE")
-
-
-def _is_algorithmic(scene: Scene) -> bool:
-    return text(scene.item, "SegmentAlgorithmType") != "MANUAL"
-
-
-def _is_within_functional_group(scene: Scene) -> bool:
-    """Whether a dimension's attribute is not at the top, so that it lies in a group."""
-    return any(
-        int(pointer) not in scene.top and not pointer.is_private
-        for pointer in pointers(scene.item, "DimensionIndexPointer")
-    )
-
-
-def _is_original(scene: Scene) -> bool:
-    """Whether all frames are ORIGINAL; where only some are, the Image Type says MIXED."""
-    return text(scene.top, "ImageType") == "ORIGINAL"
-
-
-def _is_acquired_frame(scene: Scene) -> bool:
-    return scene.sop_class_uid in _ENHANCED and _is_original(scene)
-
-
-def _is_not_tiled_full(scene: Scene) -> bool:
-    return text(scene.item, "DimensionOrganizationType") != "TILED_FULL"
-
-
-def _is_content(scene: Scene) -> bool:
-    """Whether a content item is given here and not by reference (PS3.3 C.17.3.2.5)."""
-    return not scene.has("ReferencedContentItemIdentifier")
-
-
-def _is_below_root(scene: Scene) -> bool:
-    return bool(scene.outer)
-
-
-def _unless(other: str, reference: str) -> Condition:
-    return Condition(absent(other), f"there is no {other}", reference)
-
-
 def _of_value_type(*value_types: str) -> Condition:
     return Condition(
         is_one_of("ValueType", *value_types),
@@ -156,20 +61,16 @@ def _of_value_type(*value_types: str) -> Condition:
     )
 
 
-def _if(holds: Holds, words: str, reference: str) -> Condition:
-    return Condition(holds, words, reference)
-
-
 _IMAGE_PIXEL: Final = {
-    "PlanarConfiguration": _if(
+    "PlanarConfiguration": Condition(
         more_than("SamplesPerPixel", 1), "there is more than one sample a pixel", "C.7.6.3"
     ),
-    "PixelData": _if(absent("PixelDataProviderURL"), "no Pixel Data Provider URL", "C.7.6.3"),
-    "ExtendedOffsetTableLengths": _if(
+    "PixelData": Condition(absent("PixelDataProviderURL"), "no Pixel Data Provider URL", "C.7.6.3"),
+    "ExtendedOffsetTableLengths": Condition(
         present("ExtendedOffsetTable"), "there is an Extended Offset Table", "C.7.6.3"
     ),
     **{
-        f"{colour}PaletteColorLookupTableDescriptor": _if(
+        f"{colour}PaletteColorLookupTableDescriptor": Condition(
             is_one_of("PhotometricInterpretation", "PALETTE COLOR"),
             "the Photometric Interpretation is PALETTE COLOR",
             "C.7.6.3",
@@ -177,8 +78,8 @@ _IMAGE_PIXEL: Final = {
         for colour in _PALETTES
     },
     **{
-        f"{colour}PaletteColorLookupTableData": _if(
-            _needs_palette(colour),
+        f"{colour}PaletteColorLookupTableData": Condition(
+            needs_palette(colour),
             "the Photometric Interpretation is PALETTE COLOR, and no table is segmented",
             "C.7.6.3",
         )
@@ -186,7 +87,7 @@ _IMAGE_PIXEL: Final = {
     },
 }
 _PALETTE_MODULE: Final = {
-    f"{colour}PaletteColorLookupTableDescriptor": _if(
+    f"{colour}PaletteColorLookupTableDescriptor": Condition(
         is_one_of("PhotometricInterpretation", "PALETTE COLOR"),
         "the Photometric Interpretation is PALETTE COLOR",
         "C.7.9",
@@ -194,7 +95,7 @@ _PALETTE_MODULE: Final = {
     for colour in _PALETTES
 }
 _PIXELS_OF_DOSE: Final = {
-    keyword: _if(present("PixelData"), "there is Pixel Data", "C.8.8.3")
+    keyword: Condition(present("PixelData"), "there is Pixel Data", "C.8.8.3")
     for keyword in (
         "SamplesPerPixel",
         "PhotometricInterpretation",
@@ -205,32 +106,36 @@ _PIXELS_OF_DOSE: Final = {
         "DoseGridScaling",
     )
 }
-_FRACTIONAL: Final = _if(
+_FRACTIONAL: Final = Condition(
     is_one_of("SegmentationType", "FRACTIONAL"), "the segmentation is FRACTIONAL", "C.8.20.2"
 )
-_GATED: Final = _if(is_one_of("SeriesType", "GATED"), "the Series Type is GATED", "C.8.9.1")
-_GATED_IMAGE: Final = _if(is_one_of("SeriesType", "GATED"), "the Series Type is GATED", "C.8.9.4")
-_REJECTS_BEATS: Final = _if(
+_GATED: Final = Condition(is_one_of("SeriesType", "GATED"), "the Series Type is GATED", "C.8.9.1")
+_GATED_IMAGE: Final = Condition(
+    is_one_of("SeriesType", "GATED"), "the Series Type is GATED", "C.8.9.4"
+)
+_REJECTS_BEATS: Final = Condition(
     is_one_of("BeatRejectionFlag", "Y"), "the Beat Rejection Flag is Y", "C.8.9.4"
 )
-_LOSSY: Final = _if(
+_LOSSY: Final = Condition(
     is_one_of("LossyImageCompression", "01"), "the compression was lossy", "C.7.6.1"
 )
-_MOVES: Final = _if(
+_MOVES: Final = Condition(
     is_one_of("PositionerMotion", "DYNAMIC"), "the Positioner Motion is DYNAMIC", "C.8.7.5"
 )
-_CONCATENATED: Final = _if(present("ConcatenationUID"), "it is part of a Concatenation", "C.7.6.16")
+_CONCATENATED: Final = Condition(
+    present("ConcatenationUID"), "it is part of a Concatenation", "C.7.6.16"
+)
 
-_ACQUIRED: Final = _if(
+_ACQUIRED: Final = Condition(
     lambda scene: (
         text(scene.item, "ImageType") in ("ORIGINAL", "MIXED")
-        and scene.sop_class_uid not in _CONVERTED
+        and scene.sop_class_uid not in CONVERTED
     ),
     "the Image Type is ORIGINAL or MIXED",
     "C.8.13.2, C.8.15.2, C.8.22.3",
 )
-_NOT_CONVERTED: Final = _if(
-    lambda scene: scene.sop_class_uid not in _CONVERTED,
+_NOT_CONVERTED: Final = Condition(
+    lambda scene: scene.sop_class_uid not in CONVERTED,
     "it is no legacy converted image",
     "C.8.13.1, C.8.15.2",
 )
@@ -256,7 +161,7 @@ _ENHANCED_MR: Final = {
     "AcquisitionContrast": _NOT_CONVERTED,
     "ApplicableSafetyStandardAgency": _NOT_CONVERTED,
     "ComplexImageComponent": _NOT_CONVERTED,
-    "PresentationLUTShape": _if(
+    "PresentationLUTShape": Condition(
         is_one_of("PhotometricInterpretation", "MONOCHROME2"),
         "the Photometric Interpretation is MONOCHROME2",
         "C.8.13.1",
@@ -279,8 +184,8 @@ _CONTENT_ITEM: Final = {
     "GraphicData": _of_value_type("SCOORD", "SCOORD3D"),
     "ReferencedFrameOfReferenceUID": _of_value_type("SCOORD3D"),
     "TabulatedValuesSequence": _of_value_type("TABLE"),
-    "ValueType": _if(_is_content, "the content item is not by reference", "C.17.3"),
-    "RelationshipType": _if(_is_below_root, "it is not the root content item", "C.17.3"),
+    "ValueType": Condition(is_content, "the content item is not by reference", "C.17.3"),
+    "RelationshipType": Condition(is_below_root, "it is not the root content item", "C.17.3"),
     "ConceptNameCodeSequence": _of_value_type(
         "TEXT", "NUM", "CODE", "DATETIME", "DATE", "TIME", "UIDREF", "PNAME"
     ),
@@ -289,42 +194,42 @@ _CONTENT_ITEM: Final = {
 
 _OF_MODULES: Final[dict[str, dict[str, Condition]]] = {
     "patient": {
-        "ResponsiblePersonRole": _if(
+        "ResponsiblePersonRole": Condition(
             valued("ResponsiblePerson"), "there is a Responsible Person", "C.7.1.1"
         ),
-        "DeidentificationMethod": _if(
-            _is_deidentified_somehow,
+        "DeidentificationMethod": Condition(
+            is_deidentified_somehow,
             "the Patient Identity was Removed and no code says how",
             "C.7.1.1",
         ),
     },
     "clinical-trial-subject": {
-        "ClinicalTrialSubjectID": _unless("ClinicalTrialSubjectReadingID", "C.7.1.3")
+        "ClinicalTrialSubjectID": unless("ClinicalTrialSubjectReadingID", "C.7.1.3")
     },
     "clinical-trial-study": {
-        "LongitudinalTemporalEventType": _if(
+        "LongitudinalTemporalEventType": Condition(
             present("LongitudinalTemporalOffsetFromEvent"),
             "there is a Longitudinal Temporal Offset from Event",
             "C.7.2.3",
         )
     },
     "general-series": {
-        "PatientPosition": _if(
-            _needs_patient_position,
+        "PatientPosition": Condition(
+            needs_patient_position,
             "it is a CT or MR image without Patient Orientation Code Sequence",
             "C.7.3.1",
         )
     },
     "general-equipment": {
-        "PixelPaddingValue": _if(
+        "PixelPaddingValue": Condition(
             present("PixelPaddingRangeLimit", "PixelData"),
             "there is a Pixel Padding Range Limit",
             "C.7.5.1",
         )
     },
     "general-image": {
-        "PatientOrientation": _if(
-            _needs_patient_orientation,
+        "PatientOrientation": Condition(
+            needs_patient_orientation,
             "the IOD does not require Image Orientation (Patient)",
             "C.7.6.1.1.1",
         ),
@@ -332,43 +237,47 @@ _OF_MODULES: Final[dict[str, dict[str, Condition]]] = {
     "image-pixel": _IMAGE_PIXEL,
     "palette-color-lookup-table": _PALETTE_MODULE,
     "multi-frame-dimension": {
-        "DimensionIndexSequence": _if(
-            _is_not_tiled_full, "the Dimension Organization Type is not TILED_FULL", "C.7.6.17"
+        "DimensionIndexSequence": Condition(
+            is_not_tiled_full, "the Dimension Organization Type is not TILED_FULL", "C.7.6.17"
         )
     },
     "cine": {
-        keyword: _if(
+        keyword: Condition(
             frames_point_to(keyword), "the Frame Increment Pointer points to it", "C.7.6.5"
         )
         for keyword in ("FrameTime", "FrameTimeVector")
     },
     "voi-lut": {
-        "WindowCenter": _unless("VOILUTSequence", "C.11.2"),
-        "WindowWidth": _if(present("WindowCenter"), "there is a Window Center", "C.11.2"),
+        "WindowCenter": unless("VOILUTSequence", "C.11.2"),
+        "WindowWidth": Condition(present("WindowCenter"), "there is a Window Center", "C.11.2"),
     },
     "modality-lut": {
-        "RescaleIntercept": _unless("ModalityLUTSequence", "C.11.1"),
-        "RescaleSlope": _if(present("RescaleIntercept"), "there is a Rescale Intercept", "C.11.1"),
-        "RescaleType": _if(present("RescaleIntercept"), "there is a Rescale Intercept", "C.11.1"),
+        "RescaleIntercept": unless("ModalityLUTSequence", "C.11.1"),
+        "RescaleSlope": Condition(
+            present("RescaleIntercept"), "there is a Rescale Intercept", "C.11.1"
+        ),
+        "RescaleType": Condition(
+            present("RescaleIntercept"), "there is a Rescale Intercept", "C.11.1"
+        ),
     },
     "mr-image": {
-        "RepetitionTime": _if(
-            _needs_repetition_time, "the Scanning Sequence is not EP, or segmented", "C.8.3.1"
+        "RepetitionTime": Condition(
+            needs_repetition_time, "the Scanning Sequence is not EP, or segmented", "C.8.3.1"
         ),
-        "InversionTime": _if(
+        "InversionTime": Condition(
             includes("ScanningSequence", "IR"), "the Scanning Sequence has IR", "C.8.3.1"
         ),
-        "TriggerTime": _if(
+        "TriggerTime": Condition(
             includes("ScanOptions", "CG", "PPG"), "the Scan Options have heart gating", "C.8.3.1"
         ),
     },
     "pet-series": {
         "NumberOfRRIntervals": _GATED,
         "NumberOfTimeSlots": _GATED,
-        "NumberOfTimeSlices": _if(
+        "NumberOfTimeSlices": Condition(
             is_one_of("SeriesType", "DYNAMIC"), "the Series Type is DYNAMIC", "C.8.9.1"
         ),
-        "ReprojectionMethod": _if(
+        "ReprojectionMethod": Condition(
             is_one_of("SeriesType", "REPROJECTION", index=1),
             "the Series Type is REPROJECTION",
             "C.8.9.1",
@@ -379,7 +288,7 @@ _OF_MODULES: Final[dict[str, dict[str, Condition]]] = {
         "FrameTime": _GATED_IMAGE,
         "LowRRValue": _REJECTS_BEATS,
         "HighRRValue": _REJECTS_BEATS,
-        "DecayFactor": _if(_is_decay_corrected, "the decay is corrected", "C.8.9.4"),
+        "DecayFactor": Condition(is_decay_corrected, "the decay is corrected", "C.8.9.4"),
     },
     "enhanced-ct-image": _ENHANCED_IMAGE,
     "enhanced-mr-image": _ENHANCED_MR,
@@ -400,56 +309,56 @@ _OF_MODULES: Final[dict[str, dict[str, Condition]]] = {
         _ACQUIRED,
     ),
     "sc-multi-frame-image": {
-        "FrameIncrementPointer": _if(_several_frames, "there are several frames", "C.8.6.3"),
+        "FrameIncrementPointer": Condition(several_frames, "there are several frames", "C.8.6.3"),
     },
     "encapsulated-document": {
-        "HL7InstanceIdentifier": _if(_is_cda, "the document is a CDA document", "C.24.2")
+        "HL7InstanceIdentifier": Condition(is_cda, "the document is a CDA document", "C.24.2")
     },
     "softcopy-presentation-lut": {
-        "PresentationLUTShape": _unless("PresentationLUTSequence", "C.11.6")
+        "PresentationLUTShape": unless("PresentationLUTSequence", "C.11.6")
     },
     "us-image": {
-        "FrameIncrementPointer": _if(_several_frames, "there are several frames", "C.8.5.6"),
+        "FrameIncrementPointer": Condition(several_frames, "there are several frames", "C.8.5.6"),
         "PlanarConfiguration": _IMAGE_PIXEL["PlanarConfiguration"],
     },
     "x-ray-image": {
-        "FrameIncrementPointer": _if(_several_frames, "there are several frames", "C.8.7.1"),
+        "FrameIncrementPointer": Condition(several_frames, "there are several frames", "C.8.7.1"),
     },
     "x-ray-acquisition": {
-        "ExposureTime": _if(absent("Exposure"), "there is no Exposure", "C.8.7.2"),
-        "XRayTubeCurrent": _if(absent("Exposure"), "there is no Exposure", "C.8.7.2"),
-        "Exposure": _if(
+        "ExposureTime": Condition(absent("Exposure"), "there is no Exposure", "C.8.7.2"),
+        "XRayTubeCurrent": Condition(absent("Exposure"), "there is no Exposure", "C.8.7.2"),
+        "Exposure": Condition(
             lambda scene: not (scene.has("ExposureTime") and scene.has("XRayTubeCurrent")),
             "there is no Exposure Time or no X-Ray Tube Current",
             "C.8.7.2",
         ),
     },
     "xa-positioner": {
-        "PositionerMotion": _if(_several_frames, "there are several frames", "C.8.7.5"),
+        "PositionerMotion": Condition(several_frames, "there are several frames", "C.8.7.5"),
         "PositionerPrimaryAngleIncrement": _MOVES,
         "PositionerSecondaryAngleIncrement": _MOVES,
     },
     "rt-dose": {
         **_PIXELS_OF_DOSE,
-        "GridFrameOffsetVector": _if(
-            _several_frames, "the Pixel Data has several frames", "C.8.8.3"
+        "GridFrameOffsetVector": Condition(
+            several_frames, "the Pixel Data has several frames", "C.8.8.3"
         ),
-        "ReferencedRTPlanSequence": _if(
+        "ReferencedRTPlanSequence": Condition(
             is_one_of("DoseSummationType", *_FROM_PLANS),
             "the Dose Summation Type is of plans or parts of plans",
             "C.8.8.3",
         ),
-        "ReferencedTreatmentRecordSequence": _if(
+        "ReferencedTreatmentRecordSequence": Condition(
             is_one_of("DoseSummationType", "RECORD"), "the Dose Summation Type is RECORD", "C.8.8.3"
         ),
     },
     "rt-general-plan": {
-        "ReferencedStructureSetSequence": _if(
+        "ReferencedStructureSetSequence": Condition(
             is_one_of("RTPlanGeometry", "PATIENT"), "the RT Plan Geometry is PATIENT", "C.8.8.9"
         )
     },
     "approval": {
-        keyword: _if(
+        keyword: Condition(
             is_one_of("ApprovalStatus", "APPROVED", "REJECTED"),
             "the Approval Status is APPROVED or REJECTED",
             "C.8.8.16",
@@ -463,7 +372,7 @@ _OF_MODULES: Final[dict[str, dict[str, Condition]]] = {
         "LossyImageCompressionMethod": _LOSSY,
     },
     "sr-document-general": {
-        "VerifyingObserverSequence": _if(
+        "VerifyingObserverSequence": Condition(
             is_one_of("VerificationFlag", "VERIFIED"), "the document is VERIFIED", "C.17.2"
         )
     },
@@ -473,129 +382,13 @@ _OF_MODULES: Final[dict[str, dict[str, Condition]]] = {
 """By module, for attributes at the top; those of a content item hold in all of its tree."""
 
 _FUNCTIONAL_GROUPS: Final = {
-    "PerFrameFunctionalGroupsSequence": _if(
-        _is_not_tiled_full, "the Dimension Organization Type is not TILED_FULL", "C.7.6.16"
+    "PerFrameFunctionalGroupsSequence": Condition(
+        is_not_tiled_full, "the Dimension Organization Type is not TILED_FULL", "C.7.6.16"
     ),
     "InConcatenationNumber": _CONCATENATED,
     "ConcatenationFrameOffsetNumber": _CONCATENATED,
     "SOPInstanceUIDOfConcatenationSource": _CONCATENATED,
 }
-
-_COUNTED: Final = (
-    ("FractionGroupSequence", "NumberOfBeams", "ReferencedBeamSequence", "C.8.8.13"),
-    (
-        "FractionGroupSequence",
-        "NumberOfBrachyApplicationSetups",
-        "ReferencedBrachyApplicationSetupSequence",
-        "C.8.8.13",
-    ),
-    ("BeamSequence", "NumberOfWedges", "WedgeSequence", "C.8.8.14"),
-    ("BeamSequence", "NumberOfCompensators", "CompensatorSequence", "C.8.8.14"),
-    ("BeamSequence", "NumberOfBoli", "ReferencedBolusSequence", "C.8.8.14"),
-    ("BeamSequence", "NumberOfBlocks", "BlockSequence", "C.8.8.14"),
-)
-"""Sequences that are required where a number of their items is given."""
-
-_IN_SEQUENCES: Final[dict[tuple[str, str], Condition]] = {
-    **{
-        (outer, inner): _if(more_than(number, 0), f"{number} is more than 0", section)
-        for outer, number, inner, section in _COUNTED
-    },
-    ("BeamLimitingDeviceSequence", "LeafPositionBoundaries"): _if(
-        is_one_of("RTBeamLimitingDeviceType", "MLCX", "MLCY"),
-        "the device has leaves",
-        "C.8.8.14",
-    ),
-    ("SegmentSequence", "TrackingID"): _if(
-        present("TrackingUID"), "there is a Tracking UID", "C.8.20.4"
-    ),
-    ("SegmentSequence", "TrackingUID"): _if(
-        present("TrackingID"), "there is a Tracking ID", "C.8.20.4"
-    ),
-    ("SegmentSequence", "SegmentAlgorithmName"): _if(
-        _is_algorithmic, "the segment is not drawn by hand", "C.8.20.4"
-    ),
-    ("BeamSequence", "BeamLimitingDeviceSequence"): _if(
-        lambda scene: text(scene.item, "EnhancedRTBeamLimitingDeviceDefinitionFlag") != "YES",
-        "its devices are not defined in the enhanced way",
-        "C.8.8.14",
-    ),
-    ("PatientSetupSequence", "PatientPosition"): _unless("PatientAdditionalPosition", "C.8.8.12"),
-    ("DimensionIndexSequence", "FunctionalGroupPointer"): _if(
-        _is_within_functional_group, "its attribute lies in a functional group", "C.7.6.17"
-    ),
-    **{
-        ("PixelMeasuresSequence", keyword): _if(
-            at_top(is_one_of("VolumetricProperties", "VOLUME")),
-            "the Volumetric Properties are VOLUME",
-            "C.7.6.16.2.1",
-        )
-        for keyword in ("PixelSpacing", "SliceThickness")
-    },
-    ("PlanePositionSequence", "ImagePositionPatient"): _if(
-        _is_original, "the frames are ORIGINAL", "C.7.6.16.2.3"
-    ),
-    ("PlaneOrientationSequence", "ImageOrientationPatient"): _if(
-        _is_original, "the frames are ORIGINAL", "C.7.6.16.2.4"
-    ),
-    **{
-        ("FrameContentSequence", keyword): _if(
-            _is_acquired_frame, "the frames were acquired", "C.7.6.16.2.2"
-        )
-        for keyword in (
-            "FrameAcquisitionDateTime",
-            "FrameAcquisitionDuration",
-            "FrameReferenceDateTime",
-        )
-    },
-    ("FrameContentSequence", "DimensionIndexValues"): _if(
-        at_top(present("DimensionIndexSequence")),
-        "there is a Dimension Index Sequence",
-        "C.7.6.16.2.2",
-    ),
-    ("FrameContentSequence", "InStackPositionNumber"): _if(
-        present("StackID"), "there is a Stack ID", "C.7.6.16.2.2"
-    ),
-    ("ChannelDefinitionSequence", "ChannelSensitivityUnitsSequence"): _if(
-        present("ChannelSensitivity"), "there is a Channel Sensitivity", "C.10.9"
-    ),
-    ("ChannelDefinitionSequence", "ChannelSensitivityCorrectionFactor"): _if(
-        present("ChannelSensitivity"), "there is a Channel Sensitivity", "C.10.9"
-    ),
-    ("ChannelDefinitionSequence", "ChannelBaseline"): _if(
-        present("ChannelSensitivity"), "there is a Channel Sensitivity", "C.10.9"
-    ),
-    ("ChannelDefinitionSequence", "ChannelTimeSkew"): _if(
-        absent("ChannelSampleSkew"), "there is no Channel Sample Skew", "C.10.9"
-    ),
-    ("ChannelDefinitionSequence", "ChannelSampleSkew"): _if(
-        absent("ChannelTimeSkew"), "there is no Channel Time Skew", "C.10.9"
-    ),
-}
-"""By the sequence that an attribute lies in, and its keyword."""
-
-_IN_MACROS: Final = {
-    "CodeValue": _if(
-        absent("LongCodeValue", "URNCodeValue"), "there is no other code value", "8.8"
-    ),
-    "CodingSchemeDesignator": _if(
-        lambda scene: scene.has("CodeValue", "LongCodeValue"), "there is a Code Value", "8.8"
-    ),
-    "MappingResource": _if(present("ContextIdentifier"), "there is a Context Identifier", "8.8"),
-    "ContextGroupVersion": _if(
-        present("ContextIdentifier"), "there is a Context Identifier", "8.8"
-    ),
-    "ContextGroupLocalVersion": _if(
-        is_one_of("ContextGroupExtensionFlag", "Y"), "the Context Group is extended", "8.8"
-    ),
-    "ContextGroupExtensionCreatorUID": _if(
-        is_one_of("ContextGroupExtensionFlag", "Y"), "the Context Group is extended", "8.8"
-    ),
-    "UniversalEntityIDType": _if(
-        present("UniversalEntityID"), "there is a Universal Entity ID", "10.14"
-    ),
-}
-"""By keyword, in any item: attributes of the macros that are everywhere."""
 
 
 def attribute_condition(module: str, sequence: str, keyword: str) -> Condition | None:
@@ -607,7 +400,7 @@ def attribute_condition(module: str, sequence: str, keyword: str) -> Condition |
         keyword: Its keyword.
     """
     if sequence:
-        found = _IN_SEQUENCES.get((sequence, keyword)) or _IN_MACROS.get(keyword)
+        found = item_condition(sequence, keyword)
         if found is None and keyword.startswith(_PALETTES) and "PaletteColor" in keyword:
             return _IMAGE_PIXEL.get(keyword)  # of an icon
         return found

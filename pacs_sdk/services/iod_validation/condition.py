@@ -17,6 +17,7 @@ from pacs_sdk.services.iod_validation.scene import Scene
 
 __all__ = [
     "Condition",
+    "Holds",
     "absent",
     "at_top",
     "frames_point_to",
@@ -25,6 +26,7 @@ __all__ = [
     "is_one_of",
     "more_than",
     "present",
+    "unless",
     "valued",
 ]
 
@@ -96,3 +98,8 @@ def is_multi_frame(dataset: Dataset) -> bool:
 def frames_point_to(keyword: str) -> Holds:
     """Hold where the Frame Increment Pointer names an attribute (PS3.3 C.7.6.6)."""
     return lambda scene: tag_of(keyword) in pointers(scene.item, "FrameIncrementPointer")
+
+
+def unless(other: str, reference: str) -> Condition:
+    """Require an attribute where another is absent, which says the same."""
+    return Condition(absent(other), f"there is no {other}", reference)

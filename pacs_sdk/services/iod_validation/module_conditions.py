@@ -10,25 +10,21 @@ from typing import Final
 
 from pacs_sdk.services.iod_validation.condition import (
     Condition,
-    is_multi_frame,
     is_one_of,
     present,
 )
+from pacs_sdk.services.iod_validation.predicates import several_frames
 from pacs_sdk.services.iod_validation.scene import Scene
 
 __all__ = ["module_condition"]
 
 
-def _several_frames(scene: Scene) -> bool:
-    return is_multi_frame(scene.item)
-
-
 def _is_cine(scene: Scene) -> bool:
-    return scene.has("FrameIncrementPointer") or is_multi_frame(scene.item)
+    return scene.has("FrameIncrementPointer") or several_frames(scene)
 
 
 _PIXELS: Final = Condition(present("PixelData"), "there is Pixel Data", "A.18.3")
-_DOSE_FRAMES: Final = Condition(_several_frames, "there are several frames", "A.18.3")
+_DOSE_FRAMES: Final = Condition(several_frames, "there are several frames", "A.18.3")
 _X_RAY_FRAMES: Final = Condition(_is_cine, "the pixels are frames of cine", "A.14.3")
 _RF_FRAMES: Final = Condition(_is_cine, "the pixels are frames of cine", "A.16.3")
 _PALETTE: Final = Condition(
