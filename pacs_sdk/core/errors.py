@@ -127,6 +127,7 @@ class ErrorCode(enum.Enum):
     RETRIEVE_INVALID_IDENTIFIER = (-841, 0xA900, 400, "the identifier does not fit the model")
     RETRIEVE_SUBOPERATIONS_FAILED = (-842, 0xA702, 502, "some instances could not be sent")
     MOVE_DESTINATION_UNKNOWN = (-843, 0xA801, 404, "the move destination is unknown")
+    RETRIEVE_MATCHES_UNKNOWN = (-844, 0xA701, 503, "what there is to send could not be found out")
 
     # Verification service (-860 … -869)
     VERIFICATION_FAILED = (-860, 0x0110, 502, "the peer did not confirm the C-ECHO")

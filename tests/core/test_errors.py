@@ -37,6 +37,7 @@ DIMSE_STATUSES = {
     0x0124,  # Not Authorized (C.5.20)
     0x0211,  # Unrecognized Operation (C.5.29)
     0xA700,  # Out of Resources (PS3.4 B.2.3, C.4.1.1.4)
+    0xA701,  # Unable to calculate number of matches (PS3.4 C.4.2.1.5, C.4.3.1.4)
     0xA702,  # Unable to perform sub-operations (PS3.4 C.4.2.1.5)
     0xA801,  # Move Destination unknown (PS3.4 C.4.2.1.5)
     0xA900,  # Data Set does not match SOP Class; Identifier does not match (PS3.4 B.2.3, C.4.1.1.4)

@@ -299,8 +299,8 @@ def test_what_a_site_adds_to_the_index_is_a_key(tmp_path: Path) -> None:
         ("C-ECHO", "0000 0110 0122 0211"),
         ("C-STORE", "0000 0110 0111 0122 0211 A700 A900 C000"),
         ("C-FIND", "0000 0110 0122 0211 A700 A900 C000 FE00 FF00 FF01"),
-        ("C-GET", "0000 0110 0122 0211 A700 A702 A900 B000 C000 FE00 FF00"),
-        ("C-MOVE", "0000 0110 0122 0211 A700 A702 A801 A900 B000 C000 FE00 FF00"),
+        ("C-GET", "0000 0110 0122 0211 A701 A702 A900 B000 C000 FE00 FF00"),
+        ("C-MOVE", "0000 0110 0122 0211 A701 A702 A801 A900 B000 C000 FE00 FF00"),
     ],
 )
 def test_statuses_of_each_operation(operation: str, statuses: str, text: str) -> None:

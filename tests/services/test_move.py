@@ -224,7 +224,7 @@ def test_an_unknown_destination_is_named(pacs: Pacs) -> None:
 def test_a_resolver_that_fails_is_an_error_of_its_own(
     pacs: Pacs, make_instance: MakeInstance
 ) -> None:
-    """A database that does not answer is not the same as an unknown destination."""
+    """A database that does not answer is not an unknown destination: A702H, not A801H."""
 
     def resolve(ae_title: str) -> PacsResult[Destination]:
         return Failure(PacsError(ErrorCode.INDEX_FAILED, f"cannot look up {ae_title}"))
@@ -234,7 +234,7 @@ def test_a_resolver_that_fails_is_an_error_of_its_own(
     with DicomServer(ServerConfig(port=0), [service]) as scp:
         peer = Peer("127.0.0.1", scp.port)
         error = RetrieveScu().move(peer, THE_STUDY, "SHELF").failure()
-    assert error.details["status"] == 0xA700
+    assert error.details["status"] == 0xA702
     assert "cannot look up SHELF" in error.message
 
 

@@ -20,8 +20,8 @@ __all__ = ["status_section"]
 _RETRIEVING: Final = (
     ErrorCode.RETRIEVE_FAILED,
     ErrorCode.RETRIEVE_INVALID_IDENTIFIER,
+    ErrorCode.RETRIEVE_MATCHES_UNKNOWN,
     ErrorCode.RETRIEVE_SUBOPERATIONS_FAILED,
-    ErrorCode.INDEX_FAILED,
     ErrorCode.DECODE_FAILED,
 )
 

@@ -10,7 +10,7 @@ import attrs
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.ports import Clock, Logger, MetricSink, SystemClock
 from pacs_sdk.core.results import PacsResult, raised
-from pacs_sdk.encoding import all_transfer_syntaxes
+from pacs_sdk.encoding import Instance, all_transfer_syntaxes
 from pacs_sdk.network import (
     AssociationPool,
     ClientTimeouts,
@@ -28,6 +28,7 @@ from pacs_sdk.services.query import IDENTIFIER_SYNTAXES, read_identifier
 from pacs_sdk.services.retrieve.classes import RETRIEVE_CLASSES
 from pacs_sdk.services.retrieve.delivery import Delivery, MoveOriginator
 from pacs_sdk.services.retrieve.destinations import DestinationResolver
+from pacs_sdk.services.retrieve.failures import ending_with
 from pacs_sdk.services.retrieve.get_operation import perform_get
 from pacs_sdk.services.retrieve.identifier import RELATIONAL, is_relational, retrieve_query
 from pacs_sdk.services.retrieve.move_operation import perform_move
@@ -133,7 +134,15 @@ class RetrieveScp:
         ]
 
     def handle(self, exchange: Exchange) -> None:
-        """Carry out a C-GET or C-MOVE."""
+        """Carry out a C-GET or C-MOVE.
+
+        Raises:
+            PacsException: ``RETRIEVE_INVALID_IDENTIFIER`` (A900H), ``RETRIEVE_MATCHES_UNKNOWN``
+                (A701H) where the index cannot be read, ``MOVE_DESTINATION_UNKNOWN`` (A801H),
+                ``RETRIEVE_SUBOPERATIONS_FAILED`` (A702H) where a destination cannot be looked
+                up; or what ended the association. What cannot be read or sent of the instances
+                is counted, and the answer's status follows from the counts.
+        """
         request = exchange.request
         if not isinstance(request, CGetRQ | CMoveRQ):
             exchange.respond_status(Status.UNRECOGNIZED_OPERATION)
@@ -149,22 +158,28 @@ class RetrieveScp:
         if isinstance(request, CMoveRQ):
             self._move(exchange, request, query)
         else:
-            instances = tuple(raised(self._archive.instances(query)))
-            perform_get(
-                exchange,
-                request,
-                instances,
-                self._clock,
-                bulk_data=not sop_class.without_bulk_data,
-            )
+            instances = self._found(query)
+            with ending_with(ErrorCode.RETRIEVE_SUBOPERATIONS_FAILED):
+                perform_get(
+                    exchange,
+                    request,
+                    instances,
+                    self._clock,
+                    bulk_data=not sop_class.without_bulk_data,
+                )
+
+    def _found(self, query: Query) -> tuple[Instance, ...]:
+        with ending_with(ErrorCode.RETRIEVE_MATCHES_UNKNOWN):
+            return tuple(raised(self._archive.instances(query)))
 
     def _move(self, exchange: Exchange, request: CMoveRQ, query: Query) -> None:
         moves = self._moves
         if moves is None:  # its contexts are refused
             exchange.respond_status(Status.SOP_CLASS_NOT_SUPPORTED)
             return
-        destination = raised(moves.destinations(request.move_destination))
-        instances = tuple(raised(self._archive.instances(query)))
+        with ending_with(ErrorCode.RETRIEVE_SUBOPERATIONS_FAILED):
+            destination = raised(moves.destinations(request.move_destination))
+        instances = self._found(query)
         originator = MoveOriginator(
             destination.calling_ae_title or moves.ae_title,
             exchange.association.calling_ae_title,
@@ -174,7 +189,8 @@ class RetrieveScp:
         pool = moves.pool or sub_operation_pool(logger=exchange.logger)
         delivery = Delivery(instances, destination, originator, pool, exchange.logger)
         try:
-            perform_move(exchange, request, len(instances), delivery, self._clock)
+            with ending_with(ErrorCode.RETRIEVE_SUBOPERATIONS_FAILED):
+                perform_move(exchange, request, len(instances), delivery, self._clock)
         finally:
             if moves.pool is None:
                 pool.close()
