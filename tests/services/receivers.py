@@ -154,23 +154,32 @@ class Line:
         self._peer = peer
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._ends: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._is_cut = False
         self.peer = attrs.evolve(peer, port=self._listener.getsockname()[1])
         """Whom to call."""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self, *_: object) -> None:
         """End all connections, and refuse new ones."""
-        for one in (self._listener, *self._ends):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        with self._lock:
+            self._is_cut = True
+            for one in (self._listener, *self._ends):
+                with contextlib.suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
+                one.close()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 here, _ = self._listener.accept()
                 there = socket.create_connection((self._peer.host, self._peer.port))
-                self._ends += [here, there]
+                with self._lock:
+                    if self._is_cut:  # it was accepted just before
+                        here.close()
+                        there.close()
+                        return
+                    self._ends += [here, there]
                 for one, other in ((here, there), (there, here)):
                     threading.Thread(target=_pass_on, args=(one, other), daemon=True).start()
 

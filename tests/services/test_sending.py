@@ -454,8 +454,18 @@ def test_a_peer_that_dies_for_good(make_instance: MakeInstance, parallel: int) -
     stop = Waits()
     policy = RetryPolicy(attempts=3, first_delay_s=1.0)
     scu = StorageScu(retry=policy, parallel=parallel, look_ahead=4)
+    cut = threading.Event()
     with receiving(service) as peer, line_to(peer) as line:
-        service.script = [take, take, take, line.cut]
+
+        def die(exchange: Exchange) -> None:
+            line.cut()
+            cut.set()
+
+        def answer_a_dead_line(exchange: Exchange) -> None:
+            cut.wait(10)
+            take(exchange)
+
+        service.script = [take, take, take, die, *[answer_a_dead_line] * 26]
         report = scu.store(line.peer, iter(sent), stop=stop).unwrap()
     uids = [one.sop_instance_uid for one in sent]
     assert [one.sop_instance_uid for one in report.outcomes] == uids
