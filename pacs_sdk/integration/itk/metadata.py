@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import html
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import attrs
 
 from pacs_sdk.core.dataset import DicomDataset
+from pacs_sdk.core.html_table import html_table
 from pacs_sdk.integration.itk.geometry import PointMm
 
 __all__ = ["SeriesMetadata", "SliceMetadata"]
@@ -268,12 +268,7 @@ class SeriesMetadata:
     def _repr_html_(self) -> str:
         """Show the table of slices in a notebook."""
         heading, *rows = self.rows()
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heading)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in rows
-        )
-        return f"<table><tr>{head}</tr>{body}</table>"
+        return html_table(heading, rows)
 
 
 def _shown(value: object) -> str:

@@ -9,6 +9,7 @@ from typing import Final, Unpack
 import attrs
 
 from pacs_sdk.core.errors import PacsException
+from pacs_sdk.core.html_table import html_table
 from pacs_sdk.core.results import PacsResult, Success, edge, raised
 from pacs_sdk.integration.itk.assemble import assemble, numpy_memory
 from pacs_sdk.integration.itk.choose import all_series
@@ -170,16 +171,11 @@ class SeriesScan:
     def _repr_html_(self) -> str:
         """Show the table in a notebook."""
         heading, *rows = self.rows()
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heading)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in rows
-        )
         left = "".join(
             f"<li>{html.escape(f'{one.name}: {one.reason}')}</li>"
             for one in self.skipped[:_MOST_SKIPPED_ROWS]
         )
-        return f"<table><tr>{head}</tr>{body}</table><ul>{left}</ul>"
+        return f"{html_table(heading, rows)}<ul>{left}</ul>"
 
 
 @attrs.frozen(eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.html_table import html_table
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.encoding.pixels import ImageSource, decode_frames
 from pacs_sdk.integration.itk.geometry import VolumeGeometry
@@ -216,17 +216,13 @@ class Segmentation:
 
     def _repr_html_(self) -> str:
         """Show the segments as a table in a notebook."""
-        head = "".join(f"<th>{name}</th>" for name in ("Number", "Label", "Property", "Algorithm"))
-        rows = "".join(
-            "<tr>"
-            + "".join(
-                f"<td>{html.escape(str(cell))}</td>"
-                for cell in (one.number, one.label, one.property_type or "", one.algorithm_type)
-            )
-            + "</tr>"
-            for one in self.segments
+        return html_table(
+            ("Number", "Label", "Property", "Algorithm"),
+            (
+                (one.number, one.label, one.property_type or "", one.algorithm_type)
+                for one in self.segments
+            ),
         )
-        return f"<table><tr>{head}</tr>{rows}</table>"
 
 
 def _batched(frames: Iterable[PlacedFrame], count: int) -> Iterator[list[PlacedFrame]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import itertools
 from collections import defaultdict
 from typing import Final, Literal
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.html_table import html_table
 from pacs_sdk.core.results import edge
 from pacs_sdk.integration.itk.geometry import VolumeGeometry
 from pacs_sdk.integration.segmentation.contours import inside_contours
@@ -153,17 +153,10 @@ class StructureSet:
 
     def _repr_html_(self) -> str:
         """Show the regions as a table in a notebook."""
-        head = "".join(f"<th>{name}</th>" for name in ("Number", "Name", "Type", "Contours"))
-        rows = "".join(
-            "<tr>"
-            + "".join(
-                f"<td>{html.escape(str(cell))}</td>"
-                for cell in (one.number, one.name, one.interpreted_type, len(one.contours))
-            )
-            + "</tr>"
-            for one in self.rois
+        return html_table(
+            ("Number", "Name", "Type", "Contours"),
+            ((one.number, one.name, one.interpreted_type, len(one.contours)) for one in self.rois),
         )
-        return f"<table><tr>{head}</tr>{rows}</table>"
 
 
 def _check_frame(roi: RegionOfInterest, reference: Grid) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from typing import Final
 
 import attrs
 
 from pacs_sdk.core.errors import ErrorCode, PacsError
+from pacs_sdk.core.html_table import html_table
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.network.dimse import CStoreRQ, StatusCategory, explain_status, status_category
 
@@ -130,11 +130,9 @@ class StoreReport:
     def _repr_html_(self) -> str:
         """Show the counts in a notebook, and what was not stored as a table."""
         failures = self.failures
-        rows = "".join(
-            f"<tr><td>{html.escape(one.source or one.sop_instance_uid)}</td>"
-            f"<td>{html.escape(one.explanation)}</td></tr>"
-            for one in failures[:_MOST_ROWS]
-        )
-        table = f"<table><tr><th>Not stored</th><th>Reason</th></tr>{rows}</table>" if rows else ""
+        shown = [
+            (one.source or one.sop_instance_uid, one.explanation) for one in failures[:_MOST_ROWS]
+        ]
+        table = html_table(("Not stored", "Reason"), shown) if shown else ""
         left = len(failures) - _MOST_ROWS
         return f"<p>{self}</p>{table}" + (f"<p>… and {left} more</p>" if left > 0 else "")

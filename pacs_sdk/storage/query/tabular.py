@@ -8,7 +8,6 @@ several values.
 from __future__ import annotations
 
 import enum
-import html
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.html_table import html_table
 from pacs_sdk.core.results import edge
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.vr import VR
@@ -121,15 +121,14 @@ class MatchTable:
     def _repr_html_(self) -> str:
         """Show the first rows as a table in a notebook."""
         tags = [tag for tag in self._tags() if any(one.values.get(tag) for one in self.matches)]
-        heading = "".join(f"<th>{html.escape(_name(tag))}</th>" for tag in tags)
-        rows = "".join(
-            f"<tr>{''.join(_cell(match.values.get(tag, '')) for tag in tags)}</tr>"
-            for match in self.matches[:_SHOWN_ROWS]
+        table = html_table(
+            [_name(tag) for tag in tags],
+            ([match.values.get(tag, "") for tag in tags] for match in self.matches[:_SHOWN_ROWS]),
         )
         total = len(self.matches)
         what = f"{total} match{'' if total == 1 else 'es'}"
         shown = f", the first {_SHOWN_ROWS} shown" if total > _SHOWN_ROWS else ""
-        return f"<table><tr>{heading}</tr>{rows}</table><p>{what}{shown}</p>"
+        return f"{table}<p>{what}{shown}</p>"
 
     def _tags(self) -> Sequence[int]:
         return tuple(dict.fromkeys(tag for match in self.matches for tag in match.values))
@@ -142,10 +141,6 @@ class MatchTable:
         if vr in _NUMBERS and not any("\\" in text for text in texts):
             return _Kind.NUMBER, [as_number(text) for text in texts]
         return _Kind.TEXT, texts
-
-
-def _cell(text: str) -> str:
-    return f"<td>{html.escape(text)}</td>"
 
 
 def _name(tag: int) -> str:
