@@ -44,7 +44,7 @@ from pacs_sdk.services.retrieve import (
     first_known,
     sub_operation_pool,
 )
-from pacs_sdk.services.scu import ServiceUser
+from pacs_sdk.services.scu import Proposal, ServiceUser
 from pacs_sdk.services.sending import SkippedFile, StoreOutcome, StoreReport, StoreSource
 from pacs_sdk.services.sop_classes import (
     DICOM_EDITION,
@@ -85,6 +85,7 @@ __all__ = [
     "OnProgress",
     "PeerHealth",
     "PeerState",
+    "Proposal",
     "QueryRules",
     "QueryScp",
     "QueryScu",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import attrs
 
@@ -21,7 +21,19 @@ from pacs_sdk.network import (
 )
 from pacs_sdk.network.dimse import Response, Status, StatusCategory, status_category
 
-__all__ = ["ServiceUser", "check_status"]
+__all__ = ["Proposal", "ServiceUser", "check_status"]
+
+
+@attrs.frozen
+class Proposal:
+    """What a service class user proposes for an operation (PS3.8 7.1.1)."""
+
+    operation: str
+    """The operation: "C-FIND"."""
+    contexts: tuple[ProposedContext, ...]
+    """The presentation contexts, in the order in which they are proposed."""
+    options: RequestorOptions = attrs.field(factory=RequestorOptions)
+    """What is negotiated beside them: an operations window, extended negotiation."""
 
 
 @attrs.frozen
@@ -40,8 +52,7 @@ class ServiceUser:
     def _connect(
         self,
         peer: Peer,
-        contexts: Sequence[ProposedContext],
-        options: RequestorOptions | None = None,
+        proposal: Proposal,
         on_step: Callable[[ConnectStep], object] | None = None,
     ) -> DicomAssociation:
         """Open an association, or raise what hindered it."""
@@ -49,9 +60,9 @@ class ServiceUser:
             connect(
                 peer,
                 self.ae_title,
-                contexts,
+                proposal.contexts,
                 timeouts=self.timeouts,
-                options=options,
+                options=proposal.options,
                 logger=self.logger,
                 clock=self.clock,
                 on_step=on_step,

@@ -14,12 +14,13 @@ from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDI
 from pacs_sdk.network import ConnectStep, Exchange, Peer, ProposedContext, SupportedContext
 from pacs_sdk.network.dimse import CEchoRQ, Status
 from pacs_sdk.services.health import PeerHealth, PeerState, state_of
-from pacs_sdk.services.scu import ServiceUser, check_status
+from pacs_sdk.services.scu import Proposal, ServiceUser, check_status
 from pacs_sdk.services.sop_classes import VERIFICATION
 
 __all__ = ["EchoReport", "VerificationScp", "VerificationScu"]
 
 _SYNTAXES: Final = (IMPLICIT_VR_LITTLE_ENDIAN.uid, EXPLICIT_VR_LITTLE_ENDIAN.uid)
+_PROPOSAL: Final = Proposal("C-ECHO", (ProposedContext(VERIFICATION, _SYNTAXES),))
 
 
 class VerificationScp:
@@ -50,6 +51,10 @@ class EchoReport:
 @attrs.frozen
 class VerificationScu(ServiceUser):
     """Asks a peer to confirm that it is there."""
+
+    def proposals(self) -> Sequence[Proposal]:
+        """List what it proposes (PS3.2 N.7), for a conformance statement."""
+        return (_PROPOSAL,)
 
     @edge()
     def echo(self, peer: Peer) -> EchoReport:
@@ -103,8 +108,7 @@ class VerificationScu(ServiceUser):
         )
 
     def _echoed(self, peer: Peer, steps: _Steps) -> None:
-        contexts = [ProposedContext(VERIFICATION, _SYNTAXES)]
-        with self._connect(peer, contexts, on_step=steps.reached) as association:
+        with self._connect(peer, _PROPOSAL, steps.reached) as association:
             context = raised(association.context_for(VERIFICATION, name="Verification"))
             response = raised(association.call(context, CEchoRQ(association.next_message_id())))
             steps.answered()

@@ -204,6 +204,7 @@ def test_the_same_with_services_and_settings_of_a_site(tmp_path: Path) -> None:
     performed = section_of(text, "Procedure Step Service")
     assert "N-CREATE, N-SET | FunctionService, a service of the site" in performed
     assert "C-FIND" not in section_of(text, "Application Data Flow")
+    assert "C-FIND" in section_of(text, "Functional Definition of the Client")
     assert PRIVATE in section_of(text, "Private SOP Classes")
 
 

@@ -13,6 +13,7 @@ from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.ports import NullAuditSink
 from pacs_sdk.encoding.transfer_syntax import known_transfer_syntax
 from pacs_sdk.integration.config import PacsConfig
+from pacs_sdk.integration.conformance.client import Client, client_of
 from pacs_sdk.integration.pacs import Pacs
 from pacs_sdk.network import DeclaringService, DicomService, SupportedContext
 from pacs_sdk.network.dimse import operation_name
@@ -20,6 +21,7 @@ from pacs_sdk.services import ServiceClass, find_sop_class, sop_class_name
 from pacs_sdk.storage import FurtherAttributes
 
 __all__ = [
+    "C_ECHO",
     "C_FIND",
     "C_GET",
     "C_MOVE",
@@ -136,6 +138,8 @@ class Facts:
     """Whether user identities are verified."""
     keeps_audit: bool
     """Whether audit events go anywhere."""
+    client: Client
+    """The application entity that calls peers."""
 
     def performed(self, operation: str) -> tuple[ClaimedContext, ...]:
         """List the SOP classes of an operation that the server performs."""
@@ -173,6 +177,7 @@ def facts_of(pacs: Pacs, product: str, manufacturer: str) -> Facts:
         further=pacs.archive.further_attributes,
         verifies_identity=container.network.access().identity_verifier is not None,
         keeps_audit=not isinstance(container.core.audit(), NullAuditSink),
+        client=client_of(container),
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from pacs_sdk.encoding.charsets import CHARACTER_SETS
+from pacs_sdk.integration.conformance.client_sections import client_definition
 from pacs_sdk.integration.conformance.document import Bullets, Paragraph, Section, Table
-from pacs_sdk.integration.conformance.facts import C_MOVE, ClaimedContext, Facts
+from pacs_sdk.integration.conformance.facts import C_MOVE, C_STORE, ClaimedContext, Facts
 from pacs_sdk.services import DICOM_EDITION
 
 __all__ = ["character_sets", "implementation_model", "introduction", "overview"]
@@ -35,13 +36,14 @@ def overview(facts: Facts) -> Section:
                         (_overview_row(facts, claim) for claim in facts.claims),
                     ),
                     Paragraph(
-                        "SCU means here what this running system does by itself: it invokes the "
+                        "SCU means here what the server does by itself: it invokes the "
                         "SOP class on a peer that took the role of SCP for a C-GET"
                         + (
                             ", and on the destination of a C-MOVE."
                             if facts.performed(C_MOVE)
                             else "."
                         )
+                        + f" The client is SCU of {_invoked(facts)}: see section 7.5."
                     ),
                 ),
             ),
@@ -129,7 +131,7 @@ def introduction(facts: Facts) -> Section:
 
 
 def implementation_model(facts: Facts) -> Section:
-    """Say which application entity there is, and what it does."""
+    """Say which application entities there are, and what they do."""
     title = facts.config.server.ae_title
     return Section(
         "Implementation Model",
@@ -139,8 +141,10 @@ def implementation_model(facts: Facts) -> Section:
                 "Application Data Flow",
                 (
                     Paragraph(
-                        f"There is one application entity, {title}. Peers open associations to "
-                        "it; it opens associations to the destinations of C-MOVE only."
+                        f"There are two application entities: the server, {title}, and the "
+                        "client. Peers open associations to the server, which opens some to the "
+                        "destinations of C-MOVE only. The client opens associations to peers. To "
+                        "the server it is these that come:"
                     ),
                     Bullets(tuple(_flows(facts))),
                 ),
@@ -162,8 +166,13 @@ def implementation_model(facts: Facts) -> Section:
                     ),
                 ),
             ),
+            client_definition(facts),
         ),
     )
+
+
+def _invoked(facts: Facts) -> str:
+    return ", ".join(dict.fromkeys((*(one.operation for one in facts.client.proposals), C_STORE)))
 
 
 def _flows(facts: Facts) -> Iterator[str]:

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from pacs_sdk.core.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from pacs_sdk.integration.conformance.client_sections import (
+    client_associations,
+    client_security,
+)
 from pacs_sdk.integration.conformance.document import Bullets, Paragraph, Section, Table
 from pacs_sdk.integration.conformance.facts import C_MOVE, Facts, syntax_name
 from pacs_sdk.network.pdu import APPLICATION_CONTEXT_NAME
@@ -27,6 +31,7 @@ def communication(facts: Facts) -> Section:
             Section("Acceptance of Associations", (Bullets(tuple(_acceptance(facts))),)),
             Section("Initiation of Associations", (Paragraph(_initiation(facts)),)),
             _contexts(facts),
+            client_associations(facts),
         ),
     )
 
@@ -95,12 +100,13 @@ def _acceptance(facts: Facts) -> Iterator[str]:
 
 def _initiation(facts: Facts) -> str:
     if not facts.performed(C_MOVE):
-        return "None: no association is opened to a peer."
+        return "The server opens none to a peer; for the client see section 7.5."
     return (
-        "For a C-MOVE an association is opened to its destination. It proposes the storage SOP "
+        "For a C-MOVE the server opens an association to its destination. It proposes the storage SOP "
         "classes of the instances that are to be sent, each in the transfer syntax in which it "
         "is stored and in others that lose nothing, or in those that are configured for the "
-        "destination; more than 128 contexts go over several associations."
+        "destination; more than 128 contexts go over several associations. For the client see "
+        "section 7.5."
     )
 
 
@@ -170,6 +176,7 @@ def security(facts: Facts) -> Section:
         (),
         (
             Section("Secure Transport Connection", tuple(_transport(facts))),
+            client_security(),
             Section("User Identity", (Paragraph(identity),)),
             Section(
                 "Access by AE Title and Address",

@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 
+from pacs_sdk.integration.conformance.client_sections import client_services
 from pacs_sdk.integration.conformance.document import (
     Block,
     Bullets,
@@ -43,13 +44,17 @@ _OURS: Final = (VerificationScp, StorageScp, QueryScp, RetrieveScp)
 
 
 def service_sections(facts: Facts) -> Section:
-    """Describe the services, one part for each service class that is performed."""
+    """Describe the services, one part for each service class that is performed, then the client."""
     kinds = list(dict.fromkeys(one.service_class for one in facts.claims if one.scp))
     return Section(
         "Service and Interoperability Description",
         (),
         (
-            Section("DIMSE Services", (), tuple(_service(facts, kind) for kind in kinds)),
+            Section(
+                "DIMSE Services",
+                (),
+                (*(_service(facts, kind) for kind in kinds), client_services(facts)),
+            ),
             Section("DICOM Web Services", (Paragraph("None."),)),
             Section("Media Services", (Paragraph("None."),)),
             character_sets(facts),

@@ -22,6 +22,7 @@ from pacs_sdk.integration.conformance.introduction import (
 from pacs_sdk.integration.conformance.network import annexes, communication, security
 from pacs_sdk.integration.conformance.services import service_sections
 from pacs_sdk.integration.pacs import Pacs
+from pacs_sdk.services import Proposal
 
 __all__ = ["ConformanceStatement", "conformance_statement"]
 
@@ -33,7 +34,9 @@ class ConformanceStatement:
     document: Document
     """The document."""
     claims: tuple[ClaimedContext, ...]
-    """The presentation contexts that it claims."""
+    """The presentation contexts that the server accepts, as it claims."""
+    proposals: tuple[Proposal, ...]
+    """What the client proposes besides the storage contexts of what it sends, as it claims."""
 
     def markdown(self) -> str:
         """Write it as Markdown."""
@@ -52,7 +55,8 @@ def conformance_statement(
 
     Everything in it comes from the configuration, and from the services that the server has:
     what they say they support, and the tables that they work by. Services of one's own and
-    what a configuration changes are in it without further ado.
+    what a configuration changes are in it without further ado. What the service class users
+    of the container propose, as the commands do, is there as a second application entity.
 
     Args:
         pacs: The PACS; it need not run, but its archive is opened if it does not.
@@ -63,7 +67,7 @@ def conformance_statement(
         ``Success``, or ``Failure`` with what keeps the archive or the server from being made.
     """
     facts = facts_of(pacs, product, manufacturer)
-    return ConformanceStatement(_document(facts), facts.claims)
+    return ConformanceStatement(_document(facts), facts.claims, facts.client.proposals)
 
 
 def _document(facts: Facts) -> Document:

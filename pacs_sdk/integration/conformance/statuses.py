@@ -15,7 +15,7 @@ from pacs_sdk.network.dimse import (
     StatusMeaning,
 )
 
-__all__ = ["status_section"]
+__all__ = ["meaning_of", "status_section"]
 
 _RETRIEVING: Final = (
     ErrorCode.RETRIEVE_FAILED,
@@ -100,7 +100,7 @@ def _rows(operation: str, declared: Collection[int]) -> Iterator[tuple[str, ...]
     for status in declared:
         reasons.setdefault(status, []).append("a rule or a hook of the site asks for it")
     for status in sorted(reasons):
-        meaning = _meaning(status, field)
+        meaning = meaning_of(status, field)
         yield (
             f"{status:04X}H",
             meaning.category.value,
@@ -109,7 +109,7 @@ def _rows(operation: str, declared: Collection[int]) -> Iterator[tuple[str, ...]
         )
 
 
-def _meaning(status: int, field: int) -> StatusMeaning:
+def meaning_of(status: int, field: int) -> StatusMeaning:
     """Find what a status means to an operation: its own meaning, or the general one."""
     rows = [one for one in STATUS_MEANINGS if one.first <= status <= one.last]
     own = [one for one in rows if field in one.request_fields]

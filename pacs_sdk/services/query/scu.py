@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
 from pacs_sdk.core.dataset import DatasetLike, DicomDataset
@@ -11,7 +13,7 @@ from pacs_sdk.services.query.identifiers import IDENTIFIER_SYNTAXES
 from pacs_sdk.services.query.negotiation import FindNegotiation
 from pacs_sdk.services.query.question import Question
 from pacs_sdk.services.query.stream import FoundMatches
-from pacs_sdk.services.scu import ServiceUser
+from pacs_sdk.services.scu import Proposal, ServiceUser
 from pacs_sdk.services.sop_classes import InformationModel
 from pacs_sdk.storage import MatchTable, Query
 
@@ -28,6 +30,16 @@ class QueryScu(ServiceUser):
     elements for what shall come back; or a :class:`~pacs_sdk.storage.Query`, as an archive
     of one's own is asked.
     """
+
+    def proposals(self) -> Sequence[Proposal]:
+        """List what it may propose (PS3.2 N.7), for a conformance statement.
+
+        Returns:
+            One for each information model, with all that may be asked for by extended
+            negotiation (PS3.4 C.5.1.1); a query asks for what it needs of that.
+        """
+        everything = FindNegotiation(*(True for _ in attrs.fields(FindNegotiation)))
+        return tuple(_proposal(model, everything) for model in InformationModel)
 
     @edge()
     def find(
@@ -95,14 +107,15 @@ class QueryScu(ServiceUser):
         return self._stream(peer, Question.of(asked, model, limit, negotiation))
 
     def _stream(self, peer: Peer, question: Question) -> FoundMatches:
-        uid = question.model.find
-        extended = {}
-        if question.proposed != _NOTHING:
-            extended[uid] = question.proposed.encode()
-        contexts = [ProposedContext(uid, IDENTIFIER_SYNTAXES)]
-        association = self._connect(peer, contexts, RequestorOptions(extended=extended))
+        association = self._connect(peer, _proposal(question.model, question.proposed))
         try:
             return FoundMatches(association, question, self.clock, self.timeouts.dimse_s)
         except BaseException:
             association.release()  # harmless where the query was begun, and ended it
             raise
+
+
+def _proposal(model: InformationModel, negotiation: FindNegotiation) -> Proposal:
+    extended = {} if negotiation == _NOTHING else {model.find: negotiation.encode()}
+    contexts = (ProposedContext(model.find, IDENTIFIER_SYNTAXES),)
+    return Proposal("C-FIND", contexts, RequestorOptions(extended=extended))

@@ -27,7 +27,7 @@ from pacs_sdk.network.dimse import CStoreRQ, CStoreRSP, Status, response_to
 from pacs_sdk.services.storage_scp import StorageScp
 from pacs_sdk.services.verification import VerificationScp
 
-__all__ = ["KeepInstance", "ReceiveHere", "Receiver", "receiving"]
+__all__ = ["KeepInstance", "ReceiveHere", "Receiver", "receiving", "receiving_services"]
 
 KeepInstance: TypeAlias = Callable[[Instance], PacsResult[object]]
 """Keeps an instance, whose bytes are valid during the call only. A ``Failure`` is told to the
@@ -127,8 +127,7 @@ def receiving(
         tls=here.tls,
         require_called_ae_title=True,
     )
-    services: list[DicomService] = [VerificationScp(), StorageScp(receiver.take)]
-    server = DicomServer(config, services, logger=logger, clock=clock)
+    server = DicomServer(config, receiving_services(receiver), logger=logger, clock=clock)
     raised(server.start())
     try:
         if here.on_ready is not None:
@@ -136,6 +135,11 @@ def receiving(
         yield receiver
     finally:
         server.stop()
+
+
+def receiving_services(receiver: Receiver) -> list[DicomService]:
+    """List the services of the Storage SCP of a C-MOVE."""
+    return [VerificationScp(), StorageScp(receiver.take)]
 
 
 def _local_address(peer: Peer) -> str:

@@ -30,8 +30,8 @@ from pacs_sdk.services.retrieve.report import (
     RetrieveReport,
     report_of,
 )
-from pacs_sdk.services.retrieve.storage_contexts import storage_contexts
-from pacs_sdk.services.scu import ServiceUser
+from pacs_sdk.services.retrieve.storage_contexts import storage_contexts, usual_contexts
+from pacs_sdk.services.scu import Proposal, ServiceUser
 from pacs_sdk.services.sop_classes import (
     COMPOSITE_INSTANCE_ROOT_GET,
     COMPOSITE_INSTANCE_WITHOUT_BULK_DATA_GET,
@@ -60,11 +60,6 @@ class _Want:
     sop_class: str
     name: str
     is_relational: bool
-
-    @property
-    def extended(self) -> dict[str, bytes]:
-        """What is proposed by extended negotiation."""
-        return {self.sop_class: RELATIONAL} if self.is_relational else {}
 
 
 @attrs.define
@@ -123,6 +118,23 @@ class _Asked:
 @attrs.frozen
 class RetrieveScu(ServiceUser):
     """Fetches instances from a peer, or has them sent to somebody."""
+
+    def proposals(self) -> Sequence[Proposal]:
+        """List what it may propose (PS3.2 N.7), for a conformance statement.
+
+        Returns:
+            One for each SOP class of C-GET and C-MOVE, with relational retrieval where there
+            is such a thing; those of C-GET with the storage contexts that a peer is offered
+            which does not say what it has.
+        """
+        storage = usual_contexts()
+        moves = [_move_proposal(model.move, is_relational=True) for model in InformationModel]
+        gets = [_get_proposal(one.get, storage, is_relational=True) for one in InformationModel]
+        single = [
+            _get_proposal(uid, storage, is_relational=False)
+            for uid in (COMPOSITE_INSTANCE_ROOT_GET, COMPOSITE_INSTANCE_WITHOUT_BULK_DATA_GET)
+        ]
+        return (*gets, *single, *moves)
 
     @edge()
     def get(
@@ -240,9 +252,8 @@ class RetrieveScu(ServiceUser):
         return asked.report(receiver)  # the receiver has stopped: what came last is counted
 
     def _move(self, peer: Peer, want: _Want, destination: str, watch: _Watch) -> _Asked:
-        contexts = [ProposedContext(want.sop_class, IDENTIFIER_SYNTAXES)]
-        options = RequestorOptions(extended=want.extended)
-        with self._connect(peer, contexts, options) as association:
+        proposal = _move_proposal(want.sop_class, is_relational=want.is_relational)
+        with self._connect(peer, proposal) as association:
             number = association.next_message_id()
             request = CMoveRQ(number, want.sop_class, destination)
             asked = _asked(association, want, request, watch)
@@ -257,9 +268,8 @@ class RetrieveScu(ServiceUser):
         receiver: Receiver,
         watch: _Watch,
     ) -> RetrieveReport:
-        contexts = [ProposedContext(want.sop_class, IDENTIFIER_SYNTAXES), *storage]
-        options = RequestorOptions(max_operations_performed=_WINDOW, extended=want.extended)
-        with self._connect(peer, contexts, options) as association:
+        proposal = _get_proposal(want.sop_class, storage, is_relational=want.is_relational)
+        with self._connect(peer, proposal) as association:
             request = CGetRQ(association.next_message_id(), want.sop_class)
             asked = _asked(association, want, request, watch)
 
@@ -275,6 +285,21 @@ class RetrieveScu(ServiceUser):
     ) -> list[ProposedContext]:
         scu = QueryScu(self.ae_title, self.timeouts, self.logger, self.clock)
         return storage_contexts(scu, peer, identifier, model)
+
+
+def _move_proposal(sop_class_uid: str, *, is_relational: bool) -> Proposal:
+    contexts = (ProposedContext(sop_class_uid, IDENTIFIER_SYNTAXES),)
+    extended = {sop_class_uid: RELATIONAL} if is_relational else {}
+    return Proposal("C-MOVE", contexts, RequestorOptions(extended=extended))
+
+
+def _get_proposal(
+    sop_class_uid: str, storage: Sequence[ProposedContext], *, is_relational: bool
+) -> Proposal:
+    contexts = (ProposedContext(sop_class_uid, IDENTIFIER_SYNTAXES), *storage)
+    extended = {sop_class_uid: RELATIONAL} if is_relational else {}
+    options = RequestorOptions(max_operations_performed=_WINDOW, extended=extended)
+    return Proposal("C-GET", contexts, options)
 
 
 def _asked(

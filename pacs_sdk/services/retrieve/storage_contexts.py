@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import attrs
@@ -15,7 +16,7 @@ from pacs_sdk.services.query import QueryScu
 from pacs_sdk.services.reencode import proposed_contexts
 from pacs_sdk.services.sop_classes import InformationModel, sop_classes_by_use
 
-__all__ = ["storage_contexts"]
+__all__ = ["storage_contexts", "taken_as_scp", "usual_contexts"]
 
 _MAX_STORAGE_CONTEXTS: Final = 127
 """128 contexts less the one for the C-GET itself."""
@@ -35,18 +36,27 @@ def storage_contexts(
         model: The information model.
     """
     kinds = _kinds(scu, peer, identifier, model)
-    if kinds:
-        wanted = [
-            context
-            for sop_class, own in kinds.items()
-            for context in proposed_contexts(sop_class, sorted(own))
-        ]
-    else:
-        wanted = [ProposedContext(one.uid, _UNCOMPRESSED) for one in sop_classes_by_use()]
-    return [
-        attrs.evolve(context, as_scu=False, as_scp=True)
-        for context in wanted[:_MAX_STORAGE_CONTEXTS]
+    if not kinds:
+        return usual_contexts()
+    wanted = [
+        context for sop_class, own in kinds.items() for context in taken_as_scp(sop_class, own)
     ]
+    return wanted[:_MAX_STORAGE_CONTEXTS]
+
+
+def usual_contexts() -> list[ProposedContext]:
+    """List what is proposed to a peer that does not say what it has."""
+    wanted = [ProposedContext(one.uid, _UNCOMPRESSED) for one in sop_classes_by_use()]
+    return _as_scp(wanted[:_MAX_STORAGE_CONTEXTS])
+
+
+def taken_as_scp(sop_class_uid: str, transfer_syntaxes: Iterable[str]) -> list[ProposedContext]:
+    """List what is proposed for instances of a SOP class that are known to be stored so."""
+    return _as_scp(proposed_contexts(sop_class_uid, sorted(transfer_syntaxes)))
+
+
+def _as_scp(contexts: Iterable[ProposedContext]) -> list[ProposedContext]:
+    return [attrs.evolve(context, as_scu=False, as_scp=True) for context in contexts]
 
 
 def _kinds(
