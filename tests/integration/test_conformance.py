@@ -390,7 +390,7 @@ def test_a_configuration_shows_in_its_statement(tmp_path: Path) -> None:
         "ISO_IR 100 is assumed",
         "durability is relaxed",
         "where they were negotiated, otherwise A900H",
-        "| VIEWER | STRICT | no | JPEG 2000 Image Compression (Lossless Only) | 1 |",
+        "| VIEWER | STRICT | no | JPEG 2000 Image Compression (Lossless Only) | 1 | 1 |",
         "| query.always_relational | no |",
     ):
         assert words in plain, words

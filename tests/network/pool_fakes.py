@@ -42,6 +42,7 @@ class FakeNetwork:
         peer: Peer,
         calling_ae_title: str,
         contexts: Sequence[ProposedContext],
+        window: int,
     ) -> Result[FakeAssociation, PacsError]:
         """Open an association."""
         self.called("connect")

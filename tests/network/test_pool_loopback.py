@@ -16,6 +16,7 @@ from pacs_sdk.network import (
     Exchange,
     Peer,
     ProposedContext,
+    RequestorOptions,
     connect,
 )
 from pacs_sdk.network.dimse import CEchoRQ, CFindRQ, CFindRSP, Status
@@ -55,9 +56,10 @@ def pooling(
     clock = FakeClock()
 
     def open_association(
-        peer: Peer, calling_ae_title: str, contexts: Sequence[ProposedContext]
+        peer: Peer, calling_ae_title: str, contexts: Sequence[ProposedContext], window: int
     ) -> Result[DicomAssociation, PacsError]:
-        return connect(peer, calling_ae_title, contexts, timeouts=timeouts)
+        options = RequestorOptions(max_operations_invoked=window)
+        return connect(peer, calling_ae_title, contexts, timeouts=timeouts, options=options)
 
     pool = AssociationPool(open_association, config, clock)
     yield pool, clock

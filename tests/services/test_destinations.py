@@ -70,6 +70,7 @@ def test_resolvers_are_asked_in_turn() -> None:
         ({"host": " "}, "host of the destination 'AE' is ' '"),
         ({"port": 0}, "port of the destination 'AE' is 0, but must be 1 to 65535"),
         ({"parallel": 9}, "parallel of the destination 'AE' is 9, but must be 1 to 8"),
+        ({"window": 0}, "window of the destination 'AE' is 0, but must be 1 to 65535"),
         ({"transfer_syntaxes": ["JPEG9"]}, "'JPEG9' is no keyword of a transfer syntax"),
     ],
 )
@@ -106,6 +107,7 @@ def test_destinations_from_a_file(tmp_path: Path) -> None:
         calling_ae_title = "HOSPITAL"
         transfer_syntaxes = ["JPEG2000Lossless", "1.2.840.10008.1.2.1"]
         parallel = 4
+        window = 8
         tls = { ca = "/etc/pacs/ca.pem" }
         """
     )
@@ -119,6 +121,7 @@ def test_destinations_from_a_file(tmp_path: Path) -> None:
             "HOSPITAL",
             ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.1"),
             4,
+            8,
         ),
     )
 
@@ -178,6 +181,13 @@ def test_a_password_is_not_kept(pacs: Pacs) -> None:
     error = StoredDestinations(pacs.archive).put(Destination("A", "b", 104, tls)).failure()
     assert error.code is ErrorCode.INVALID_ARGUMENT
     assert "secret" not in error.message
+
+
+def test_a_window_is_not_kept(pacs: Pacs) -> None:
+    """The table has no column for it: that is said, and not forgotten."""
+    error = StoredDestinations(pacs.archive).put(Destination("A", "b", 104, window=4)).failure()
+    assert error.code is ErrorCode.INVALID_ARGUMENT
+    assert "the window of A is 4" in error.message
 
 
 def test_an_archive_moves_to_what_its_database_has(pacs: Pacs, make_instance: MakeInstance) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,7 +39,21 @@ from pacs_sdk.network import (
     SupportedContext,
     connect,
 )
-from pacs_sdk.network.dimse import CMoveRQ, CMoveRSP, CStoreRQ, Status
+from pacs_sdk.network.dimse import (
+    CMoveRQ,
+    CMoveRSP,
+    CStoreRQ,
+    CStoreRSP,
+    Status,
+    decode_command,
+)
+from pacs_sdk.network.pdu import (
+    AAssociateRQ,
+    AReleaseRP,
+    AReleaseRQ,
+    AsynchronousOperationsWindow,
+    PDataTF,
+)
 from pacs_sdk.services import (
     ConfiguredDestinations,
     Destination,
@@ -53,6 +68,7 @@ from pacs_sdk.services import (
 )
 from pacs_sdk.storage import Archive
 from pacs_sdk.testing import RecordingLogger
+from tests.network.helpers import RawPeer, accept_for, message_bytes
 from tests.services.conftest import CT, MakeInstance
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -196,6 +212,56 @@ def test_several_associations_send_at_once(pacs: Pacs, make_instance: MakeInstan
     assert len(shelf.received) == 9
     assert len(shelf.ports) == 3
     assert done[0].unwrap().completed == 9
+
+
+@pytest.mark.parametrize("window", [1, 4])
+def test_several_instances_are_under_way_where_that_was_granted(
+    pacs: Pacs, make_instance: MakeInstance, window: int
+) -> None:
+    """A destination with ``window`` is asked for it, and gets as many ahead of its answers."""
+    for _ in range(6):
+        pacs.archive.store(make_instance()).unwrap()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        there = Destination("FAR", "127.0.0.1", listener.getsockname()[1], window=window)
+        service = RetrieveScp(pacs.archive, Moves(ConfiguredDestinations([there]), "ARCHIVE"))
+        done: list[PacsResult[RetrieveReport]] = []
+        with DicomServer(ServerConfig(port=0), [service]) as scp:
+            peer = Peer("127.0.0.1", scp.port)
+            asking = threading.Thread(
+                target=lambda: done.append(RetrieveScu().move(peer, THE_STUDY, "FAR"))
+            )
+            asking.start()
+            with RawPeer(listener.accept()[0]) as far:
+                request = far.receive()
+                assert isinstance(request, AAssociateRQ)
+                proposed = request.user_information.asynchronous_operations_window
+                assert proposed == (AsynchronousOperationsWindow(window, 1) if window > 1 else None)
+                answer = accept_for(request)
+                information = attrs.evolve(
+                    answer.user_information, asynchronous_operations_window=proposed
+                )
+                far.send(attrs.evolve(answer, user_information=information))
+                stores = [next_store(far) for _ in range(window)]
+                for number in range(6):
+                    context_id, store = stores.pop()  # the last first: any order will do
+                    far.send(message_bytes(context_id, CStoreRSP(store.message_id, 0)))
+                    if number < 6 - window:
+                        stores.append(next_store(far))
+                assert isinstance(far.receive(), AReleaseRQ)
+                far.send(AReleaseRP())
+                asking.join(10)
+    report = done[0].unwrap()
+    assert (report.status, report.completed) == (0, 6)
+
+
+def next_store(far: RawPeer) -> tuple[int, CStoreRQ]:
+    """Take the next C-STORE request with its data set; return its context, too."""
+    pdu = far.receive()
+    assert isinstance(pdu, PDataTF)
+    message = decode_command(bytes(pdu.pdvs[0].data)).message
+    assert isinstance(message, CStoreRQ)
+    assert isinstance(far.receive(), PDataTF)
+    return pdu.pdvs[0].context_id, message
 
 
 def test_a_destination_that_takes_fewer_gets_everything_over_those(

@@ -255,6 +255,16 @@ def _getting(facts: Facts, performed: Sequence[ClaimedContext]) -> Section:
     )
 
 
+_DESTINATION_COLUMNS: Final = (
+    "Destination",
+    "Calling AE title",
+    "TLS",
+    "Transfer syntaxes",
+    "Associations",
+    "Operations window proposed",
+)
+
+
 def _moving(facts: Facts, performed: Sequence[ClaimedContext]) -> Section:
     own = facts.config.server.ae_title
     rows = [
@@ -264,6 +274,7 @@ def _moving(facts: Facts, performed: Sequence[ClaimedContext]) -> Section:
             "yes" if one.tls is not None else "no",
             ", ".join(map(syntax_name, one.transfer_syntaxes)) or "as stored, or uncompressed",
             str(one.parallel),
+            str(one.window),
         )
         for one in facts.config.destinations
     ]
@@ -274,9 +285,7 @@ def _moving(facts: Facts, performed: Sequence[ClaimedContext]) -> Section:
             "either, is refused (A801H)."
         ),
         Bullets((_hierarchy(facts), "Pending responses come every 50 ms at most")),
-        Table(("Destination", "Calling AE title", "TLS", "Transfer syntaxes", "Associations"), rows)
-        if rows
-        else Paragraph("No destination is configured."),
+        Table(_DESTINATION_COLUMNS, rows) if rows else Paragraph("No destination is configured."),
     ]
     return Section("SCP of C-MOVE", tuple(blocks))
 

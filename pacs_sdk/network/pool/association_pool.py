@@ -78,6 +78,7 @@ class AssociationPool(Generic[AssociationT]):
         calling_ae_title: str,
         contexts: Sequence[ProposedContext],
         *,
+        window: int = 1,
         timeout_s: float = DEFAULT_ACQUIRE_TIMEOUT_S,
     ) -> PooledAssociation[AssociationT]:
         """Borrow an association: an idle one if there is one that fits, else a new one.
@@ -91,6 +92,8 @@ class AssociationPool(Generic[AssociationT]):
             calling_ae_title: Our own AE title.
             contexts: What to propose, 1 to 128; only an association that was opened with
                 the same ones in the same order fits.
+            window: How many operations to ask to invoke before the first is answered
+                (PS3.7 D.3.3.3); likewise.
             timeout_s: How long to wait, in seconds, while others use all that are
                 allowed; opening and checking have the timeouts of ``connect``.
 
@@ -100,7 +103,8 @@ class AssociationPool(Generic[AssociationT]):
             ``PROTOCOL_MISUSE`` (the pool is closed), ``INVALID_ARGUMENT``, or the error
             of ``connect``.
         """
-        grant = self._desk.wait_for_grant(pool_key(peer, calling_ae_title, contexts), timeout_s)
+        key = pool_key(peer, calling_ae_title, contexts, window)
+        grant = self._desk.wait_for_grant(key, timeout_s)
         place = grant.place
         try:
             if grant.departure is not None:
@@ -215,7 +219,9 @@ class AssociationPool(Generic[AssociationT]):
 
     def _opened(self, key: PoolKey) -> Pooled[AssociationT]:
         try:
-            association = raised(self._connect(key.peer, key.calling_ae_title, key.contexts))
+            association = raised(
+                self._connect(key.peer, key.calling_ae_title, key.contexts, key.window)
+            )
         except PacsException:
             self._desk.count("failed_connects", key)
             raise

@@ -66,9 +66,10 @@ class PoolableAssociation(Protocol):
 AssociationT = TypeVar("AssociationT", bound=PoolableAssociation)
 
 Connect: TypeAlias = Callable[
-    [Peer, str, Sequence[ProposedContext]], Result[AssociationT, PacsError]
+    [Peer, str, Sequence[ProposedContext], int], Result[AssociationT, PacsError]
 ]
-"""Opens an association: peer, calling AE title, presentation contexts, TLS settings."""
+"""Opens an association: peer, calling AE title, presentation contexts, and how many operations
+to ask to invoke before the first is answered (PS3.7 D.3.3.3)."""
 
 
 _Number = TypeVar("_Number", int, float)
@@ -118,12 +119,15 @@ class PoolKey:
     """Who we say we are."""
     contexts: tuple[ProposedContext, ...]
     """What is proposed, in this order."""
+    window: int = 1
+    """How many operations are asked to be under way at once."""
 
 
 def pool_key(
     peer: Peer,
     calling_ae_title: str,
     contexts: Sequence[ProposedContext],
+    window: int = 1,
 ) -> PoolKey:
     """Make a key; Verification is added to the contexts, for the check of idle associations.
 
@@ -140,7 +144,7 @@ def pool_key(
     has_verification = any(context.abstract_syntax == VERIFICATION for context in proposed)
     if not has_verification and len(proposed) < MAX_CONTEXTS:
         proposed += (ProposedContext(VERIFICATION, (_IMPLICIT_VR_LITTLE_ENDIAN,)),)
-    return PoolKey(peer, calling_ae_title, proposed)
+    return PoolKey(peer, calling_ae_title, proposed, window)
 
 
 @attrs.frozen

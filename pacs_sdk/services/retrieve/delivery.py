@@ -167,6 +167,7 @@ class Delivery:
                     self._destination.peer,
                     self._originator.calling_ae_title,
                     batch.contexts,
+                    window=self._destination.window,
                     timeout_s=_ACQUIRE_TIMEOUT_S,
                 )
             )

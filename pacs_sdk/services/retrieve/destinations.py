@@ -23,6 +23,7 @@ __all__ = [
 _MAX_AE_TITLE_LENGTH: Final = 16
 _MAX_PORT: Final = 65535
 _MAX_PARALLEL: Final = 8
+_MAX_WINDOW: Final = 0xFFFF
 
 
 def _ae_title(title: str) -> str:
@@ -64,6 +65,9 @@ class Destination:
     empty, each instance is offered as it is stored, and uncompressed."""
     parallel: int = 1
     """How many associations send to it at once for one C-MOVE."""
+    window: int = 1
+    """How many instances may be under way on one association before the first is answered, if
+    it agrees to that (PS3.7 D.3.3.3). What pays off where the way to it is long."""
 
     def __attrs_post_init__(self) -> None:
         if not self.ae_title:
@@ -74,6 +78,8 @@ class Destination:
             raise self._impossible("port", f"1 to {_MAX_PORT}")
         if not 1 <= self.parallel <= _MAX_PARALLEL:
             raise self._impossible("parallel", f"1 to {_MAX_PARALLEL}")
+        if not 1 <= self.window <= _MAX_WINDOW:
+            raise self._impossible("window", f"1 to {_MAX_WINDOW}")
 
     def _impossible(self, name: str, wanted: str) -> PacsException:
         return PacsException(

@@ -19,6 +19,7 @@ from pacs_sdk.network import (
     Peer,
     PoolConfig,
     ProposedContext,
+    RequestorOptions,
     SupportedContext,
     common_flags,
     connect,
@@ -64,10 +65,16 @@ def sub_operation_pool(
     """
 
     def opened(
-        peer: Peer, calling_ae_title: str, contexts: Sequence[ProposedContext]
+        peer: Peer, calling_ae_title: str, contexts: Sequence[ProposedContext], window: int
     ) -> PacsResult[DicomAssociation]:
         return connect(
-            peer, calling_ae_title, contexts, timeouts=timeouts, logger=logger, clock=clock
+            peer,
+            calling_ae_title,
+            contexts,
+            timeouts=timeouts,
+            options=RequestorOptions(max_operations_invoked=window),
+            logger=logger,
+            clock=clock,
         )
 
     limits = config or PoolConfig(max_per_peer=8, max_idle_s=_IDLE_S)

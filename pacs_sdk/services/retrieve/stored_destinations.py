@@ -62,7 +62,8 @@ class StoredDestinations:
 
         Returns:
             ``Success``, or ``Failure`` with ``INDEX_FAILED``, or with ``INVALID_ARGUMENT`` for
-            TLS with the password of a private key: a database is no place for it.
+            TLS with the password of a private key, for which a database is no place, and for a
+            ``window``, for which this one has none.
         """
         raised(self._archive.destinations.put(_record(destination)))
         return destination
@@ -79,6 +80,12 @@ class StoredDestinations:
 
 def _record(destination: Destination) -> DestinationRecord:
     tls = destination.tls
+    if destination.window != 1:
+        raise PacsException(
+            ErrorCode.INVALID_ARGUMENT,
+            f"the window of {destination.ae_title} is {destination.window}, which is not kept in "
+            "the database; configure this destination in the file, or leave its window at 1",
+        )
     settings: dict[str, str | bool] | None = None
     if tls is not None:
         if tls.password is not None:
