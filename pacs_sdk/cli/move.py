@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +42,15 @@ __all__ = ["move"]
 _MAX_PORT: Final = 65535
 
 
+class ReceiveTls(enum.StrEnum):
+    """How TLS is spoken with who sends here."""
+
+    SERVER = "server"
+    """With our certificate, whoever it is."""
+    MUTUAL = "mutual"
+    """It must have a certificate, too."""
+
+
 @with_tls_options
 def move(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     host: Host,
@@ -77,6 +87,14 @@ def move(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
             show_default="that by which the peer is reached",
         ),
     ] = "",
+    receive_tls: Annotated[
+        ReceiveTls | None,
+        typer.Option(
+            help="With --receive, be sent to over TLS, with --cert-file and --key-file: by "
+            "anybody (server), or by who has a certificate that --ca-file trusts (mutual).",
+            show_default="in clear",
+        ),
+    ] = None,
     aec: CalledAe = "ANY-SCP",
     aet: CallingAe = "PACS_SCU",
     timeout: Timeout = 30.0,
@@ -86,8 +104,8 @@ def move(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     """Have a peer send a patient, study, series or image to somebody (C-MOVE).
 
     Keys are unique keys: PatientID, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID;
-    repeat one for several. With --receive it is sent here, in clear, and files are written to
-    DIR/STUDY/SERIES/INSTANCE.dcm. Exit code 1 if anything was not sent or could not be kept.
+    repeat one for several. With --receive it is sent here, in clear unless --receive-tls is
+    given, and files are written to DIR/STUDY/SERIES/INSTANCE.dcm. Exit code 1 if anything was not sent or could not be kept.
     """
     from pacs_sdk.cli.keys import identifier, parse_keys
     from pacs_sdk.core.results import raised
@@ -96,10 +114,15 @@ def move(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     if (receive is None) != (out is None):
         given, missing = ("--receive", "--out") if out is None else ("--out", "--receive")
         raise typer.BadParameter(f"it goes with {missing}", param_hint=given)
+    if receive_tls is not None and receive is None:
+        raise typer.BadParameter("it goes with --receive", param_hint="--receive-tls")
+    secure = None
+    if receive_tls is not None:
+        secure = tls.listening("--receive-tls", mutual=receive_tls is ReceiveTls.MUTUAL)
     keys = parse_keys(key)
     at = retrieve_level(keys, level)
     folder = None if out is None else InFolder(out)
-    here = None if folder is None else ReceiveHere(folder.keep, receive or 0, listen)
+    here = None if folder is None else ReceiveHere(folder.keep, receive or 0, listen, secure)
     scu = RetrieveScu(ae_title=aet, timeouts=timeouts(timeout))
     begin = time.monotonic()
     with bar("Moving") as progress:

@@ -13,7 +13,7 @@ import attrs
 import typer
 
 if TYPE_CHECKING:
-    from pacs_sdk.network import ClientTls
+    from pacs_sdk.network import ClientTls, ServerTls
 
 __all__ = ["KEY_PASSWORD_VARIABLE", "TlsOptions", "TlsProfileName", "with_tls_options"]
 
@@ -132,6 +132,38 @@ class TlsOptions:
                 param_hint="--tls-host",
             )
         return self._client_tls()
+
+    def listening(self, option: str, *, mutual: bool) -> ServerTls:
+        """Make the settings of what listens meanwhile, as who we are to the peer.
+
+        Args:
+            option: What asks for it, for errors.
+            mutual: Whether who calls must have a certificate that ``--ca-file`` trusts.
+
+        Raises:
+            typer.BadParameter: Something that is needed for it is missing.
+        """
+        import os
+
+        from pacs_sdk.network import ServerTls, TlsProfile
+
+        if not self.tls or self.cert_file is None or self.key_file is None:
+            raise typer.BadParameter(
+                "it goes with --tls, --cert-file and --key-file: who calls must know who we are",
+                param_hint=option,
+            )
+        if mutual and self.ca_file is None:
+            raise typer.BadParameter(
+                "mutual goes with --ca-file: something must say whose certificates are good",
+                param_hint=option,
+            )
+        return ServerTls(
+            self.cert_file,
+            self.key_file,
+            os.environ.get(KEY_PASSWORD_VARIABLE),
+            self.ca_file if mutual else None,
+            TlsProfile(self.tls_profile or TlsProfileName.BCP_195),
+        )
 
     def _check_nothing_is_given(self) -> None:
         values = attrs.asdict(self)

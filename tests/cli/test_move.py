@@ -14,6 +14,7 @@ from pacs_sdk.integration.pacs import Pacs
 from pacs_sdk.network import DicomServer, Peer, ServerConfig
 from pacs_sdk.services import Destination, InMemory, StorageScp
 from tests.cli.helpers import SERIES, address, failed, pacs, refused, succeeded, values_by_uid
+from tests.network.tls_peers import Pki
 
 INSTANCES = [read_file(path).unwrap() for path in sorted(SERIES.iterdir())]
 HEADER = INSTANCES[0].header().unwrap()
@@ -126,6 +127,46 @@ def test_each_instance_that_was_not_sent_is_named(archive: Peer) -> None:
     assert "5 instances were not taken by DOWN" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("how", "who", "count"),
+    [
+        ("server", None, 5),
+        ("mutual", "client", 5),
+        ("mutual", "stranger", 0),
+        ("mutual", None, 0),
+        (None, "client", 0),
+    ],
+)
+def test_what_is_moved_here_comes_over_tls(
+    here: int, tmp_path: Path, how: str | None, who: str | None, count: int
+) -> None:
+    """With --receive-tls our certificate is that of --cert-file; mutual demands one of who sends."""
+    pki = Pki.make(tmp_path)
+    tls = pki.client_tls if who is None else pki.as_client(getattr(pki, who))
+    config = PacsConfig(
+        server=ServerConfig(port=0, tls=pki.mutual_tls),
+        storage=StorageConfig(data_dir=tmp_path / "archive"),
+        destinations=(Destination("ME", "127.0.0.1", here, tls),),
+    )
+    secure = () if how is None else ("--receive-tls", how)
+    out = tmp_path / "out"
+    with Pacs.configured(config) as running:
+        for instance in INSTANCES:
+            running.archive.store(instance).unwrap()
+        result = pacs(
+            "move", *address(running.peer), "--dest", "ME", "--receive", here, "--out", out,
+            "-k", f"StudyInstanceUID={STUDY}", "--tls", "--ca-file", pki.ca.certificate,
+            "--cert-file", pki.client.certificate, "--key-file", pki.client.private_key, *secure,
+        )  # fmt: skip
+    if count:
+        assert succeeded(result).startswith(f"received {count} instances, ")
+        assert values_by_uid(out) == values_by_uid(SERIES)
+    else:
+        assert result.exit_code == 1
+        assert "5 instances were not taken by ME" in result.stderr
+        assert not out.exists()
+
+
 def test_a_port_that_is_taken(archive: Peer, tmp_path: Path) -> None:
     """It is said before the peer is asked for anything."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -139,6 +180,11 @@ def test_a_port_that_is_taken(archive: Peer, tmp_path: Path) -> None:
     assert str(port) in line
 
 
+ANY = ["--dest", "A", "-k", "StudyInstanceUID=1"]
+HERE = [*ANY, "--receive", "104", "--out", "x"]
+OURS = ["--tls", "--cert-file", "a.pem", "--key-file", "a.key"]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -148,6 +194,11 @@ def test_a_port_that_is_taken(archive: Peer, tmp_path: Path) -> None:
         (["-k", "StudyInstanceUID=1.2"], "Missing option '--dest'"),
         (["--dest", "A", "--receive", "104", "-k", "StudyInstanceUID=1"], "it goes with --out"),
         (["--dest", "A", "--out", "x", "-k", "StudyInstanceUID=1"], "it goes with --receive"),
+        ([*ANY, "--receive-tls", "server"], "--receive-tls: it goes with --receive"),
+        ([*HERE, "--receive-tls", "server"], "it goes with --tls, --cert-file and --key-file"),
+        ([*HERE, "--tls", "--receive-tls", "mutual"], "it goes with --tls, --cert-file"),
+        ([*HERE, *OURS, "--receive-tls", "mutual"], "mutual goes with --ca-file"),
+        ([*HERE, *OURS, "--receive-tls", "often"], "'often'"),
     ],
 )
 def test_bad_usage(options: list[str], words: str) -> None:

@@ -69,6 +69,7 @@ from pacs_sdk.services import (
 from pacs_sdk.storage import Archive
 from pacs_sdk.testing import RecordingLogger
 from tests.network.helpers import RawPeer, accept_for, message_bytes
+from tests.network.tls_peers import Pki
 from tests.services.conftest import CT, MakeInstance
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -662,6 +663,45 @@ def test_what_was_moved_is_received_here(
     assert {one.sop_instance_uid for one in box.instances} == {
         one.sop_instance_uid for one in instances
     }
+
+
+@pytest.mark.parametrize(
+    ("sender", "taken"),
+    [("client", True), ("stranger", False), ("nobody", False), ("clear", False)],
+)
+def test_what_was_moved_is_received_over_tls(
+    pacs: Pacs, make_instance: MakeInstance, tmp_path: Path, sender: str, taken: bool
+) -> None:
+    """The user's own Storage SCP may demand TLS and a certificate; who has none sends nothing."""
+    pki = Pki.make(tmp_path)
+    senders = {
+        "client": pki.as_client(pki.client),
+        "stranger": pki.as_client(pki.stranger),
+        "nobody": pki.client_tls,
+        "clear": None,
+    }
+    instances = [make_instance() for _ in range(3)]
+    for one in instances:
+        pacs.archive.store(one).unwrap()
+    here: list[int] = []
+
+    def resolve(ae_title: str) -> PacsResult[Destination]:
+        return Success(Destination(ae_title, "127.0.0.1", here[0], senders[sender]))
+
+    box = InMemory()
+    receive = ReceiveHere(box.keep, tls=pki.mutual_tls, on_ready=here.append)
+    service = RetrieveScp(pacs.archive, Moves(resolve, "ARCHIVE"))
+    with DicomServer(ServerConfig(port=0), [service]) as scp:
+        peer = Peer("127.0.0.1", scp.port)
+        report = RetrieveScu().move(peer, THE_STUDY, "ME", receive=receive).unwrap()
+    if taken:
+        assert (report.status, report.received) == (0, 3)
+        assert {one.sop_instance_uid for one in box.instances} == {
+            one.sop_instance_uid for one in instances
+        }
+    else:
+        assert (report.status, report.received, report.failed) == (0xA702, 0, 3)
+        assert not box.instances
 
 
 def test_the_port_to_receive_on_is_taken(pacs: Pacs) -> None:

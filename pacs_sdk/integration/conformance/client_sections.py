@@ -211,7 +211,8 @@ def _receiving(client: Client) -> Section:
             Paragraph(
                 "The client listens on the port that it is given, under the AE title of the Move "
                 "Destination, which must be called. It takes any calling AE title, up to "
-                f"{config.max_associations} associations at a time, and these contexts as SCP:"
+                f"{config.max_associations} associations at a time, in clear unless it is "
+                "told to speak TLS (section 8.2), and these contexts as SCP:"
             ),
             Table(("SOP classes", "Transfer syntaxes"), rows),
         ),
