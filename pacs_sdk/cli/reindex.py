@@ -45,8 +45,8 @@ def reindex(
         Path | None,
         typer.Option(
             metavar="FILE.toml",
-            help="The settings that the archive is served with: which further attributes the "
-            "index keeps.",
+            help="The settings that the archive is served with: where its index is, and which "
+            "further attributes it keeps.",
         ),
     ] = None,
     log_level: Annotated[
@@ -58,8 +58,9 @@ def reindex(
     The archive must not be open meanwhile. The old index stays until the new one is complete;
     killed, the work goes on where it was when it is started again.
 
-    What the setting storage.further_attributes names, in the file of --config or in the
-    environment, is read from all files, too.
+    The setting storage.database_url, in the file of --config or in the environment, says where
+    an index is that is in PostgreSQL. What storage.further_attributes names is read from all
+    files, too.
 
     With --import, the files of a folder are indexed where they are. The archive only reads
     them, and never changes or deletes anything in that folder.
@@ -72,7 +73,7 @@ def reindex(
     from pacs_sdk.core.results import raised
     from pacs_sdk.integration.config import PacsConfig
 
-    further = raised(PacsConfig.layered(toml=config)).storage.further_attributes
+    settings = raised(PacsConfig.layered(toml=config)).storage
     begin = time.monotonic()
     logger = stderr_logger(log_level)
     with bar("Indexing") as shown:
@@ -81,7 +82,8 @@ def reindex(
             result = storage.reindex(
                 data,
                 processes=processes,
-                further_attributes=further,
+                database_url=settings.database_url,
+                further_attributes=settings.further_attributes,
                 progress=progress,
                 logger=logger,
             )
@@ -90,7 +92,8 @@ def reindex(
                 data,
                 import_folder,
                 processes=processes,
-                further_attributes=further,
+                database_url=settings.database_url,
+                further_attributes=settings.further_attributes,
                 progress=progress,
                 logger=logger,
             )

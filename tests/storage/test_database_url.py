@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from pacs_sdk.core.errors import ErrorCode
-from pacs_sdk.storage import Query, open_archive, reindex
-from tests.storage.databases import Database
+from pacs_sdk.encoding import write_file
+from pacs_sdk.storage import Query, import_folder, open_archive, reindex
+from tests.storage.databases import SQLITE, Database
 from tests.storage.made_instances import made_instance
 
 
@@ -56,16 +57,34 @@ def test_a_url_that_will_not_do_leaves_nothing_open(
         assert archive.store(made_instance()).unwrap().created
 
 
-def test_reindexing_knows_that_the_index_is_elsewhere(database: Database, tmp_path: Path) -> None:
-    """It would make one that nobody looks at; recovery fills the one that is used."""
+def test_reindexing_makes_the_index_where_it_is(database: Database, tmp_path: Path) -> None:
+    """So an archive is moved to another database; none is made in the folder by mistake."""
     folder = tmp_path / "archive"
     with open_archive(folder).unwrap() as archive:
         archive.store(made_instance()).unwrap()
+    report = reindex(folder, processes=1, database_url=database.url).unwrap()
+    reason = "" if database.kind == SQLITE else "there was no index before"  # an empty file is one
+    assert (report.indexed, report.not_carried_over) == (1, reason)
+    for refused in (reindex(folder, processes=1), import_folder(folder, tmp_path)):
+        error = refused.failure()
+        assert error.code is ErrorCode.INVALID_ARGUMENT
+        assert "storage.database_url" in error.message
     with open_archive(folder, database_url=database.url).unwrap() as archive:
-        assert len(archive.recover(mend=True).unwrap().indexed) == 1
-    refused = reindex(folder, processes=1).failure()
-    assert refused.code is ErrorCode.INVALID_ARGUMENT
-    assert "archive.recover(mend=True)" in refused.message
+        assert archive.statistics().unwrap().instances == 1
+        assert not archive.recovery.index_missing
     with open_archive(folder).unwrap():
         pass
     assert reindex(folder, processes=1).unwrap().indexed == 1
+
+
+def test_an_import_goes_where_the_index_is(database: Database, tmp_path: Path) -> None:
+    """Also where it makes the archive."""
+    (tmp_path / "tree").mkdir()
+    write_file(made_instance(), tmp_path / "tree" / "one").unwrap()
+    imported = import_folder(
+        tmp_path / "archive", tmp_path / "tree", processes=1, database_url=database.url
+    )
+    assert imported.unwrap().indexed == 1
+    assert reindex(tmp_path / "archive").failure().code is ErrorCode.INVALID_ARGUMENT
+    with open_archive(tmp_path / "archive", database_url=database.url).unwrap() as archive:
+        assert archive.statistics().unwrap().instances == 1

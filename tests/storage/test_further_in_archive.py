@@ -11,8 +11,7 @@ from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import Failure
 from pacs_sdk.encoding import IMPLICIT_VR_LITTLE_ENDIAN, write_file
 from pacs_sdk.storage import Archive, Query, import_folder, open_archive, reindex
-from pacs_sdk.storage.upkeep import reindexing
-from pacs_sdk.storage.upkeep.sessions import REINDEX_NAME
+from pacs_sdk.storage.upkeep.index_in_file import IndexInFile
 from tests.storage.databases import Database
 from tests.storage.made_instances import made_instance
 
@@ -99,10 +98,10 @@ def test_an_interrupted_reindexing_goes_on_only_for_the_same(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(reindexing, "carry_over", stop)
+        patched.setattr(IndexInFile, "carry_over", stop)
         with pytest.raises(KeyboardInterrupt):
             reindex(folder, processes=1)
-    assert (folder / REINDEX_NAME).exists()
+    assert (folder / "reindex.sqlite").exists()
     report = reindex(folder, processes=1, further_attributes=ADDED).unwrap()
     assert (report.files, report.indexed) == (2, 2)
     with open_archive(folder, further_attributes=ADDED).unwrap() as archive:

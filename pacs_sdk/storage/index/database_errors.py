@@ -24,6 +24,7 @@ _BY_STATE: Final[Mapping[str, str]] = {
     "08": "the connection to the server was lost",
     "22": "a value does not fit its column",
     "23": "a row contradicts another",
+    "2BP01": "something else in the database needs the tables of the index (a view?)",
     "28": "the server does not let this user in from here (pg_hba.conf)",
     "28P01": "the server refuses the user name or the password",
     "3D000": "the server has no such database; make it first (createdb)",
@@ -47,7 +48,7 @@ _BY_STATE: Final[Mapping[str, str]] = {
 }
 """Words by SQLSTATE, or by its class (the first two characters)."""
 
-_WORDS_ARE_SAFE: Final = ("42501", "42P01", "42703", "53", "57", "58")
+_WORDS_ARE_SAFE: Final = ("2BP01", "42501", "42P01", "42703", "53", "57", "58")
 """The states, or classes of them, whose messages name tables and settings, never values."""
 
 _CONNECTING: Final[Mapping[str, str]] = {

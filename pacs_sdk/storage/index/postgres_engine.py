@@ -7,11 +7,19 @@ import selectors
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 
-__all__ = ["check_encoding", "lock_migrations", "postgres_address", "postgres_engine"]
+__all__ = [
+    "check_encoding",
+    "in_schema",
+    "lift_limits",
+    "lock_migrations",
+    "postgres_address",
+    "postgres_engine",
+    "use_alone",
+]
 
 _DRIVER: Final = "postgresql+psycopg"
 
@@ -43,6 +51,15 @@ _SETTINGS: Final = {
 
 _MIGRATION_LOCK: Final = 0x5041_4353_0001
 """The advisory lock under which tables are made: "PACS" and a number."""
+
+_USE_LOCK: Final = f"{0x5041_4353}, hashtext(current_schema())"
+"""The advisory lock that all connections to the index of a schema share, wherever they come
+from: who replaces its tables has it alone."""
+
+_ALONE_WAIT_MS: Final = 5_000
+"""How long the server may take to notice that a process was killed which had the index open."""
+
+_LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
 def postgres_address(address: URL) -> URL:
@@ -128,15 +145,62 @@ def check_encoding(connection: Connection, name: str) -> None:
         )
 
 
+def in_schema(address: URL, schema: str) -> URL:
+    """Return the URL of a database with a schema of it that tables are made and looked for in.
+
+    Commits are not waited for there: whatever is committed in the end, and waited for, comes
+    after them.
+
+    Args:
+        address: As :func:`postgres_address` returns it.
+        schema: The name of the schema.
+    """
+    said = address.query.get("options", ())
+    quoted = '"' + schema.replace('"', '""') + '"'
+    escaped = quoted.replace("\\", "\\\\").replace(" ", "\\ ")  # libpq divides at spaces
+    options = [said] if isinstance(said, str) else [*said]
+    options += [f"-csearch_path={escaped}", "-csynchronous_commit=off"]
+    return address.update_query_dict({"options": " ".join(options)})
+
+
+def lift_limits(connection: Connection) -> None:
+    """Let the transaction that runs, its statements and its waits take as long as they need."""
+    for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+        connection.execute(text(f"SET LOCAL {setting} = 0"))
+
+
 def lock_migrations(connection: Connection) -> None:
     """Wait until no other node makes or migrates tables, and keep others waiting.
 
     The lock is given back with the end of the transaction. Waiting and migrating may take
     as long as they need.
     """
-    for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
-        connection.execute(text(f"SET LOCAL {setting} = 0"))
+    lift_limits(connection)
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+
+
+def use_alone(connection: Connection, name: str) -> None:
+    """Have the index for one connection alone, as long as that is open.
+
+    Args:
+        connection: Outside of a transaction; the only one that this process has to the index.
+        name: How messages call the database.
+
+    Raises:
+        PacsException: ``INDEX_FAILED``: other processes have the index open.
+    """
+    try:
+        with connection.begin():
+            connection.execute(text(f"SET LOCAL lock_timeout = {_ALONE_WAIT_MS}"))
+            connection.execute(text(f"SELECT pg_advisory_lock({_USE_LOCK})"))
+    except DBAPIError as exc:
+        if getattr(exc.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        raise PacsException(
+            ErrorCode.INDEX_FAILED,
+            f"other processes have the index in the database {name} open, perhaps on another "
+            "machine; stop them first (pg_stat_activity tells which these are)",
+        ) from exc
 
 
 def _check(connection: Any, record: object, proxy: object) -> None:
@@ -158,9 +222,16 @@ def _check(connection: Any, record: object, proxy: object) -> None:
 
 
 def _set_up(connection: Any, record: object) -> None:
-    """Set up one new connection, in one round trip."""
+    """Set up one new connection, in one round trip; refused while somebody has the index alone."""
     settings = ", ".join(
         f"set_config('{name}', '{value}', false)" for name, value in _SETTINGS.items()
     )
-    connection.execute(f"SELECT {settings}")
+    lock = f"pg_try_advisory_lock_shared({_USE_LOCK})"  # null where there is no schema
+    *_, shared = connection.execute(f"SELECT {settings}, {lock}").fetchone()
     connection.commit()
+    if shared is False:
+        connection.close()
+        raise PacsException(
+            ErrorCode.INDEX_FAILED,
+            "the index is being made anew by another process; wait until it has finished",
+        )

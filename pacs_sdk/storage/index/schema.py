@@ -20,7 +20,17 @@ from pacs_sdk.storage.index.postgres_engine import (
 from pacs_sdk.storage.index.sqlite_engine import WRITES, sqlite_engine, switch_to_wal
 from pacs_sdk.storage.index.tables import SCHEMA_REVISION, instances
 
-__all__ = ["MIGRATIONS", "WRITES", "index_errors", "open_engine", "reading_engine"]
+__all__ = [
+    "ALEMBIC_TABLE",
+    "MIGRATIONS",
+    "WRITES",
+    "checked_url",
+    "index_errors",
+    "is_sqlite_url",
+    "name_of",
+    "open_engine",
+    "reading_engine",
+]
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 """The Alembic scripts; they are part of the package."""
@@ -28,7 +38,8 @@ MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _SQLITE: Final = "sqlite"
 _POSTGRESQL: Final = "postgresql"
 
-_ALEMBIC_TABLE: Final = "alembic_version"
+ALEMBIC_TABLE: Final = "alembic_version"
+"""Says which revision the tables are of."""
 
 _migrating: Final = threading.Lock()
 """Alembic keeps its context in a module, so one migration at a time."""
@@ -50,9 +61,9 @@ def open_engine(url: str | URL) -> Engine:
             or refuses, or a database that is another program's or was made by a newer
             version.
     """
-    address = _checked_url(url)
-    engine = (sqlite_engine if _is_sqlite(address) else postgres_engine)(address)
-    name = _name_of(address)
+    address = checked_url(url)
+    engine = (sqlite_engine if is_sqlite_url(address) else postgres_engine)(address)
+    name = name_of(address)
     try:
         with index_errors(f"the index database {name} cannot be used"):
             _prepare(engine, name)
@@ -68,16 +79,22 @@ def reading_engine(engine: Engine) -> Engine:
     In SQLite each transaction is of one moment. In PostgreSQL each statement is (READ
     COMMITTED), so a transaction around them would only be two more messages to the server.
     """
-    if _is_sqlite(engine.url):
+    if is_sqlite_url(engine.url):
         return engine
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
-def _is_sqlite(address: URL) -> bool:
+def is_sqlite_url(address: URL) -> bool:
+    """Tell whether an index is in a file."""
     return address.get_backend_name() == _SQLITE
 
 
-def _checked_url(url: str | URL) -> URL:
+def checked_url(url: str | URL) -> URL:
+    """Check the URL of an index database.
+
+    Raises:
+        PacsException: ``INVALID_CONFIGURATION``.
+    """
     try:
         address = make_url(url)
     except (ArgumentError, ValueError):  # their texts, and so the causes, may have a password
@@ -88,7 +105,7 @@ def _checked_url(url: str | URL) -> URL:
         )
     if address.get_backend_name() == _POSTGRESQL:
         return postgres_address(address)
-    if not _is_sqlite(address) or address.database in (None, "", ":memory:"):
+    if not is_sqlite_url(address) or address.database in (None, "", ":memory:"):
         raise PacsException(
             ErrorCode.INVALID_CONFIGURATION,
             "the index needs a database URL of the form sqlite:///path/to/index.sqlite "
@@ -97,9 +114,9 @@ def _checked_url(url: str | URL) -> URL:
     return address
 
 
-def _name_of(address: URL) -> str:
+def name_of(address: URL) -> str:
     """Name a database in messages: without user and password."""
-    if _is_sqlite(address):
+    if is_sqlite_url(address):
         return str(address.database)
     host = address.host or address.query.get("host") or "localhost"
     port = f":{address.port}" if address.port else ""
@@ -107,7 +124,7 @@ def _name_of(address: URL) -> str:
 
 
 def _prepare(engine: Engine, name: str) -> None:
-    is_sqlite = _is_sqlite(engine.url)
+    is_sqlite = is_sqlite_url(engine.url)
     with engine.connect() as connection:
         found = _found_revision(connection, name)
         if not is_sqlite:
@@ -129,14 +146,14 @@ def _found_revision(connection: Connection, name: str) -> str | None:
     tables = set(inspect(connection).get_table_names())
     if not tables:
         return None
-    if _ALEMBIC_TABLE not in tables or instances.name not in tables:
+    if ALEMBIC_TABLE not in tables or instances.name not in tables:
         raise PacsException(
             ErrorCode.INDEX_FAILED,
             f"the database {name} belongs to another program; name another one for the index",
             path=name,
         )
     revision = connection.execute(
-        select(column("version_num")).select_from(table(_ALEMBIC_TABLE))
+        select(column("version_num")).select_from(table(ALEMBIC_TABLE))
     ).scalar()
     return None if revision is None else str(revision)
 

@@ -18,16 +18,18 @@ from pacs_sdk.storage.index.further_attributes import (
     NO_FURTHER_ATTRIBUTES,
     FurtherAttributes,
 )
-from pacs_sdk.storage.index.index_database import IndexDatabase, index_url
+from pacs_sdk.storage.index.index_database import IndexDatabase
 from pacs_sdk.storage.index.schema import index_errors
 from pacs_sdk.storage.index.tables import instances
 from pacs_sdk.storage.objects.archive_storage import ArchiveStorage
 from pacs_sdk.storage.objects.backend import Durability
 from pacs_sdk.storage.objects.disk import make_folders, reason_of
 from pacs_sdk.storage.objects.imported_folders import declared_folders
+from pacs_sdk.storage.upkeep.index_in_file import remove_unfinished_index
+from pacs_sdk.storage.upkeep.index_in_postgres import drop_unfinished_index
+from pacs_sdk.storage.upkeep.index_whereabouts import INDEX_NAME, file_of, index_address, note_place
 from pacs_sdk.storage.upkeep.recovery import RecoveryReport, recover, report_recovery
 from pacs_sdk.storage.upkeep.sessions import (
-    REINDEX_NAME,
     DeadSession,
     OpenSession,
     Purpose,
@@ -36,22 +38,10 @@ from pacs_sdk.storage.upkeep.sessions import (
 )
 from pacs_sdk.storage.upkeep.write_intents import WriteIntents
 
-__all__ = [
-    "ELSEWHERE_NAME",
-    "INDEX_NAME",
-    "OBJECTS_NAME",
-    "ArchiveSession",
-    "checked_holders",
-]
+__all__ = ["OBJECTS_NAME", "ArchiveSession", "checked_holders"]
 
 OBJECTS_NAME: Final = "objects"
 """The folder of the objects, below that of the archive."""
-
-INDEX_NAME: Final = "index.sqlite"
-"""The index, in the archive's folder."""
-
-ELSEWHERE_NAME: Final = "index-elsewhere"
-"""An empty file in the folder of an archive whose index is not there."""
 
 
 class ArchiveSession:
@@ -94,7 +84,6 @@ class ArchiveSession:
             dead = sessions.dead()
             self._session: OpenSession = sessions.begin(Purpose.SERVING, durable=durable)
             undo.callback(self._session.close)
-            _abandon_reindexing(data_dir, logger)
             self._intents = WriteIntents(
                 self._session.intents_prefix,
                 durable=durable,
@@ -108,12 +97,13 @@ class ArchiveSession:
             )
             undo.callback(self.storage.close)
             index_missing = database_url is None and _is_index_missing(data_dir)
-            address = database_url or index_url(data_dir / INDEX_NAME)
+            address = index_address(data_dir, database_url)
             self.index = IndexDatabase(address, logger, clock, further=further)
             undo.callback(self.index.close)
+            _abandon_reindexing((data_dir / INDEX_NAME, file_of(address)), self.index, logger)
             if database_url is not None:
                 index_missing = _has_objects(data_dir) and _is_empty(self.index)
-            _note_place(data_dir / ELSEWHERE_NAME, elsewhere=database_url is not None)
+            note_place(data_dir, elsewhere=database_url is not None)
             found = RecoveryReport(swept_files=self.storage.swept, index_missing=index_missing)
             serving = [one for one in dead if one.purpose is Purpose.SERVING]
             self.recovery = _recovered(self.storage, self.index, serving, found)
@@ -134,21 +124,6 @@ class ArchiveSession:
             self._logger.error("close-not-recorded", reason=reason_of(exc))
             return
         self._session.close()
-
-
-def _note_place(marker: Path, *, elsewhere: bool) -> None:
-    """Leave a note for whoever looks for the index in the folder."""
-    try:
-        if elsewhere:
-            marker.touch()
-        else:
-            marker.unlink(missing_ok=True)
-    except OSError as exc:
-        raise PacsException(
-            ErrorCode.STORAGE_WRITE_FAILED,
-            f"{marker} cannot be written: {reason_of(exc)}",
-            path=str(marker),
-        ) from exc
 
 
 def checked_holders(living: Sequence[SessionHolder], *refused: Purpose) -> None:
@@ -191,15 +166,13 @@ def _recovered(
     )
 
 
-def _abandon_reindexing(data_dir: Path, logger: Logger) -> None:
+def _abandon_reindexing(
+    places: Sequence[Path | None], index: IndexDatabase, logger: Logger
+) -> None:
     """Remove the unfinished index of a reindexing that was killed: it won't be right for long."""
-    place = data_dir / REINDEX_NAME
-    if not place.exists():
-        return
-    logger.warning("reindexing-abandoned", advice="run pacs reindex from the beginning")
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            place.with_name(f"{place.name}{suffix}").unlink()
+    removed = [remove_unfinished_index(one) for one in places if one is not None]
+    if drop_unfinished_index(index) or any(removed):
+        logger.warning("reindexing-abandoned", advice="run pacs reindex from the beginning")
 
 
 def _is_index_missing(data_dir: Path) -> bool:

@@ -26,37 +26,74 @@ from pacs_sdk.storage.index.tables import (
     unsettled_studies,
 )
 
-__all__ = ["CARRIED_OVER", "carry_over", "deleted_keys"]
+__all__ = ["CARRIED_OVER", "carry_over", "carrying_statements", "deleted_keys"]
 
 CARRIED_OVER: Final = "reindex_carried_over"
 """The row of ``archive_state`` that says that it is done; whoever finishes removes it."""
 
 _BUSY_S: Final = 60.0
 
-_HASHES: Final = """
-UPDATE main.instances SET content_hash = coalesce((
-    SELECT before.content_hash FROM old.instances AS before
+_IS_DONE: Final = "SELECT 1 FROM main.archive_state WHERE name = ?"
+_DONE: Final = "INSERT INTO main.archive_state (name, value) VALUES (?, '')"
+
+_STATEMENTS: Final = (
+    """
+UPDATE {new}.instances SET content_hash = coalesce((
+    SELECT before.content_hash FROM {old}.instances AS before
     WHERE before.sop_instance_uid = instances.sop_instance_uid
       AND before.storage_key = instances.storage_key
       AND before.size_bytes = instances.size_bytes), '')
 WHERE content_hash = ''
-"""
-
-_DUPLICATES: Final = """
-UPDATE main.duplicate_objects SET (at_ms, content_hash) = (
-    SELECT before.at_ms, before.content_hash FROM old.duplicate_objects AS before
+""",
+    """
+UPDATE {new}.duplicate_objects SET (at_ms, content_hash) = (
+    SELECT before.at_ms, before.content_hash FROM {old}.duplicate_objects AS before
     WHERE before.storage_key = duplicate_objects.storage_key)
-WHERE storage_key IN (SELECT storage_key FROM old.duplicate_objects)
-"""
+WHERE storage_key IN (SELECT storage_key FROM {old}.duplicate_objects)
+""",
+    # Changes of instances that the old index did not have: these are news to its consumers.
+    """
+CREATE TABLE {fresh} AS SELECT * FROM {new}.changes AS made
+WHERE NOT EXISTS (
+    SELECT 1 FROM {old}.instances AS before
+    WHERE before.sop_instance_uid = made.sop_instance_uid)
+ORDER BY pk
+""",
+    "DELETE FROM {new}.changes",
+    """
+DELETE FROM {new}.unsettled_studies WHERE study_instance_uid IN (
+    SELECT study_instance_uid FROM {new}.unsettled_studies
+    EXCEPT SELECT study_instance_uid FROM {fresh})
+""",
+)
+"""What is changed in the new index, before rows of the old one are copied."""
 
-_IS_DONE: Final = "SELECT 1 FROM main.archive_state WHERE name = ?"
-_DONE: Final = "INSERT INTO main.archive_state (name, value) VALUES (?, '')"
+_COPIED: Final = (
+    changes,
+    unsettled_studies,
+    change_cursors,
+    deleted_objects,
+    destinations,
+    archive_state,
+)
 
-_FRESH: Final = """
-CREATE TEMP TABLE fresh AS SELECT * FROM main.changes
-WHERE sop_instance_uid NOT IN (SELECT sop_instance_uid FROM old.instances) ORDER BY pk
-"""
-"""Changes of instances that the old index did not have: these are news to its consumers."""
+
+def carrying_statements(new: str, old: str, fresh: str) -> tuple[str, ...]:
+    """Return the SQL that takes over what the files do not tell; for one transaction.
+
+    Args:
+        new: The schema of the new index, as SQL writes its name.
+        old: The schema of the old one.
+        fresh: The name of a table that is made and dropped.
+    """
+    names = {"new": new, "old": old, "fresh": fresh}
+    columns = _columns(changes, without="pk")
+    return (
+        *(one.format_map(names) for one in _STATEMENTS),
+        *(_copying(table, new, old) for table in _COPIED),
+        f"INSERT INTO {new}.changes ({columns}) SELECT {columns} FROM {fresh} ORDER BY pk",  # noqa: S608
+        f"DROP TABLE {fresh}",
+    )
 
 
 def deleted_keys(old: Path) -> frozenset[str]:
@@ -120,25 +157,8 @@ def _in_one_transaction(connection: sqlite3.Connection) -> None:
         if connection.execute(_IS_DONE, (CARRIED_OVER,)).fetchone() is not None:
             connection.execute("ROLLBACK")
             return
-        connection.execute(_HASHES)
-        connection.execute(_DUPLICATES)
-        connection.execute(_FRESH)
-        connection.execute("DELETE FROM main.changes")
-        _copy(connection, changes)
-        names = _columns(changes, without="pk")
-        connection.execute(
-            f"INSERT INTO main.changes ({names}) SELECT {names} FROM fresh ORDER BY pk"  # noqa: S608
-        )
-        connection.execute(
-            "DELETE FROM main.unsettled_studies WHERE study_instance_uid NOT IN "
-            "(SELECT study_instance_uid FROM fresh)"
-        )
-        _copy(connection, unsettled_studies)
-        _copy(connection, change_cursors)
-        _copy(connection, deleted_objects)
-        _copy(connection, destinations)
-        _copy(connection, archive_state)
-        connection.execute("DROP TABLE fresh")
+        for statement in carrying_statements("main", "old", "temp.fresh"):
+            connection.execute(statement)
         connection.execute(_DONE, (CARRIED_OVER,))
         connection.execute("COMMIT")
     except BaseException:
@@ -147,12 +167,12 @@ def _in_one_transaction(connection: sqlite3.Connection) -> None:
         raise
 
 
-def _copy(connection: sqlite3.Connection, table: Table) -> None:
-    """Copy the rows of a table that the new index doesn't have."""
+def _copying(table: Table, new: str, old: str) -> str:
+    """Return the SQL that copies the rows of a table that the new index doesn't have."""
     names = _columns(table)
-    connection.execute(
-        f"INSERT OR IGNORE INTO main.{table.name} ({names}) "  # noqa: S608  # names of ours
-        f"SELECT {names} FROM old.{table.name}"
+    return (
+        f"INSERT INTO {new}.{table.name} ({names}) "  # noqa: S608  # names of ours
+        f"SELECT {names} FROM {old}.{table.name} WHERE true ON CONFLICT DO NOTHING"
     )
 
 

@@ -29,7 +29,6 @@ from pacs_sdk.storage.objects.disk import reason_of, sync_folder
 from pacs_sdk.storage.objects.file_locks import hold_new_lock, lock_blocking, try_lock
 
 __all__ = [
-    "REINDEX_NAME",
     "SESSIONS_NAME",
     "DeadSession",
     "OpenSession",
@@ -40,10 +39,6 @@ __all__ = [
 
 SESSIONS_NAME: Final = ".sessions"
 """The folder below that of the archive."""
-
-REINDEX_NAME: Final = "reindex.sqlite"
-"""The index that is being made, in the archive's folder. It is worth nothing any more once
-somebody has opened the archive, and perhaps stored or deleted something."""
 
 _LOCK_SUFFIX: Final = ".lock"
 _TURN: Final = "turn" + _LOCK_SUFFIX

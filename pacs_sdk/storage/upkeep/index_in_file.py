@@ -1,0 +1,121 @@
+"""A new index in a file: made beside the old one, which it replaces by a rename."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import Clock, Logger
+from pacs_sdk.storage.index.further_attributes import FurtherAttributes
+from pacs_sdk.storage.index.index_database import IndexDatabase, index_url
+from pacs_sdk.storage.objects.disk import reason_of, sync_folder, sync_path
+from pacs_sdk.storage.upkeep.carrying_over import carry_over, deleted_keys
+from pacs_sdk.storage.upkeep.new_index import Position, begin_index, finish_index
+
+__all__ = ["IndexInFile", "remove_unfinished_index"]
+
+_PREFIX: Final = "re"
+"""The new index of ``index.sqlite`` is ``reindex.sqlite``. It is worth nothing any more once
+somebody has opened the archive, and perhaps stored or deleted something."""
+
+
+class IndexInFile:
+    """The place of an index in a file, with the index that is to replace it.
+
+    Args:
+        place: The file.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        self._made = _made(place)
+
+    def begin(
+        self, logger: Logger, clock: Clock, further: FurtherAttributes
+    ) -> tuple[IndexDatabase, Position | None]:
+        """Open the new index; see :func:`begin_index`."""
+        return begin_index(
+            index_url(self._made), lambda: _remove_database(self._made), logger, clock, further
+        )
+
+    def deleted_keys(self) -> frozenset[str]:
+        """Return the keys of objects whose instances were deleted, as the old index knows them."""
+        return deleted_keys(self._place)
+
+    def carry_over(self) -> str:
+        """Take over from the old index what the files do not tell; see :func:`carry_over`."""
+        return carry_over(self._place, self._made)
+
+    def replace(self, index: IndexDatabase) -> None:
+        """Close the new index and rename it, at once or not at all.
+
+        Raises:
+            PacsException: ``INDEX_FAILED`` or ``STORAGE_WRITE_FAILED``.
+        """
+        finish_index(index)
+        index.close()
+        _replace_index(self._made, self._place)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def remove_unfinished_index(place: Path) -> bool:
+    """Remove what a reindexing has left that was killed; false where there is nothing.
+
+    Args:
+        place: The index that is in use.
+    """
+    made = _made(place)
+    if not made.exists():
+        return False
+    _remove_database(made)
+    return True
+
+
+def _made(place: Path) -> Path:
+    return place.with_name(f"{_PREFIX}{place.name}")
+
+
+def _replace_index(made: Path, place: Path) -> None:
+    """Put the new index in the place of the old one, at once or not at all.
+
+    Args:
+        made: The new one, which nobody has open.
+        place: The old one, which nobody has open either.
+
+    Raises:
+        PacsException: ``STORAGE_WRITE_FAILED``.
+    """
+    try:
+        sync_path(made)
+        _empty_log(place)
+        made.replace(place)
+        sync_folder(place.parent)
+    except OSError as exc:
+        raise PacsException(
+            ErrorCode.STORAGE_WRITE_FAILED,
+            f"the new index {made} could not take the place of {place}: {reason_of(exc)}",
+            path=str(place),
+        ) from exc
+
+
+def _empty_log(place: Path) -> None:
+    """Have nothing in the old index's log (WAL): it would be applied to the new index.
+
+    A database that is whole takes it in when it is closed, and so stays what it was. The log
+    of one that is not is of no use.
+    """
+    if place.exists():
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(place)) as old:
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for suffix in ("-wal", "-shm"):
+        place.with_name(f"{place.name}{suffix}").unlink(missing_ok=True)
+
+
+def _remove_database(place: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        place.with_name(f"{place.name}{suffix}").unlink(missing_ok=True)
