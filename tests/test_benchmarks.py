@@ -130,6 +130,7 @@ _DCMTK = pytest.mark.interop("storescp", "storescu")
         ("associations", 2),
         ("bare_copy", 1),
         ("query_studies", 2),
+        pytest.param("retrieve_images", 2, marks=_DCMTK),
         pytest.param("receive_images", 4, marks=_DCMTK),
         pytest.param("send_images", 2, marks=_DCMTK),
     ],
