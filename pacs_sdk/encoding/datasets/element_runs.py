@@ -94,8 +94,12 @@ def _element(layout: Layout, private: bool) -> bytes:
 
 
 def _run_of(element: bytes) -> bytes:
-    """Make the pattern of a run; possessive: an element once matched is never given back."""
-    return b"(?:" + element + b")*+"
+    """Make the pattern of a run; atomic: an element once matched is never given back.
+
+    Not a possessive quantifier, which is up to a fifth faster: in Python before 3.11.5 it ends
+    in the middle of the element behind the run (CPython issue 106052).
+    """
+    return b"(?>(?:" + element + b")*)"
 
 
 def _nested(layout: Layout) -> bytes:
