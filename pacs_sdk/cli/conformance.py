@@ -8,13 +8,9 @@ from typing import Annotated
 
 import typer
 
-from pacs_sdk.cli.options import valid_ae_title
+from pacs_sdk.cli.options import ServerAe
 
 __all__ = ["conformance"]
-
-
-def _ae_title(title: str | None) -> str | None:
-    return None if title is None else valid_ae_title(title)
 
 
 def conformance(
@@ -22,15 +18,7 @@ def conformance(
         Path | None,
         typer.Option(metavar="FILE.toml", help="The configuration that pacs serve is run with."),
     ] = None,
-    ae_title: Annotated[
-        str | None,
-        typer.Option(
-            metavar="AE",
-            help="The server's AE title.",
-            callback=_ae_title,
-            show_default="PACS_SCP",
-        ),
-    ] = None,
+    ae_title: ServerAe = None,
     html: Annotated[
         bool, typer.Option("--html", help="Write one HTML page instead of Markdown.")
     ] = False,

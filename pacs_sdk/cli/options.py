@@ -19,6 +19,7 @@ __all__ = [
     "Keys",
     "Level",
     "Port",
+    "ServerAe",
     "Timeout",
     "peer",
     "timeouts",
@@ -50,6 +51,10 @@ def valid_ae_title(title: str) -> str:
             f"{title!r} is no AE title: 1 to 16 ASCII characters without backslash"
         )
     return title.strip(" ")
+
+
+def _valid_or_none(title: str | None) -> str | None:
+    return None if title is None else valid_ae_title(title)
 
 
 Host: TypeAlias = Annotated[
@@ -97,3 +102,15 @@ def timeouts(timeout_s: float) -> ClientTimeouts:
     from pacs_sdk.network import ClientTimeouts
 
     return ClientTimeouts(connect_s=timeout_s, association_s=timeout_s, dimse_s=timeout_s)
+
+
+ServerAe = Annotated[
+    str | None,
+    typer.Option(
+        "--ae-title",
+        metavar="AE",
+        help="The server's AE title.",
+        callback=_valid_or_none,
+        show_default="PACS_SCP",
+    ),
+]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from pacs_sdk.cli.logs import Verbosity, stderr_logger
-from pacs_sdk.cli.options import valid_ae_title
+from pacs_sdk.cli.options import ServerAe
 
 if TYPE_CHECKING:
     from pacs_sdk.integration.config import PacsConfig
@@ -38,24 +38,12 @@ class Durability(enum.StrEnum):
     RELAXED = "relaxed"
 
 
-def _ae_title(title: str | None) -> str | None:
-    return None if title is None else valid_ae_title(title)
-
-
 def serve(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     data: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The archive's folder.", show_default="pacs-data"),
     ] = None,
-    ae_title: Annotated[
-        str | None,
-        typer.Option(
-            metavar="AE",
-            help="The server's AE title.",
-            callback=_ae_title,
-            show_default="PACS_SCP",
-        ),
-    ] = None,
+    ae_title: ServerAe = None,
     port: Annotated[
         int | None,
         typer.Option(

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.network.agreement import OperationsWindow, agreed_window
 from pacs_sdk.network.dimse import Message
 from pacs_sdk.network.indications import (
     Aborted,
@@ -101,7 +100,8 @@ class AssociationEngine:
         """The association request, sent or received."""
         self.answer: AAssociateAC | None = None
         """Its acceptance, received or sent."""
-        self._is_requestor = is_requestor
+        self.is_requestor = is_requestor
+        """Whether this side opened the association."""
         self._artim_timeout_s = artim_timeout_s
         self._now = now
         self._encoded_request = b""
@@ -122,13 +122,6 @@ class AssociationEngine:
         """Return the bytes to send, in order, and forget them."""
         output, self._output = self._output, []
         return output
-
-    @property
-    def window(self) -> OperationsWindow:
-        """How many operations may be outstanding at a time, in each direction."""
-        if self.request is None or self.answer is None:
-            return OperationsWindow(1, 1)
-        return agreed_window(self.request, self.answer, is_requestor=self._is_requestor)
 
     @property
     def is_established(self) -> bool:
@@ -217,7 +210,7 @@ class AssociationEngine:
                 ErrorCode.PROTOCOL_MISUSE, f"presentation context {context_id} was not accepted"
             )
         self._trigger(Event.EVT9)
-        peer = self.answer if self._is_requestor else self.request
+        peer = self.answer if self.is_requestor else self.request
         maximum = 0 if peer is None else peer.user_information.maximum_length
         return fragments(context_id, message, dataset, fragment_length(maximum))
 
@@ -411,7 +404,7 @@ class AssociationEngine:
     def _ar_8(self) -> State:
         """Indicate a release collision; the requestor's side answers first."""
         self._events.append(ReleaseRequested())
-        return State.STA9 if self._is_requestor else State.STA10
+        return State.STA9 if self.is_requestor else State.STA10
 
     def _ar_9(self) -> None:
         """Send A-RELEASE-RP."""

@@ -19,7 +19,7 @@ from typing import Final
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Clock, Logger
-from pacs_sdk.network.agreement import OperationsWindow
+from pacs_sdk.network.agreement import OperationsWindow, agreed_window
 from pacs_sdk.network.connection.line import LINGER_S, AssociationLine
 from pacs_sdk.network.connection.options import AssociationOptions
 from pacs_sdk.network.connection.transport import Transport
@@ -96,7 +96,10 @@ class SocketAssociation(AssociationLine):
     @property
     def window(self) -> OperationsWindow:
         """How many operations may be outstanding at a time, in each direction."""
-        return self.engine.window
+        engine = self.engine
+        if engine.request is None or engine.answer is None:
+            return OperationsWindow(1, 1)
+        return agreed_window(engine.request, engine.answer, is_requestor=engine.is_requestor)
 
     def next_message_id(self) -> int:
         """Return a Message ID that no outstanding request has (PS3.7 9.1)."""
