@@ -70,6 +70,16 @@ CalledAe: TypeAlias = Annotated[
 CallingAe: TypeAlias = Annotated[
     str, typer.Option("--aet", metavar="AE", help="Our own AE title.", callback=valid_ae_title)
 ]
+ServerAe: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--ae-title",
+        metavar="AE",
+        help="The server's AE title.",
+        callback=_valid_or_none,
+        show_default="PACS_SCP",
+    ),
+]
 Timeout: TypeAlias = Annotated[
     float,
     typer.Option(metavar="SECONDS", help="How long the peer may send nothing.", min=0.001),
@@ -102,15 +112,3 @@ def timeouts(timeout_s: float) -> ClientTimeouts:
     from pacs_sdk.network import ClientTimeouts
 
     return ClientTimeouts(connect_s=timeout_s, association_s=timeout_s, dimse_s=timeout_s)
-
-
-ServerAe = Annotated[
-    str | None,
-    typer.Option(
-        "--ae-title",
-        metavar="AE",
-        help="The server's AE title.",
-        callback=_valid_or_none,
-        show_default="PACS_SCP",
-    ),
-]
