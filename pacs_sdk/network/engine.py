@@ -15,7 +15,7 @@ event is valid until the next call of :meth:`AssociationEngine.receive`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
@@ -283,9 +283,13 @@ class AssociationEngine:
             )
         self._assembler.begin(context, length, is_command=is_command)
 
-    def data_received(self, data: memoryview, *, is_last: bool) -> None:
-        """Hand a piece on, or the command set that it completes."""
-        event = self._assembler.add(data, is_last=is_last)
+    def more_items(self, count: int) -> None:
+        """Count fragments that have their place behind one that has."""
+        self._assembler.count(count)
+
+    def data_received(self, pieces: Sequence[memoryview], *, is_last: bool) -> None:
+        """Hand pieces on, or the command set that they complete."""
+        event = self._assembler.add(pieces, is_last=is_last)
         if event is not None:
             self._events.append(event)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import attrs
@@ -56,10 +57,12 @@ class CommandReceived:
 
 @attrs.frozen
 class DataReceived:
-    """A piece of the data set that the last command announced."""
+    """Some of the data set that the last command announced."""
 
-    data: memoryview
+    pieces: Sequence[memoryview]
+    """What came of it, in order; one after the other they are its bytes."""
     is_last: bool
+    """Whether it ends with them."""
 
 
 @attrs.frozen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
@@ -117,9 +117,7 @@ class MessageAssembler:
         """
         self._fragments += 1
         if self._fragments > MAX_FRAGMENTS:
-            raise PacsException(
-                ErrorCode.INVALID_PDU, f"a message came in more than {MAX_FRAGMENTS} fragments"
-            )
+            raise _too_many_fragments()
         context_id = context.context_id
         self._context, self._is_command = context, is_command
         if not is_command:
@@ -142,8 +140,20 @@ class MessageAssembler:
             )
         self._command_context = context_id
 
-    def add(self, data: memoryview, *, is_last: bool) -> CommandReceived | DataReceived | None:
-        """Take a piece of the fragment; return what it completes or is.
+    def count(self, fragments: int) -> None:
+        """Count fragments of the message under way.
+
+        Raises:
+            PacsException: ``INVALID_PDU`` when there are too many.
+        """
+        self._fragments += fragments
+        if self._fragments > MAX_FRAGMENTS:
+            raise _too_many_fragments()
+
+    def add(
+        self, pieces: Sequence[memoryview], *, is_last: bool
+    ) -> CommandReceived | DataReceived | None:
+        """Take pieces of what began; return what they complete or are.
 
         Raises:
             PacsException: ``INVALID_DIMSE_MESSAGE`` for a command set that is none.
@@ -151,8 +161,9 @@ class MessageAssembler:
         if not self._is_command:
             if is_last:
                 self._dataset_context, self._fragments = None, 0
-            return DataReceived(data, is_last)
-        self._command += data
+            return DataReceived(pieces, is_last)
+        for piece in pieces:
+            self._command += piece
         if not is_last or self._context is None:
             return None
         decoded = decode_command(self._command)
@@ -162,6 +173,12 @@ class MessageAssembler:
         else:
             self._fragments = 0
         return CommandReceived(self._context, decoded.message, decoded.has_dataset)
+
+
+def _too_many_fragments() -> PacsException:
+    return PacsException(
+        ErrorCode.INVALID_PDU, f"a message came in more than {MAX_FRAGMENTS} fragments"
+    )
 
 
 def _unexpected(message: str) -> PacsException:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import struct
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
@@ -22,6 +23,15 @@ _PDU_HEADER: Final = struct.Struct(">BxL")
 _PDV_HEADER: Final = struct.Struct(">LBB")
 _BOTH_HEADERS: Final = struct.Struct(">BxLLBB")
 """A P-DATA-TF with one item, as nearly everybody sends it: its own header and the item's."""
+
+_BOTH_LENGTH: Final = _BOTH_HEADERS.size
+_unpack_both: Final = _BOTH_HEADERS.unpack_from
+
+_SHORTEST: Final = 6
+"""The length of a P-DATA-TF with one empty item."""
+
+_LONGEST: Final = 0xFFFF_FFFF
+"""What the length field of a P-DATA-TF can say."""
 
 _IS_COMMAND: Final = 0x01
 _IS_LAST: Final = 0x02
@@ -53,8 +63,11 @@ class PduReceiver(Protocol):
     def item_begins(self, context_id: int, length: int, *, is_command: bool) -> None:
         """Learn that a presentation data value item begins, and how long its data is."""
 
-    def data_received(self, data: memoryview, *, is_last: bool) -> None:
-        """Take a piece of the item; ``is_last`` with the end of a message's last fragment."""
+    def more_items(self, count: int) -> None:
+        """Learn that the item of data which began was followed by others like it."""
+
+    def data_received(self, pieces: Sequence[memoryview], *, is_last: bool) -> None:
+        """Take pieces of these items; ``is_last`` with the end of a message's last fragment."""
 
 
 class PduStream:
@@ -67,7 +80,7 @@ class PduStream:
 
     def __init__(self, receiver: PduReceiver, maximum_length: int) -> None:
         self._receiver = receiver
-        self._maximum_length = maximum_length
+        self._longest = maximum_length or _LONGEST
         self._expect = _Expect.PDU_HEADER
         self._pending = bytearray()
         self._body_length = 0
@@ -90,34 +103,59 @@ class PduStream:
     def _take_whole_items(self, view: memoryview) -> memoryview:
         """Take P-DATA-TF PDUs of one item, as long as there are such; return what is left.
 
-        Performance-critical: all of an image passes here, so both headers are read at once
-        and no state is kept from one PDU to the next. Whatever is not as usual is left to
-        :meth:`_take_step`.
+        Performance-critical: all of an image passes here, so both headers are read at once,
+        and the receiver hears of all that lies here of a data set at a time. Whatever is not
+        as usual is left to :meth:`_take_step`.
         """
-        receiver, end, offset = self._receiver, view.nbytes, 0
-        while end - offset >= _BOTH_HEADERS.size:
-            pdu_type, length, item_length, context_id, control = _BOTH_HEADERS.unpack_from(
-                view, offset
-            )
+        receiver, offset, end = self._receiver, 0, view.nbytes
+        while end - offset >= _BOTH_LENGTH:
+            pdu_type, length, item_length, context_id, control = _unpack_both(view, offset)
             if pdu_type != _P_DATA_TF or length != item_length + 4 or item_length < 2:
                 break
             if not receiver.data_begins():
                 self._pdu_remaining, self._expect = length, _Expect.IGNORED_DATA
                 return view[offset + _HEADER_LENGTH :]
             self._check_data_length(length)
-            receiver.item_begins(
-                context_id, item_length - 2, is_command=bool(control & _IS_COMMAND)
-            )
-            start = offset + _BOTH_HEADERS.size
-            offset = start + item_length - 2
+            is_command = bool(control & _IS_COMMAND)
+            receiver.item_begins(context_id, item_length - 2, is_command=is_command)
+            start, offset = offset + _BOTH_LENGTH, offset + _HEADER_LENGTH + length
+            pieces = [view[start:offset]]
+            if not control and end - offset >= _BOTH_LENGTH:
+                control, offset = self._followers(view, offset, context_id, pieces)
             if offset > end:
                 self._expect, self._control = _Expect.PDV_DATA, control
                 self._pdu_remaining, self._pdv_remaining = 0, offset - end
-                if start < end:
-                    receiver.data_received(view[start:], is_last=False)
+                receiver.data_received(pieces, is_last=False)
                 return view[end:]
-            receiver.data_received(view[start:offset], is_last=bool(control & _IS_LAST))
+            receiver.data_received(pieces, is_last=bool(control & _IS_LAST))
         return view[offset:] if offset else view
+
+    def _followers(
+        self, view: memoryview, offset: int, context_id: int, pieces: list[memoryview]
+    ) -> tuple[int, int]:
+        """Collect the PDUs behind one that brought data, which bring more of the same.
+
+        Returns:
+            The message control header of the last, and where it ends, perhaps behind the view.
+        """
+        last_start, longest = view.nbytes - _BOTH_LENGTH, self._longest
+        control = 0
+        while offset <= last_start and not control:
+            pdu_type, length, item_length, other_id, flags = _unpack_both(view, offset)
+            if (
+                pdu_type != _P_DATA_TF
+                or length != item_length + 4
+                or not _SHORTEST <= length <= longest
+                or other_id != context_id
+                or flags & _IS_COMMAND
+            ):
+                break
+            start, offset = offset + _BOTH_LENGTH, offset + _HEADER_LENGTH + length
+            pieces.append(view[start:offset])
+            control = flags & _IS_LAST
+        if len(pieces) > 1:
+            self._receiver.more_items(len(pieces) - 1)
+        return control, offset
 
     def _take_step(self, view: memoryview) -> memoryview:
         """Take one step through the stream, whatever comes; return what is left of the view."""
@@ -196,10 +234,10 @@ class PduStream:
     def _check_data_length(self, length: int) -> None:
         if not length:  # else a peer could keep an association alive and say nothing
             raise PacsException(ErrorCode.INVALID_PDU, "a P-DATA-TF has no PDV item")
-        if self._maximum_length and length > self._maximum_length:
+        if length > self._longest:
             raise PacsException(
                 ErrorCode.INVALID_PDU,
-                f"a P-DATA-TF of {length} bytes exceeds the {self._maximum_length} we allow",
+                f"a P-DATA-TF of {length} bytes exceeds the {self._longest} we allow",
             )
 
     def _expect_item(self) -> None:
@@ -234,7 +272,8 @@ class PduStream:
         item_ended = not self._pdv_remaining
         if item_ended:
             self._expect_item()
-        self._receiver.data_received(piece, is_last=item_ended and bool(self._control & _IS_LAST))
+        is_last = item_ended and bool(self._control & _IS_LAST)
+        self._receiver.data_received((piece,), is_last=is_last)
         return view
 
     def _ignore_data(self, view: memoryview) -> memoryview:

@@ -35,7 +35,11 @@ _NOTHING: Final = -1
 
 
 class DataSink(Protocol):
-    """Takes one data set piece by piece."""
+    """Takes one data set piece by piece.
+
+    One that has a method ``write_pieces`` as well is given a list of the pieces that came
+    together, which it may write by one system call.
+    """
 
     def write(self, data: memoryview) -> None:
         """Take a piece; the view is only valid during the call."""

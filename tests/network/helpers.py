@@ -180,7 +180,7 @@ class Side:
                 message = self.messages[-1]
                 assert message.data is not None
                 assert not message.is_complete
-                message.data += event.data
+                message.data += b"".join(event.pieces)
                 message.is_complete = event.is_last
                 continue
             self.events.append(event)

@@ -13,6 +13,7 @@ from pacs_sdk.network.indications import (
     AssociationAccepted,
     AssociationRejected,
     AssociationRequested,
+    CommandReceived,
     DataReceived,
 )
 from pacs_sdk.network.negotiation import AcceptedContext
@@ -44,6 +45,7 @@ from tests.network.helpers import (
     assert_state,
     kinds,
     message_bytes,
+    pdata,
     split_pdus,
 )
 
@@ -183,13 +185,30 @@ def test_several_fragments_may_share_a_pdu(chunk: int | None) -> None:
     ]
 
 
+def test_fragments_that_came_together_are_handed_on_together() -> None:
+    """However many PDUs they came in; a cut one, and what follows the last, stand apart."""
+    pair = EnginePair.established()
+    command = message_bytes(CT_CONTEXT, STORE, b"")[: -len(pdata(b""))]
+    fragments = [pdata(PIXELS[start : start + 100], last=False) for start in range(0, 500, 100)]
+    whole = command + b"".join(fragments) + pdata(b"end") + message_bytes(ECHO_CONTEXT, CEchoRQ(2))
+    begun = len(command + b"".join(fragments[:3])) + 50
+    first = pair.acceptor.engine.receive(whole[:begun], pair.now)
+    second = pair.acceptor.engine.receive(whole[begun:], pair.now)
+    assert [type(event) for event in first] == [CommandReceived, DataReceived]
+    assert [type(event) for event in second] == [DataReceived, DataReceived, CommandReceived]
+    found = [event for event in (*first, *second) if isinstance(event, DataReceived)]
+    assert [len(event.pieces) for event in found] == [4, 1, 2]
+    assert [event.is_last for event in found] == [False, False, True]
+    assert b"".join(piece for event in found for piece in event.pieces) == PIXELS[:500] + b"end"
+
+
 def test_data_is_handed_on_without_copying() -> None:
     """The fragment in the event is a view of the buffer that was received."""
     pair = EnginePair.established()
     raw = bytearray(message_bytes(CT_CONTEXT, STORE, PIXELS))
     *_, data = pair.acceptor.engine.receive(memoryview(raw), pair.now)
     assert isinstance(data, DataReceived)
-    assert data.data.obj is raw
+    assert data.pieces[0].obj is raw
 
 
 @pytest.mark.parametrize("maximum_length", [0, 64, 65, 128, 1024, 16383, 16384, 1 << 20])

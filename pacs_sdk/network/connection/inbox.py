@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.network.dimse import CCancelRQ, Message, is_request
@@ -45,6 +45,7 @@ class Inbox:
         self._size = 0
         self._begun: CommandReceived | None = None
         self._sink: DataSink | None = None
+        self._write_pieces: Callable[[Sequence[memoryview]], None] | None = None
         self._sink_failure: PacsError | None = None
 
     @property
@@ -81,21 +82,27 @@ class Inbox:
     def _open_message(self, command: CommandReceived) -> None:
         self._sink_failure, self._size = None, 0
         try:
-            self._sink = self._open_sink(command.context, command.message)
+            sink = self._sink = self._open_sink(command.context, command.message)
+            self._write_pieces = getattr(sink, "write_pieces", None)
         except (PacsException, OSError) as exc:
             self._keep_failure(exc)
 
     def add_data(self, event: DataReceived) -> None:
-        """Take a piece of the data set."""
-        if self._sink is not None:
+        """Take pieces of the data set."""
+        sink = self._sink
+        if sink is not None:
             try:
-                self._size += event.data.nbytes
+                self._size += sum(map(len, event.pieces))
                 if self._size > self._max_dataset_bytes:
                     raise PacsException(
                         ErrorCode.LIMIT_EXCEEDED,
                         f"the data set is longer than the {self._max_dataset_bytes} bytes allowed",
                     )
-                self._sink.write(event.data)
+                if self._write_pieces is not None:
+                    self._write_pieces(event.pieces)
+                else:
+                    for piece in event.pieces:
+                        sink.write(piece)
             except (PacsException, OSError) as exc:
                 self._keep_failure(exc)
         if event.is_last:

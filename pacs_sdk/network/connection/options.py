@@ -14,8 +14,10 @@ from pacs_sdk.network.sink import DEFAULT_MAX_DATASET_BYTES
 
 __all__ = ["AssociationOptions", "ReceiveBuffers"]
 
-RECEIVE_BUFFER_BYTES: Final = 1 << 18
-"""One read takes up to this much: two P-DATA-TF of the length we ask for."""
+RECEIVE_BUFFER_BYTES: Final = 288 << 10
+"""One read takes up to this much: half of an image of 512 x 512 pixels of 16 bits and of what is
+around them, so that the usual image comes in two reads, and a third is not needed for its end.
+More would not stay in the processor's cache between the read and the write."""
 
 
 class ReceiveBuffers(threading.local):

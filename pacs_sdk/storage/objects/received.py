@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,14 @@ _KEPT_HEAD: Final = HEAD_BYTES
 and nobody asks for more than this before the object is stored."""
 
 _WRITTEN_AT_ONCE: Final = 1 << 15
-"""A piece of this length is worth a system call of its own; shorter ones are collected."""
+"""So much is worth a system call of its own; less is collected."""
+
+_LONG_PIECE: Final = 1 << 12
+"""Pieces that are shorter on average are collected too: the system takes longer to go through a
+list of them than to copy them takes."""
+
+_MOST_TOGETHER: Final = 512
+"""Pieces in one ``writev``; POSIX allows 1,024 (``IOV_MAX``)."""
 
 _O_BINARY: Final = getattr(os, "O_BINARY", 0)
 
@@ -52,7 +60,7 @@ class ReceivedObject:
         )
         self._hash = xxh3_128(meta) if hashed else None
         self._pending = bytearray(meta)
-        self._head = bytearray()
+        self._head = b""
         self._is_named = False
 
     @property
@@ -79,20 +87,34 @@ class ReceivedObject:
         Raises:
             OSError: It cannot be written.
         """
-        size, length = self.size, data.nbytes
+        self.write_pieces((data,))
+
+    def write_pieces(self, pieces: Sequence[memoryview]) -> None:
+        """Take pieces that follow one another; by one system call, if they are worth it.
+
+        Raises:
+            OSError: They cannot be written.
+        """
         if self._hash is not None:
-            self._hash.update(data)
-        if size < _KEPT_HEAD:
-            self._head += data[: _KEPT_HEAD - size]
-        self.size = size + length
-        if length < _WRITTEN_AT_ONCE:
-            self._pending += data
+            for piece in pieces:
+                self._hash.update(piece)
+        if self.size < _KEPT_HEAD:
+            for piece in pieces:
+                self._head += piece[: _KEPT_HEAD - len(self._head)]
+                if len(self._head) == _KEPT_HEAD:
+                    break
+        length = sum(map(len, pieces))
+        self.size += length
+        if length < _WRITTEN_AT_ONCE or length < _LONG_PIECE * len(pieces):
+            for piece in pieces:
+                self._pending += piece
             if len(self._pending) >= _WRITTEN_AT_ONCE:
                 self._flush()
         elif self._pending:
-            self._put_after_pending(data)
+            pending, self._pending = memoryview(self._pending), bytearray()
+            self._put((pending, *pieces), pending.nbytes + length)
         else:
-            self._put(data)
+            self._put(pieces, length)
 
     def finish(self) -> ByteSource:
         """Return the data set, which is there until :meth:`discard`.
@@ -105,7 +127,7 @@ class ReceivedObject:
 
     def head(self) -> memoryview:
         """Return what is kept in memory of the data set's beginning."""
-        return memoryview(self._head).toreadonly()
+        return memoryview(self._head)
 
     def sync(self) -> None:
         """Wait until its bytes are on the disk.
@@ -133,29 +155,26 @@ class ReceivedObject:
 
     def _flush(self) -> None:
         if self._pending:
-            pending, self._pending = self._pending, bytearray()
-            self._put(memoryview(pending))
+            pending, self._pending = memoryview(self._pending), bytearray()
+            self._put((pending,), pending.nbytes)
 
-    def _put_after_pending(self, data: memoryview) -> None:
-        """Write what was collected and a long piece, by one system call where there is one."""
-        if self._descriptor is None or not hasattr(os, "writev"):
-            self._flush()
-            self._put(data)
-            return
-        pending, self._pending = memoryview(self._pending), bytearray()
-        written = os.writev(self._descriptor, (pending, data))
-        length = pending.nbytes
-        if written < length:
-            self._put(pending[written:])
-            written = length
-        if written < length + data.nbytes:
-            self._put(data[written - length :])
-
-    def _put(self, rest: memoryview) -> None:
-        if self._descriptor is None:
+    def _put(self, pieces: Sequence[memoryview], length: int) -> None:
+        """Write pieces, together where the system can."""
+        descriptor = self._descriptor
+        if descriptor is None:
             raise ValueError("the object was discarded")
-        while rest:  # one write takes at most about 2 GiB, or what a full disk has left
-            rest = rest[os.write(self._descriptor, rest) :]
+        written = 0
+        if 1 < len(pieces) <= _MOST_TOGETHER and hasattr(os, "writev"):
+            written = os.writev(descriptor, pieces)
+            if written == length:
+                return
+        for piece in pieces:
+            if written >= piece.nbytes:
+                written -= piece.nbytes
+                continue
+            rest, written = piece[written:], 0
+            while rest:  # one write takes at most about 2 GiB, or what a full disk has left
+                rest = rest[os.write(descriptor, rest) :]
 
 
 class ReceivedBytes:
