@@ -62,6 +62,24 @@ def messages_of(kind: type[Any]) -> SearchStrategy[Message]:
     return st.builds(kind, **{one.name: _value_of(kind, one) for one in attrs.fields(kind)})
 
 
+_texts = _uids | st.text(st.characters(max_codepoint=0xFF), max_size=80)
+
+
+@given(_numbers, _texts, _texts, _numbers, _numbers)
+def test_the_usual_c_store_is_read_as_any_message(
+    message_id: int, sop_class_uid: str, sop_instance_uid: str, priority: int, kind: int
+) -> None:
+    """Whatever its values are; one more element, which means nothing, makes it unusual."""
+    numbers = ((0x0100, 1), (0x0110, message_id), (0x0700, priority), (0x0800, kind))
+    usual = (
+        element(0x0000, bytes(4))
+        + element(0x0002, sop_class_uid.encode("latin-1"))
+        + b"".join(element(number, value.to_bytes(2, "little")) for number, value in numbers)
+        + element(0x1000, sop_instance_uid.encode("latin-1"))
+    )
+    assert decode_command(usual) == decode_command(usual + element(0x7777, b""))
+
+
 @pytest.mark.parametrize("kind", MESSAGE_CLASSES, ids=lambda kind: kind.__name__)
 @given(st.data(), st.booleans())
 def test_a_message_that_is_written_is_read_again(

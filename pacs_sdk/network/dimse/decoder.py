@@ -12,6 +12,7 @@ would not agree on what was asked for.
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
@@ -19,12 +20,15 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.uids import MAX_UID_LENGTH
+from pacs_sdk.network.dimse.composite import CStoreRQ
 from pacs_sdk.network.dimse.elements import (
     COMMAND_DATA_SET_TYPE,
     ELEMENT_HEADER,
     ELEMENTS,
     NO_DATA_SET,
     RESPONSE_BIT,
+    CommandElement,
     element_name,
 )
 from pacs_sdk.network.dimse.messages import (
@@ -123,7 +127,11 @@ def decode_command(data: bytes | bytearray | memoryview) -> DecodedCommand:
     Raises:
         PacsException: ``INVALID_DIMSE_MESSAGE`` naming the element or byte offset.
     """
-    values = _values(bytes(data))
+    whole = bytes(data)
+    usual = _usual_store(whole)
+    if usual is not None:
+        return usual
+    values = _values(whole)
     has_dataset = values.pop(_DATA_SET_TYPE, NO_DATA_SET) != NO_DATA_SET
     command_field = values.pop("command_field", None)
     if command_field is None:
@@ -147,6 +155,67 @@ def decode_command(data: bytes | bytearray | memoryview) -> DecodedCommand:
     if not found <= shape.names:  # elements of other messages mean nothing in this one
         values = {name: value for name, value in values.items() if name in shape.names}
     return DecodedCommand(kind(**values), has_dataset)
+
+
+# -- the message that comes with every image -------------------------------------------------
+
+
+def _tag(name: str) -> bytes:
+    return struct.pack("<HH", 0, ELEMENTS[name].number)
+
+
+def _us_header(element: CommandElement) -> bytes:
+    return _HEADER.pack(0, element.number, 2)
+
+
+_STORE_BEGINNING: Final = struct.Struct("<8s4x4sL")
+"""Group length; tag and length of Affected SOP Class UID, whose value follows."""
+_STORE_REST: Final = struct.Struct("<8sH8sH8sH8sH4sL")
+"""Command Field to Command Data Set Type, and tag and length of Affected SOP Instance UID."""
+_STORE_BEGINNING_TAGS: Final = (_HEADER.pack(0, 0, 4), _tag("affected_sop_class_uid"))
+_STORE_REST_TAGS: Final = (
+    _us_header(ELEMENTS["command_field"]),
+    _us_header(ELEMENTS["message_id"]),
+    _us_header(ELEMENTS["priority"]),
+    _us_header(COMMAND_DATA_SET_TYPE),
+    _tag("affected_sop_instance_uid"),
+)
+_SHORTEST_STORE: Final = _STORE_BEGINNING.size + _STORE_REST.size
+
+
+@functools.lru_cache(256)
+def _class_uid(raw: bytes) -> str:
+    """Read a SOP class, of which there are few."""
+    return _text(0, raw)
+
+
+def _usual_store(data: bytes) -> DecodedCommand | None:
+    """Read a C-STORE-RQ as nearly all write it: just these elements, in the order of their tags.
+
+    Any other message is read element by element, to the same result.
+    """
+    if len(data) < _SHORTEST_STORE:
+        return None
+    group_length, class_tag, class_length = _STORE_BEGINNING.unpack_from(data)
+    class_end = _STORE_BEGINNING.size + class_length
+    start = class_end + _STORE_REST.size
+    if (
+        (group_length, class_tag) != _STORE_BEGINNING_TAGS
+        or class_length > MAX_UID_LENGTH
+        or start > len(data)
+    ):
+        return None
+    rest = _STORE_REST.unpack_from(data, class_end)
+    message_id, priority, data_set_type, uid_length = rest[3::2]
+    if (
+        rest[::2] != _STORE_REST_TAGS
+        or rest[1] != CStoreRQ.command_field
+        or start + uid_length != len(data)
+    ):
+        return None
+    sop_class_uid = _class_uid(data[_STORE_BEGINNING.size : class_end])
+    message = CStoreRQ(message_id, sop_class_uid, _text(0, data[start:]), priority)
+    return DecodedCommand(message, data_set_type != NO_DATA_SET)
 
 
 def _values(data: bytes) -> dict[str, Any]:
