@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import uuid
 from typing import Final
@@ -37,7 +38,13 @@ def is_valid_uid(text: str) -> bool:
     Leading zeros in a component are forbidden by PS3.5 9.1 but common in the field and
     harmless, so they are accepted.
     """
-    return len(text) <= MAX_UID_LENGTH and _UID_PATTERN.fullmatch(text) is not None
+    return len(text) <= MAX_UID_LENGTH and _has_form_of_uid(text)
+
+
+@functools.lru_cache(256)
+def _has_form_of_uid(text: str) -> bool:
+    """Look once at what is asked about at each step of an image's way."""
+    return _UID_PATTERN.fullmatch(text) is not None
 
 
 def checked_uid(text: str, name: str) -> str:

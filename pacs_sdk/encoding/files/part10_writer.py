@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import struct
@@ -30,12 +31,14 @@ from pacs_sdk.encoding.validation.checks import ValidationMode, check_dataset
 
 __all__ = ["checked_place", "part10_header", "write_file", "writing_atomically"]
 
-_PREAMBLE_BYTES: Final = 128
-_PREFIX: Final = b"DICM"
+_BEGINNING: Final = bytes(128) + b"DICM"
+"""The preamble, of which no use is made, and the prefix."""
+
 _META_GROUP: Final = 0x0002
 _COPY_BYTES: Final = 1 << 23
 """How much of an instance is in memory while it is written to a file."""
 
+_UL_ELEMENT: Final = struct.Struct("<HH2sHI")
 _OB_VERSION: Final = struct.pack("<HH2sHI2s", _META_GROUP, 0x0001, b"OB", 0, 2, b"\0\1")
 """File Meta Information Version: the second bit of two bytes is version 1."""
 
@@ -57,19 +60,29 @@ def part10_header(
     Raises:
         PacsException: ``INVALID_UID`` or ``MISSING_REQUIRED_VALUE``.
     """
-    uids = (
-        (0x0002, checked_uid(sop_class_uid, "SOP Class UID")),
-        (0x0003, checked_uid(sop_instance_uid, "SOP Instance UID")),
-        (0x0010, checked_uid(transfer_syntax_uid, "transfer syntax UID")),
-        (0x0012, IMPLEMENTATION_CLASS_UID),
+    before, behind = _around_instance_uid(sop_class_uid, transfer_syntax_uid, source_ae_title)
+    uid = _meta_element(0x0003, b"UI", checked_uid(sop_instance_uid, "SOP Instance UID"), b"\0")
+    group_length = _UL_ELEMENT.pack(
+        _META_GROUP, 0x0000, b"UL", 4, len(before) + len(uid) + len(behind)
     )
-    elements = [_OB_VERSION, *(_meta_element(number, b"UI", text, b"\0") for number, text in uids)]
-    elements.append(_meta_element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, b" "))
+    return b"".join((_BEGINNING, group_length, before, uid, behind))
+
+
+@functools.lru_cache(256)
+def _around_instance_uid(
+    sop_class_uid: str, transfer_syntax_uid: str, source_ae_title: str
+) -> tuple[bytes, bytes]:
+    """Make the elements before SOP Instance UID and behind it, which all of a series share."""
+    sop_class = checked_uid(sop_class_uid, "SOP Class UID")
+    syntax = checked_uid(transfer_syntax_uid, "transfer syntax UID")
+    behind = [
+        _meta_element(0x0010, b"UI", syntax, b"\0"),
+        _meta_element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID, b"\0"),
+        _meta_element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, b" "),
+    ]
     if source_ae_title.strip():
-        elements.append(_meta_element(0x0016, b"AE", source_ae_title.strip()[:16], b" "))
-    meta = b"".join(elements)
-    group_length = struct.pack("<HH2sHI", _META_GROUP, 0x0000, b"UL", 4, len(meta))
-    return bytes(_PREAMBLE_BYTES) + _PREFIX + group_length + meta
+        behind.append(_meta_element(0x0016, b"AE", source_ae_title.strip()[:16], b" "))
+    return _OB_VERSION + _meta_element(0x0002, b"UI", sop_class, b"\0"), b"".join(behind)
 
 
 def _meta_element(number: int, vr: bytes, text: str, padding: bytes) -> bytes:
