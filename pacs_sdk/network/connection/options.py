@@ -14,10 +14,9 @@ from pacs_sdk.network.sink import DEFAULT_MAX_DATASET_BYTES
 
 __all__ = ["AssociationOptions", "ReceiveBuffers"]
 
-RECEIVE_BUFFER_BYTES: Final = 288 << 10
-"""One read takes up to this much: half of an image of 512 x 512 pixels of 16 bits and of what is
-around them, so that the usual image comes in two reads, and a third is not needed for its end.
-More would not stay in the processor's cache between the read and the write."""
+RECEIVE_BUFFER_BYTES: Final = 576 << 10
+"""One read takes up to this much: an image of 512 x 512 pixels of 16 bits and what is around
+them. So the usual image is looked at once and written at once; more gains nothing."""
 
 
 class ReceiveBuffers(threading.local):
