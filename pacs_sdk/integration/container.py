@@ -7,7 +7,7 @@ Nothing below this module knows that containers exist. A test replaces a provide
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dependency_injector import containers, providers
@@ -234,6 +234,10 @@ def _store_of(archive: Archive) -> object:
     return archive.store
 
 
+def _answered_of(archive: Archive) -> Callable[[], None]:
+    return archive.answered
+
+
 def _receive_of(archive: Archive) -> object:
     return archive.receive
 
@@ -286,6 +290,7 @@ class ServicesContainer(containers.DeclarativeContainer):
         StorageScp,
         providers.Callable(_store_of, storage.archive),
         receive=providers.Callable(_receive_of, storage.archive),
+        answered=providers.Callable(_answered_of, storage.archive),
         sop_classes=providers.Callable(_storage_sop_classes, core.config),
         metrics=core.metrics,
         transfer_syntaxes=providers.Callable(_transfer_syntaxes, core.config),

@@ -45,6 +45,10 @@ ReceiveInstance = Callable[[str, str, str], DataSink | None]
 UID and Transfer Syntax UID: ``Archive.receive``."""
 
 
+def _nothing() -> None:
+    """Do nothing after an answer."""
+
+
 class StorageScp:
     """Receives instances and hands each to a function that keeps it.
 
@@ -61,11 +65,12 @@ class StorageScp:
         sop_classes: The SOP class UIDs to accept; every storage SOP class by default.
         metrics: Where counts go.
         transfer_syntaxes: In which transfer syntaxes they are taken; as sent by default.
+        answered: Called after each answer, while the sender prepares what comes next.
         before_store: Hooks that are asked one after the other; the first that refuses ends it.
         after_store: Hooks that are called one after the other.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but one are keywords with defaults
         self,
         store: StoreInstance,
         *,
@@ -73,11 +78,13 @@ class StorageScp:
         sop_classes: Sequence[str] | None = None,
         metrics: MetricSink | None = None,
         transfer_syntaxes: TransferSyntaxPolicy = _AS_SENT,
+        answered: Callable[[], None] = _nothing,
         before_store: Sequence[BeforeStore] | BeforeStore = (),
         after_store: Sequence[AfterStore] | AfterStore = (),
     ) -> None:
         self._store = store
         self._receive = receive
+        self._answered = answered
         self._sop_classes = (
             [sop_class.uid for sop_class in storage_sop_classes()]
             if sop_classes is None
@@ -130,6 +137,7 @@ class StorageScp:
             status, message = exc.error.code.dimse_status, exc.error.message
             exchange.logger.warning("request-failed", code=exc.error.code.name, reason=message)
             self._respond(exchange, request, status, message, elements)
+        self._answered()
 
     def _received(self, exchange: Exchange, request: CStoreRQ) -> None:
         if exchange.data is None:

@@ -162,6 +162,14 @@ class Archive:
                 self._capacity.stored(stored.size_bytes)
             return stored
 
+    def answered(self) -> None:
+        """Do what waited for the sender's answer, which has been given: it has time now.
+
+        The rows of what was stored are written, many at a time. Nothing is lost if this is never
+        called; then they are written a moment later.
+        """
+        self._index.write_promised()
+
     def receive(
         self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str
     ) -> ReceivedObject | None:

@@ -16,6 +16,7 @@ from pacs_sdk.core.results import Failure, PacsResult, Success, raised
 from pacs_sdk.encoding import Instance, InstanceHeader, part10_header
 from pacs_sdk.storage.duplicates import record_duplicate
 from pacs_sdk.storage.index.index_database import IndexDatabase
+from pacs_sdk.storage.index.index_transactions import RefusedEntry
 from pacs_sdk.storage.objects.backend import (
     DuplicatePolicy,
     ReceivingBackend,
@@ -237,6 +238,8 @@ class Ingest:
     def _indexed(self, put: _PutObject, instance: Instance) -> StoredInstance:
         """Index what was put, unless the instance is stored under another key."""
         entry = put.entry
+        if put.written and not put.replaces and self._index.promise(entry, self._not_indexed):
+            return _stored(entry, created=True)
         added = self._add(entry, replace=False)
         if isinstance(added, Failure):
             if added.failure().code is ErrorCode.DUPLICATE_OBJECT:
@@ -250,6 +253,19 @@ class Ingest:
         if put.replaces or (put.written and not self._known.is_described(entry)):
             return self._replaced(entry)
         return _stored(entry, created=False)
+
+    def _not_indexed(self, refused: RefusedEntry) -> None:
+        """Keep an object whose row was promised beside the one that has its UID.
+
+        Another process has stored that one in another study or series, within the same moment.
+        """
+        entry, reason = refused.entry, refused.reason
+        self._logger.error("object-not-indexed", storage_key=entry.storage_key, reason=str(reason))
+        if isinstance(reason, PacsException):
+            uid, digest = entry.identity.sop_instance_uid, entry.content_hash
+            record_duplicate(
+                self._index, self._clock, uid, entry.storage_key, entry.size_bytes, digest
+            )
 
     def _make_sure(self, entry: IndexEntry, instance: Instance) -> None:
         """Write an object that was there, and was removed for good before it had its row."""

@@ -51,8 +51,10 @@ def die(folder, path, moment, durability):
     if moment == "written":
         FileStorage._published = now
     if moment == "named":
-        IndexDatabase.add = now
+        IndexDatabase.promise = now
     archive.store(read_file(path).unwrap())
+    if moment == "stored":  # and its row is written, for somebody has asked
+        assert archive.statistics().unwrap().instances == 1
     now()
 """
 
@@ -67,7 +69,7 @@ def put_by_hand(folder: Path, instance: Instance, name: str | None = None) -> Pa
     return write_file(instance, path).unwrap()
 
 
-MOMENTS = ("written", "named", "stored")
+MOMENTS = ("written", "named", "promised", "stored")
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +131,8 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 
 @pytest.mark.parametrize("durability", ["durable", "relaxed"])
 @pytest.mark.parametrize(
-    ("moment", "indexed", "swept"), [("written", 0, 1), ("named", 1, 0), ("stored", 0, 0)]
+    ("moment", "indexed", "swept"),
+    [("written", 0, 1), ("named", 1, 0), ("promised", 1, 0), ("stored", 0, 0)],
 )
 def test_what_a_killed_process_left_is_mended_at_the_next_start(
     tmp_path: Path, left: Left, moment: str, indexed: int, swept: int, durability: str
@@ -209,6 +212,7 @@ def test_one_of_two_processes_dies_while_the_other_goes_on(tmp_path: Path, left:
         shutil.copy(path, tmp_path / "pacs" / FOLDER)
         shutil.copytree(dead / ".sessions", tmp_path / "pacs/.sessions", dirs_exist_ok=True)
         living.store(made_instance()).unwrap()
+        assert len(found(living)) == 2
         with open_archive(tmp_path / "pacs").unwrap() as successor:
             assert successor.recovery.unclean_stops == 1
             assert len(successor.recovery.indexed) == 1

@@ -294,7 +294,7 @@ def test_a_full_disk_fails_the_store_and_no_more(archive: Archive, path: Path) -
     """Where the database cannot grow the store fails; with room again a resend succeeds."""
     archive.store(made_instance()).unwrap()
     index = archive._index
-    driver = index._writing.connection.dbapi_connection
+    driver = index._transactions.connection.connection.dbapi_connection
     assert isinstance(driver, sqlite3.Connection)
     pages = driver.execute("PRAGMA page_count").fetchone()[0]
     driver.execute(f"PRAGMA max_page_count = {pages}")

@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 
-__all__ = ["error_words", "index_errors", "is_retriable"]
+__all__ = ["error_words", "index_errors", "is_retriable", "is_unavailable"]
 
 _BY_STATE: Final[Mapping[str, str]] = {
     "08": "the connection to the server was lost",
@@ -130,6 +130,19 @@ def is_retriable(error: BaseException) -> bool:
     if isinstance(error, sqlite3.IntegrityError):
         return error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
     return isinstance(error, _driver_errors()) and getattr(error, "sqlstate", "") in _RETRIABLE
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether SQLite takes nothing just now, whatever it is given: locked, full, damaged.
+
+    Args:
+        error: What writing raised.
+    """
+    if isinstance(error, PacsException):
+        return error.error.code is ErrorCode.INDEX_FAILED
+    if isinstance(error, DBAPIError):
+        return error.orig is not None and is_unavailable(error.orig)
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
 
 
 def _driver_errors() -> tuple[type[Exception], ...]:

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from shutil import disk_usage
 
 import attrs
 from sqlalchemy import URL, Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger
-from pacs_sdk.core.results import Failure, PacsResult, Success, edge
+from pacs_sdk.core.results import PacsResult, edge
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.uids import is_valid_uid
 from pacs_sdk.storage.index.change_feed import ChangeFeed
-from pacs_sdk.storage.index.database_errors import is_retriable
+from pacs_sdk.storage.index.deferred_rows import DeferredRows, PromiseBoard, Refused
 from pacs_sdk.storage.index.destination_table import DestinationTable
 from pacs_sdk.storage.index.further_attributes import (
     NO_FURTHER_ATTRIBUTES,
     FurtherAttributes,
 )
-from pacs_sdk.storage.index.group_commit import GroupCommit, Pending
-from pacs_sdk.storage.index.index_writer import IndexWriter, PlainRows
-from pacs_sdk.storage.index.schema import WRITES, index_errors, open_engine, reading_engine
-from pacs_sdk.storage.index.upsert import write_order
+from pacs_sdk.storage.index.index_transactions import IndexTransactions
+from pacs_sdk.storage.index.index_writer import IndexWriter
+from pacs_sdk.storage.index.schema import index_errors, open_engine, reading_engine
 from pacs_sdk.storage.query.explain import Explanation, explain_query
 from pacs_sdk.storage.query.query import Match, Query
 from pacs_sdk.storage.query.search import (
@@ -41,18 +38,6 @@ from pacs_sdk.storage.query.search import (
 from pacs_sdk.storage.records import AddOutcome, ArchiveStatistics, IndexEntry, InstanceLocation
 
 __all__ = ["IndexDatabase", "index_url"]
-
-_NOT_INDEXED: Final = "the instance could not be indexed"
-
-_REFUSED: Final = (PacsException, SQLAlchemyError, sqlite3.Error)
-"""What adding an instance may raise; anything else is a defect and goes to every caller."""
-
-_ATTEMPTS: Final = 8
-"""How often a transaction is made that other processes get into the way of."""
-
-_T = TypeVar("_T")
-
-_CREATED: Final = AddOutcome(created=True)
 
 
 def index_url(path: Path) -> URL:
@@ -92,15 +77,13 @@ class IndexDatabase:
         self._engine = open_engine(url)
         self._reading = reading_engine(self._engine)
         self._readers = _Readers()
-        self._writing = self._engine.connect().execution_options(**{WRITES: True})
-        self._lock = threading.Lock()
         self._writer = IndexWriter(logger or NullLogger(), clock, further)
+        self._transactions = IndexTransactions(self._engine, self._writer, self._readers.check_open)
+        self._deferred: DeferredRows | None = None
         self.feed = ChangeFeed(self.reading, self.writing)
-        self.destinations = DestinationTable(self.reading, self.writing)
         """What was stored, replaced, deleted and settled."""
-        self._group: GroupCommit[_Add, AddOutcome] = GroupCommit(self._write)
-        driver = self._writing.connection.driver_connection
-        self._driver = driver if isinstance(driver, sqlite3.Connection) else None
+        self.destinations = DestinationTable(self.reading, self.writing)
+        """Whom instances may be moved to."""
 
     @edge()
     def add(self, entry: IndexEntry, *, replace: bool = False) -> AddOutcome:
@@ -118,8 +101,8 @@ class IndexDatabase:
             ``Success``, also where it is indexed already with the same object; or
             ``Failure`` with ``DUPLICATE_OBJECT`` or ``INDEX_FAILED``.
         """
-        with index_errors(_NOT_INDEXED):
-            return self._group.run(_Add(entry, replace))
+        self.settle()
+        return self._transactions.add(entry, replace=replace)
 
     def add_many(
         self, entries: Sequence[IndexEntry], *, replace: bool = False
@@ -133,13 +116,60 @@ class IndexDatabase:
         Returns:
             What :meth:`add` would give for each: one that fails doesn't hinder the others.
         """
-        group: list[Pending[_Add, AddOutcome]] = [
-            Pending(_Add(entry, replace)) for entry in entries
-        ]
-        written = edge()(self._write)(group) if group else Success(None)
-        if isinstance(written, Failure):
-            return tuple(Failure(written.failure()) for _ in group)
-        return tuple(_outcome_of(pending) for pending in group)
+        return self._transactions.add_many(entries, replace=replace)
+
+    @property
+    def is_in_file(self) -> bool:
+        """Whether it is SQLite: all processes that use it are on this machine."""
+        return self._transactions.is_in_file
+
+    def defer(self, board: PromiseBoard, logger: Logger) -> None:
+        """Allow :meth:`promise`; only for an index in a file.
+
+        Args:
+            board: Tells other processes, and tells of theirs.
+            logger: Where it is recorded that rows cannot be written.
+        """
+        folder = Path(str(self._engine.url.database)).parent
+        self._deferred = DeferredRows(
+            self._transactions.add_promised, lambda: disk_usage(folder).free, board, logger
+        )
+
+    def promise(self, entry: IndexEntry, refused: Refused) -> bool:
+        """Have an instance added a moment later; every query finds it from now on.
+
+        Its object is safe, so nothing is lost if the process dies: the next opening of the
+        archive adds the row. Whoever reads or writes the index has it added first.
+
+        Args:
+            entry: An instance whose object was not there before.
+            refused: Called if another process is found to have indexed another object of the
+                same SOP Instance UID at the same moment.
+
+        Returns:
+            Whether that will do; otherwise nothing happened, and :meth:`add` is called for.
+
+        Raises:
+            PacsException: ``INDEX_FAILED``.
+        """
+        deferred = self._deferred
+        if deferred is None or self._transactions.is_indexed(entry.identity.sop_instance_uid):
+            return False
+        return deferred.promise(entry, refused)
+
+    def write_promised(self) -> None:
+        """Write what was promised if it is worth a transaction: who has answered has time."""
+        if self._deferred is not None:
+            self._deferred.write_many()
+
+    def settle(self) -> None:
+        """Write all that was promised.
+
+        Raises:
+            PacsException: ``INDEX_FAILED``: it cannot be written now.
+        """
+        if self._deferred is not None and not self._transactions.is_mine:
+            self._deferred.settle()
 
     @edge()
     def remove(self, sop_instance_uid: str) -> str:
@@ -152,7 +182,8 @@ class IndexDatabase:
         if not is_valid_uid(sop_instance_uid):
             raise _not_indexed(sop_instance_uid)
         with index_errors("the instance could not be removed from the index"):
-            key = self._transact(
+            self.settle()
+            key = self._transactions.transact(
                 lambda connection: self._writer.remove(connection, sop_instance_uid)
             )
         if key is None:
@@ -252,11 +283,14 @@ class IndexDatabase:
         return count_everything(self.reading)
 
     def close(self) -> None:
-        """Close the database, after what is running; later calls and iterators fail."""
-        with self._lock:
-            if self._readers.close():
-                self._writing.close()
-                self._engine.dispose()
+        """Close the database, after what is running; later calls and iterators fail.
+
+        What cannot be written of what was promised is logged, and :meth:`settle` says so.
+        """
+        if self._deferred is not None:
+            self._deferred.close()
+        if self._transactions.close(self._readers.close):
+            self._engine.dispose()
 
     # -- inside ------------------------------------------------------------------
 
@@ -264,161 +298,30 @@ class IndexDatabase:
     def writing(self) -> Iterator[Connection]:
         """Give a connection in a transaction, for the modules of this package.
 
-        It is committed at the end, or rolled back where something is raised.
+        It is committed at the end, or rolled back where something is raised. What was promised
+        before is written before.
 
         Raises:
             PacsException: ``INDEX_FAILED`` where the index has been closed.
         """
-        with self._lock:
-            self._readers.check_open()
-            try:
-                with self._writing.begin():
-                    yield self._writing
-            except BaseException:
-                self._writer.rolled_back()
-                raise
-            self._writer.committed()
+        self.settle()
+        with self._transactions.writing() as connection:
+            yield connection
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """Give a connection for reading, for the modules of this package.
 
+        It sees all that was promised before, by any process.
+
         Raises:
-            PacsException: ``INDEX_FAILED`` where the index has been closed.
+            PacsException: ``INDEX_FAILED`` where the index has been closed, or what was promised
+                cannot be written.
         """
+        if self._deferred is not None and not self._transactions.is_mine:
+            self._deferred.settle_all()
         with self._readers.reading(), self._reading.connect() as connection:
             yield connection
-
-    # -- inside ------------------------------------------------------------------
-
-    def _write(self, group: Sequence[Pending[_Add, AddOutcome]]) -> None:
-        alone: Sequence[Pending[_Add, AddOutcome]] = ()
-        if self._driver is None:  # other nodes write meanwhile: all take their locks in one order
-            alone = [one for one in group if one.task.replace]
-            together = [one for one in group if not one.task.replace]
-            group = sorted(together, key=lambda one: write_order(one.task.entry))
-        if group and not self._written_plainly(group):
-            self._write_together(group)
-        for one in alone:
-            self._write_alone(one)
-
-    def _write_together(self, group: Sequence[Pending[_Add, AddOutcome]]) -> None:
-        try:
-            with self.writing() as connection:
-                if self._driver is None:
-                    self._writer.prepare(connection, [one.task.entry for one in group])
-                outcomes = [
-                    self._writer.add(connection, one.task.entry, replace=one.task.replace)
-                    for one in group
-                ]
-        except _REFUSED:  # nothing is written; who is to blame will be seen one by one
-            with self._lock:
-                self._writer.forget()
-            for one in group:
-                self._write_alone(one)
-        else:
-            for one, outcome in zip(group, outcomes, strict=True):
-                one.succeed(outcome)
-
-    def _write_alone(self, pending: Pending[_Add, AddOutcome]) -> None:
-        task = pending.task
-        try:
-            outcome = self._transact(
-                lambda connection: self._writer.add(connection, task.entry, replace=task.replace)
-            )
-        except _REFUSED as exc:
-            pending.fail(exc)
-        else:
-            pending.succeed(outcome)
-
-    def _transact(self, work: Callable[[Connection], _T]) -> _T:
-        """Do something in a transaction, again where other processes got into its way."""
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                with self.writing() as connection:
-                    return work(connection)
-            except (SQLAlchemyError, sqlite3.Error) as exc:
-                if attempt == _ATTEMPTS or not is_retriable(exc):
-                    raise
-                with self._lock:  # one of them may have removed a series that we remember
-                    self._writer.forget()
-
-    def _written_plainly(self, group: Sequence[Pending[_Add, AddOutcome]]) -> bool:
-        """Write instances of known series through the driver; false where that won't do.
-
-        Nothing is written then, and the usual way finds out why.
-        """
-        if any(one.task.replace for one in group):
-            return False
-        with self._lock:
-            self._readers.check_open()
-            plain = self._writer.plain_rows([one.task.entry for one in group])
-            if plain is None:
-                return False
-            if self._driver is None:
-                written = self._inserted_at_once(plain)
-            else:
-                written = _inserted(self._driver, plain)
-            if not written:
-                return False
-        for one in group:
-            one.succeed(_CREATED)
-        return True
-
-    def _inserted_at_once(self, plain: PlainRows) -> bool:
-        """Insert rows in two requests to the server, or none if one of the instances is there."""
-        try:
-            with self._writing.begin() as transaction:
-                made = self._writing.exec_driver_sql(
-                    plain.instance_sql, [instance for instance, _ in plain.rows]
-                )
-                if made.rowcount != len(plain.rows):
-                    transaction.rollback()
-                    return False
-                self._writing.exec_driver_sql(
-                    plain.change_sql, [change for _, change in plain.rows]
-                )
-        except SQLAlchemyError:
-            return False
-        return True
-
-
-def _inserted(driver: sqlite3.Connection, plain: PlainRows) -> bool:
-    """Insert rows in one transaction, or none if one of the instances is there already."""
-    try:
-        driver.execute("BEGIN IMMEDIATE")
-        for instance, change in plain.rows:
-            if driver.execute(plain.instance_sql, instance).rowcount != 1:
-                driver.rollback()
-                return False
-            driver.execute(plain.change_sql, change)
-        driver.execute("COMMIT")
-    except sqlite3.Error:
-        driver.rollback()
-        return False
-    except BaseException:
-        driver.rollback()
-        raise
-    return True
-
-
-@attrs.frozen
-class _Add:
-    """An instance that is to be added."""
-
-    entry: IndexEntry
-    replace: bool
-
-
-def _outcome_of(pending: Pending[_Add, AddOutcome]) -> PacsResult[AddOutcome]:
-    @edge()
-    def outcome() -> AddOutcome:
-        with index_errors(_NOT_INDEXED):
-            return pending.result()
-
-    return outcome()
 
 
 class _Readers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
@@ -89,14 +90,20 @@ class _Compiled:
         """Arrange a row as the statement wants it."""
         return row if self.named else tuple([row[name] for name in self.columns])
 
+    def execute(self, connection: Connection, row: dict[str, ColumnValue]) -> int:
+        """Insert a row; return how many that made.
+
+        SQLAlchemy's way around an execution takes longer than SQLite.
+        """
+        driver = connection.connection.driver_connection
+        if isinstance(driver, sqlite3.Connection):
+            return driver.execute(self.sql, self.parameters(row)).rowcount
+        return connection.exec_driver_sql(self.sql, self.parameters(row)).rowcount
+
 
 @attrs.frozen
 class PlainRows:
-    """What a database's driver can write by itself.
-
-    SQLAlchemy's way around one execution takes longer than the database
-    (`benchmarks/receive_images.py`).
-    """
+    """What a database's driver can write by itself."""
 
     instance_sql: str
     """Inserts the row of an instance, unless its SOP Instance UID is there."""
@@ -155,7 +162,7 @@ class IndexWriter:
             statement = insert_or_leave(connection, instances, ("sop_instance_uid",))
             insertion = self._instance = _Compiled.of(statement, connection, list(row))
         for _ in range(_ATTEMPTS):
-            if connection.exec_driver_sql(insertion.sql, insertion.parameters(row)).rowcount == 1:
+            if insertion.execute(connection, row) == 1:
                 kind = ChangeKind.STORED if previous is None else ChangeKind.REPLACED
                 self._record(connection, kind, entry.identity)
                 return AddOutcome(created=True, previous_key=previous)
@@ -257,7 +264,7 @@ class IndexWriter:
         if change is None:
             statement = insert(changes).values(transaction_id=own_transaction(connection))
             change = self._change = _Compiled.of(statement, connection, list(row))
-        connection.exec_driver_sql(change.sql, change.parameters(row))
+        change.execute(connection, row)
 
     def _removed(
         self, connection: Connection, sop_instance_uid: str, *, record: bool = False

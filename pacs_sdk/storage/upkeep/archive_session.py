@@ -36,6 +36,7 @@ from pacs_sdk.storage.upkeep.sessions import (
     SessionHolder,
     Sessions,
 )
+from pacs_sdk.storage.upkeep.shared_promises import SharedPromises
 from pacs_sdk.storage.upkeep.write_intents import WriteIntents
 
 __all__ = ["OBJECTS_NAME", "ArchiveSession", "checked_holders"]
@@ -78,7 +79,8 @@ class ArchiveSession:
         self.durable = durable = Durability(durability) is Durability.DURABLE
         """Whether objects are on the disk before they have their names."""
         _make(data_dir, durable=durable)
-        sessions = Sessions(data_dir)
+        self._sessions = sessions = Sessions(data_dir)
+        self._promises: SharedPromises | None = None
         with contextlib.ExitStack() as undo, sessions.turn():
             checked_holders(sessions.living(), Purpose.REINDEXING)
             dead = sessions.dead()
@@ -87,7 +89,7 @@ class ArchiveSession:
             self._intents = WriteIntents(
                 self._session.intents_prefix,
                 durable=durable,
-                settle=lambda: _sync_log(data_dir / INDEX_NAME),
+                settle=lambda: self._settle_rows(data_dir / INDEX_NAME),
             )
             self.storage = ArchiveStorage(
                 data_dir / OBJECTS_NAME,
@@ -105,11 +107,8 @@ class ArchiveSession:
                 index_missing = _has_objects(data_dir) and _is_empty(self.index)
             note_place(data_dir, elsewhere=database_url is not None)
             found = RecoveryReport(swept_files=self.storage.swept, index_missing=index_missing)
-            serving = [one for one in dead if one.purpose is Purpose.SERVING]
-            self.recovery = _recovered(self.storage, self.index, serving, found)
-            report_recovery(self.recovery, logger)
-            for one in dead:
-                sessions.forget(one)
+            self.recovery = self._look_after(dead, found)
+            self._promises = self._deferred()
             undo.pop_all()
 
     def storing(self) -> AbstractContextManager[None]:
@@ -122,8 +121,52 @@ class ArchiveSession:
             self._intents.close()
         except OSError as exc:  # the next start looks at what was stored, as after a crash
             self._logger.error("close-not-recorded", reason=reason_of(exc))
+            self._session.abandon()
             return
+        if self._promises is not None:
+            self._promises.close()
         self._session.close()
+
+    # -- inside ------------------------------------------------------------------
+
+    def _deferred(self) -> SharedPromises | None:
+        """Let rows be written behind, where all processes that read them can be told."""
+        if not self.index.is_in_file:
+            return None
+        try:
+            promises = SharedPromises(self._session.intents_prefix, self._mend)
+        except OSError as exc:
+            raise PacsException(
+                ErrorCode.STORAGE_WRITE_FAILED,
+                f"the archive cannot be opened together with others: {reason_of(exc)}",
+            ) from exc
+        self.index.defer(promises, self._logger)
+        return promises
+
+    def _mend(self) -> None:
+        """Look after the sessions of processes that died since this one was opened."""
+        with self._sessions.turn():
+            self._look_after(self._sessions.dead(), RecoveryReport())
+
+    def _look_after(self, dead: Sequence[DeadSession], found: RecoveryReport) -> RecoveryReport:
+        serving = [one for one in dead if one.purpose is Purpose.SERVING]
+        report = _recovered(self.storage, self.index, serving, found)
+        report_recovery(report, self._logger)
+        for one in dead:
+            self._sessions.forget(one)
+        return report
+
+    def _settle_rows(self, index: Path) -> None:
+        """Have the rows of all that was acknowledged on the disk.
+
+        Raises:
+            OSError: They aren't, or not all of them could be written.
+        """
+        try:
+            self.index.settle()
+        except PacsException as exc:
+            raise OSError(exc.error.message) from exc
+        _sync_log(index)
 
 
 def checked_holders(living: Sequence[SessionHolder], *refused: Purpose) -> None:

@@ -5,6 +5,7 @@
     .sessions/turn.lock      held while somebody opens or closes the archive
     .sessions/<id>.lock      held (flock) as long as the session's process lives
     .sessions/<id>.<n>       the session's write intents (pacs_sdk.storage.upkeep.write_intents)
+    .sessions/<id>.rows      how many rows it has promised and written (shared_promises)
 
 A session that is closed takes its files away. One whose files are there and whose lock is
 free belongs to a process that ended without closing it: it was killed, or the machine went
@@ -29,16 +30,21 @@ from pacs_sdk.storage.objects.disk import reason_of, sync_folder
 from pacs_sdk.storage.objects.file_locks import hold_new_lock, lock_blocking, try_lock
 
 __all__ = [
+    "PROMISES_SUFFIX",
     "SESSIONS_NAME",
     "DeadSession",
     "OpenSession",
     "Purpose",
     "SessionHolder",
     "Sessions",
+    "is_left",
 ]
 
 SESSIONS_NAME: Final = ".sessions"
 """The folder below that of the archive."""
+
+PROMISES_SUFFIX: Final = ".rows"
+"""Ends the name of a session's file of promises."""
 
 _LOCK_SUFFIX: Final = ".lock"
 _TURN: Final = "turn" + _LOCK_SUFFIX
@@ -103,6 +109,12 @@ class OpenSession:
             self._lock_file.unlink(missing_ok=True)
         os.close(descriptor)
 
+    def abandon(self) -> None:
+        """Leave its files as a process leaves them that dies: the next opening looks after it."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
 
 class Sessions:
     """The sessions of one archive. All but :meth:`turn` is for whoever has the turn.
@@ -148,7 +160,8 @@ class Sessions:
     def forget(self, session: DeadSession) -> None:
         """Remove what a dead session left, after it was looked after."""
         with self._errors():
-            for path in self._intents(session.identifier):
+            promises = self._folder / f"{session.identifier}{PROMISES_SUFFIX}"
+            for path in (*self._intents(session.identifier), promises):
                 path.unlink(missing_ok=True)
             # Last: a process killed in between leaves a session to be looked after again.
             (self._folder / f"{session.identifier}{_LOCK_SUFFIX}").unlink(missing_ok=True)
@@ -211,6 +224,25 @@ class Sessions:
                 f"the folder {self._folder} cannot be used: {reason_of(exc)}",
                 path=str(self._folder),
             ) from exc
+
+
+def is_left(path: Path) -> bool:
+    """Tell whether the process has ended that a file of a session is of.
+
+    Args:
+        path: Any file of the session.
+
+    Raises:
+        PacsException: ``INDEX_FAILED``: that cannot be told.
+    """
+    lock = path.with_suffix(_LOCK_SUFFIX)
+    try:
+        return _is_free(lock) or not lock.exists()
+    except OSError as exc:
+        raise PacsException(
+            ErrorCode.INDEX_FAILED,
+            f"it cannot be told whether another process lives: {reason_of(exc)}",
+        ) from exc
 
 
 def _is_free(path: Path) -> bool:

@@ -1,0 +1,295 @@
+"""Transactions that write the index: one at a time in a process, again where others interfere."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeVar
+
+import attrs
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from pacs_sdk.core.errors import PacsException
+from pacs_sdk.core.results import Failure, PacsResult, Success, edge
+from pacs_sdk.storage.index.database_errors import index_errors, is_retriable, is_unavailable
+from pacs_sdk.storage.index.group_commit import GroupCommit, Pending
+from pacs_sdk.storage.index.index_writer import IndexWriter, PlainRows
+from pacs_sdk.storage.index.sqlite_engine import WRITES
+from pacs_sdk.storage.index.upsert import write_order
+from pacs_sdk.storage.records import AddOutcome, IndexEntry
+
+__all__ = ["IndexTransactions", "RefusedEntry"]
+
+_NOT_INDEXED: Final = "the instance could not be indexed"
+
+_REFUSED: Final = (PacsException, SQLAlchemyError, sqlite3.Error)
+"""What adding an instance may raise; anything else is a defect and goes to every caller."""
+
+_ATTEMPTS: Final = 8
+"""How often a transaction is made that other processes get into the way of."""
+
+_HAS_ROW: Final = "SELECT 1 FROM instances WHERE sop_instance_uid = ?"
+
+_T = TypeVar("_T")
+
+_CREATED: Final = AddOutcome(created=True)
+
+
+@attrs.frozen
+class _Add:
+    """An instance that is to be added."""
+
+    entry: IndexEntry
+    replace: bool
+
+
+@attrs.frozen
+class RefusedEntry:
+    """An instance that was promised a row and cannot have it."""
+
+    entry: IndexEntry
+    """The instance."""
+    reason: Exception
+    """Why: a ``PacsException`` with ``DUPLICATE_OBJECT`` where the index has another object."""
+
+
+class IndexTransactions:
+    """Writes the index through one connection, which threads take in turns.
+
+    Args:
+        engine: The database.
+        writer: Writes the rows.
+        check_open: Raises ``INDEX_FAILED`` where the index has been closed.
+    """
+
+    def __init__(self, engine: Engine, writer: IndexWriter, check_open: Callable[[], None]) -> None:
+        self.connection = engine.connect().execution_options(**{WRITES: True})
+        """What is written through; for :meth:`writing` to give."""
+        self._writer = writer
+        self._check_open = check_open
+        self._lock = threading.Lock()
+        self._holder: int | None = None
+        self._group: GroupCommit[_Add, AddOutcome] = GroupCommit(self._write)
+        self._lookup = engine.raw_connection()
+        self._looking = threading.Lock()
+        driver = self.connection.connection.driver_connection
+        self._driver = driver if isinstance(driver, sqlite3.Connection) else None
+
+    @property
+    def is_in_file(self) -> bool:
+        """Whether the database is SQLite, and so all that use it are on this machine."""
+        return self._driver is not None
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the calling thread is within :meth:`writing`."""
+        return self._holder == threading.get_ident()
+
+    def is_indexed(self, sop_instance_uid: str) -> bool:
+        """Tell whether an instance has a row in SQLite that is committed."""
+        with self._looking, index_errors("the index could not be searched"):
+            self._check_open()
+            driver = self._lookup.driver_connection
+            found = None if driver is None else driver.execute(_HAS_ROW, (sop_instance_uid,))
+            return found is not None and found.fetchone() is not None
+
+    def close(self, is_first: Callable[[], bool]) -> bool:
+        """Close the connections after what is being written, if the owner says so."""
+        with self._lock, self._looking:
+            if not is_first():
+                return False
+            self._lookup.close()
+            self.connection.close()
+            return True
+
+    def add(self, entry: IndexEntry, *, replace: bool) -> AddOutcome:
+        """Add an instance, together with those that other threads add.
+
+        Raises:
+            PacsException: ``DUPLICATE_OBJECT`` or ``INDEX_FAILED``.
+        """
+        with index_errors(_NOT_INDEXED):
+            return self._group.run(_Add(entry, replace))
+
+    def add_many(
+        self, entries: Sequence[IndexEntry], *, replace: bool
+    ) -> tuple[PacsResult[AddOutcome], ...]:
+        """Add instances in one transaction; one that fails doesn't hinder the others."""
+        group: list[Pending[_Add, AddOutcome]] = [
+            Pending(_Add(entry, replace)) for entry in entries
+        ]
+        written = edge()(self._write)(group) if group else Success(None)
+        if isinstance(written, Failure):
+            return tuple(Failure(written.failure()) for _ in group)
+        return tuple(_outcome_of(pending) for pending in group)
+
+    def add_promised(self, entries: Sequence[IndexEntry]) -> tuple[RefusedEntry, ...]:
+        """Add instances whose rows were promised.
+
+        Returns:
+            Those that the database does not take, as they are: another object of the same SOP
+            Instance UID was indexed by another process at the same moment.
+
+        Raises:
+            PacsException: ``INDEX_FAILED``: the database takes none of them now.
+        """
+        group: list[Pending[_Add, AddOutcome]] = [Pending(_Add(entry, False)) for entry in entries]
+        self._write_together(group)
+        refused = []
+        for one in group:
+            try:
+                one.result()
+            except _REFUSED as exc:
+                with index_errors(_NOT_INDEXED):
+                    if is_unavailable(exc):
+                        raise  # what was written is written again then, which changes nothing
+                refused.append(RefusedEntry(one.task.entry, exc))
+        return tuple(refused)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection in a transaction, for the modules of this package.
+
+        It is committed at the end, or rolled back where something is raised.
+
+        Raises:
+            PacsException: ``INDEX_FAILED`` where the index has been closed.
+        """
+        with self._lock:
+            self._check_open()
+            self._holder = threading.get_ident()
+            try:
+                with self.connection.begin():
+                    yield self.connection
+            except BaseException:
+                self._writer.rolled_back()
+                raise
+            finally:
+                self._holder = None
+            self._writer.committed()
+
+    # -- inside ------------------------------------------------------------------
+
+    def _write(self, group: Sequence[Pending[_Add, AddOutcome]]) -> None:
+        alone: Sequence[Pending[_Add, AddOutcome]] = ()
+        if self._driver is None:  # other nodes write meanwhile: all take their locks in one order
+            alone = [one for one in group if one.task.replace]
+            together = [one for one in group if not one.task.replace]
+            group = sorted(together, key=lambda one: write_order(one.task.entry))
+        if group and not self._written_plainly(group):
+            self._write_together(group)
+        for one in alone:
+            self._write_alone(one)
+
+    def _write_together(self, group: Sequence[Pending[_Add, AddOutcome]]) -> None:
+        try:
+            with self.writing() as connection:
+                if self._driver is None:
+                    self._writer.prepare(connection, [one.task.entry for one in group])
+                outcomes = [
+                    self._writer.add(connection, one.task.entry, replace=one.task.replace)
+                    for one in group
+                ]
+        except _REFUSED:  # nothing is written; who is to blame will be seen one by one
+            with self._lock:
+                self._writer.forget()
+            for one in group:
+                self._write_alone(one)
+        else:
+            for one, outcome in zip(group, outcomes, strict=True):
+                one.succeed(outcome)
+
+    def _write_alone(self, pending: Pending[_Add, AddOutcome]) -> None:
+        task = pending.task
+        try:
+            outcome = self.transact(
+                lambda connection: self._writer.add(connection, task.entry, replace=task.replace)
+            )
+        except _REFUSED as exc:
+            pending.fail(exc)
+        else:
+            pending.succeed(outcome)
+
+    def transact(self, work: Callable[[Connection], _T]) -> _T:
+        """Do something in a transaction, again where other processes got into its way."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                with self.writing() as connection:
+                    return work(connection)
+            except (SQLAlchemyError, sqlite3.Error) as exc:
+                if attempt == _ATTEMPTS or not is_retriable(exc):
+                    raise
+                with self._lock:  # one of them may have removed a series that we remember
+                    self._writer.forget()
+
+    def _written_plainly(self, group: Sequence[Pending[_Add, AddOutcome]]) -> bool:
+        """Write instances of known series through the driver; false where that won't do.
+
+        Nothing is written then, and the usual way finds out why.
+        """
+        if any(one.task.replace for one in group):
+            return False
+        with self._lock:
+            self._check_open()
+            plain = self._writer.plain_rows([one.task.entry for one in group])
+            if plain is None:
+                return False
+            if self._driver is None:
+                written = self._inserted_at_once(plain)
+            else:
+                written = _inserted(self._driver, plain)
+            if not written:
+                return False
+        for one in group:
+            one.succeed(_CREATED)
+        return True
+
+    def _inserted_at_once(self, plain: PlainRows) -> bool:
+        """Insert rows in two requests to the server, or none if one of the instances is there."""
+        try:
+            with self.connection.begin() as transaction:
+                made = self.connection.exec_driver_sql(
+                    plain.instance_sql, [instance for instance, _ in plain.rows]
+                )
+                if made.rowcount != len(plain.rows):
+                    transaction.rollback()
+                    return False
+                self.connection.exec_driver_sql(
+                    plain.change_sql, [change for _, change in plain.rows]
+                )
+        except SQLAlchemyError:
+            return False
+        return True
+
+
+def _inserted(driver: sqlite3.Connection, plain: PlainRows) -> bool:
+    """Insert rows in one transaction, or none if one of the instances is there already."""
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+        for instance, change in plain.rows:
+            if driver.execute(plain.instance_sql, instance).rowcount != 1:
+                driver.rollback()
+                return False
+            driver.execute(plain.change_sql, change)
+        driver.execute("COMMIT")
+    except sqlite3.Error:
+        driver.rollback()
+        return False
+    except BaseException:
+        driver.rollback()
+        raise
+    return True
+
+
+def _outcome_of(pending: Pending[_Add, AddOutcome]) -> PacsResult[AddOutcome]:
+    @edge()
+    def outcome() -> AddOutcome:
+        with index_errors(_NOT_INDEXED):
+            return pending.result()
+
+    return outcome()

@@ -1,0 +1,161 @@
+"""What the processes that have an archive open tell each other of rows not written yet.
+
+Each has a file of two numbers, in memory that they share: how many rows it has promised, and
+how many of them it has written. Who reads the index looks at those of the others, and waits
+for what they had promised by then (docs/explanation/decisions/0034-rows-written-behind.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.storage.objects.disk import reason_of
+from pacs_sdk.storage.upkeep.sessions import PROMISES_SUFFIX, is_left
+
+__all__ = ["SharedPromises"]
+
+_BYTES: Final = 16
+_PROMISED: Final = 0
+_WRITTEN: Final = 1
+
+_LOOK_S: Final = 0.001
+_PATIENCE_S: Final = 0.2
+"""After this it is asked whether the process lives."""
+_AT_MOST_S: Final = 10.0
+
+_MTIME_NS: Final = 50_000_000
+"""A folder that changes twice within some ticks of the kernel's clock may look as after the
+first; what was read of a folder is only relied on if that was longer ago."""
+
+
+@attrs.define(eq=False)
+class _Other:
+    """The promises of another process."""
+
+    path: Path
+    numbers: memoryview
+
+    @property
+    def is_behind(self) -> bool:
+        return bool(self.numbers[_WRITTEN] < self.numbers[_PROMISED])
+
+
+class SharedPromises:
+    """This process's promises, and those of the others; a ``PromiseBoard``.
+
+    Args:
+        session: What the path of the session's files begins with.
+        mend: Looks after the sessions of processes that died.
+
+    Raises:
+        OSError: The file cannot be made.
+    """
+
+    def __init__(self, session: Path, mend: Callable[[], None]) -> None:
+        self._mend = mend
+        self._folder = session.parent
+        self._path = session.with_name(f"{session.name}{PROMISES_SUFFIX}")
+        self._mine = _mapped(self._path, create=True)
+        self._others: dict[str, _Other] = {}
+        self._looking = threading.Lock()
+        self._read_of = (0, 0)
+        self._mending = threading.Lock()
+        self._mender: int | None = None
+
+    def promised(self) -> None:
+        """Tell that one more row is going to be written; one thread at a time calls this."""
+        self._mine[_PROMISED] += 1
+
+    def written(self, count: int) -> None:
+        """Tell that so many were written; one thread at a time calls this."""
+        self._mine[_WRITTEN] += count
+
+    def await_others(self) -> None:
+        """Wait until other processes have written what they had promised before.
+
+        Raises:
+            PacsException: ``INDEX_FAILED``: one of them does not.
+        """
+        if self._mender == threading.get_ident():  # it reads what is there, and adds the rest
+            return
+        self._look()
+        for other in tuple(self._others.values()):
+            if other.is_behind:
+                self._await(other)
+
+    def close(self) -> None:
+        """Take the file away; all that was promised is written. Twice does no harm."""
+        with contextlib.suppress(OSError):  # a reader may have it mapped where that hinders
+            self._path.unlink(missing_ok=True)
+
+    # -- inside ------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Find the files of the other processes, if the folder has changed."""
+        try:
+            changed_ns = self._folder.stat().st_mtime_ns
+            if self._read_of[0] == changed_ns and self._read_of[1] - changed_ns > _MTIME_NS:
+                return
+            with self._looking:
+                now_ns = time.time_ns()
+                found = {path.name: path for path in self._folder.glob(f"*{PROMISES_SUFFIX}")}
+                for name in self._others.keys() - found.keys():
+                    del self._others[name]
+                for name in found.keys() - self._others.keys() - {self._path.name}:
+                    with contextlib.suppress(FileNotFoundError):  # closed this moment
+                        self._others[name] = _Other(found[name], _mapped(found[name]))
+                self._read_of = changed_ns, now_ns
+        except OSError as exc:
+            raise PacsException(
+                ErrorCode.INDEX_FAILED,
+                f"it cannot be told what other processes have stored: {reason_of(exc)}",
+            ) from exc
+
+    def _await(self, other: _Other) -> None:
+        awaited = other.numbers[_PROMISED]
+        begin = time.monotonic()
+        waiting = threading.Event()
+        while other.numbers[_WRITTEN] < awaited:
+            waited_s = time.monotonic() - begin
+            if waited_s > _PATIENCE_S and is_left(other.path):
+                self._look_after(other)
+                return
+            if waited_s > _AT_MOST_S:
+                raise PacsException(
+                    ErrorCode.INDEX_FAILED,
+                    "another process has stored instances and does not index them; its log "
+                    "says why",
+                )
+            waiting.wait(_LOOK_S)
+
+    def _look_after(self, other: _Other) -> None:
+        with self._mending:
+            if not other.path.exists():  # another thread did that meanwhile
+                return
+            self._mender = threading.get_ident()
+            try:
+                self._mend()
+            finally:
+                self._mender = None
+
+
+def _mapped(path: Path, *, create: bool = False) -> memoryview:
+    """Map the two numbers of a file; one that is just being made has none yet, which is zero."""
+    flags = os.O_RDWR | (os.O_CREAT | os.O_EXCL if create else 0)
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        if os.fstat(descriptor).st_size < _BYTES:
+            os.truncate(descriptor, _BYTES)
+        return memoryview(mmap.mmap(descriptor, _BYTES)).cast("Q")
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,420 @@
+"""Rows that are written a moment after their objects are safe, and who waits for them."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import attrs
+import pytest
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.results import Failure
+from pacs_sdk.encoding import Instance, write_file
+from pacs_sdk.storage import Archive, IndexEntry, Query, open_archive
+from pacs_sdk.storage.index import deferred_rows
+from pacs_sdk.storage.index.deferred_rows import ROOM_BYTES, DeferredRows
+from pacs_sdk.storage.index.index_transactions import RefusedEntry
+from pacs_sdk.storage.upkeep import shared_promises
+from pacs_sdk.storage.upkeep.shared_promises import SharedPromises
+from pacs_sdk.testing import RecordingLogger
+from tests.storage.entries import make_entry
+from tests.storage.made_instances import made_instance
+from tests.storage.processes import killed_processes
+
+NEVER_S = 3600.0
+
+
+@attrs.define
+class Database:
+    """Takes rows, or not, as a test wants it."""
+
+    groups: list[list[str]] = attrs.field(factory=list)
+    error: PacsException | None = None
+    refused: frozenset[str] = frozenset()
+    free_bytes: int = ROOM_BYTES
+    written_once: threading.Event = attrs.field(factory=threading.Event)
+
+    def write(self, entries: Sequence[IndexEntry]) -> Sequence[RefusedEntry]:
+        """Record a transaction."""
+        if self.error is not None:
+            raise self.error
+        self.groups.append([one.identity.sop_instance_uid for one in entries])
+        self.written_once.set()
+        return [
+            RefusedEntry(one, PacsException(ErrorCode.DUPLICATE_OBJECT, "there is another"))
+            for one in entries
+            if one.identity.sop_instance_uid in self.refused
+        ]
+
+
+@attrs.define
+class Board:
+    """Counts what a process tells others."""
+
+    promises: int = 0
+    rows: int = 0
+
+    def promised(self) -> None:
+        """Count a promise."""
+        self.promises += 1
+
+    def written(self, count: int) -> None:
+        """Count what was written."""
+        self.rows += count
+
+    def await_others(self) -> None:
+        """There are no others."""
+
+
+@attrs.define
+class Fixture:
+    """Deferred rows, and what they are connected to."""
+
+    database: Database = attrs.field(factory=Database)
+    board: Board = attrs.field(factory=Board)
+    logger: RecordingLogger = attrs.field(factory=RecordingLogger)
+    refused: list[RefusedEntry] = attrs.field(factory=list)
+    rows: DeferredRows = attrs.field(init=False)
+    numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
+
+    def __attrs_post_init__(self) -> None:
+        self.rows = self.made(NEVER_S)
+
+    def made(self, quiet_s: float) -> DeferredRows:
+        """Make rows that nobody writes for some time unless they are asked for."""
+        return DeferredRows(
+            self.database.write,
+            lambda: self.database.free_bytes,
+            self.board,
+            self.logger,
+            quiet_s,
+        )
+
+    def promise(self, uid: str | None = None) -> bool:
+        """Promise a row, of a new instance if none is named."""
+        entry = make_entry(SOPInstanceUID=uid or f"1.7.{next(self.numbers)}")
+        return self.rows.promise(entry, self.refused.append)
+
+
+@pytest.fixture
+def fixture() -> Iterator[Fixture]:
+    """Give deferred rows over a database that a test sees into."""
+    made = Fixture()
+    yield made
+    made.database.error = None
+    made.rows.close()
+
+
+# -- within a process ------------------------------------------------------------------------
+
+
+def test_what_was_promised_is_written_in_its_order_when_somebody_asks(fixture: Fixture) -> None:
+    """All in one transaction, and once."""
+    assert [fixture.promise(), fixture.promise()] == [True, True]
+    assert (fixture.database.groups, fixture.board.promises) == ([], 2)
+    fixture.rows.settle()
+    fixture.rows.settle()
+    assert fixture.database.groups == [["1.7.1", "1.7.2"]]
+    assert fixture.board.rows == 2
+
+
+def test_one_of_the_same_instance_is_not_promised(fixture: Fixture) -> None:
+    """Whether it is the same object has to be seen first; afterwards it may be again."""
+    assert fixture.promise("1.7.1")
+    assert not fixture.promise("1.7.1")
+    fixture.rows.settle()
+    assert fixture.promise("1.7.1")
+
+
+def test_so_many_may_wait(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who brings more has to write them."""
+    monkeypatch.setattr(deferred_rows, "_AT_MOST", 3)
+    assert [fixture.promise() for _ in range(4)] == [True, True, True, False]
+
+
+def test_who_has_answered_writes_when_it_is_worth_it(fixture: Fixture) -> None:
+    """A transaction costs as much as some rows."""
+    for _ in range(7):
+        fixture.promise()
+    fixture.rows.write_many()
+    assert fixture.database.groups == []
+    fixture.promise()
+    fixture.rows.write_many()
+    assert [len(group) for group in fixture.database.groups] == [8]
+
+
+def test_what_nobody_comes_to_write_is_written_after_a_while() -> None:
+    """Other processes wait for it."""
+    fixture = Fixture()
+    fixture.rows.close()
+    fixture.rows = fixture.made(0.001)
+    fixture.promise()
+    assert fixture.database.written_once.wait(10)
+    fixture.rows.close()
+    assert fixture.database.groups == [["1.7.1"]]
+
+
+def test_nothing_is_promised_where_the_disk_is_nearly_full(fixture: Fixture) -> None:
+    """A row that cannot be written later would keep everybody from reading the index."""
+    fixture.database.free_bytes = ROOM_BYTES - 1
+    assert not fixture.promise()
+    fixture.database.free_bytes = ROOM_BYTES
+    assert fixture.promise()
+
+
+def test_what_cannot_be_written_waits_and_whoever_asks_is_told(fixture: Fixture) -> None:
+    """Nothing more is promised until it is written; it is logged once."""
+    fixture.database.error = PacsException(ErrorCode.INDEX_FAILED, "the disk is full")
+    for _ in range(8):
+        fixture.promise()
+    fixture.rows.write_many()  # an answer was given already: there is nobody to tell
+    with pytest.raises(PacsException, match="the disk is full"):
+        fixture.rows.settle()
+    assert not fixture.promise()
+    assert len(fixture.logger.named("rows-not-written")) == 1
+    fixture.database.error = None
+    fixture.rows.settle()
+    assert fixture.promise()
+    assert [len(group) for group in fixture.database.groups] == [8]
+    assert (fixture.board.promises, fixture.board.rows) == (9, 8)
+
+
+def test_who_promised_is_told_of_a_row_that_the_index_refuses(fixture: Fixture) -> None:
+    """The others are written; it does not wait any more."""
+    fixture.database.refused = frozenset(("1.7.2",))
+    for _ in range(3):
+        fixture.promise()
+    fixture.rows.settle()
+    assert [one.entry.identity.sop_instance_uid for one in fixture.refused] == ["1.7.2"]
+    fixture.rows.settle()
+    assert len(fixture.database.groups) == 1
+
+
+def test_closing_writes_what_waits_and_takes_no_more() -> None:
+    """And twice does no harm."""
+    fixture = Fixture()
+    fixture.promise()
+    fixture.rows.close()
+    fixture.rows.close()
+    assert fixture.database.groups == [["1.7.1"]]
+    assert not fixture.promise()
+
+
+# -- an archive ------------------------------------------------------------------------------
+
+
+def open_quiet(folder: Path, logger: RecordingLogger | None = None) -> Archive:
+    """Open an archive that writes rows only when somebody asks for them."""
+    archive = open_archive(folder, logger=logger).unwrap()
+    deferred = archive._index._deferred
+    assert deferred is not None
+    deferred._quiet_s = NEVER_S
+    return archive
+
+
+def rows_in(folder: Path) -> int:
+    """Count the rows that are committed, without asking the archive."""
+    with sqlite3.connect(folder / "index.sqlite") as connection:
+        return int(connection.execute("SELECT count(*) FROM instances").fetchone()[0])
+
+
+def found(archive: Archive) -> list[str]:
+    """Return the SOP Instance UIDs that queries find."""
+    matches = archive.find(Query.of("IMAGE").unwrap()).unwrap()
+    return sorted(match.get("SOPInstanceUID") for match in matches)
+
+
+def test_queries_find_what_was_stored_a_moment_ago(tmp_path: Path) -> None:
+    """The row is written when the first one asks, of a new series too."""
+    with open_quiet(tmp_path) as archive:
+        sent = [made_instance(SeriesInstanceUID=f"1.2.{number}") for number in range(3)]
+        for one in sent:
+            assert archive.store(one).unwrap().created
+        assert rows_in(tmp_path) == 0
+        assert found(archive) == sorted(one.sop_instance_uid for one in sent)
+        assert rows_in(tmp_path) == 3
+
+
+def test_the_same_instance_again_changes_nothing(tmp_path: Path) -> None:
+    """Whether its row waits or is written."""
+    with open_quiet(tmp_path) as archive:
+        sent = made_instance()
+        created = [archive.store(sent).unwrap().created for _ in range(3)]
+        assert created == [True, False, False]
+        assert found(archive) == [sent.sop_instance_uid]
+
+
+def test_another_study_with_the_same_instance_is_refused_while_its_row_waits(
+    tmp_path: Path,
+) -> None:
+    """What is answered does not depend on what is written yet."""
+    with open_quiet(tmp_path) as archive:
+        sent = made_instance()
+        archive.store(sent).unwrap()
+        other = made_instance(SOPInstanceUID=sent.sop_instance_uid, StudyInstanceUID="1.77")
+        refused = archive.store(other)
+        assert isinstance(refused, Failure)
+        assert refused.failure().code is ErrorCode.DUPLICATE_OBJECT
+        assert found(archive) == [sent.sop_instance_uid]
+
+
+def test_rows_that_cannot_be_written_at_the_end_are_added_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    """Closing tells of it, and does not say that all went well."""
+    logger = RecordingLogger()
+    archive = open_quiet(tmp_path, logger)
+    archive.store(made_instance()).unwrap()
+    deferred = archive._index._deferred
+    assert deferred is not None
+    error = PacsException(ErrorCode.INDEX_FAILED, "the disk is full")
+    deferred._write = Database(error=error).write
+    archive.close()
+    assert logger.named("rows-not-written")
+    assert logger.named("close-not-recorded")
+    with open_archive(tmp_path).unwrap() as again:
+        assert len(again.recovery.indexed) == 1
+        assert len(found(again)) == 1
+
+
+# -- other processes -------------------------------------------------------------------------
+
+
+@attrs.define
+class Waited:
+    """Tells when somebody waits for another process."""
+
+    begun: threading.Event = attrs.field(factory=threading.Event)
+
+    def watch(self, monkeypatch: pytest.MonkeyPatch) -> Waited:
+        """Tell of every wait from now on."""
+        real = SharedPromises._await
+
+        def watched(promises: SharedPromises, other: shared_promises._Other) -> None:
+            self.begun.set()
+            real(promises, other)
+
+        monkeypatch.setattr(SharedPromises, "_await", watched)
+        return self
+
+
+def test_another_opening_waits_for_what_was_promised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads when that is written, and finds it."""
+    waited = Waited().watch(monkeypatch)
+    with open_quiet(tmp_path) as one, open_quiet(tmp_path) as other, ThreadPoolExecutor() as pool:
+        assert found(other) == []
+        sent = made_instance()
+        one.store(sent).unwrap()
+        answer = pool.submit(found, other)
+        assert waited.begun.wait(10)
+        assert not answer.done()
+        one._index.settle()
+        assert answer.result(10) == [sent.sop_instance_uid]
+
+
+def test_an_opening_that_began_later_is_waited_for_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who reads finds out who is there; and who has gone is not waited for."""
+    waited = Waited().watch(monkeypatch)
+    with open_quiet(tmp_path) as one, ThreadPoolExecutor() as pool:
+        assert found(one) == []
+        with open_quiet(tmp_path) as late:
+            late.store(made_instance()).unwrap()
+            answer = pool.submit(found, one)
+            assert waited.begun.wait(10)
+        assert len(answer.result(10)) == 1
+        assert len(found(one)) == 1
+
+
+def test_a_process_that_does_not_write_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rather than an answer that lacks what was acknowledged."""
+    monkeypatch.setattr(shared_promises, "_AT_MOST_S", 0.01)
+    with open_quiet(tmp_path) as one, open_quiet(tmp_path) as other:
+        one.store(made_instance()).unwrap()
+        answer = other.find(Query.of("IMAGE").unwrap())
+        assert isinstance(answer, Failure)
+        assert answer.failure().code is ErrorCode.INDEX_FAILED
+        assert "does not index them" in answer.failure().message
+        assert len(found(one)) == 1
+        assert len(found(other)) == 1
+
+
+DIES = """
+import os, signal
+from pacs_sdk.encoding import read_file
+from pacs_sdk.storage import open_archive
+
+def die(folder, path):
+    archive = open_archive(folder).unwrap()
+    archive._index._deferred._quiet_s = 3600.0
+    archive.store(read_file(path).unwrap()).unwrap()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def killed_with_a_promise(folder: Path) -> Instance:
+    """Have a process store an instance and die before its row; return the instance."""
+    sent = made_instance()
+    write_file(sent, folder.with_name("sent.dcm")).unwrap()
+    killed_processes(DIES, [(folder, folder.with_name("sent.dcm"))])
+    return sent
+
+
+def test_who_reads_mends_what_a_dead_process_promised(tmp_path: Path) -> None:
+    """It does not take a restart to find what was acknowledged."""
+    logger = RecordingLogger()
+    with open_quiet(tmp_path / "pacs", logger) as living:
+        assert found(living) == []
+        sent = killed_with_a_promise(tmp_path / "pacs")
+        assert found(living) == [sent.sop_instance_uid]
+        assert len(logger.named("unclean-stop-recovered")) == 1
+        assert found(living) == [sent.sop_instance_uid]
+        assert len(logger.named("unclean-stop-recovered")) == 1
+
+
+def test_several_that_read_mend_it_once(tmp_path: Path) -> None:
+    """The others wait for the one that does it."""
+    logger = RecordingLogger()
+    with open_quiet(tmp_path / "pacs", logger) as living, ThreadPoolExecutor(4) as pool:
+        sent = killed_with_a_promise(tmp_path / "pacs")
+        answers = [pool.submit(found, living) for _ in range(4)]
+        assert [one.result(30) for one in answers] == [[sent.sop_instance_uid]] * 4
+        assert len(logger.named("unclean-stop-recovered")) == 1
+
+
+def test_two_processes_that_promise_one_instance_lose_none_of_both(tmp_path: Path) -> None:
+    """In different studies, within one moment: the later one is kept beside the first."""
+    logger = RecordingLogger()
+    with open_quiet(tmp_path) as one, open_quiet(tmp_path, logger) as other:
+        sent = made_instance()
+        late = made_instance(SOPInstanceUID=sent.sop_instance_uid, StudyInstanceUID="1.77")
+        assert one.store(sent).unwrap().created
+        stored = other.store(late).unwrap()
+        assert stored.created
+        one._index.settle()
+        other._index.settle()
+        assert logger.named("object-not-indexed")
+        (beside,) = other.duplicates(sent.sop_instance_uid).unwrap()
+        assert beside.storage_key == stored.storage_key
+        assert found(other) == [sent.sop_instance_uid]
+
+
+def test_a_session_leaves_no_file_of_promises(tmp_path: Path) -> None:
+    """Neither one that was closed nor one that was looked after."""
+    with open_quiet(tmp_path / "pacs") as archive:
+        archive.store(made_instance()).unwrap()
+    killed_with_a_promise(tmp_path / "pacs")
+    open_archive(tmp_path / "pacs").unwrap().close()
+    assert list((tmp_path / "pacs/.sessions").glob("*.rows")) == []
+    shutil.rmtree(tmp_path / "pacs")
