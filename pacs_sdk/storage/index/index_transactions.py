@@ -89,12 +89,21 @@ class IndexTransactions:
         return self._holder == threading.get_ident()
 
     def is_indexed(self, sop_instance_uid: str) -> bool:
-        """Tell whether an instance has a row in SQLite that is committed."""
-        with self._looking, index_errors("the index could not be searched"):
+        """Tell whether an instance has a row in SQLite that is committed.
+
+        Raises:
+            PacsException: ``INDEX_FAILED``.
+        """
+        with self._looking:
             self._check_open()
             driver = self._lookup.driver_connection
-            found = None if driver is None else driver.execute(_HAS_ROW, (sop_instance_uid,))
-            return found is not None and found.fetchone() is not None
+            if driver is None:
+                return False
+            try:  # no context manager: once an image
+                return driver.execute(_HAS_ROW, (sop_instance_uid,)).fetchone() is not None
+            except sqlite3.Error as exc:
+                with index_errors("the index could not be searched"):
+                    raise exc
 
     def close(self, is_first: Callable[[], bool]) -> bool:
         """Close the connections after what is being written, if the owner says so."""

@@ -248,8 +248,7 @@ class IndexWriter:
         return pk
 
     def _above(self, entry: IndexEntry) -> _EncodedAbove:
-        raw = entry.header.raw
-        return tuple([raw.get(tag) for tag in self._tags_above])
+        return tuple(map(entry.header.raw.get, self._tags_above))
 
     def _row_of(self, entry: IndexEntry, series_pk: int) -> dict[str, ColumnValue]:
         row = _row_of(entry, series_pk)
