@@ -113,7 +113,7 @@ def test_small_reads_of_a_data_set_are_acted_on_together(near: socket.socket, si
     cut = pieces(MESSAGE, size)
     association, engine = accepting(_Played(near, cut))
     assert received(association) == DATA
-    assert engine.given <= 1 + 1 + len(cut) // 16
+    assert engine.given <= 1 + 1 + len(cut) // 40
 
 
 def test_what_came_before_the_connection_broke_is_not_lost(near: socket.socket) -> None:
