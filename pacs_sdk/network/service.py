@@ -219,6 +219,7 @@ class Exchange:
             operations,
             self._association.window.invoked,
             self._sub_operation_timeout_s,
+            meanwhile=meanwhile,
         )
 
 

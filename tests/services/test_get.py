@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections.abc import Sequence
 
 import pydicom
@@ -10,6 +12,7 @@ import pytest
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.results import PacsResult
 from pacs_sdk.core.uids import new_uid
 from pacs_sdk.encoding import (
     IMPLICIT_VR_LITTLE_ENDIAN,
@@ -48,6 +51,8 @@ from pacs_sdk.services import (
     RetrieveScu,
     VerificationScp,
 )
+from pacs_sdk.services.retrieve import outgoing
+from pacs_sdk.services.retrieve.outgoing import ContextChoice, Outgoing
 from tests.network.helpers import RawPeer, message_bytes
 from tests.services.conftest import CT, MakeInstance
 
@@ -213,6 +218,34 @@ def test_images_go_ahead_of_their_answers_where_that_was_granted(
     assert final.status == Status.SUBOPERATIONS_WITH_FAILURES
     assert final.number_of_completed_suboperations == 4
     assert final.number_of_failed_suboperations == 1
+
+
+def test_the_next_image_is_prepared_before_the_last_is_answered(
+    pacs: Pacs, phantom: Sequence[Instance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the client works at one image, the next is read."""
+    prepared, second = outgoing.prepared, threading.Event()
+    count = itertools.count(1)
+
+    def noted(
+        contexts: ContextChoice, instance: Instance, *, bulk_data: bool
+    ) -> PacsResult[Outgoing]:
+        found = prepared(contexts, instance, bulk_data=bulk_data)
+        if next(count) == 2:
+            second.set()
+        return found
+
+    monkeypatch.setattr(outgoing, "prepared", noted)
+    with Asker.to(pacs.port) as peer:
+        peer.ask(whole_study(phantom), window=1)
+        store = peer.next_store()
+        assert second.wait(10)
+        peer.answer(store)
+        for _ in range(4):
+            peer.answer(peer.next_store())
+        final = peer.next_message()
+    assert isinstance(final, CGetRSP)
+    assert final.number_of_completed_suboperations == 5
 
 
 def test_our_own_client_asks_for_a_window(pacs: Pacs, phantom: Sequence[Instance]) -> None:
