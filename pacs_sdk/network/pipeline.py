@@ -87,13 +87,14 @@ def pipelined(
         Each operation once it is answered.
 
     Raises:
-        PacsException: What ended the association, or ``INVALID_DIMSE_MESSAGE`` for a
-            message that answers none of the requests.
+        PacsException: What ended the association, after everything that was answered before;
+            or ``INVALID_DIMSE_MESSAGE`` for a message that answers none of the requests.
     """
     most = min(window or _MOST_OUTSTANDING, _MOST_OUTSTANDING)
     outstanding: dict[int, Operation[_KeyT]] = {}
     waiting = iter(operations)
     is_more = True
+    failure: PacsException | None = None
     while True:
         while is_more and len(outstanding) < most:
             operation = next(waiting, None)
@@ -105,11 +106,17 @@ def pipelined(
                 raise PacsException(
                     ErrorCode.PROTOCOL_MISUSE, f"message {number} is outstanding already"
                 )
+            try:
+                line.send(operation.context_id, operation.request, operation.data)
+            except PacsException as exc:  # what was answered before has arrived all the same
+                failure, is_more = exc, False
+                break
             outstanding[number] = operation
-            line.send(operation.context_id, operation.request, operation.data)
         if not outstanding:
+            if failure is not None:
+                raise failure
             return
-        if meanwhile is not None:
+        if meanwhile is not None and failure is None:
             meanwhile()
         response = _response(line.receive(timeout_s))
         answered = outstanding.get(response.message_id_being_responded_to)

@@ -105,12 +105,15 @@ def test_leaving_early_aborts() -> None:
 class ScriptedLine:
     """An association whose peer says what the test wants."""
 
-    def __init__(self, *answers: Message | None) -> None:
+    def __init__(self, *answers: Message | None, breaks_after: int | None = None) -> None:
         self.sent: list[Message] = []
         self._answers = list(answers)
+        self._breaks_after = breaks_after
 
     def send(self, context_id: int, message: Message, data: object = None) -> None:
-        """Keep it."""
+        """Keep it, unless the line is broken."""
+        if len(self.sent) == self._breaks_after:
+            raise PacsException(ErrorCode.ASSOCIATION_ABORTED, "the line is broken")
         self.sent.append(message)
 
     def receive(self, timeout_s: float | None) -> IncomingMessage | None:
@@ -174,3 +177,21 @@ def test_a_pending_response_does_not_make_room() -> None:
     found = pipelined(line, echoes(1, 2), 1, None)
     assert next(found).response.status == Status.SUCCESS
     assert len(line.sent) == 1
+
+
+def test_what_was_answered_before_the_line_broke_is_told() -> None:
+    """The answers have arrived, though the next request could not be sent any more."""
+    line = ScriptedLine(*(CEchoRSP(number, Status.SUCCESS) for number in (1, 2)), breaks_after=2)
+    found = pipelined(line, echoes(1, 2, 3, 4), 4, None)
+    assert [next(found).operation.key, next(found).operation.key] == [1, 2]
+    with pytest.raises(PacsException, match="the line is broken"):
+        next(found)
+
+
+def test_there_is_time_for_something_else_before_each_answer() -> None:
+    """``meanwhile`` is called when as much is sent as may be, and nothing is answered yet."""
+    line = ScriptedLine(*(CEchoRSP(number, Status.SUCCESS) for number in (1, 2, 3)))
+    sent: list[int] = []
+    found = pipelined(line, echoes(1, 2, 3), 2, None, meanwhile=lambda: sent.append(len(line.sent)))
+    assert [one.operation.key for one in found] == [1, 2, 3]
+    assert sent == [2, 3, 3]
