@@ -120,9 +120,10 @@ class StorageScu(ServiceUser):
             ``Success`` with what became of each instance, failures included. Where ``stop``
             was set, what was not looked at yet has no outcome. Or ``Failure`` when nothing
             could be sent: ``STORE_NOTHING_TO_SEND``; without any association what
-            :func:`pacs_sdk.network.connect` gives; ``INVALID_ARGUMENT`` for what is no
-            source, or a resume list of another peer; ``FILE_READ_FAILED``,
-            ``FILE_WRITE_FAILED`` for the resume list.
+            :func:`pacs_sdk.network.connect` gives; ``INVALID_ARGUMENT`` for a
+            resume list of another peer, or for what is no source, where only what was given
+            before it has been sent; ``FILE_READ_FAILED``, ``FILE_WRITE_FAILED`` for the
+            resume list.
         """
         with contextlib.ExitStack() as stack:
             acknowledged = None

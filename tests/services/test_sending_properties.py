@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacs_sdk.core.byte_source import MemoryBytes
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import Success
 from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, Instance
 from pacs_sdk.network import RetryPolicy
@@ -34,10 +35,23 @@ STEPS: dict[str, Callable[[], Script]] = {
 }
 
 
-def _instances(count: int) -> list[Instance]:
-    data = MemoryBytes(b"\x08\x00\x60\x00CS\x02\x00CT")
+class Unreadable(MemoryBytes):
+    """Bytes that cannot be read when they are to be sent."""
+
+    def view(self) -> memoryview:
+        """Fail."""
+        raise PacsException(ErrorCode.TRUNCATED, "it has become shorter")
+
+
+def _instances(count: int, unreadable: Collection[int]) -> list[Instance]:
+    data = b"\x08\x00\x60\x00CS\x02\x00CT"
     return [
-        Instance(CT, f"1.2.3.{number}", EXPLICIT_VR_LITTLE_ENDIAN.uid, data)
+        Instance(
+            CT,
+            f"1.2.3.{number}",
+            EXPLICIT_VR_LITTLE_ENDIAN.uid,
+            Unreadable(data) if number in unreadable else MemoryBytes(data),
+        )
         for number in range(count)
     ]
 
@@ -50,13 +64,20 @@ def _instances(count: int) -> list[Instance]:
     window=st.integers(1, 5),
     attempts=st.integers(1, 4),
     look_ahead=st.integers(1, 8),
+    unreadable=st.sets(st.integers(0, 15), max_size=4),
 )
-def test_nothing_is_forgotten_and_nothing_made_up(
-    script: list[str], count: int, parallel: int, window: int, attempts: int, look_ahead: int
+def test_nothing_is_forgotten_and_nothing_made_up(  # what hypothesis varies
+    script: list[str],
+    count: int,
+    parallel: int,
+    window: int,
+    attempts: int,
+    look_ahead: int,
+    unreadable: set[int],
 ) -> None:
     """One final outcome an instance, told once and in the report, in the order given."""
     service = Receiver(*(STEPS[name]() for name in script))
-    sent = _instances(count)
+    sent = _instances(count, unreadable)
     told: list[StoreOutcome] = []
     scu = StorageScu(
         parallel=parallel,
@@ -82,4 +103,6 @@ def test_nothing_is_forgotten_and_nothing_made_up(
         assert arrived.count(outcome.sop_instance_uid) <= outcome.attempts <= attempts
     if not {"abort", "hang up"} & set(script):
         assert service.associations <= parallel * attempts  # new ones for each further round
-        assert all(one.status is not None for one in outcomes)
+        not_sent = [number for number, one in enumerate(outcomes) if one.status is None]
+        assert not_sent == sorted(number for number in unreadable if number < count)
+        assert {outcomes[number].error for number in not_sent} <= {ErrorCode.TRUNCATED}

@@ -33,6 +33,7 @@ def deliver(
 
     Raises:
         PacsException: No association could be established at all.
+        Exception: What the items raised; what they had given before has been sent.
     """
     propose = functools.partial(
         proposed_contexts, policy=settings.transcode, preferred=settings.preferred
@@ -43,6 +44,7 @@ def deliver(
         work = Work(items, propose, settings.look_ahead)
         refused = _round(work, settings, ledger, stop)
         work.close()
+        work.check_source()
         unsent = work.returned()
         aside.extend(ledger.aside())
         if stop.is_set():

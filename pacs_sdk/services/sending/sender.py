@@ -9,12 +9,10 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
-from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
-from pacs_sdk.core.results import Failure, raised
+from pacs_sdk.core.errors import PacsError, PacsException
+from pacs_sdk.core.results import Failure, PacsResult, Success, raised
 from pacs_sdk.encoding import Instance
 from pacs_sdk.network import (
-    AcceptedContext,
     DicomAssociation,
     Operation,
     Performed,
@@ -23,19 +21,30 @@ from pacs_sdk.network import (
     connect,
 )
 from pacs_sdk.network.dimse import CStoreRQ
-from pacs_sdk.services.reencode import reencoded, usable_contexts
 from pacs_sdk.services.sending.attempts import Attempts, is_worth_another, status_may_pass
 from pacs_sdk.services.sending.ledger import Ledger, not_sent
 from pacs_sdk.services.sending.outcomes import StoreOutcome
+from pacs_sdk.services.sending.preparation import Preparation, Ready
 from pacs_sdk.services.sending.settings import SendSettings
 from pacs_sdk.services.sending.sources import Item
 from pacs_sdk.services.sending.work import MAX_CONTEXTS, Batch, Work
-from pacs_sdk.services.sop_classes import sop_class_name
 
 __all__ = ["Sender"]
 
 _PAUSE_S: Final = 0.2
 """Where there was nothing to send for so long, the association is looked at before it is used."""
+
+
+@attrs.define
+class _Next:
+    """An item that was taken and is not sent yet."""
+
+    item: Item
+    """What is to be sent."""
+    batch: Batch
+    """What it was taken from."""
+    ready: PacsResult[Ready] | None = None
+    """How it is sent, or why it can't be; ``None`` until this association has been asked."""
 
 
 @attrs.frozen
@@ -68,11 +77,11 @@ class Sender:
         self._settings = settings
         self._ledger = ledger
         self._stop = stop
-        self._held: Item | None = None
-        self._batch_of_held: Batch | None = None
+        self._batch: Batch | None = None
+        self._next: _Next | None = None
+        self._preparing_s = 0.0
         self._association: DicomAssociation | None = None
         self._offered: frozenset[ProposedContext] = frozenset()
-        self._contexts: dict[tuple[str, str], tuple[AcceptedContext, ...]] = {}
         self._under_way: dict[int, _UnderWay] = {}
         self._attempts = Attempts(settings.retry, stop)
         self._is_fruitful = False
@@ -86,8 +95,8 @@ class Sender:
         """
         batch: Batch | None = None
         if first is not None:
-            batch, self._held = first
-            self._batch_of_held = batch
+            batch, item = first
+            self._next = _Next(item, batch)
         try:
             while not self._stop.is_set() and (batch := batch or work.batch()) is not None:
                 batch = self._send(batch, work)
@@ -95,8 +104,8 @@ class Sender:
         except PacsException as exc:
             self.error = exc.error
         finally:
-            if self._held is not None:
-                work.give_back([self._held])
+            if self._next is not None:
+                work.give_back([self._next.item])
             self._drop()
 
     # -- a batch ---------------------------------------------------------------------------
@@ -108,86 +117,76 @@ class Sender:
             The batch to go on with, if that was not to the end.
         """
         association = self._association_for(batch.contexts)
-        operations = self._operations(batch, work, association)
+        preparation = Preparation(association, self._settings)
+        operations = self._operations(batch, work, association, preparation)
+        performed = association.pipelined(
+            operations, meanwhile=lambda: self._use_the_wait(work, preparation)
+        )
         try:
-            with contextlib.closing(association.pipelined(operations)) as performed:
+            with contextlib.closing(performed):
                 for one in performed:
                     self._answered(one)
         except PacsException as exc:
             self._lost(exc.error)
-        return self._batch_of_held if self._held is not None else None
+        return None if self._next is None else self._next.batch
 
     def _operations(
-        self, batch: Batch | None, work: Work, association: DicomAssociation
+        self,
+        batch: Batch | None,
+        work: Work,
+        association: DicomAssociation,
+        preparation: Preparation,
     ) -> Iterator[Operation[_UnderWay]]:
         now = self._settings.clock.monotonic
-        waited_since = now()
+        waited_since, self._preparing_s = now(), 0.0
         while batch is not None and self._is_offered(batch.contexts):
-            while (item := self._taken(batch)) is not None:
-                if now() - waited_since > _PAUSE_S and not self._under_way:
+            self._batch = batch
+            while (following := self._following()) is not None:
+                if now() - waited_since + self._preparing_s > _PAUSE_S and not self._under_way:
                     # The peer may have given up waiting; who looks must not be in the middle.
-                    self._held, self._batch_of_held = item, batch
                     return
-                try:
-                    context, sent, data = self._prepared(item, association)
-                except PacsException as exc:
-                    self._ledger.settle(item.number, not_sent(item, exc.error))
-                    continue
-                message_id = association.next_message_id()
-                item.attempts += 1
-                under_way = _UnderWay(item, sent, now())
-                self._under_way[message_id] = under_way
-                request = CStoreRQ(message_id, sent.sop_class_uid, sent.sop_instance_uid)
-                yield Operation(under_way, context.context_id, request, data)
-                waited_since = now()
+                self._next, item = None, following.item
+                match following.ready or preparation.of(item.instance):
+                    case Failure(error):
+                        self._ledger.settle(item.number, not_sent(item, error))
+                    case Success(ready):
+                        message_id = association.next_message_id()
+                        item.attempts += 1
+                        under_way = _UnderWay(item, ready.sent, now())
+                        self._under_way[message_id] = under_way
+                        request = CStoreRQ(
+                            message_id, ready.sent.sop_class_uid, ready.sent.sop_instance_uid
+                        )
+                        yield Operation(under_way, ready.context.context_id, request, ready.data)
+                        waited_since = now()
             batch = None if self._stop.is_set() else work.batch()
 
     def _is_offered(self, contexts: tuple[ProposedContext, ...]) -> bool:
         return self._offered.issuperset(contexts)
 
-    def _taken(self, batch: Batch) -> Item | None:
+    def _following(self) -> _Next | None:
+        """Return what is sent next, if there is something, and sending goes on."""
         if self._stop.is_set():
             return None
-        if self._held is None:
-            return batch.take()
-        item, self._held = self._held, None
-        return item
+        if self._next is None and self._batch is not None:
+            item = self._batch.take()
+            self._next = None if item is None else _Next(item, self._batch)
+        return self._next
+
+    def _use_the_wait(self, work: Work, preparation: Preparation) -> None:
+        """Prepare what is sent next, and read on, while the peer works at what it has."""
+        now = self._settings.clock.monotonic
+        began = now()
+        following = self._following()
+        if following is not None and following.ready is None:
+            # A bug shows when its turn has come: what is under way is to be answered first.
+            with contextlib.suppress(Exception):
+                following.ready = preparation.of(following.item.instance)
+        if not self._stop.is_set():
+            work.read_on(self._settings.parallel * (len(self._under_way) + 1))
+        self._preparing_s = now() - began
 
     # -- an instance -----------------------------------------------------------------------
-
-    def _prepared(
-        self, item: Item, association: DicomAssociation
-    ) -> tuple[AcceptedContext, Instance, ByteSource]:
-        """Choose the context to send an instance in, re-encoded if it must be."""
-        instance = item.instance
-        failed = ""
-        for context in self._usable(instance, association):
-            if context.transfer_syntax == instance.transfer_syntax_uid:
-                return context, instance, _read(instance)
-            try:
-                sent = reencoded(instance, context.transfer_syntax, self._settings.options)
-            except PacsException as exc:
-                failed = failed or f"; it cannot be re-encoded: {exc.error.message}"
-                continue
-            return context, sent, _read(sent)
-        refusal = association.context_for(
-            instance.sop_class_uid,
-            instance.transfer_syntax_uid,
-            sop_class_name(instance.sop_class_uid),
-        )
-        error = refusal.failure()
-        raise PacsException(error.code, error.message + failed, **error.details)
-
-    def _usable(
-        self, instance: Instance, association: DicomAssociation
-    ) -> tuple[AcceptedContext, ...]:
-        kind = (instance.sop_class_uid, instance.transfer_syntax_uid)
-        contexts = self._contexts.get(kind)
-        if contexts is None:
-            policy, preferred = self._settings.transcode, self._settings.preferred
-            contexts = usable_contexts(association.contexts, *kind, policy, preferred)
-            self._contexts[kind] = contexts
-        return contexts
 
     def _answered(self, performed: _Sent) -> None:
         if not self._is_fruitful:
@@ -250,7 +249,8 @@ class Sender:
             self._attempts.failed(opened.failure())
         self._association, self._is_fruitful = raised(opened), False
         self._offered = frozenset(wanted)
-        self._contexts.clear()
+        if self._next is not None:
+            self._next.ready = None
         self._ledger.has_connected = True
         return self._association
 
@@ -279,17 +279,3 @@ class Sender:
         if self._association is not None:
             self._association.abort()
             self._association = None
-
-
-def _read(instance: Instance) -> ByteSource:
-    """Read or map the bytes before anything of the message is sent.
-
-    Raises:
-        PacsException: They cannot be read.
-    """
-    try:
-        return MemoryBytes(instance.encoded.view())
-    except OSError as exc:
-        raise PacsException(
-            ErrorCode.FILE_READ_FAILED, f"the instance cannot be read: {exc.strerror or exc}"
-        ) from exc

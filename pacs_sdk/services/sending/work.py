@@ -55,6 +55,9 @@ class Work:
         self._items = iter(items)
         self._propose = propose
         self._look_ahead = look_ahead
+        self._ahead: list[Item] = []
+        self._ahead_in_memory = 0
+        self._failure: Exception | None = None
         self._batches: deque[Batch] = deque()
         self._given_back: list[Item] = []
         self._lock = threading.Lock()
@@ -64,21 +67,41 @@ class Work:
     def ready(self) -> int:
         """How many items have been read and not taken."""
         with self._lock:
-            return sum(len(batch.items) for batch in self._batches)
+            return self._waiting()
 
     def batch(self) -> Batch | None:
-        """Return a batch with items; ``None`` when everything was taken, or after a close."""
+        """Return a batch with items; ``None`` when everything was taken, or after a close.
+
+        A source that raises has come to its end: :meth:`check_source` tells.
+        """
         with self._lock:
             while not self._is_closed:
                 while self._batches and not self._batches[0].items:
                     self._batches.popleft()
                 if self._batches:
                     return self._batches[0]
-                ahead = self._read_ahead()
-                if not ahead:
+                while self._has_room() and self._read_one():
+                    pass
+                if not self._ahead:
                     return None
-                self._batches.extend(divided(ahead, self._propose))
+                self._batches.extend(divided(self._ahead, self._propose))
+                self._ahead, self._ahead_in_memory = [], 0
         return None
+
+    def read_on(self, taken: int) -> None:
+        """Read one item, unless as many wait as may be looked at, or another thread reads.
+
+        Who waits for a peer has time for that.
+
+        Args:
+            taken: How many items were taken and are not answered yet.
+        """
+        if self._lock.acquire(blocking=False):
+            try:
+                if not self._is_closed and self._has_room(taken + self._waiting()):
+                    self._read_one()
+            finally:
+                self._lock.release()
 
     def give_back(self, items: Iterable[Item]) -> None:
         """Return what was taken and not sent."""
@@ -92,6 +115,8 @@ class Work:
             for batch in self._batches:
                 self._given_back.extend(batch.items)
                 batch.items.clear()
+            self._given_back.extend(self._ahead)
+            self._ahead.clear()
 
     def returned(self) -> list[Item]:
         """Take what was given back."""
@@ -103,16 +128,34 @@ class Work:
         """Read on to the end, for what will not be sent."""
         return self._items
 
-    def _read_ahead(self) -> list[Item]:
-        items: list[Item] = []
-        in_memory = 0
-        for item in self._items:
-            items.append(item)
-            if isinstance(item.instance.encoded, MemoryBytes):
-                in_memory += item.instance.size
-            if len(items) >= self._look_ahead or in_memory >= _MOST_BYTES_AHEAD:
-                break
-        return items
+    def check_source(self) -> None:
+        """Raise what the source has raised, if it has."""
+        if self._failure is not None:
+            raise self._failure
+
+    # -- with the lock held ----------------------------------------------------------------
+
+    def _waiting(self) -> int:
+        return sum(len(batch.items) for batch in self._batches)
+
+    def _has_room(self, waiting: int = 0) -> bool:
+        """Whether another item may be looked at beside those of batches that wait."""
+        is_light = self._ahead_in_memory < _MOST_BYTES_AHEAD
+        return is_light and waiting + len(self._ahead) < self._look_ahead
+
+    def _read_one(self) -> bool:
+        """Take an item from the source; ``False`` where it has come to its end, or raises."""
+        try:
+            item = next(self._items, None)
+        except Exception as exc:  # noqa: BLE001  # raised by check_source
+            self._failure = exc
+            return False
+        if item is None:
+            return False
+        self._ahead.append(item)
+        if isinstance(item.instance.encoded, MemoryBytes):
+            self._ahead_in_memory += item.instance.size
+        return True
 
 
 def divided(items: Sequence[Item], propose: Propose) -> list[Batch]:

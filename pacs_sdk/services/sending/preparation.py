@@ -1,0 +1,91 @@
+"""What becomes of an instance before it is sent: its context is chosen, its bytes are read."""
+
+from __future__ import annotations
+
+import attrs
+
+from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.results import edge
+from pacs_sdk.encoding import Instance
+from pacs_sdk.network import AcceptedContext, DicomAssociation
+from pacs_sdk.services.reencode import reencoded, usable_contexts
+from pacs_sdk.services.sending.settings import SendSettings
+from pacs_sdk.services.sop_classes import sop_class_name
+
+__all__ = ["Preparation", "Ready"]
+
+
+@attrs.frozen
+class Ready:
+    """An instance that can be sent at once."""
+
+    context: AcceptedContext
+    """The presentation context to send it in."""
+    sent: Instance
+    """What is sent in its place: itself, unless it had to be re-encoded."""
+    data: ByteSource
+    """The data set, read or mapped already."""
+
+
+class Preparation:
+    """Prepares instances for one association.
+
+    Args:
+        association: Where they are sent.
+        settings: What may be done to them.
+    """
+
+    def __init__(self, association: DicomAssociation, settings: SendSettings) -> None:
+        self._association = association
+        self._settings = settings
+        self._contexts: dict[tuple[str, str], tuple[AcceptedContext, ...]] = {}
+
+    @edge()
+    def of(self, instance: Instance) -> Ready:
+        """Choose the context to send an instance in, re-encoded if it must be, and read it.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``PRESENTATION_CONTEXT_REFUSED`` or
+            ``FILE_READ_FAILED``, or with what reading and transcoding give.
+        """
+        failed = ""
+        for context in self._usable(instance):
+            if context.transfer_syntax == instance.transfer_syntax_uid:
+                return Ready(context, instance, _read(instance))
+            try:
+                sent = reencoded(instance, context.transfer_syntax, self._settings.options)
+            except PacsException as exc:
+                failed = failed or f"; it cannot be re-encoded: {exc.error.message}"
+                continue
+            return Ready(context, sent, _read(sent))
+        refusal = self._association.context_for(
+            instance.sop_class_uid,
+            instance.transfer_syntax_uid,
+            sop_class_name(instance.sop_class_uid),
+        )
+        error = refusal.failure()
+        raise PacsException(error.code, error.message + failed, **error.details)
+
+    def _usable(self, instance: Instance) -> tuple[AcceptedContext, ...]:
+        kind = (instance.sop_class_uid, instance.transfer_syntax_uid)
+        contexts = self._contexts.get(kind)
+        if contexts is None:
+            policy, preferred = self._settings.transcode, self._settings.preferred
+            contexts = usable_contexts(self._association.contexts, *kind, policy, preferred)
+            self._contexts[kind] = contexts
+        return contexts
+
+
+def _read(instance: Instance) -> ByteSource:
+    """Read or map the bytes before anything of the message is sent.
+
+    Raises:
+        PacsException: They cannot be read.
+    """
+    try:
+        return MemoryBytes(instance.encoded.view())
+    except OSError as exc:
+        raise PacsException(
+            ErrorCode.FILE_READ_FAILED, f"the instance cannot be read: {exc.strerror or exc}"
+        ) from exc
