@@ -13,7 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 import attrs
 from typing_extensions import Buffer
@@ -92,6 +92,9 @@ class MemoryBytes:
         return type(self)(self.data[offset : None if length is None else offset + length])
 
 
+_READING: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+"""Windows opens files as text otherwise."""
+
 _MAP_FROM_BYTES = 1 << 20
 """Above this size a file is memory-mapped. Below, one read is faster than page faults."""
 
@@ -147,11 +150,14 @@ class FileBytes:
         )
 
     def _read(self, count: int) -> memoryview:
-        with self.path.open("rb", buffering=0) as file:
-            file.seek(self.offset)
-            data = file.read(count)
-            while len(data) < count and (more := file.read(count - len(data))):
+        number = os.open(self.path, _READING)  # to make a file object takes as long again
+        try:
+            os.lseek(number, self.offset, os.SEEK_SET)
+            data = os.read(number, count)
+            while len(data) < count and (more := os.read(number, count - len(data))):
                 data += more
+        finally:
+            os.close(number)
         if len(data) < count:
             raise self._shorter()
         return memoryview(data)

@@ -70,8 +70,13 @@ def fragments(
         Buffers to send in this order, a bounded number at a time.
     """
     command = encode_command(message, has_dataset=dataset is not None)
-    if dataset is None and len(command) <= length:  # nearly every response
-        return [[pdata_header(context_id, True, True, len(command)), command]]
+    if len(command) <= length:
+        first = pdata_header(context_id, True, True, len(command))
+        if dataset is None:  # nearly every response
+            return [[first, command]]
+        if dataset.nbytes <= length:  # a small object, or what is asked for
+            rest = pdata_header(context_id, False, True, dataset.nbytes)
+            return [[first, command, rest, dataset]]
     return _fragments(context_id, memoryview(command), dataset, length)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -116,14 +117,10 @@ def test_file_that_became_shorter(
 
 def test_reads_that_give_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system may give fewer bytes than were asked for; the rest is asked for again."""
-
-    class SlowFile(io.FileIO):
-        def read(self, size: int | None = -1, /) -> bytes:
-            return super().read(min(size or 0, 1000))
-
+    read = os.read
     path = tmp_path / "data"
     path.write_bytes(DATA)
-    monkeypatch.setattr(Path, "open", lambda self, *args, **kwargs: SlowFile(self))
+    monkeypatch.setattr(os, "read", lambda number, count: read(number, min(count, 1000)))
     assert FileBytes.of(path).view() == DATA
 
 

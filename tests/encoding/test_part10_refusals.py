@@ -70,7 +70,7 @@ def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
     path = tmp_path / "image.dcm"
     path.write_bytes(file_of())
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     error = read_file(path).failure()
     assert error.code is ErrorCode.FILE_READ_FAILED
     assert "Permission denied" in error.message

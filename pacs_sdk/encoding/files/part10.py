@@ -103,7 +103,7 @@ def read_file(path: str | os.PathLike[str]) -> Instance:
         ``UNSUPPORTED_TRANSFER_SYNTAX``, ``MISSING_REQUIRED_VALUE``, ``INVALID_UID``,
         ``DECODE_FAILED`` or ``LIMIT_EXCEEDED``.
     """
-    place = Path(path)
+    place = path if isinstance(path, Path) else Path(path)
     try:
         status = place.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the name
@@ -285,17 +285,18 @@ def read_meta(head: Encoded, begin: int, size: int) -> tuple[dict[int, bytes], i
         begins.
     """
     meta: dict[int, bytes] = {}
+    known = len(head)
     pos, announced_end = begin, -1
-    while len(head) - pos >= 8:
+    while known - pos >= 8:
         if pos == announced_end and _TRANSFER_SYNTAX in meta:
             break
         tag, _, length, value = read_header(head, pos, EXPLICIT_LITTLE)
         if tag >> 16 != _META_GROUP:
             break
-        if length > len(head) - value:
-            raise _meta_cut(length, len(head), size)
-        meta[tag] = bytes(head[value : value + length])
         pos = value + length
+        if pos > known:
+            raise _meta_cut(length, known, size)
+        meta[tag] = bytes(head[value:pos])
         if tag == _GROUP_LENGTH and length == 4:
             announced_end = pos + struct.unpack("<I", meta[tag])[0]
     if announced_end > size and pos > size - 8:
@@ -397,10 +398,11 @@ def _identifiers(
     """Take SOP Class and SOP Instance UID from the meta, or else from the data set."""
     sop_class = uid_text(meta.get(_MEDIA_SOP_CLASS))
     sop_instance = uid_text(meta.get(_MEDIA_SOP_INSTANCE))
-    if not (is_valid_uid(sop_class) and is_valid_uid(sop_instance)):
-        header = scanned(encoded.view(), syntax, (_SOP_CLASS, _SOP_INSTANCE))
-        sop_class = header.text(_SOP_CLASS) or sop_class
-        sop_instance = header.text(_SOP_INSTANCE) or sop_instance
+    if is_valid_uid(sop_class) and is_valid_uid(sop_instance):
+        return sop_class, sop_instance
+    header = scanned(encoded.view(), syntax, (_SOP_CLASS, _SOP_INSTANCE))
+    sop_class = header.text(_SOP_CLASS) or sop_class
+    sop_instance = header.text(_SOP_INSTANCE) or sop_instance
     return (
         checked_uid(sop_class, "SOP Class UID"),
         checked_uid(sop_instance, "SOP Instance UID"),
