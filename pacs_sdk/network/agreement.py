@@ -7,7 +7,10 @@ it may name contexts, roles or numbers that nobody asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple, Self
+
+import attrs
 
 from pacs_sdk.network.contexts import AcceptedContext
 from pacs_sdk.network.pdu import (
@@ -17,8 +20,10 @@ from pacs_sdk.network.pdu import (
     RoleSelection,
     UserInformation,
 )
+from pacs_sdk.network.pdu_codec import encode_pdu
 
 __all__ = [
+    "Acceptance",
     "OperationsWindow",
     "accepted_by_acceptor",
     "accepted_by_requestor",
@@ -90,6 +95,45 @@ def _accepted(
             performed_as=performed_as.get(ours.abstract_syntax, ours.abstract_syntax),
         )
     return accepted
+
+
+@attrs.frozen
+class Acceptance:
+    """The acceptor's answer to a request, written down, and what follows from it.
+
+    It belongs to no association: whoever proposes the same is answered with the same.
+    """
+
+    answer: AAssociateAC
+    """The answer."""
+    encoded: bytes
+    """Its bytes."""
+    contexts: Mapping[int, AcceptedContext] = attrs.field(hash=False)
+    """What is agreed, by context ID, from the acceptor's side."""
+    refusals: tuple[str, ...] = ()
+    """Of each context that is refused why, in one sentence for the log."""
+
+    @classmethod
+    def of(
+        cls,
+        request: AAssociateRQ,
+        answer: AAssociateAC,
+        performed_as: Mapping[str, str] | None = None,
+        refusals: tuple[str, ...] = (),
+    ) -> Self:
+        """Write an answer down.
+
+        Args:
+            request: What was proposed.
+            answer: The answer to it.
+            performed_as: The known SOP class that each accepted unknown one is taken for.
+            refusals: Why contexts are refused, where they are.
+
+        Raises:
+            PacsException: ``INVALID_PDU`` for an answer that the standard forbids to send.
+        """
+        contexts = MappingProxyType(accepted_by_acceptor(request, answer, performed_as))
+        return cls(answer, encode_pdu(answer), contexts, refusals)
 
 
 class OperationsWindow(NamedTuple):

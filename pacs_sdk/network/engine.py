@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.network.agreement import Acceptance
 from pacs_sdk.network.dimse import Message
 from pacs_sdk.network.indications import (
     Aborted,
@@ -30,11 +31,7 @@ from pacs_sdk.network.indications import (
     ReleaseRequested,
     TransportClosed,
 )
-from pacs_sdk.network.negotiation import (
-    AcceptedContext,
-    accepted_by_acceptor,
-    accepted_by_requestor,
-)
+from pacs_sdk.network.negotiation import AcceptedContext, accepted_by_requestor
 from pacs_sdk.network.pdata import MessageAssembler, fragment_length, fragments
 from pacs_sdk.network.pdu import (
     AAbort,
@@ -48,7 +45,7 @@ from pacs_sdk.network.pdu import (
     Pdu,
     PduType,
 )
-from pacs_sdk.network.pdu_codec import encode_pdu
+from pacs_sdk.network.pdu_codec import decode_pdu, encode_pdu
 from pacs_sdk.network.pdu_stream import PduStream
 from pacs_sdk.network.state_table import TABLE, Action, Event, State, lookup
 
@@ -78,6 +75,7 @@ class AssociationEngine:
         artim_timeout_s: How long ARTIM runs.
         maximum_length: The P-DATA-TF length this side advertises, in bytes; longer
             ones from the peer are a protocol error. 0 is no limit.
+        decode: Reads what is no P-DATA-TF; raises what :func:`decode_pdu` does.
     """
 
     def __init__(
@@ -87,6 +85,7 @@ class AssociationEngine:
         now: float,
         artim_timeout_s: float = ARTIM_TIMEOUT_S,
         maximum_length: int = 0,
+        decode: Callable[[bytes | memoryview], Pdu] = decode_pdu,
     ) -> None:
         self.state = State.STA1
         """Where the association stands (PS3.8 Table 9-10)."""
@@ -94,7 +93,7 @@ class AssociationEngine:
         """When ``expire`` must be called, or ``None`` while ARTIM does not run."""
         self.closing = False
         """Whether the transport connection is to be closed once the output is sent."""
-        self.contexts: dict[int, AcceptedContext] = {}
+        self.contexts: Mapping[int, AcceptedContext] = {}
         """What was agreed, by presentation context ID."""
         self.request: AAssociateRQ | None = None
         """The association request, sent or received."""
@@ -111,7 +110,7 @@ class AssociationEngine:
         self._protocol_error_reason = AbortReason.INVALID_PDU_PARAMETER_VALUE
         self._event = Event.EVT1
         self._pdu: Pdu | None = None
-        self._stream = PduStream(self, maximum_length)
+        self._stream = PduStream(self, maximum_length, decode)
         self._assembler = MessageAssembler()
         if not is_requestor:
             self._trigger(Event.EVT5)
@@ -150,20 +149,11 @@ class AssociationEngine:
         """Report that the connection this side opened is established."""
         self._trigger(Event.EVT2)
 
-    def accept(self, answer: AAssociateAC, performed_as: Mapping[str, str] | None = None) -> None:
-        """Accept the requested association.
-
-        Args:
-            answer: The acceptance.
-            performed_as: The known SOP class that each accepted unknown one is taken for.
-        """
-        request = self.request
-        if request is None:
-            raise PacsException(ErrorCode.PROTOCOL_MISUSE, "no association was requested")
-        self._pdu = answer
+    def accept(self, acceptance: Acceptance) -> None:
+        """Accept the requested association."""
         self._trigger(Event.EVT7)
-        self.answer = answer
-        self.contexts = accepted_by_acceptor(request, answer, performed_as)
+        self._output.append(acceptance.encoded)
+        self.answer, self.contexts = acceptance.answer, acceptance.contexts
 
     def reject(self, answer: AAssociateRJ, now: float) -> None:
         """Reject the requested association."""
@@ -359,8 +349,7 @@ class AssociationEngine:
         return State.STA3
 
     def _ae_7(self) -> None:
-        """Send A-ASSOCIATE-AC."""
-        self._put(self._to_send(AAssociateAC))
+        """Send A-ASSOCIATE-AC: :meth:`accept` has its bytes."""
 
     def _ae_8(self) -> None:
         """Send A-ASSOCIATE-RJ and start ARTIM."""

@@ -325,7 +325,7 @@ class PresentationContextAC:
     """UID of the transfer syntax chosen; means nothing unless accepted."""
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class AAssociateRQ:
     """A-ASSOCIATE-RQ: may I associate? (PS3.8 9.3.2)."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
@@ -76,11 +76,18 @@ class PduStream:
     Args:
         receiver: Told of what was found.
         maximum_length: The longest P-DATA-TF allowed, in bytes; 0 is no limit.
+        decode: Reads what is no P-DATA-TF; raises what :func:`decode_pdu` does.
     """
 
-    def __init__(self, receiver: PduReceiver, maximum_length: int) -> None:
+    def __init__(
+        self,
+        receiver: PduReceiver,
+        maximum_length: int,
+        decode: Callable[[bytes | memoryview], Pdu] = decode_pdu,
+    ) -> None:
         self._receiver = receiver
         self._longest = maximum_length or _LONGEST
+        self._decode = decode
         self._expect = _Expect.PDU_HEADER
         self._pending = bytearray()
         self._body_length = 0
@@ -227,7 +234,7 @@ class PduStream:
 
     def _whole_pdu(self, whole: bytes | memoryview) -> None:
         self._expect = _Expect.PDU_HEADER
-        self._receiver.pdu_received(PduType(whole[0]), decode_pdu(whole))
+        self._receiver.pdu_received(PduType(whole[0]), self._decode(whole))
 
     # -- P-DATA-TF ---------------------------------------------------------------------
 

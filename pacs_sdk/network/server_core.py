@@ -17,6 +17,7 @@ from pacs_sdk.network.connection.transport import Transport
 from pacs_sdk.network.dimse import Message
 from pacs_sdk.network.dispatch import Dispatcher, ServiceTable
 from pacs_sdk.network.engine import AssociationEngine
+from pacs_sdk.network.known_requests import KnownRequests
 from pacs_sdk.network.messages import AssociationInfo, IncomingMessage
 from pacs_sdk.network.negotiation import AcceptedContext, AcceptorPolicy
 from pacs_sdk.network.server_config import ServerConfig
@@ -84,7 +85,8 @@ class ServerCore:
             self.table, ExchangePorts(clock, metrics, config.sub_operation_timeout_s)
         )
         self._numbers = itertools.count(1)
-        self.gate = ServerGate(config, self.policy, metrics, audit, access)
+        self._known = KnownRequests(self.policy)
+        self.gate = ServerGate(config, self._known, metrics, audit, access)
         """Who may associate."""
         self._spool = SpoolArea(
             config.spool_directory,
@@ -130,6 +132,7 @@ class ServerCore:
             now=self.clock.monotonic(),
             artim_timeout_s=self.config.artim_timeout_s,
             maximum_length=self.config.maximum_length,
+            decode=self._known.decode,
         )
         return SocketAssociation(
             transport,

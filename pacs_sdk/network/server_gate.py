@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 
 import attrs
 
 from pacs_sdk.core.ports import AuditEvent, AuditSink, Logger, MetricSink
 from pacs_sdk.network.access import AccessControl
 from pacs_sdk.network.admission import Admission, AdmissionRules, Admitted, Refused
-from pacs_sdk.network.agreement import agreed_extended
+from pacs_sdk.network.agreement import Acceptance, agreed_extended
 from pacs_sdk.network.identity import IdentityPolicy
+from pacs_sdk.network.known_requests import KnownRequests
 from pacs_sdk.network.messages import AssociationInfo
-from pacs_sdk.network.negotiation import AcceptorPolicy, negotiate
 from pacs_sdk.network.pdu import (
-    AAssociateAC,
     AAssociateRJ,
     AAssociateRQ,
     PresentationRejectReason,
     RejectResult,
     RejectSource,
 )
-from pacs_sdk.network.refusals import explain
 from pacs_sdk.network.server_config import ServerConfig
 
 __all__ = ["ServerGate"]
@@ -33,7 +30,7 @@ class ServerGate:
 
     Args:
         config: What to allow.
-        policy: What is supported.
+        known: Answers requests by what is supported.
         metrics: Where counts go.
         audit: Where refused and opened associations are recorded.
         access: The program's own say in who may associate.
@@ -45,13 +42,13 @@ class ServerGate:
     def __init__(
         self,
         config: ServerConfig,
-        policy: AcceptorPolicy,
+        known: KnownRequests,
         metrics: MetricSink,
         audit: AuditSink,
         access: AccessControl,
     ) -> None:
         self._config = config
-        self._policy = policy
+        self._known = known
         self._metrics = metrics
         self._audit = audit
         self._admission = Admission(
@@ -75,7 +72,7 @@ class ServerGate:
 
     def admit(
         self, request: AAssociateRQ, info: AssociationInfo, logger: Logger
-    ) -> tuple[AAssociateAC | AAssociateRJ, AssociationInfo]:
+    ) -> tuple[Acceptance | AAssociateRJ, AssociationInfo]:
         """Accept or reject a request.
 
         Returns:
@@ -85,14 +82,13 @@ class ServerGate:
         with self._lock:
             has_room = self._established < self._config.max_associations
             self._established += has_room
-        decision: Admitted | Refused = Refused("there are too many associations", _over_limit())
+        decision: Admitted | Refused | None = None
         is_kept = False
         try:
-            if has_room:
-                decision = self._admission.enter(request, info, logger)
+            decision = self._admission.enter(request, info, logger) if has_room else _over_limit()
             if isinstance(decision, Admitted):
                 answer, info = self._verified(request, info, logger)
-                is_kept = isinstance(answer, AAssociateAC)
+                is_kept = isinstance(answer, Acceptance)
             else:
                 answer = self._refused(decision, logger)
         finally:
@@ -112,7 +108,7 @@ class ServerGate:
 
     def _verified(
         self, request: AAssociateRQ, info: AssociationInfo, logger: Logger
-    ) -> tuple[AAssociateAC | AAssociateRJ, AssociationInfo]:
+    ) -> tuple[Acceptance | AAssociateRJ, AssociationInfo]:
         user = self._identity.check(request, info.peer_host, logger)
         if isinstance(user, Refused):
             return self._refused(user, logger), info
@@ -120,13 +116,13 @@ class ServerGate:
         if user is not None:
             info = attrs.evolve(info, user_name=user.name)
             response = user.response_to(request)
-        answer = negotiate(request, self._policy, identity_response=response)
+        answer = self._known.answer(request, response)
         if isinstance(answer, AAssociateRJ):
             return self._refused(Refused(answer.explain(), answer), logger), info
-        for sentence in explain(request, answer, self._policy):
+        for sentence in answer.refusals:
             logger.info("context-refused", reason=sentence)
-        if answer.user_information.extended_negotiations:
-            info = attrs.evolve(info, extended=agreed_extended(request, answer))
+        if answer.answer.user_information.extended_negotiations:
+            info = attrs.evolve(info, extended=agreed_extended(request, answer.answer))
         return answer, info
 
     def _refused(self, refusal: Refused, logger: Logger) -> AAssociateRJ:
@@ -153,17 +149,6 @@ class ServerGate:
             )
         )
 
-    def performed_as(self, request: AAssociateRQ) -> Mapping[str, str]:
-        """Tell as which SOP class each unknown one of a request is performed, if it is at all."""
-        supported = self._policy.supporting(request)
-        if supported is self._policy.contexts:
-            return {}
-        return {
-            uid: context.abstract_syntax
-            for uid, context in supported.items()
-            if uid != context.abstract_syntax
-        }
-
     def left(self, request: AAssociateRQ, info: AssociationInfo) -> None:
         """Note that an accepted association has ended."""
         self._admission.leave(request, info)
@@ -174,9 +159,10 @@ class ServerGate:
             self._established -= 1
 
 
-def _over_limit() -> AAssociateRJ:
-    return AAssociateRJ(
+def _over_limit() -> Refused:
+    answer = AAssociateRJ(
         result=RejectResult.REJECTED_TRANSIENT,
         source=RejectSource.SERVICE_PROVIDER_PRESENTATION,
         reason=PresentationRejectReason.LOCAL_LIMIT_EXCEEDED,
     )
+    return Refused("there are too many associations", answer)

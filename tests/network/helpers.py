@@ -13,6 +13,7 @@ from typing import Self
 
 import attrs
 
+from pacs_sdk.network.agreement import Acceptance
 from pacs_sdk.network.dimse import CStoreRQ, Message, decode_command, encode_command
 from pacs_sdk.network.engine import AssociationEngine
 from pacs_sdk.network.indications import CommandReceived, DataReceived, EngineEvent
@@ -44,6 +45,7 @@ __all__ = [
     "Received",
     "Side",
     "accept_for",
+    "acceptance_of",
     "assert_finished",
     "assert_state",
     "kinds",
@@ -92,6 +94,11 @@ def accept_for(request: AAssociateRQ, maximum_length: int | None = None) -> AAss
         return answer
     information = attrs.evolve(answer.user_information, maximum_length=maximum_length)
     return attrs.evolve(answer, user_information=information)
+
+
+def acceptance_of(request: AAssociateRQ, maximum_length: int | None = None) -> Acceptance:
+    """Accept as :func:`accept_for`, for an engine."""
+    return Acceptance.of(request, accept_for(request, maximum_length))
 
 
 STORE = CStoreRQ(1, CT_IMAGE, "1.2.3")
@@ -222,7 +229,7 @@ class EnginePair:
         pair.requestor.engine.associate(request)
         pair.requestor.engine.transport_connected()
         pair.pump()
-        pair.acceptor.engine.accept(accept_for(request, maximum_length))
+        pair.acceptor.engine.accept(acceptance_of(request, maximum_length))
         pair.pump()
         assert pair.requestor.engine.is_established
         assert pair.acceptor.engine.is_established

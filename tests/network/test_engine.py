@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +26,6 @@ from pacs_sdk.network.pdu import (
     UserRejectReason,
 )
 from pacs_sdk.network.pdu_codec import pdv_header
-from pacs_sdk.network.state_table import State
 from tests.network.helpers import (
     CT_CONTEXT,
     CT_IMAGE,
@@ -40,9 +38,7 @@ from tests.network.helpers import (
     VERIFICATION,
     EnginePair,
     Received,
-    accept_for,
     assert_finished,
-    assert_state,
     kinds,
     message_bytes,
     pdata,
@@ -92,24 +88,6 @@ def test_an_association_is_rejected(chunk: int | None) -> None:
     pair.pump()
     assert pair.requestor.events == [AssociationRejected(rejection)]
     assert_finished(pair)
-
-
-def test_an_acceptance_that_cannot_be_written_leaves_the_choice() -> None:
-    """The local user's mistake sends nothing; rejecting or aborting is still possible."""
-    pair = EnginePair()
-    pair.requestor.engine.associate(REQUEST)
-    pair.requestor.engine.transport_connected()
-    pair.pump()
-    answer = accept_for(REQUEST)
-    bad = attrs.evolve(answer, protocol_version=2)
-    with pytest.raises(PacsException) as raised:
-        pair.acceptor.engine.accept(bad)
-    assert raised.value.error.code is ErrorCode.INVALID_PDU
-    assert_state(pair.acceptor, State.STA3)
-    assert pair.acceptor.engine.contexts == {}
-    pair.acceptor.engine.accept(answer)
-    pair.pump()
-    assert pair.requestor.engine.is_established
 
 
 # -- messages --------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ from tests.network.helpers import (
     Received,
     Side,
     accept_for,
+    acceptance_of,
     message_bytes,
 )
 
@@ -92,7 +93,7 @@ def _asked() -> AssociationEngine:
 
 def _accepting() -> AssociationEngine:
     engine = _asked()
-    engine.accept(accept_for(REQUEST))
+    engine.accept(acceptance_of(REQUEST))
     return engine
 
 
@@ -287,7 +288,7 @@ class TwoUsers(RuleBasedStateMachine):
     @rule()
     def accept(self) -> None:
         """The acceptor accepts."""
-        self.pair.acceptor.engine.accept(accept_for(_SHORT, _SHORT_LENGTH))
+        self.pair.acceptor.engine.accept(acceptance_of(_SHORT, _SHORT_LENGTH))
         self.pair.flush(self.pair.acceptor)
 
     @precondition(lambda self: self._may(1, Event.EVT8))
@@ -420,7 +421,7 @@ class TwoUsers(RuleBasedStateMachine):
         if (engine.state, Event.EVT2) in TABLE:
             engine.transport_connected()
         elif (engine.state, Event.EVT7) in TABLE:
-            engine.accept(accept_for(_SHORT, _SHORT_LENGTH))
+            engine.accept(acceptance_of(_SHORT, _SHORT_LENGTH))
         elif (engine.state, Event.EVT11) in TABLE:
             engine.release()
         elif (engine.state, Event.EVT14) in TABLE:

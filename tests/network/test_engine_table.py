@@ -42,14 +42,14 @@ from pacs_sdk.network.pdu import (
 )
 from pacs_sdk.network.pdu_codec import decode_pdu, encode_pdu
 from pacs_sdk.network.state_table import TABLE, Action, Event, State
-from tests.network.helpers import ECHO_CONTEXT, REQUEST, accept_for, message_bytes
+from tests.network.helpers import ECHO_CONTEXT, REQUEST, acceptance_of, message_bytes
 
 NOW = 1000.0
 ARTIM_S = 30.0
 REJECTION = AAssociateRJ(
     RejectResult.REJECTED_PERMANENT, RejectSource.SERVICE_USER, UserRejectReason.NO_REASON_GIVEN
 )
-ACCEPTANCE = accept_for(REQUEST)
+ACCEPTANCE = acceptance_of(REQUEST)
 ECHO = message_bytes(ECHO_CONTEXT, CEchoRQ(1))
 GARBAGE = b"GET / HTTP/1.1\r\n\r\n"
 
@@ -87,7 +87,7 @@ def established(*, is_requestor: bool) -> AssociationEngine:
     """Either side of an association: Sta6."""
     if is_requestor:
         engine = requested()
-        engine.receive(encode_pdu(ACCEPTANCE), NOW)
+        engine.receive(ACCEPTANCE.encoded, NOW)
     else:
         engine = asked()
         engine.accept(ACCEPTANCE)
@@ -184,7 +184,7 @@ def from_peer(data: bytes | Pdu) -> Callable[[AssociationEngine], list[EngineEve
 CAUSES: dict[Event, Callable[[AssociationEngine], list[EngineEvent] | None]] = {
     Event.EVT1: lambda engine: engine.associate(REQUEST),
     Event.EVT2: lambda engine: engine.transport_connected(),
-    Event.EVT3: from_peer(ACCEPTANCE),
+    Event.EVT3: from_peer(ACCEPTANCE.answer),
     Event.EVT4: from_peer(REJECTION),
     Event.EVT6: from_peer(REQUEST),
     Event.EVT7: lambda engine: engine.accept(ACCEPTANCE),

@@ -10,14 +10,15 @@ import pytest
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import NullLogger, SystemClock
+from pacs_sdk.network.agreement import Acceptance
 from pacs_sdk.network.connection.association import SocketAssociation
 from pacs_sdk.network.connection.options import RECEIVE_BUFFER_BYTES, AssociationOptions
 from pacs_sdk.network.connection.transport import Transport
 from pacs_sdk.network.dimse import CStoreRQ
 from pacs_sdk.network.engine import AssociationEngine
 from pacs_sdk.network.indications import EngineEvent
-from pacs_sdk.network.negotiation import AcceptorPolicy, SupportedContext, negotiate
-from pacs_sdk.network.pdu import AAssociateAC
+from pacs_sdk.network.known_requests import KnownRequests
+from pacs_sdk.network.negotiation import AcceptorPolicy, SupportedContext
 from pacs_sdk.network.pdu_codec import encode_pdu
 from tests.network.helpers import CT_IMAGE, EXPLICIT, REQUEST, message_bytes
 
@@ -77,8 +78,8 @@ def accepting(transport: Transport) -> tuple[SocketAssociation, _Counting]:
         transport, engine, SystemClock(), NullLogger(), AssociationOptions(1.0)
     )
     engine.receive(encode_pdu(REQUEST), 0)
-    answer = negotiate(REQUEST, _POLICY)
-    assert isinstance(answer, AAssociateAC)
+    answer = KnownRequests(_POLICY).answer(REQUEST)
+    assert isinstance(answer, Acceptance)
     engine.accept(answer)
     association.flush()
     engine.given = 0

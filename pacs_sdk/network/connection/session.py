@@ -165,7 +165,7 @@ class ServerSession:
             yield from association.finished()
             return
         self._left = lambda: self._core.gate.left(request, info)
-        association.engine.accept(answer, self._core.gate.performed_as(request))
+        association.engine.accept(answer)
         association.logger.info("association-accepted", contexts=len(association.engine.contexts))
         association.flush()
         yield from self._messages(info)
