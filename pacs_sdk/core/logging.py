@@ -21,11 +21,15 @@ class LoguruLogger(Logger):
     """Writes each entry to loguru: the event name as message, the fields as ``extra``."""
 
     def __init__(self, logger: loguru.Logger | None = None) -> None:
-        self._logger: loguru.Logger = logger or _shared_loguru_logger
+        # depth=2 makes loguru name the caller of debug()/info()/…, not this adapter.
+        self._logger: loguru.Logger = (logger or _shared_loguru_logger).opt(depth=2)
+        self._fields: dict[str, object] = {}
 
     def bind(self, **fields: object) -> Self:
         """Return an adapter whose entries carry these fields too."""
-        return type(self)(self._logger.bind(**fields))
+        bound = type(self).__new__(type(self))  # options of loguru need not be set again
+        bound._logger, bound._fields = self._logger, {**self._fields, **fields}
+        return bound
 
     def debug(self, event: str, **fields: object) -> None:
         """Record at level DEBUG."""
@@ -44,5 +48,9 @@ class LoguruLogger(Logger):
         self._log("ERROR", event, fields)
 
     def _log(self, level: str, event: str, fields: dict[str, object]) -> None:
-        # depth=2 makes loguru name the caller of debug()/info()/…, not this adapter.
-        self._logger.bind(**fields).opt(depth=2).log(level, event)
+        # Most entries are of a level that nobody wants, so loguru gets the fields with the entry:
+        # to bind them costs more than to find that out. It would put them into the event, too.
+        facts = {**self._fields, **fields}
+        if facts and ("{" in event or "}" in event):
+            event = event.replace("{", "{{").replace("}", "}}")
+        self._logger.log(level, event, **facts)

@@ -105,7 +105,25 @@ class PduStream:
             view = self._take_data(view)
         if self._expect is _Expect.PDU_HEADER and not self._pending:
             view = self._take_whole_items(view)
-        return self._take_step(view) if view.nbytes else view
+        if not view.nbytes:
+            return view
+        end = self._end_of_whole_pdu(view)
+        if end:
+            self._whole_pdu(view[:end])
+            return view[end:]
+        return self._take_step(view)
+
+    def _end_of_whole_pdu(self, view: memoryview) -> int:
+        """Tell where a PDU ends that is here from first to last, as it nearly always comes.
+
+        Returns:
+            0 if there is none, or it is a P-DATA-TF.
+        """
+        if self._expect is not _Expect.PDU_HEADER or self._pending or view.nbytes < _HEADER_LENGTH:
+            return 0
+        pdu_type, length = _PDU_HEADER.unpack_from(view)
+        end: int = _HEADER_LENGTH + length
+        return end if pdu_type in _WHOLE_PDUS and end <= view.nbytes else 0
 
     def _take_whole_items(self, view: memoryview) -> memoryview:
         """Take P-DATA-TF PDUs of one item, as long as there are such; return what is left.

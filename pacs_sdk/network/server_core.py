@@ -94,7 +94,14 @@ class ServerCore:
             memory_quota_bytes=config.memory_quota_bytes,
             logger=logger,
         )
-        self._buffers = ReceiveBuffers()
+        self._options = AssociationOptions(
+            config.send_timeout_s,
+            config.message_timeout_s,
+            self._open_sink,
+            ReceiveBuffers(),
+            self._is_quiet,
+            config.max_dataset_bytes,
+        )
         self._tls: ServerTlsContext | None = None
 
     def prepare(self) -> None:
@@ -139,14 +146,7 @@ class ServerCore:
             engine,
             self.clock,
             self.logger.bind(association=number, peer_host=host, peer_port=port),
-            AssociationOptions(
-                self.config.send_timeout_s,
-                self.config.message_timeout_s,
-                self._open_sink,
-                self._buffers,
-                self._is_quiet,
-                self.config.max_dataset_bytes,
-            ),
+            self._options,
         )
 
     def _is_quiet(self) -> bool:

@@ -90,6 +90,8 @@ class Action(enum.Enum):
     after it. Only AE-6 and AR-8 have two, chosen by the guard in their description.
     """
 
+    __hash__ = object.__hash__  # as of a number: Enum's is written in Python
+
     def __init__(self, code: str, description: str, *leads_to: State) -> None:
         self.code = code
         """The standard's name, such as ``AE-1``."""

@@ -71,8 +71,17 @@ def test_caller_is_named(records: list[Record]) -> None:
 def test_braces_are_text(records: list[Record]) -> None:
     """Text with braces is not taken for a format."""
     LoguruLogger().info("odd {name}", value="{oops}")
-    assert records[0]["message"] == "odd {name}"
+    LoguruLogger().info("odd {}")
+    LoguruLogger().bind(node="A").info("odd {}")
+    assert [record["message"] for record in records] == ["odd {name}", "odd {}", "odd {}"]
     assert records[0]["extra"] == {"value": "{oops}"}
+
+
+def test_fields_may_have_any_name(records: list[Record]) -> None:
+    """Also those that a record has itself, and that of a bound one, which is replaced."""
+    LoguruLogger().bind(number=1).info("event", number=2, level="x", message="y", record="z")
+    assert records[0]["message"] == "event"
+    assert records[0]["extra"] == {"number": 2, "level": "x", "message": "y", "record": "z"}
 
 
 def test_own_logger(records: list[Record]) -> None:

@@ -57,8 +57,9 @@ class ServerSession:
 
     def run(self) -> None:
         """Serve to the end, waiting in this thread."""
-        while self.proceed():
-            self._guarded(self._step)
+        while not self._guarded(self._wait_to_the_end):
+            pass
+        self._close()
 
     def proceed(self) -> bool:
         """Do what can be done without waiting; ``False`` once the session is over."""
@@ -99,8 +100,10 @@ class ServerSession:
 
     # -- inside --------------------------------------------------------------------------
 
-    def _step(self) -> None:
-        self._association.step(self._deadline)
+    def _wait_to_the_end(self) -> None:
+        step = self._association.step
+        for deadline in self._waits:
+            step(deadline)
 
     def _resume(self) -> None:
         try:
