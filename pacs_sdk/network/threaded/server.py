@@ -169,9 +169,11 @@ class DicomServer(ServerBase):
 
     def _is_wanted(self) -> bool:
         """Wait again after an association, unless enough threads do, or the server has gone on."""
+        thread = threading.current_thread()
         with self._lock:
-            if threading.current_thread() in self._abandoned:
+            if thread in self._abandoned:
                 return False
+            self._threads[thread] = None
             is_wanted = self._waiting < _MOST_WAITING
             self._waiting += is_wanted
         return is_wanted
@@ -204,13 +206,8 @@ class DicomServer(ServerBase):
             return False
         with self._lock:
             self._threads[threading.current_thread()] = transport
-        try:
-            if is_secured(self._core, transport, host, port):
-                ServerSession(self._core, transport, host, port).run()
-        finally:
-            with self._lock:
-                if threading.current_thread() in self._threads:
-                    self._threads[threading.current_thread()] = None
+        if is_secured(self._core, transport, host, port):
+            ServerSession(self._core, transport, host, port).run()
         return True
 
     def _taken_up(
