@@ -65,12 +65,21 @@ def messages_of(kind: type[Any]) -> SearchStrategy[Message]:
 _texts = _uids | st.text(st.characters(max_codepoint=0xFF), max_size=80)
 
 
-@given(_numbers, _texts, _texts, _numbers, _numbers)
+@pytest.mark.parametrize(
+    ("command_field", "tags"),
+    [(0x0001, (0x0110, 0x0700, 0x0800)), (0x8001, (0x0120, 0x0800, 0x0900))],
+    ids=["request", "response"],
+)
+@given(_texts, _texts, st.tuples(_numbers, _numbers, _numbers))
 def test_the_usual_c_store_is_read_as_any_message(
-    message_id: int, sop_class_uid: str, sop_instance_uid: str, priority: int, kind: int
+    command_field: int,
+    tags: tuple[int, ...],
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    values: tuple[int, ...],
 ) -> None:
     """Whatever its values are; one more element, which means nothing, makes it unusual."""
-    numbers = ((0x0100, 1), (0x0110, message_id), (0x0700, priority), (0x0800, kind))
+    numbers = ((0x0100, command_field), *zip(tags, values, strict=True))
     usual = (
         element(0x0000, bytes(4))
         + element(0x0002, sop_class_uid.encode("latin-1"))

@@ -21,7 +21,7 @@ import attrs
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.uids import MAX_UID_LENGTH
-from pacs_sdk.network.dimse.composite import CStoreRQ
+from pacs_sdk.network.dimse.composite import CStoreRQ, CStoreRSP
 from pacs_sdk.network.dimse.elements import (
     COMMAND_DATA_SET_TYPE,
     ELEMENT_HEADER,
@@ -157,7 +157,7 @@ def decode_command(data: bytes | bytearray | memoryview) -> DecodedCommand:
     return DecodedCommand(kind(**values), has_dataset)
 
 
-# -- the message that comes with every image -------------------------------------------------
+# -- the messages that come with every image -------------------------------------------------
 
 
 def _tag(name: str) -> bytes:
@@ -171,13 +171,20 @@ def _us_header(element: CommandElement) -> bytes:
 _STORE_BEGINNING: Final = struct.Struct("<8s4x4sL")
 """Group length; tag and length of Affected SOP Class UID, whose value follows."""
 _STORE_REST: Final = struct.Struct("<8sH8sH8sH8sH4sL")
-"""Command Field to Command Data Set Type, and tag and length of Affected SOP Instance UID."""
+"""Four numbers from Command Field on, and tag and length of Affected SOP Instance UID."""
 _STORE_BEGINNING_TAGS: Final = (_HEADER.pack(0, 0, 4), _tag("affected_sop_class_uid"))
-_STORE_REST_TAGS: Final = (
+_STORE_RQ_TAGS: Final = (
     _us_header(ELEMENTS["command_field"]),
     _us_header(ELEMENTS["message_id"]),
     _us_header(ELEMENTS["priority"]),
     _us_header(COMMAND_DATA_SET_TYPE),
+    _tag("affected_sop_instance_uid"),
+)
+_STORE_RSP_TAGS: Final = (
+    _us_header(ELEMENTS["command_field"]),
+    _us_header(ELEMENTS["message_id_being_responded_to"]),
+    _us_header(COMMAND_DATA_SET_TYPE),
+    _us_header(ELEMENTS["status"]),
     _tag("affected_sop_instance_uid"),
 )
 _SHORTEST_STORE: Final = _STORE_BEGINNING.size + _STORE_REST.size
@@ -190,7 +197,7 @@ def _class_uid(raw: bytes) -> str:
 
 
 def _usual_store(data: bytes) -> DecodedCommand | None:
-    """Read a C-STORE-RQ as nearly all write it: just these elements, in the order of their tags.
+    """Read a C-STORE as nearly all write it: just these elements, in the order of their tags.
 
     Any other message is read element by element, to the same result.
     """
@@ -206,16 +213,17 @@ def _usual_store(data: bytes) -> DecodedCommand | None:
     ):
         return None
     rest = _STORE_REST.unpack_from(data, class_end)
-    message_id, priority, data_set_type, uid_length = rest[3::2]
-    if (
-        rest[::2] != _STORE_REST_TAGS
-        or rest[1] != CStoreRQ.command_field
-        or start + uid_length != len(data)
-    ):
+    command_field, number, third, fourth, uid_length = rest[1::2]
+    if start + uid_length != len(data):
         return None
-    sop_class_uid = _class_uid(data[_STORE_BEGINNING.size : class_end])
-    message = CStoreRQ(message_id, sop_class_uid, _text(0, data[start:]), priority)
-    return DecodedCommand(message, data_set_type != NO_DATA_SET)
+    tags = rest[::2]
+    if tags == _STORE_RQ_TAGS and command_field == CStoreRQ.command_field:
+        uids = _class_uid(data[_STORE_BEGINNING.size : class_end]), _text(0, data[start:])
+        return DecodedCommand(CStoreRQ(number, *uids, third), fourth != NO_DATA_SET)
+    if tags == _STORE_RSP_TAGS and command_field == CStoreRSP.command_field:
+        uids = _class_uid(data[_STORE_BEGINNING.size : class_end]), _text(0, data[start:])
+        return DecodedCommand(CStoreRSP(number, fourth, *uids), third != NO_DATA_SET)
+    return None
 
 
 def _values(data: bytes) -> dict[str, Any]:
