@@ -117,6 +117,7 @@ class Ingest:
             PacsException: The failures of ``Archive.store``.
             OSError: The instance that is given cannot be read.
         """
+        instance = _read_once(instance)
         header = raised(instance.header(self._tags))
         identity = InstanceIdentity.of_header(header)
         check_announced(instance, identity)
@@ -361,6 +362,13 @@ class Ingest:
             self._logger.warning(
                 "object-not-deleted", storage_key=key, reason=deleted.failure().message
             )
+
+
+def _read_once(instance: Instance) -> Instance:
+    """Return an instance whose file is read, or mapped, once: header, hash and copy need it."""
+    if isinstance(instance.encoded, ReceivedBytes | MemoryBytes):
+        return instance
+    return attrs.evolve(instance, encoded=MemoryBytes(instance.encoded.view()))
 
 
 def _stored(entry: IndexEntry, *, created: bool) -> StoredInstance:
