@@ -54,16 +54,18 @@ def figures() -> Iterator[Figure]:
 def _against_the_disk(folder: Path) -> Iterator[Figure]:
     for what, side, count in (("10 KB", _SMALL_SIDE, _DURABLE), ("525 KB", 512, _DURABLE // 4)):
         instances = _instances(scaled(count), side)
-        bare, steps, one, many = [], [], [], []
+        bare, steps, together, one, many = [], [], [], [], []
         for _ in range(_ROUNDS):
             bare.append(_bare_rate(_new(folder), instances))
-            steps.append(_steps_rate(_new(folder), instances))
+            steps.append(_steps_rate(_new(folder), instances, 1))
+            together.append(_steps_rate(_new(folder), instances, _WRITERS))
             one.append(_rate(_new(folder), instances, Durability.DURABLE, 1))
             many.append(_rate(_new(folder), instances, Durability.DURABLE, _WRITERS))
         reference = statistics.median(bare)
         for name, rates in (
             ("a file written and flushed, one after another", bare),
             ("the steps of an atomic put alone: spool, flush, link, flush the folder", steps),
+            (f"the same steps alone, in {_WRITERS} threads", together),
             ("durable, one writer", one),
             (f"durable, {_WRITERS} writers", many),
         ):
@@ -140,15 +142,15 @@ def _bare_rate(folder: Path, instances: Sequence[Instance]) -> float:
     return len(instances) / (time.perf_counter() - begin)
 
 
-def _steps_rate(folder: Path, instances: Sequence[Instance]) -> float:
+def _steps_rate(folder: Path, instances: Sequence[Instance], threads: int) -> float:
     spool, place = folder / "spool", folder / "place"
     spool.mkdir()
     place.mkdir()
-    begin = time.perf_counter()
-    for number, instance in enumerate(instances):
+
+    def put(number: int) -> None:
         spooled = f"{spool}/{number}"
         descriptor = os.open(spooled, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        os.write(descriptor, instance.encoded.view())
+        os.write(descriptor, instances[number].encoded.view())
         os.fsync(descriptor)
         os.close(descriptor)
         os.link(spooled, f"{place}/{number}")
@@ -156,6 +158,14 @@ def _steps_rate(folder: Path, instances: Sequence[Instance]) -> float:
         descriptor = os.open(place, os.O_RDONLY)
         os.fsync(descriptor)
         os.close(descriptor)
+
+    begin = time.perf_counter()
+    if threads == 1:
+        for number in range(len(instances)):
+            put(number)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(put, range(len(instances))))
     return len(instances) / (time.perf_counter() - begin)
 
 
