@@ -140,13 +140,13 @@ def test_so_many_may_wait(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_who_has_answered_writes_when_it_is_worth_it(fixture: Fixture) -> None:
     """A transaction costs as much as some rows."""
-    for _ in range(7):
+    for _ in range(31):
         fixture.promise()
     fixture.rows.write_many()
     assert fixture.database.groups == []
     fixture.promise()
     fixture.rows.write_many()
-    assert [len(group) for group in fixture.database.groups] == [8]
+    assert [len(group) for group in fixture.database.groups] == [32]
 
 
 def test_what_nobody_comes_to_write_is_written_after_a_while() -> None:
@@ -171,7 +171,7 @@ def test_nothing_is_promised_where_the_disk_is_nearly_full(fixture: Fixture) -> 
 def test_what_cannot_be_written_waits_and_whoever_asks_is_told(fixture: Fixture) -> None:
     """Nothing more is promised until it is written; it is logged once."""
     fixture.database.error = PacsException(ErrorCode.INDEX_FAILED, "the disk is full")
-    for _ in range(8):
+    for _ in range(32):
         fixture.promise()
     fixture.rows.write_many()  # an answer was given already: there is nobody to tell
     with pytest.raises(PacsException, match="the disk is full"):
@@ -181,8 +181,8 @@ def test_what_cannot_be_written_waits_and_whoever_asks_is_told(fixture: Fixture)
     fixture.database.error = None
     fixture.rows.settle()
     assert fixture.promise()
-    assert [len(group) for group in fixture.database.groups] == [8]
-    assert (fixture.board.promises, fixture.board.rows) == (9, 8)
+    assert [len(group) for group in fixture.database.groups] == [32]
+    assert (fixture.board.promises, fixture.board.rows) == (33, 32)
 
 
 def test_who_promised_is_told_of_a_row_that_the_index_refuses(fixture: Fixture) -> None:

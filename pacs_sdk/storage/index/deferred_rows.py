@@ -21,8 +21,8 @@ __all__ = ["ROOM_BYTES", "DeferredRows", "PromiseBoard", "Refused"]
 
 Refused: TypeAlias = Callable[[RefusedEntry], None]
 
-_WORTH_A_TRANSACTION: Final = 8
-"""A transaction costs as much as three rows."""
+_WORTH_A_TRANSACTION: Final = 32
+"""A transaction costs as much as four rows; with so many it hardly counts."""
 
 _AT_MOST: Final = 1024
 """Rows that wait, with some kilobytes each; whoever brings more waits for the database."""
