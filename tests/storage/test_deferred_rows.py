@@ -293,13 +293,14 @@ class Waited:
     begun: threading.Event = attrs.field(factory=threading.Event)
 
     def watch(self, monkeypatch: pytest.MonkeyPatch) -> Waited:
-        """Tell of every wait from now on."""
+        """Tell of every wait from now on, which lasts as long as it takes."""
         real = SharedPromises._await
 
-        def watched(promises: SharedPromises, other: shared_promises._Other) -> None:
+        def watched(promises: SharedPromises, other: shared_promises._Other, promised: int) -> None:
             self.begun.set()
-            real(promises, other)
+            real(promises, other, promised)
 
+        monkeypatch.setattr(shared_promises, "_PATIENCE_S", NEVER_S)
         monkeypatch.setattr(SharedPromises, "_await", watched)
         return self
 
@@ -335,19 +336,26 @@ def test_an_opening_that_began_later_is_waited_for_too(
         assert len(found(one)) == 1
 
 
-def test_a_process_that_does_not_write_is_an_error(
+def test_who_reads_writes_the_rows_of_a_process_that_stands_still(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rather than an answer that lacks what was acknowledged."""
-    monkeypatch.setattr(shared_promises, "_AT_MOST_S", 0.01)
-    with open_quiet(tmp_path) as one, open_quiet(tmp_path) as other:
-        one.store(made_instance()).unwrap()
-        answer = other.find(Query.of("IMAGE").unwrap())
-        assert isinstance(answer, Failure)
-        assert answer.failure().code is ErrorCode.INDEX_FAILED
-        assert "does not index them" in answer.failure().message
-        assert len(found(one)) == 1
-        assert len(found(other)) == 1
+    """Once; and that process may write them all the same when it goes on."""
+    monkeypatch.setattr(shared_promises, "_PATIENCE_S", 0.01)
+    logger = RecordingLogger()
+    with open_quiet(tmp_path) as one, open_quiet(tmp_path, logger) as other:
+        sent = [made_instance() for _ in range(2)]
+        one.store(sent[0]).unwrap()
+        assert found(other) == [sent[0].sop_instance_uid]
+        assert found(other) == [sent[0].sop_instance_uid]
+        assert len(logger.named("rows-written-for-another")) == 1
+        one.store(sent[1]).unwrap()
+        assert len(found(other)) == 2
+        assert len(logger.named("rows-written-for-another")) == 2
+        assert len(found(one)) == 2
+        assert not logger.named("unclean-stop-recovered")
+    with open_archive(tmp_path).unwrap() as again:
+        assert again.recover().unwrap().is_clean
+        assert len(list(again.feed.changes().unwrap())) == 2
 
 
 DIES = """

@@ -143,10 +143,16 @@ class ArchiveSession:
         self.index.defer(promises, self._logger)
         return promises
 
-    def _mend(self) -> None:
-        """Look after the sessions of processes that died since this one was opened."""
+    def _mend(self, identifier: str) -> None:
+        """Write the rows that another session owes: its process died, or stands still."""
         with self._sessions.turn():
-            self._look_after(self._sessions.dead(), RecoveryReport())
+            dead = self._sessions.dead()
+            if dead:
+                self._look_after(dead, RecoveryReport())
+        if all(one.identifier != identifier for one in dead):
+            folders = self._sessions.announced(identifier)
+            report = recover(self.storage, self.index, folders, keep_incomplete=True)
+            self._logger.warning("rows-written-for-another", rows=len(report.indexed))
 
     def _look_after(self, dead: Sequence[DeadSession], found: RecoveryReport) -> RecoveryReport:
         serving = [one for one in dead if one.purpose is Purpose.SERVING]

@@ -37,7 +37,6 @@ __all__ = [
     "Purpose",
     "SessionHolder",
     "Sessions",
-    "is_left",
 ]
 
 SESSIONS_NAME: Final = ".sessions"
@@ -157,6 +156,11 @@ class Sessions:
         with self._errors():
             return tuple(self._left(path) for path in self._locks() if _is_free(path))
 
+    def announced(self, identifier: str) -> frozenset[str]:
+        """Return the folders that a session has said it was going to change; it may live."""
+        with self._errors():
+            return self._left(self._folder / f"{identifier}{_LOCK_SUFFIX}").folders
+
     def forget(self, session: DeadSession) -> None:
         """Remove what a dead session left, after it was looked after."""
         with self._errors():
@@ -224,25 +228,6 @@ class Sessions:
                 f"the folder {self._folder} cannot be used: {reason_of(exc)}",
                 path=str(self._folder),
             ) from exc
-
-
-def is_left(path: Path) -> bool:
-    """Tell whether the process has ended that a file of a session is of.
-
-    Args:
-        path: Any file of the session.
-
-    Raises:
-        PacsException: ``INDEX_FAILED``: that cannot be told.
-    """
-    lock = path.with_suffix(_LOCK_SUFFIX)
-    try:
-        return _is_free(lock) or not lock.exists()
-    except OSError as exc:
-        raise PacsException(
-            ErrorCode.INDEX_FAILED,
-            f"it cannot be told whether another process lives: {reason_of(exc)}",
-        ) from exc
 
 
 def _is_free(path: Path) -> bool:

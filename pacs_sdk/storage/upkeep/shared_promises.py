@@ -20,7 +20,7 @@ import attrs
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.storage.objects.disk import reason_of
-from pacs_sdk.storage.upkeep.sessions import PROMISES_SUFFIX, is_left
+from pacs_sdk.storage.upkeep.sessions import PROMISES_SUFFIX
 
 __all__ = ["SharedPromises"]
 
@@ -29,9 +29,8 @@ _PROMISED: Final = 0
 _WRITTEN: Final = 1
 
 _LOOK_S: Final = 0.001
-_PATIENCE_S: Final = 0.2
-"""After this it is asked whether the process lives."""
-_AT_MOST_S: Final = 10.0
+_PATIENCE_S: Final = 1.0
+"""After this a process is taken for one that has died, or stands still."""
 
 _MTIME_NS: Final = 50_000_000
 """A folder that changes twice within some ticks of the kernel's clock may look as after the
@@ -44,10 +43,16 @@ class _Other:
 
     path: Path
     numbers: memoryview
+    written_for_it: int = 0
+    """As many of its promises this process has kept, for it did not."""
 
     @property
-    def is_behind(self) -> bool:
-        return bool(self.numbers[_WRITTEN] < self.numbers[_PROMISED])
+    def promised(self) -> int:
+        return self.numbers[_PROMISED]
+
+    @property
+    def written(self) -> int:
+        return max(self.numbers[_WRITTEN], self.written_for_it)
 
 
 class SharedPromises:
@@ -55,13 +60,13 @@ class SharedPromises:
 
     Args:
         session: What the path of the session's files begins with.
-        mend: Looks after the sessions of processes that died.
+        mend: Writes the rows that a process owes, given its session, whether it lives or not.
 
     Raises:
         OSError: The file cannot be made.
     """
 
-    def __init__(self, session: Path, mend: Callable[[], None]) -> None:
+    def __init__(self, session: Path, mend: Callable[[str], None]) -> None:
         self._mend = mend
         self._folder = session.parent
         self._path = session.with_name(f"{session.name}{PROMISES_SUFFIX}")
@@ -83,15 +88,19 @@ class SharedPromises:
     def await_others(self) -> None:
         """Wait until other processes have written what they had promised before.
 
+        What one of them has not written after a second, for it died or stands still, is written
+        by this one.
+
         Raises:
-            PacsException: ``INDEX_FAILED``: one of them does not.
+            PacsException: ``INDEX_FAILED``, or what writing its rows gives.
         """
         if self._mender == threading.get_ident():  # it reads what is there, and adds the rest
             return
         self._look()
         for other in tuple(self._others.values()):
-            if other.is_behind:
-                self._await(other)
+            promised = other.promised
+            if other.written < promised:
+                self._await(other, promised)
 
     def close(self) -> None:
         """Take the file away; all that was promised is written. Twice does no harm."""
@@ -121,32 +130,24 @@ class SharedPromises:
                 f"it cannot be told what other processes have stored: {reason_of(exc)}",
             ) from exc
 
-    def _await(self, other: _Other) -> None:
-        awaited = other.numbers[_PROMISED]
-        begin = time.monotonic()
-        waiting = threading.Event()
-        while other.numbers[_WRITTEN] < awaited:
-            waited_s = time.monotonic() - begin
-            if waited_s > _PATIENCE_S and is_left(other.path):
-                self._look_after(other)
-                return
-            if waited_s > _AT_MOST_S:
-                raise PacsException(
-                    ErrorCode.INDEX_FAILED,
-                    "another process has stored instances and does not index them; its log "
-                    "says why",
-                )
-            waiting.wait(_LOOK_S)
+    def _await(self, other: _Other, promised: int) -> None:
+        end = time.monotonic() + _PATIENCE_S
+        pause = threading.Event()
+        while other.written < promised and time.monotonic() < end:
+            pause.wait(_LOOK_S)
+        if other.written < promised:
+            self._write_for(other, promised)
 
-    def _look_after(self, other: _Other) -> None:
+    def _write_for(self, other: _Other, promised: int) -> None:
         with self._mending:
-            if not other.path.exists():  # another thread did that meanwhile
+            if other.written >= promised or not other.path.exists():  # another thread did it
                 return
             self._mender = threading.get_ident()
             try:
-                self._mend()
+                self._mend(other.path.stem)
             finally:
                 self._mender = None
+            other.written_for_it = promised
 
 
 def _mapped(path: Path, *, create: bool = False) -> memoryview:
