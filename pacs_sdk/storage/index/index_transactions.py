@@ -6,10 +6,10 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, PoolProxiedConnection
 from sqlalchemy.exc import SQLAlchemyError
 
 from pacs_sdk.core.errors import PacsException
@@ -73,7 +73,8 @@ class IndexTransactions:
         self._lock = threading.Lock()
         self._holder: int | None = None
         self._group: GroupCommit[_Add, AddOutcome] = GroupCommit(self._write)
-        self._lookup = engine.raw_connection()
+        self._engine = engine
+        self._lookup: PoolProxiedConnection | None = None
         self._looking = threading.Lock()
         driver = self.connection.connection.driver_connection
         self._driver = driver if isinstance(driver, sqlite3.Connection) else None
@@ -96,12 +97,12 @@ class IndexTransactions:
         """
         with self._looking:
             self._check_open()
-            driver = self._lookup.driver_connection
-            if driver is None:
-                return False
             try:  # no context manager: once an image
+                if self._lookup is None:
+                    self._lookup = self._engine.raw_connection()
+                driver: Any = self._lookup.driver_connection
                 return driver.execute(_HAS_ROW, (sop_instance_uid,)).fetchone() is not None
-            except sqlite3.Error as exc:
+            except (SQLAlchemyError, sqlite3.Error) as exc:
                 with index_errors("the index could not be searched"):
                     raise exc
 
@@ -110,7 +111,8 @@ class IndexTransactions:
         with self._lock, self._looking:
             if not is_first():
                 return False
-            self._lookup.close()
+            if self._lookup is not None:
+                self._lookup.close()
             self.connection.close()
             return True
 
