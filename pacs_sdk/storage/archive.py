@@ -132,8 +132,8 @@ class Archive:
     def store(self, instance: Instance) -> StoredInstance:
         """Store an instance; on ``Success`` it is safe and every query finds it.
 
-        The object is made durable, then indexed, then announced. If the index fails the
-        object stays, and sending the instance again puts that right. To store the same
+        The object is made durable, then its row is promised or written, then it is announced. If
+        the index fails the object stays, and sending the instance again puts that right. To store the same
         instance again is a success and changes nothing.
 
         Other content under a UID that is stored is treated by the policy for duplicates.

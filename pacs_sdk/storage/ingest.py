@@ -15,6 +15,7 @@ from pacs_sdk.core.ports import Clock, EventBus, Logger, SystemClock
 from pacs_sdk.core.results import Failure, PacsResult, Success, raised
 from pacs_sdk.encoding import Instance, InstanceHeader, part10_header
 from pacs_sdk.storage.duplicates import record_duplicate
+from pacs_sdk.storage.index.database_errors import error_words
 from pacs_sdk.storage.index.index_database import IndexDatabase
 from pacs_sdk.storage.index.index_transactions import RefusedEntry
 from pacs_sdk.storage.objects.backend import (
@@ -261,7 +262,8 @@ class Ingest:
         Another process has stored that one in another study or series, within the same moment.
         """
         entry, reason = refused.entry, refused.reason
-        self._logger.error("object-not-indexed", storage_key=entry.storage_key, reason=str(reason))
+        words = reason.error.message if isinstance(reason, PacsException) else error_words(reason)
+        self._logger.error("object-not-indexed", storage_key=entry.storage_key, reason=words)
         if isinstance(reason, PacsException):
             uid, digest = entry.identity.sop_instance_uid, entry.content_hash
             record_duplicate(

@@ -12,7 +12,6 @@ import pytest
 from pydicom.dataset import Dataset
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.ports import NullLogger
 from pacs_sdk.core.uids import new_uid
 from pacs_sdk.encoding import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -31,6 +30,7 @@ from pacs_sdk.network import (
 from pacs_sdk.services import StorageScu, StoreOutcome, StoreSource
 from pacs_sdk.storage import Query
 from tests.services.conftest import CT, MakeInstance
+from tests.services.ended_connections import EndedConnections
 from tests.services.receivers import (
     Receiver,
     Script,
@@ -247,24 +247,16 @@ def test_a_peer_that_allows_fewer_associations_gets_everything(
 
 def test_a_peer_that_does_not_wait_for_a_slow_source(make_instance: MakeInstance) -> None:
     """An association that the peer ended meanwhile is replaced; that costs no instance anything."""
-    ended = threading.Event()
-
-    class Waiting(NullLogger):
-        def bind(self, **fields: object) -> Waiting:
-            return self
-
-        def debug(self, event: str, **fields: object) -> None:
-            if event == "connection-closed":
-                ended.set()
+    logger = EndedConnections()
 
     def stream() -> Iterator[Instance]:
         yield make_instance()
-        assert ended.wait(30)
+        assert logger.ended.wait(30)
         yield make_instance()
 
     service = Receiver()
     config = ServerConfig(port=0, idle_timeout_s=0.3)
-    with DicomServer(config, [service], logger=Waiting()) as server:
+    with DicomServer(config, [service], logger=logger) as server:
         peer = Peer(server.host, server.port)
         report = StorageScu(look_ahead=1).store(peer, stream()).unwrap()
     assert [(one.status, one.attempts) for one in report.outcomes] == [(0, 1), (0, 1)]

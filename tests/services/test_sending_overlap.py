@@ -11,11 +11,11 @@ import pytest
 
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.ports import NullLogger
 from pacs_sdk.encoding import Instance
 from pacs_sdk.network import DicomServer, Exchange, Peer, RetryPolicy, ServerConfig
 from pacs_sdk.services import StorageScu, StoreOutcome
 from tests.services.conftest import MakeInstance
+from tests.services.ended_connections import EndedConnections
 from tests.services.receivers import Receiver, Script, Waits, abort, receiving, take
 
 
@@ -159,25 +159,17 @@ def test_stopping_leaves_what_was_prepared(make_instance: MakeInstance) -> None:
 
 def test_an_association_that_ends_while_the_source_is_read_on(make_instance: MakeInstance) -> None:
     """It is looked at before the next image goes out, which so costs no attempt."""
-    ended = threading.Event()
-
-    class Waiting(NullLogger):
-        def bind(self, **fields: object) -> Waiting:
-            return self
-
-        def debug(self, event: str, **fields: object) -> None:
-            if event == "connection-closed":
-                ended.set()
+    logger = EndedConnections()
 
     def stream() -> Iterator[Instance]:
         for _ in range(4):
             yield make_instance()
-        assert ended.wait(30)
+        assert logger.ended.wait(30)
         yield make_instance()
 
     service = Receiver()
     config = ServerConfig(port=0, idle_timeout_s=0.3)
-    with DicomServer(config, [service], logger=Waiting()) as server:
+    with DicomServer(config, [service], logger=logger) as server:
         peer = Peer(server.host, server.port)
         report = StorageScu(look_ahead=4).store(peer, stream()).unwrap()
     assert [(one.status, one.attempts) for one in report.outcomes] == [(0, 1)] * 5
