@@ -27,7 +27,7 @@ from pacs_sdk.storage.objects.backend import (
 from pacs_sdk.storage.objects.content_hash import hash_parts
 from pacs_sdk.storage.objects.layouts import StorageLayout, duplicate_key
 from pacs_sdk.storage.objects.received import ReceivedBytes, ReceivedObject
-from pacs_sdk.storage.records import AddOutcome, IndexEntry, InstanceIdentity
+from pacs_sdk.storage.records import IndexEntry, InstanceIdentity
 from pacs_sdk.storage.same_instance import (
     KnownObjects,
     check_announced,
@@ -70,6 +70,8 @@ class _PutObject:
     """Whether its bytes were written by this put."""
     replaces: bool = False
     """Whether they may have taken the place of others, so that the row has to follow."""
+    since: int = 0
+    """The last find of any process before this put."""
 
 
 class Ingest:
@@ -160,12 +162,13 @@ class Ingest:
             len(meta),
             content_hash,
         )
+        since = self._index.last_find()
         put = self._put_bytes(entry.storage_key, meta, instance, self._put_policy)
         if isinstance(put, Success):
             written = put.unwrap().created
             if written or self._duplicates is not DuplicatePolicy.IGNORE:
                 replaces = written and self._duplicates is DuplicatePolicy.REPLACE
-                return _PutObject(entry, written, replaces)
+                return _PutObject(entry, written, replaces, since)
         elif put.failure().code is not ErrorCode.DUPLICATE_OBJECT:
             raise PacsException.of(put.failure())
         return self._kept(put, entry, instance, meta)
@@ -240,9 +243,10 @@ class Ingest:
     def _indexed(self, put: _PutObject, instance: Instance) -> StoredInstance:
         """Index what was put, unless the instance is stored under another key."""
         entry = put.entry
-        if put.written and not put.replaces and self._index.promise(entry, self._not_indexed):
+        found = put.replaces or not put.written
+        if not found and self._index.promise(entry, self._not_indexed, put.since):
             return _stored(entry, created=True)
-        added = self._add(entry, replace=False)
+        added = self._index.add(entry, found=found)
         if isinstance(added, Failure):
             if added.failure().code is ErrorCode.DUPLICATE_OBJECT:
                 return self._other_key(put, instance, added.failure())
@@ -283,16 +287,13 @@ class Ingest:
 
     def _replaced(self, entry: IndexEntry) -> StoredInstance:
         """Let the row of an instance tell of another object, and delete the one before."""
-        added = self._add(entry, replace=True)
+        added = self._index.add(entry, replace=True)
         if isinstance(added, Failure):
             self._logger.error("object-not-indexed", storage_key=entry.storage_key)
         outcome = raised(added)
         if outcome.previous_key not in (None, entry.storage_key):
             self._discard(str(outcome.previous_key))
         return _stored(entry, created=outcome.created)
-
-    def _add(self, entry: IndexEntry, *, replace: bool) -> PacsResult[AddOutcome]:
-        return self._index.add(entry, replace=replace)
 
     def _other_key(self, put: _PutObject, instance: Instance, error: PacsError) -> StoredInstance:
         """Answer for an instance that is indexed with an object under another key.

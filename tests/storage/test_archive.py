@@ -377,12 +377,14 @@ class UnreliableIndex(IndexDatabase):
 
     failures = 0
 
-    def add(self, entry: IndexEntry, *, replace: bool = False) -> PacsResult[AddOutcome]:
+    def add(
+        self, entry: IndexEntry, *, replace: bool = False, found: bool = False
+    ) -> PacsResult[AddOutcome]:
         """Add, or fail."""
         if self.failures:
             self.failures -= 1
             return Failure(PacsError(ErrorCode.INDEX_FAILED, "the database is ill"))
-        return super().add(entry, replace=replace)
+        return super().add(entry, replace=replace, found=found)
 
 
 @pytest.mark.parametrize("policy", DuplicatePolicy)

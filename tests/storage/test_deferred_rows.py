@@ -59,6 +59,7 @@ class Board:
 
     promises: int = 0
     rows: int = 0
+    finds: int = 0
 
     def promised(self) -> None:
         """Count a promise."""
@@ -70,6 +71,14 @@ class Board:
 
     def await_others(self) -> None:
         """There are no others."""
+
+    def find(self) -> None:
+        """Count what was found."""
+        self.finds += 1
+
+    def last_find(self) -> int:
+        """Return the count."""
+        return self.finds
 
 
 @attrs.define
@@ -99,7 +108,7 @@ class Fixture:
     def promise(self, uid: str | None = None) -> bool:
         """Promise a row, of a new instance if none is named."""
         entry = make_entry(SOPInstanceUID=uid or f"1.7.{next(self.numbers)}")
-        return self.rows.promise(entry, self.refused.append)
+        return self.rows.promise(entry, self.refused.append, since=0)
 
 
 @pytest.fixture
@@ -194,6 +203,15 @@ def test_who_promised_is_told_of_a_row_that_the_index_refuses(fixture: Fixture) 
     assert [one.entry.identity.sop_instance_uid for one in fixture.refused] == ["1.7.2"]
     fixture.rows.settle()
     assert len(fixture.database.groups) == 1
+
+
+def test_nothing_is_promised_after_an_object_was_found(fixture: Fixture) -> None:
+    """Who found it may have the row written first; and nobody waits for what is not promised."""
+    fixture.rows.settle_for_found()
+    assert not fixture.promise()
+    assert (fixture.board.promises, fixture.board.rows) == (1, 1)
+    entry = make_entry()
+    assert fixture.rows.promise(entry, fixture.refused.append, fixture.rows.last_find())
 
 
 def test_closing_writes_what_waits_and_takes_no_more() -> None:
@@ -416,6 +434,50 @@ def test_two_processes_that_promise_one_instance_lose_none_of_both(tmp_path: Pat
         (beside,) = other.duplicates(sent.sop_instance_uid).unwrap()
         assert beside.storage_key == stored.storage_key
         assert found(other) == [sent.sop_instance_uid]
+
+
+def test_of_two_processes_with_one_instance_the_one_that_put_it_has_created_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one waits until its row is written."""
+    waited = Waited().watch(monkeypatch)
+    with open_quiet(tmp_path) as one, open_quiet(tmp_path) as other, ThreadPoolExecutor() as pool:
+        sent = made_instance()
+        assert one.store(sent).unwrap().created
+        second = pool.submit(other.store, sent)
+        assert waited.begun.wait(10)
+        one._index.settle()
+        assert not second.result(10).unwrap().created
+
+
+def test_of_two_processes_with_one_instance_the_faster_one_has_created_it(tmp_path: Path) -> None:
+    """One has put the object, and the other adds its row just before that one promises it."""
+    with open_quiet(tmp_path) as one, open_quiet(tmp_path) as other:
+        sent = made_instance()
+        transactions = one._index._transactions
+        is_indexed = transactions.is_indexed
+        created: list[bool] = []
+
+        def slow_look(sop_instance_uid: str) -> bool:
+            result = is_indexed(sop_instance_uid)
+            created.append(other.store(sent).unwrap().created)
+            return result
+
+        transactions.is_indexed = slow_look  # type: ignore[method-assign]
+        created.append(one.store(sent).unwrap().created)
+        assert created == [True, False]
+        assert found(one) == [sent.sop_instance_uid]
+
+
+def test_what_was_stored_long_before_is_found_without_waiting(tmp_path: Path) -> None:
+    """Its row is there, whatever else others have promised."""
+    with open_quiet(tmp_path) as one, open_quiet(tmp_path) as other:
+        sent = made_instance()
+        one.store(sent).unwrap()
+        one._index.settle()
+        one.store(made_instance()).unwrap()
+        assert not other.store(sent).unwrap().created
+        assert rows_in(tmp_path) == 1
 
 
 def test_a_session_leaves_no_file_of_promises(tmp_path: Path) -> None:

@@ -54,6 +54,12 @@ class PromiseBoard(Protocol):
             PacsException: ``INDEX_FAILED``: one of them does not.
         """
 
+    def find(self) -> None:
+        """Tell that this process has found an object there that may have no row yet."""
+
+    def last_find(self) -> int:
+        """Return what is another number after any process has called :meth:`find`."""
+
 
 class DeferredRows:
     """The rows of this process that are still to be written; any thread may use them.
@@ -91,11 +97,13 @@ class DeferredRows:
         self._thread = threading.Thread(target=self._run, name="deferred-rows", daemon=True)
         self._thread.start()
 
-    def promise(self, entry: IndexEntry, refused: Refused) -> bool:
+    def promise(self, entry: IndexEntry, refused: Refused, since: int) -> bool:
         """Take a row to be written; false where it has to be written at once.
 
         So it is where another one of the same SOP Instance UID waits, too many do, the
-        database did not take the last ones, or the disk is nearly full.
+        database did not take the last ones, or the disk is nearly full. And where another
+        process has found an object since :meth:`last_find` was ``since``: that may be this
+        one, and the database has to tell who of both brought it.
         """
         uid = entry.identity.sop_instance_uid
         with self._mutex:
@@ -105,8 +113,11 @@ class DeferredRows:
                 return False
             if not waiting and self._free_bytes() < ROOM_BYTES:
                 return False
+            self._board.promised()  # first: who finds the object now waits for what comes of it
+            if self._board.last_find() != since:
+                self._board.written(1)
+                return False
             waiting[uid] = entry, refused
-            self._board.promised()
         if not self._wanted.is_set():
             self._wanted.set()
         return True
@@ -125,6 +136,21 @@ class DeferredRows:
         if self._waiting:
             for one, refused in self._flush():
                 refused(one)
+
+    def last_find(self) -> int:
+        """Return what is to be given to :meth:`promise`, before the object has its name."""
+        return self._board.last_find()
+
+    def settle_for_found(self) -> None:
+        """Write all rows, as :meth:`settle_all`, for an object that was there already.
+
+        Whoever is about to promise the row of that object does not do so afterwards.
+
+        Raises:
+            PacsException: ``INDEX_FAILED``.
+        """
+        self._board.find()
+        self.settle_all()
 
     def settle_all(self) -> None:
         """Write all rows that wait, and have other processes write theirs.
@@ -161,7 +187,7 @@ class DeferredRows:
                 for uid in group:
                     del self._waiting[uid]
                 self._is_failing = False
-            self._board.written(len(group))
+                self._board.written(len(group))
             self._flushed += 1
         return [(one, group[one.entry.identity.sop_instance_uid][1]) for one in refused]
 

@@ -86,7 +86,7 @@ class IndexDatabase:
         """Whom instances may be moved to."""
 
     @edge()
-    def add(self, entry: IndexEntry, *, replace: bool = False) -> AddOutcome:
+    def add(self, entry: IndexEntry, *, replace: bool = False, found: bool = False) -> AddOutcome:
         """Add an instance; when this returns, every query finds it.
 
         Where instances contradict each other about their patient, study or series, what
@@ -96,11 +96,20 @@ class IndexDatabase:
             entry: The instance.
             replace: Whether it takes the place of one with the same SOP Instance UID,
                 wherever that is.
+            found: Whether its object was there already, and so whoever has put it there may
+                be about to add it: then one of both is told that it was created by this.
 
         Returns:
             ``Success``, also where it is indexed already with the same object; or
             ``Failure`` with ``DUPLICATE_OBJECT`` or ``INDEX_FAILED``.
         """
+        deferred = self._deferred
+        if (
+            found
+            and deferred is not None
+            and not self._transactions.is_indexed(entry.identity.sop_instance_uid)
+        ):
+            deferred.settle_for_found()
         self.settle()
         return self._transactions.add(entry, replace=replace)
 
@@ -135,7 +144,11 @@ class IndexDatabase:
             self._transactions.add_promised, lambda: disk_usage(folder).free, board, logger
         )
 
-    def promise(self, entry: IndexEntry, refused: Refused) -> bool:
+    def last_find(self) -> int:
+        """Return what is to be given to :meth:`promise`, before the object is put."""
+        return 0 if self._deferred is None else self._deferred.last_find()
+
+    def promise(self, entry: IndexEntry, refused: Refused, since: int) -> bool:
         """Have an instance added a moment later; every query finds it from now on.
 
         Its object is safe, so nothing is lost if the process dies: the next opening of the
@@ -145,6 +158,7 @@ class IndexDatabase:
             entry: An instance whose object was not there before.
             refused: Called if another process is found to have indexed another object of the
                 same SOP Instance UID at the same moment.
+            since: What :meth:`last_find` was before the object was put.
 
         Returns:
             Whether that will do; otherwise nothing happened, and :meth:`add` is called for.
@@ -155,7 +169,7 @@ class IndexDatabase:
         deferred = self._deferred
         if deferred is None or self._transactions.is_indexed(entry.identity.sop_instance_uid):
             return False
-        return deferred.promise(entry, refused)
+        return deferred.promise(entry, refused, since)
 
     def write_promised(self) -> None:
         """Write what was promised if it is worth a transaction: who has answered has time."""

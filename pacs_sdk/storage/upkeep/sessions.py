@@ -30,6 +30,7 @@ from pacs_sdk.storage.objects.disk import reason_of, sync_folder
 from pacs_sdk.storage.objects.file_locks import hold_new_lock, lock_blocking, try_lock
 
 __all__ = [
+    "LAST_FIND_NAME",
     "PROMISES_SUFFIX",
     "SESSIONS_NAME",
     "DeadSession",
@@ -44,6 +45,9 @@ SESSIONS_NAME: Final = ".sessions"
 
 PROMISES_SUFFIX: Final = ".rows"
 """Ends the name of a session's file of promises."""
+
+LAST_FIND_NAME: Final = "last-find"
+"""The file in which all sessions tell of objects that they found there already."""
 
 _LOCK_SUFFIX: Final = ".lock"
 _TURN: Final = "turn" + _LOCK_SUFFIX

@@ -3,6 +3,9 @@
 Each has a file of two numbers, in memory that they share: how many rows it has promised, and
 how many of them it has written. Who reads the index looks at those of the others, and waits
 for what they had promised by then (docs/explanation/decisions/0034-rows-written-behind.md).
+
+All of them have one file more, whose number changes when one of them finds an object there
+already that may have no row yet.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +24,7 @@ import attrs
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.storage.objects.disk import reason_of
-from pacs_sdk.storage.upkeep.sessions import PROMISES_SUFFIX
+from pacs_sdk.storage.upkeep.sessions import LAST_FIND_NAME, PROMISES_SUFFIX
 
 __all__ = ["SharedPromises"]
 
@@ -70,7 +74,8 @@ class SharedPromises:
         self._mend = mend
         self._folder = session.parent
         self._path = session.with_name(f"{session.name}{PROMISES_SUFFIX}")
-        self._mine = _mapped(self._path, create=True)
+        self._mine = _mapped(self._path, os.O_CREAT | os.O_EXCL)
+        self._last_find = _mapped(session.with_name(LAST_FIND_NAME), os.O_CREAT)
         self._others: dict[str, _Other] = {}
         self._looking = threading.Lock()
         self._read_of = (0, 0)
@@ -84,6 +89,14 @@ class SharedPromises:
     def written(self, count: int) -> None:
         """Tell that so many were written; one thread at a time calls this."""
         self._mine[_WRITTEN] += count
+
+    def find(self) -> None:
+        """Tell that this process has found an object there that may have no row yet."""
+        self._last_find[0] = secrets.randbits(64)  # counting would need a lock of all processes
+
+    def last_find(self) -> int:
+        """Return what is another number after any process has called :meth:`find`."""
+        return self._last_find[0]
 
     def await_others(self) -> None:
         """Wait until other processes have written what they had promised before.
@@ -150,10 +163,9 @@ class SharedPromises:
             other.written_for_it = promised
 
 
-def _mapped(path: Path, *, create: bool = False) -> memoryview:
-    """Map the two numbers of a file; one that is just being made has none yet, which is zero."""
-    flags = os.O_RDWR | (os.O_CREAT | os.O_EXCL if create else 0)
-    descriptor = os.open(path, flags, 0o600)
+def _mapped(path: Path, flags: int = 0) -> memoryview:
+    """Map the numbers of a file; one that is just being made has none yet, which is zero."""
+    descriptor = os.open(path, os.O_RDWR | flags, 0o600)
     try:
         if os.fstat(descriptor).st_size < _BYTES:
             os.truncate(descriptor, _BYTES)
