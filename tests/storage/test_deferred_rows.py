@@ -16,10 +16,12 @@ import pytest
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import Failure
 from pacs_sdk.encoding import Instance, write_file
-from pacs_sdk.storage import Archive, IndexEntry, Query, open_archive
+from pacs_sdk.storage import Archive, Query, open_archive
 from pacs_sdk.storage.index import deferred_rows
 from pacs_sdk.storage.index.deferred_rows import ROOM_BYTES, DeferredRows
+from pacs_sdk.storage.index.further_attributes import NO_FURTHER_ATTRIBUTES
 from pacs_sdk.storage.index.index_transactions import RefusedEntry
+from pacs_sdk.storage.index.index_writer import InstanceRow
 from pacs_sdk.storage.upkeep import shared_promises
 from pacs_sdk.storage.upkeep.shared_promises import SharedPromises
 from pacs_sdk.testing import RecordingLogger
@@ -40,10 +42,11 @@ class Database:
     free_bytes: int = ROOM_BYTES
     written_once: threading.Event = attrs.field(factory=threading.Event)
 
-    def write(self, entries: Sequence[IndexEntry]) -> Sequence[RefusedEntry]:
+    def write(self, rows: Sequence[InstanceRow]) -> Sequence[RefusedEntry]:
         """Record a transaction."""
         if self.error is not None:
             raise self.error
+        entries = [row.entry for row in rows]
         self.groups.append([one.identity.sop_instance_uid for one in entries])
         self.written_once.set()
         return [
@@ -98,6 +101,7 @@ class Fixture:
     def made(self, quiet_s: float) -> DeferredRows:
         """Make rows that nobody writes for some time unless they are asked for."""
         return DeferredRows(
+            lambda entry: InstanceRow(entry, (), NO_FURTHER_ATTRIBUTES),
             self.database.write,
             lambda: self.database.free_bytes,
             self.board,

@@ -15,6 +15,7 @@ from typing import Final, Protocol, TypeAlias
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.ports import Logger
 from pacs_sdk.storage.index.index_transactions import RefusedEntry
+from pacs_sdk.storage.index.index_writer import InstanceRow
 from pacs_sdk.storage.records import IndexEntry
 
 __all__ = ["ROOM_BYTES", "DeferredRows", "PromiseBoard", "Refused"]
@@ -65,6 +66,7 @@ class DeferredRows:
     """The rows of this process that are still to be written; any thread may use them.
 
     Args:
+        row_of: Makes the row of an instance, which works itself out later.
         write: Writes rows, and returns those that the database does not take; it raises
             ``PacsException`` where the database takes none.
         free_bytes: Tells how much room there is for the database.
@@ -75,19 +77,22 @@ class DeferredRows:
 
     def __init__(
         self,
-        write: Callable[[Sequence[IndexEntry]], Sequence[RefusedEntry]],
+        row_of: Callable[[IndexEntry], InstanceRow],
+        write: Callable[[Sequence[InstanceRow]], Sequence[RefusedEntry]],
         free_bytes: Callable[[], int],
         board: PromiseBoard,
         logger: Logger,
         quiet_s: float = _QUIET_S,
     ) -> None:
+        self._row_of = row_of
         self._write = write
         self._free_bytes = free_bytes
         self._board = board
         self._logger = logger
         self._quiet_s = quiet_s
         self._mutex = threading.Lock()
-        self._waiting: dict[str, tuple[IndexEntry, Refused]] = {}
+        self._waiting: dict[str, tuple[InstanceRow, Refused]] = {}
+        self._fresh: list[InstanceRow] = []
         self._is_closed = False
         self._is_failing = False
         self._flushing = threading.Lock()
@@ -117,15 +122,24 @@ class DeferredRows:
             if self._board.last_find() != since:
                 self._board.written(1)
                 return False
-            waiting[uid] = entry, refused
+            row = self._row_of(entry)
+            waiting[uid] = row, refused
+            self._fresh.append(row)
         if not self._wanted.is_set():
             self._wanted.set()
         return True
 
     def write_many(self) -> None:
-        """Write the rows that wait, if there are enough of them; a failure is logged."""
+        """Write the rows that wait, if there are enough of them; a failure is logged.
+
+        Otherwise what came since the last time is worked out: that takes longer than to write it.
+        """
         if len(self._waiting) >= _WORTH_A_TRANSACTION:
             self._try_to_settle()
+            return
+        fresh, self._fresh = self._fresh, []  # what another thread takes this moment is its own
+        for row in fresh:
+            row.work_out()
 
     def settle(self) -> None:
         """Write all rows that wait.
@@ -179,7 +193,7 @@ class DeferredRows:
             if not group:  # somebody else was faster
                 return []
             try:
-                refused = self._write([entry for entry, _ in group.values()])
+                refused = self._write([row for row, _ in group.values()])
             except BaseException as exc:
                 self._failed(exc)
                 raise

@@ -140,8 +140,13 @@ class IndexDatabase:
             logger: Where it is recorded that rows cannot be written.
         """
         folder = Path(str(self._engine.url.database)).parent
+        transactions = self._transactions
         self._deferred = DeferredRows(
-            self._transactions.add_promised, lambda: disk_usage(folder).free, board, logger
+            transactions.row_of,
+            transactions.add_promised,
+            lambda: disk_usage(folder).free,
+            board,
+            logger,
         )
 
     def last_find(self) -> int:

@@ -16,7 +16,7 @@ from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.results import Failure, PacsResult, Success, edge
 from pacs_sdk.storage.index.database_errors import index_errors, is_retriable, is_unavailable
 from pacs_sdk.storage.index.group_commit import GroupCommit, Pending
-from pacs_sdk.storage.index.index_writer import IndexWriter, PlainRows
+from pacs_sdk.storage.index.index_writer import IndexWriter, InstanceRow, PlainRows
 from pacs_sdk.storage.index.sqlite_engine import WRITES
 from pacs_sdk.storage.index.upsert import write_order
 from pacs_sdk.storage.records import AddOutcome, IndexEntry
@@ -42,7 +42,7 @@ _CREATED: Final = AddOutcome(created=True)
 class _Add:
     """An instance that is to be added."""
 
-    entry: IndexEntry
+    row: InstanceRow
     replace: bool
 
 
@@ -123,21 +123,25 @@ class IndexTransactions:
             PacsException: ``DUPLICATE_OBJECT`` or ``INDEX_FAILED``.
         """
         with index_errors(_NOT_INDEXED):
-            return self._group.run(_Add(entry, replace))
+            return self._group.run(_Add(self._writer.row_of(entry), replace))
 
     def add_many(
         self, entries: Sequence[IndexEntry], *, replace: bool
     ) -> tuple[PacsResult[AddOutcome], ...]:
         """Add instances in one transaction; one that fails doesn't hinder the others."""
         group: list[Pending[_Add, AddOutcome]] = [
-            Pending(_Add(entry, replace)) for entry in entries
+            Pending(_Add(self._writer.row_of(entry), replace)) for entry in entries
         ]
         written = edge()(self._write)(group) if group else Success(None)
         if isinstance(written, Failure):
             return tuple(Failure(written.failure()) for _ in group)
         return tuple(_outcome_of(pending) for pending in group)
 
-    def add_promised(self, entries: Sequence[IndexEntry]) -> tuple[RefusedEntry, ...]:
+    def row_of(self, entry: IndexEntry) -> InstanceRow:
+        """Return the row of an instance, for :meth:`add_promised`."""
+        return self._writer.row_of(entry)
+
+    def add_promised(self, rows: Sequence[InstanceRow]) -> tuple[RefusedEntry, ...]:
         """Add instances whose rows were promised.
 
         Returns:
@@ -147,8 +151,9 @@ class IndexTransactions:
         Raises:
             PacsException: ``INDEX_FAILED``: the database takes none of them now.
         """
-        group: list[Pending[_Add, AddOutcome]] = [Pending(_Add(entry, False)) for entry in entries]
-        self._write_together(group)
+        group: list[Pending[_Add, AddOutcome]] = [Pending(_Add(row, False)) for row in rows]
+        if not self._written_plainly(group):
+            self._write_together(group)
         refused = []
         for one in group:
             try:
@@ -157,7 +162,7 @@ class IndexTransactions:
                 with index_errors(_NOT_INDEXED):
                     if is_unavailable(exc):
                         raise  # what was written is written again then, which changes nothing
-                refused.append(RefusedEntry(one.task.entry, exc))
+                refused.append(RefusedEntry(one.task.row.entry, exc))
         return tuple(refused)
 
     @contextlib.contextmanager
@@ -189,7 +194,7 @@ class IndexTransactions:
         if self._driver is None:  # other nodes write meanwhile: all take their locks in one order
             alone = [one for one in group if one.task.replace]
             together = [one for one in group if not one.task.replace]
-            group = sorted(together, key=lambda one: write_order(one.task.entry))
+            group = sorted(together, key=lambda one: write_order(one.task.row.entry))
         if group and not self._written_plainly(group):
             self._write_together(group)
         for one in alone:
@@ -199,9 +204,9 @@ class IndexTransactions:
         try:
             with self.writing() as connection:
                 if self._driver is None:
-                    self._writer.prepare(connection, [one.task.entry for one in group])
+                    self._writer.prepare(connection, [one.task.row for one in group])
                 outcomes = [
-                    self._writer.add(connection, one.task.entry, replace=one.task.replace)
+                    self._writer.add(connection, one.task.row, replace=one.task.replace)
                     for one in group
                 ]
         except _REFUSED:  # nothing is written; who is to blame will be seen one by one
@@ -217,7 +222,7 @@ class IndexTransactions:
         task = pending.task
         try:
             outcome = self.transact(
-                lambda connection: self._writer.add(connection, task.entry, replace=task.replace)
+                lambda connection: self._writer.add(connection, task.row, replace=task.replace)
             )
         except _REFUSED as exc:
             pending.fail(exc)
@@ -247,7 +252,7 @@ class IndexTransactions:
             return False
         with self._lock:
             self._check_open()
-            plain = self._writer.plain_rows([one.task.entry for one in group])
+            plain = self._writer.plain_rows([one.task.row for one in group])
             if plain is None:
                 return False
             if self._driver is None:

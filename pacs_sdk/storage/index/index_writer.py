@@ -33,7 +33,7 @@ from pacs_sdk.storage.index.tables import changes, instances
 from pacs_sdk.storage.index.values import ColumnValue, column_values
 from pacs_sdk.storage.records import AddOutcome, IndexEntry, InstanceIdentity
 
-__all__ = ["IndexWriter", "PlainRows"]
+__all__ = ["IndexWriter", "InstanceRow", "PlainRows"]
 
 _KNOWN_SERIES: Final = 4096
 """Series that are remembered, each with a kilobyte or so; then all are forgotten."""
@@ -101,6 +101,57 @@ class _Compiled:
         return connection.exec_driver_sql(self.sql, self.parameters(row)).rowcount
 
 
+class InstanceRow:
+    """What the row of an instance has of the instance; worked out once, when there is time.
+
+    Args:
+        entry: The instance.
+        tags_above: The attributes that belong to its patient, study or series.
+        further: The attributes of an instance that a site adds.
+    """
+
+    def __init__(
+        self, entry: IndexEntry, tags_above: Sequence[int], further: FurtherAttributes
+    ) -> None:
+        self.entry = entry
+        """The instance."""
+        self._tags_above = tags_above
+        self._further = further
+        self._made: tuple[_SeriesKey, _EncodedAbove, dict[str, ColumnValue]] | None = None
+
+    @property
+    def series_key(self) -> _SeriesKey:
+        """Its study and series."""
+        return self.work_out()[0]
+
+    @property
+    def above(self) -> _EncodedAbove:
+        """The attributes of its patient, study and series, encoded."""
+        return self.work_out()[1]
+
+    def of_series(self, series_pk: int) -> dict[str, ColumnValue]:
+        """Return the row in a series."""
+        return {"series_fk": series_pk, **self.work_out()[2]}
+
+    def work_out(self) -> tuple[_SeriesKey, _EncodedAbove, dict[str, ColumnValue]]:
+        """Work everything out, if that was not done; any thread may call this at any time."""
+        made = self._made
+        if made is None:
+            identity, header = self.entry.identity, self.entry.header
+            columns = _columns_of(self.entry)
+            if self._further:  # as text, for it goes to the driver as it is
+                found = further_values(header, self._further)
+                columns[FURTHER_COLUMN] = (
+                    json.dumps(found, separators=(",", ":")) if found else None
+                )
+            made = self._made = (
+                (identity.study_instance_uid, identity.series_instance_uid),
+                tuple(map(header.raw.get, self._tags_above)),
+                columns,
+            )
+        return made
+
+
 @attrs.frozen
 class PlainRows:
     """What a database's driver can write by itself."""
@@ -142,21 +193,26 @@ class IndexWriter:
         self._known: dict[_SeriesKey, _KnownSeries] = {}
         self._uncommitted: dict[tuple[_SeriesKey, _EncodedAbove], int] = {}
 
-    def add(self, connection: Connection, entry: IndexEntry, *, replace: bool) -> AddOutcome:
+    def row_of(self, entry: IndexEntry) -> InstanceRow:
+        """Return the row of an instance, for :meth:`add`; any thread may call this."""
+        return InstanceRow(entry, self._tags_above, self._further)
+
+    def add(self, connection: Connection, instance: InstanceRow, *, replace: bool) -> AddOutcome:
         """Add an instance.
 
         Args:
             connection: In a transaction that writes.
-            entry: The instance.
+            instance: The instance.
             replace: Whether it takes the place of what has its SOP Instance UID.
 
         Raises:
             PacsException: ``DUPLICATE_OBJECT`` where it is indexed with another object.
             IntegrityError: A remembered series is not there any more.
         """
+        entry = instance.entry
         uid = entry.identity.sop_instance_uid
         previous = self._removed(connection, uid) if replace else None
-        row = self._row_of(entry, self._series_pk(connection, entry))
+        row = instance.of_series(self._series_pk(connection, instance))
         insertion = self._instance
         if insertion is None:
             statement = insert_or_leave(connection, instances, ("sop_instance_uid",))
@@ -177,17 +233,17 @@ class IndexWriter:
             sop_instance_uid=uid,
         )
 
-    def prepare(self, connection: Connection, entries: Sequence[IndexEntry]) -> None:
+    def prepare(self, connection: Connection, added: Sequence[InstanceRow]) -> None:
         """Find or make what is above instances, before any of them is added.
 
         Args:
             connection: In a transaction that writes, where several nodes write at a time.
-            entries: In the order of :func:`~pacs_sdk.storage.index.upsert.write_order`.
+            added: In the order of :func:`~pacs_sdk.storage.index.upsert.write_order`.
         """
-        for entry in entries:
-            self._series_pk(connection, entry)
+        for instance in added:
+            self._series_pk(connection, instance)
 
-    def plain_rows(self, entries: list[IndexEntry]) -> PlainRows | None:
+    def plain_rows(self, added: Sequence[InstanceRow]) -> PlainRows | None:
         """Return what adding instances takes if there is nothing to do above them.
 
         Returns:
@@ -199,12 +255,13 @@ class IndexWriter:
             return None
         rows = []
         now = milliseconds(self._clock)
-        for entry in entries:
-            known = self._known.get(_series_key(entry))
-            if known is None or self._above(entry) not in known.seen:
+        for instance in added:
+            known = self._known.get(instance.series_key)
+            if known is None or instance.above not in known.seen:
                 return None
-            row = insertion.parameters(self._row_of(entry, known.pk))
-            rows.append((row, change.parameters(_change(ChangeKind.STORED, now, entry.identity))))
+            row = insertion.parameters(instance.of_series(known.pk))
+            told = _change(ChangeKind.STORED, now, instance.entry.identity)
+            rows.append((row, change.parameters(told)))
         return PlainRows(insertion.sql, change.sql, tuple(rows))
 
     def remove(self, connection: Connection, sop_instance_uid: str) -> str | None:
@@ -237,25 +294,15 @@ class IndexWriter:
 
     # -- inside ------------------------------------------------------------------
 
-    def _series_pk(self, connection: Connection, entry: IndexEntry) -> int:
-        key, above = _series_key(entry), self._above(entry)
+    def _series_pk(self, connection: Connection, instance: InstanceRow) -> int:
+        key, above = instance.series_key, instance.above
         known = self._known.get(key)
         if known is not None and above in known.seen:
             return known.pk
         pk = self._uncommitted.get((key, above))
         if pk is None:
-            pk = self._uncommitted[key, above] = self._parents.series_pk(connection, entry)
+            pk = self._uncommitted[key, above] = self._parents.series_pk(connection, instance.entry)
         return pk
-
-    def _above(self, entry: IndexEntry) -> _EncodedAbove:
-        return tuple(map(entry.header.raw.get, self._tags_above))
-
-    def _row_of(self, entry: IndexEntry, series_pk: int) -> dict[str, ColumnValue]:
-        row = _row_of(entry, series_pk)
-        if self._further:  # as text, for it goes to the driver as it is
-            found = further_values(entry.header, self._further)
-            row[FURTHER_COLUMN] = json.dumps(found, separators=(",", ":")) if found else None
-        return row
 
     def _record(self, connection: Connection, kind: ChangeKind, identity: InstanceIdentity) -> None:
         row = _change(kind, milliseconds(self._clock), identity)
@@ -281,9 +328,8 @@ class IndexWriter:
         return removed.storage_key
 
 
-def _row_of(entry: IndexEntry, series_pk: int) -> dict[str, ColumnValue]:
+def _columns_of(entry: IndexEntry) -> dict[str, ColumnValue]:
     row = column_values(entry.header, _INSTANCE_ATTRIBUTES)
-    row["series_fk"] = series_pk
     row["sop_instance_uid"] = entry.identity.sop_instance_uid
     row["sop_class_uid"] = entry.identity.sop_class_uid
     row["transfer_syntax_uid"] = entry.transfer_syntax_uid
@@ -302,7 +348,3 @@ def _change(kind: ChangeKind, at_ms: int, identity: InstanceIdentity) -> dict[st
         "series_instance_uid": identity.series_instance_uid,
         "sop_instance_uid": identity.sop_instance_uid,
     }
-
-
-def _series_key(entry: IndexEntry) -> _SeriesKey:
-    return entry.identity.study_instance_uid, entry.identity.series_instance_uid
