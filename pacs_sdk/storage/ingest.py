@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import zlib
 from typing import Final
@@ -13,11 +14,12 @@ from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.events import InstanceStored
 from pacs_sdk.core.ports import Clock, EventBus, Logger, SystemClock
 from pacs_sdk.core.results import Failure, PacsResult, Success, raised
-from pacs_sdk.encoding import Instance, InstanceHeader, part10_header
+from pacs_sdk.encoding import Instance, part10_header
 from pacs_sdk.storage.duplicates import record_duplicate
+from pacs_sdk.storage.early_look import Description, EarlyLook, early_look_at
 from pacs_sdk.storage.index.database_errors import error_words
 from pacs_sdk.storage.index.index_database import IndexDatabase
-from pacs_sdk.storage.index.index_transactions import RefusedEntry
+from pacs_sdk.storage.index.index_transactions import Absence, RefusedEntry
 from pacs_sdk.storage.objects.backend import (
     DuplicatePolicy,
     ReceivingBackend,
@@ -121,13 +123,15 @@ class Ingest:
             OSError: The instance that is given cannot be read.
         """
         instance = _read_once(instance)
-        header = raised(instance.header(self._tags))
-        identity = InstanceIdentity.of_header(header)
+        look = early_look_at(instance)
+        known, absence = (None, None) if look is None else (look.description, look.absence)
+        described = self._described(instance) if known is None else known
+        identity = described.identity
         check_announced(instance, identity)
         # Between its object and its row nobody else of this process may move the instance.
         with self._turns[zlib.crc32(identity.sop_instance_uid.encode()) % _TURNS]:
-            put = self._put(instance, header, identity)
-            stored = self._indexed(put, instance) if isinstance(put, _PutObject) else put
+            put = self._put(instance, described)
+            stored = self._indexed(put, instance, absence) if isinstance(put, _PutObject) else put
         if stored.created and not stored.kept_beside:
             self._announce(stored)
         return stored
@@ -138,14 +142,23 @@ class Ingest:
         """Begin an instance; see :meth:`pacs_sdk.storage.Archive.receive`."""
         if self._receiving is None:
             return None
-        return self._receiving.receive(part10_header(sop_class_uid, sop_instance_uid, syntax))
+        received = self._receiving.receive(part10_header(sop_class_uid, sop_instance_uid, syntax))
+        announced = sop_class_uid, sop_instance_uid, syntax
+        received.look = look = EarlyLook(announced, self._described)
+        with contextlib.suppress(PacsException):  # whoever stores it is told
+            look.absence = self._index.absence(sop_instance_uid)
+        return received
+
+    def _described(self, instance: Instance) -> Description:
+        header = raised(instance.header(self._tags))
+        identity = InstanceIdentity.of_header(header)
+        return Description(header, identity, self._key_of(identity, header))
 
     # -- the object --------------------------------------------------------------
 
-    def _put(
-        self, instance: Instance, header: InstanceHeader, identity: InstanceIdentity
-    ) -> _PutObject | StoredInstance:
+    def _put(self, instance: Instance, described: Description) -> _PutObject | StoredInstance:
         """Put the object; return what lies under its key then."""
+        identity = described.identity
         syntax = instance.transfer_syntax_uid
         meta = part10_header(identity.sop_class_uid, identity.sop_instance_uid, syntax)
         encoded = instance.encoded
@@ -155,9 +168,9 @@ class Ingest:
             content_hash = hash_parts((meta, encoded.view()))
         entry = IndexEntry(
             identity,
-            header,
+            described.header,
             syntax,
-            self._key_of(identity, header),
+            described.storage_key,
             len(meta) + instance.size,
             len(meta),
             content_hash,
@@ -240,11 +253,13 @@ class Ingest:
 
     # -- the row -----------------------------------------------------------------
 
-    def _indexed(self, put: _PutObject, instance: Instance) -> StoredInstance:
+    def _indexed(
+        self, put: _PutObject, instance: Instance, absence: Absence | None = None
+    ) -> StoredInstance:
         """Index what was put, unless the instance is stored under another key."""
         entry = put.entry
         found = put.replaces or not put.written
-        if not found and self._index.promise(entry, self._not_indexed, put.since):
+        if not found and self._index.promise(entry, self._not_indexed, put.since, absence):
             return _stored(entry, created=True)
         added = self._index.add(entry, found=found)
         if isinstance(added, Failure):

@@ -16,11 +16,10 @@ import pytest
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import Failure
 from pacs_sdk.encoding import Instance, write_file
-from pacs_sdk.storage import Archive, Query, open_archive
+from pacs_sdk.storage import Archive, IndexEntry, Query, open_archive
 from pacs_sdk.storage.index import deferred_rows
 from pacs_sdk.storage.index.deferred_rows import ROOM_BYTES, DeferredRows
-from pacs_sdk.storage.index.further_attributes import NO_FURTHER_ATTRIBUTES
-from pacs_sdk.storage.index.index_transactions import RefusedEntry
+from pacs_sdk.storage.index.index_transactions import Absence, RefusedEntry
 from pacs_sdk.storage.index.index_writer import InstanceRow
 from pacs_sdk.storage.upkeep import shared_promises
 from pacs_sdk.storage.upkeep.shared_promises import SharedPromises
@@ -42,7 +41,15 @@ class Database:
     free_bytes: int = ROOM_BYTES
     written_once: threading.Event = attrs.field(factory=threading.Event)
 
-    def write(self, rows: Sequence[InstanceRow]) -> Sequence[RefusedEntry]:
+    def is_absent(self, sop_instance_uid: str, known: Absence | None) -> bool:
+        """Tell that every instance is new."""
+        return True
+
+    def row_of(self, entry: IndexEntry) -> InstanceRow:
+        """Make a row."""
+        return InstanceRow(entry, (), ())
+
+    def add_promised(self, rows: Sequence[InstanceRow]) -> Sequence[RefusedEntry]:
         """Record a transaction."""
         if self.error is not None:
             raise self.error
@@ -101,8 +108,7 @@ class Fixture:
     def made(self, quiet_s: float) -> DeferredRows:
         """Make rows that nobody writes for some time unless they are asked for."""
         return DeferredRows(
-            lambda entry: InstanceRow(entry, (), NO_FURTHER_ATTRIBUTES),
-            self.database.write,
+            self.database,
             lambda: self.database.free_bytes,
             self.board,
             self.logger,
@@ -112,7 +118,7 @@ class Fixture:
     def promise(self, uid: str | None = None) -> bool:
         """Promise a row, of a new instance if none is named."""
         entry = make_entry(SOPInstanceUID=uid or f"1.7.{next(self.numbers)}")
-        return self.rows.promise(entry, self.refused.append, since=0)
+        return self.rows.promise(entry, self.refused.append, since=0, absence=None)
 
 
 @pytest.fixture
@@ -215,7 +221,7 @@ def test_nothing_is_promised_after_an_object_was_found(fixture: Fixture) -> None
     assert not fixture.promise()
     assert (fixture.board.promises, fixture.board.rows) == (1, 1)
     entry = make_entry()
-    assert fixture.rows.promise(entry, fixture.refused.append, fixture.rows.last_find())
+    assert fixture.rows.promise(entry, fixture.refused.append, fixture.rows.last_find(), None)
 
 
 def test_closing_writes_what_waits_and_takes_no_more() -> None:
@@ -296,7 +302,7 @@ def test_rows_that_cannot_be_written_at_the_end_are_added_at_the_next_start(
     deferred = archive._index._deferred
     assert deferred is not None
     error = PacsException(ErrorCode.INDEX_FAILED, "the disk is full")
-    deferred._write = Database(error=error).write
+    deferred._transactions = Database(error=error)
     archive.close()
     assert logger.named("rows-not-written")
     assert logger.named("close-not-recorded")

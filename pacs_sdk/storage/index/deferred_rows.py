@@ -14,7 +14,7 @@ from typing import Final, Protocol, TypeAlias
 
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.ports import Logger
-from pacs_sdk.storage.index.index_transactions import RefusedEntry
+from pacs_sdk.storage.index.index_transactions import Absence, RefusedEntry
 from pacs_sdk.storage.index.index_writer import InstanceRow
 from pacs_sdk.storage.records import IndexEntry
 
@@ -62,13 +62,28 @@ class PromiseBoard(Protocol):
         """Return what is another number after any process has called :meth:`find`."""
 
 
+class RowTransactions(Protocol):
+    """What writes the rows: ``IndexTransactions``."""
+
+    def is_absent(self, sop_instance_uid: str, known: Absence | None) -> bool:
+        """Tell whether an instance has no row, given what was found a moment ago."""
+
+    def row_of(self, entry: IndexEntry) -> InstanceRow:
+        """Return the row of an instance, which works itself out later."""
+
+    def add_promised(self, rows: Sequence[InstanceRow]) -> Sequence[RefusedEntry]:
+        """Write rows; return those that the database does not take.
+
+        Raises:
+            PacsException: ``INDEX_FAILED``: it takes none.
+        """
+
+
 class DeferredRows:
     """The rows of this process that are still to be written; any thread may use them.
 
     Args:
-        row_of: Makes the row of an instance, which works itself out later.
-        write: Writes rows, and returns those that the database does not take; it raises
-            ``PacsException`` where the database takes none.
+        transactions: Write the rows.
         free_bytes: Tells how much room there is for the database.
         board: Tells other processes.
         logger: Where failures are recorded.
@@ -77,15 +92,13 @@ class DeferredRows:
 
     def __init__(
         self,
-        row_of: Callable[[IndexEntry], InstanceRow],
-        write: Callable[[Sequence[InstanceRow]], Sequence[RefusedEntry]],
+        transactions: RowTransactions,
         free_bytes: Callable[[], int],
         board: PromiseBoard,
         logger: Logger,
         quiet_s: float = _QUIET_S,
     ) -> None:
-        self._row_of = row_of
-        self._write = write
+        self._transactions = transactions
         self._free_bytes = free_bytes
         self._board = board
         self._logger = logger
@@ -102,11 +115,13 @@ class DeferredRows:
         self._thread = threading.Thread(target=self._run, name="deferred-rows", daemon=True)
         self._thread.start()
 
-    def promise(self, entry: IndexEntry, refused: Refused, since: int) -> bool:
+    def promise(
+        self, entry: IndexEntry, refused: Refused, since: int, absence: Absence | None
+    ) -> bool:
         """Take a row to be written; false where it has to be written at once.
 
-        So it is where another one of the same SOP Instance UID waits, too many do, the
-        database did not take the last ones, or the disk is nearly full. And where another
+        So it is where the index has another one of the same SOP Instance UID, or it waits, where
+        too many wait, the database did not take the last ones, or the disk is nearly full. And where another
         process has found an object since :meth:`last_find` was ``since``: that may be this
         one, and the database has to tell who of both brought it.
         """
@@ -116,13 +131,15 @@ class DeferredRows:
             is_refusing = self._is_closed or self._is_failing
             if is_refusing or uid in waiting or len(waiting) >= _AT_MOST:
                 return False
+            if not self._transactions.is_absent(uid, absence):  # now, as it does not wait
+                return False
             if not waiting and self._free_bytes() < ROOM_BYTES:
                 return False
             self._board.promised()  # first: who finds the object now waits for what comes of it
             if self._board.last_find() != since:
                 self._board.written(1)
                 return False
-            row = self._row_of(entry)
+            row = self._transactions.row_of(entry)
             waiting[uid] = row, refused
             self._fresh.append(row)
         if not self._wanted.is_set():
@@ -193,7 +210,7 @@ class DeferredRows:
             if not group:  # somebody else was faster
                 return []
             try:
-                refused = self._write([row for row, _ in group.values()])
+                refused = self._transactions.add_promised([row for row, _ in group.values()])
             except BaseException as exc:
                 self._failed(exc)
                 raise

@@ -12,7 +12,7 @@ import attrs
 from sqlalchemy import URL, Connection
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.ports import Clock, Logger, NullLogger
+from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
 from pacs_sdk.core.results import PacsResult, edge
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.uids import is_valid_uid
@@ -23,7 +23,7 @@ from pacs_sdk.storage.index.further_attributes import (
     NO_FURTHER_ATTRIBUTES,
     FurtherAttributes,
 )
-from pacs_sdk.storage.index.index_transactions import IndexTransactions
+from pacs_sdk.storage.index.index_transactions import Absence, IndexTransactions
 from pacs_sdk.storage.index.index_writer import IndexWriter
 from pacs_sdk.storage.index.schema import index_errors, open_engine, reading_engine
 from pacs_sdk.storage.query.explain import Explanation, explain_query
@@ -77,8 +77,11 @@ class IndexDatabase:
         self._engine = open_engine(url)
         self._reading = reading_engine(self._engine)
         self._readers = _Readers()
+        clock = clock or SystemClock()
         self._writer = IndexWriter(logger or NullLogger(), clock, further)
-        self._transactions = IndexTransactions(self._engine, self._writer, self._readers.check_open)
+        self._transactions = IndexTransactions(
+            self._engine, self._writer, self._readers.check_open, clock
+        )
         self._deferred: DeferredRows | None = None
         self.feed = ChangeFeed(self.reading, self.writing)
         """What was stored, replaced, deleted and settled."""
@@ -142,8 +145,7 @@ class IndexDatabase:
         folder = Path(str(self._engine.url.database)).parent
         transactions = self._transactions
         self._deferred = DeferredRows(
-            transactions.row_of,
-            transactions.add_promised,
+            transactions,
             lambda: disk_usage(folder).free,
             board,
             logger,
@@ -153,7 +155,20 @@ class IndexDatabase:
         """Return what is to be given to :meth:`promise`, before the object is put."""
         return 0 if self._deferred is None else self._deferred.last_find()
 
-    def promise(self, entry: IndexEntry, refused: Refused, since: int) -> bool:
+    def absence(self, sop_instance_uid: str) -> Absence | None:
+        """Look for an instance that is just arriving, to know it when it is promised a row.
+
+        Returns:
+            ``None`` where it is indexed, or cannot be promised a row.
+
+        Raises:
+            PacsException: ``INDEX_FAILED``.
+        """
+        return None if self._deferred is None else self._transactions.absence(sop_instance_uid)
+
+    def promise(
+        self, entry: IndexEntry, refused: Refused, since: int, absence: Absence | None = None
+    ) -> bool:
         """Have an instance added a moment later; every query finds it from now on.
 
         Its object is safe, so nothing is lost if the process dies: the next opening of the
@@ -164,6 +179,7 @@ class IndexDatabase:
             refused: Called if another process is found to have indexed another object of the
                 same SOP Instance UID at the same moment.
             since: What :meth:`last_find` was before the object was put.
+            absence: What was found when it began to arrive.
 
         Returns:
             Whether that will do; otherwise nothing happened, and :meth:`add` is called for.
@@ -172,9 +188,7 @@ class IndexDatabase:
             PacsException: ``INDEX_FAILED``.
         """
         deferred = self._deferred
-        if deferred is None or self._transactions.is_indexed(entry.identity.sop_instance_uid):
-            return False
-        return deferred.promise(entry, refused, since)
+        return deferred is not None and deferred.promise(entry, refused, since, absence)
 
     def write_promised(self) -> None:
         """Write what was promised if it is worth a transaction: who has answered has time."""

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, PoolProxiedConnection
 from sqlalchemy.exc import SQLAlchemyError
 
 from pacs_sdk.core.errors import PacsException
+from pacs_sdk.core.ports import Clock
 from pacs_sdk.core.results import Failure, PacsResult, Success, edge
 from pacs_sdk.storage.index.database_errors import index_errors, is_retriable, is_unavailable
 from pacs_sdk.storage.index.group_commit import GroupCommit, Pending
@@ -21,7 +22,7 @@ from pacs_sdk.storage.index.sqlite_engine import WRITES
 from pacs_sdk.storage.index.upsert import write_order
 from pacs_sdk.storage.records import AddOutcome, IndexEntry
 
-__all__ = ["IndexTransactions", "RefusedEntry"]
+__all__ = ["Absence", "IndexTransactions", "RefusedEntry"]
 
 _NOT_INDEXED: Final = "the instance could not be indexed"
 
@@ -30,6 +31,10 @@ _REFUSED: Final = (PacsException, SQLAlchemyError, sqlite3.Error)
 
 _ATTEMPTS: Final = 8
 """How often a transaction is made that other processes get into the way of."""
+
+_ABSENT_S: Final = 0.02
+"""How long another process is taken to have added nothing; so long a promised row may wait, so
+within this time two processes may store one instance in two studies anyway."""
 
 _HAS_ROW: Final = "SELECT 1 FROM instances WHERE sop_instance_uid = ?"
 
@@ -56,6 +61,16 @@ class RefusedEntry:
     """Why: a ``PacsException`` with ``DUPLICATE_OBJECT`` where the index has another object."""
 
 
+@attrs.frozen
+class Absence:
+    """That an instance had no row at a moment."""
+
+    transactions: int
+    """How many transactions this process had committed then."""
+    until: float
+    """When to look again, by the clock's monotonic time."""
+
+
 class IndexTransactions:
     """Writes the index through one connection, which threads take in turns.
 
@@ -63,13 +78,18 @@ class IndexTransactions:
         engine: The database.
         writer: Writes the rows.
         check_open: Raises ``INDEX_FAILED`` where the index has been closed.
+        clock: Tells for how long an instance is known to be absent.
     """
 
-    def __init__(self, engine: Engine, writer: IndexWriter, check_open: Callable[[], None]) -> None:
+    def __init__(
+        self, engine: Engine, writer: IndexWriter, check_open: Callable[[], None], clock: Clock
+    ) -> None:
         self.connection = engine.connect().execution_options(**{WRITES: True})
         """What is written through; for :meth:`writing` to give."""
         self._writer = writer
         self._check_open = check_open
+        self._clock = clock
+        self._count = 0
         self._lock = threading.Lock()
         self._holder: int | None = None
         self._group: GroupCommit[_Add, AddOutcome] = GroupCommit(self._write)
@@ -105,6 +125,29 @@ class IndexTransactions:
             except (SQLAlchemyError, sqlite3.Error) as exc:
                 with index_errors("the index could not be searched"):
                     raise exc
+
+    def absence(self, sop_instance_uid: str) -> Absence | None:
+        """Look for an instance before it is promised a row; ``None`` if it has one already.
+
+        Raises:
+            PacsException: ``INDEX_FAILED``.
+        """
+        count, until = self._count, self._clock.monotonic() + _ABSENT_S
+        return None if self.is_indexed(sop_instance_uid) else Absence(count, until)
+
+    def is_absent(self, sop_instance_uid: str, known: Absence | None) -> bool:
+        """Tell whether an instance has no row, given what was found a moment ago.
+
+        Raises:
+            PacsException: ``INDEX_FAILED``.
+        """
+        if (
+            known is not None
+            and known.transactions == self._count
+            and self._clock.monotonic() < known.until
+        ):
+            return True
+        return not self.is_indexed(sop_instance_uid)
 
     def close(self, is_first: Callable[[], bool]) -> bool:
         """Close the connections after what is being written, if the owner says so."""
@@ -186,6 +229,7 @@ class IndexTransactions:
             finally:
                 self._holder = None
             self._writer.committed()
+            self._count += 1
 
     # -- inside ------------------------------------------------------------------
 
@@ -261,6 +305,7 @@ class IndexTransactions:
                 written = _inserted(self._driver, plain)
             if not written:
                 return False
+            self._count += 1
         for one in group:
             one.succeed(_CREATED)
         return True

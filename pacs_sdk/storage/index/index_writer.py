@@ -16,6 +16,7 @@ from pacs_sdk.storage.index.attributes import (
     ATTRIBUTES,
     REQUEST_ATTRIBUTES_SEQUENCE,
     AttributeKind,
+    IndexedAttribute,
     QueryLevel,
     attributes_of,
 )
@@ -111,7 +112,7 @@ class InstanceRow:
     """
 
     def __init__(
-        self, entry: IndexEntry, tags_above: Sequence[int], further: FurtherAttributes
+        self, entry: IndexEntry, tags_above: Sequence[int], further: Sequence[IndexedAttribute]
     ) -> None:
         self.entry = entry
         """The instance."""

@@ -178,10 +178,8 @@ class FileStorage(StorageBackend):
                 received.sync()
         spooled = received.name
         stored = self._given(key, target, spooled, received.whole_size, parts, policy)
-        if stored.created:
-            received.named(target)
-            if policy is not DuplicatePolicy.REPLACE:  # which has moved it
-                _remove(spooled)
+        if stored.created:  # if linked, the spool's name goes after the answer
+            received.named(target, moved=policy is DuplicatePolicy.REPLACE)
         self._sync_names(target)
         return stored
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -55,13 +55,17 @@ class ReceivedObject:
         """Preamble and File Meta Information."""
         self.size = 0
         """How many bytes of the data set there are."""
+        self.look: Callable[[memoryview], None] | None = None
+        """Called once with the first 64 KiB of the data set when they are there and written,
+        and more of it is on its way."""
+        self._is_looked_at = False
         self._descriptor: int | None = os.open(
             self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666
         )
         self._hash = xxh3_128(meta) if hashed else None
         self._pending = bytearray(meta)
         self._head = b""
-        self._is_named = False
+        self._spooled: str | None = self.name
 
     @property
     def path(self) -> Path:
@@ -115,6 +119,10 @@ class ReceivedObject:
             self._put((pending, *pieces), pending.nbytes + length)
         else:
             self._put(pieces, length)
+        if self.size > _KEPT_HEAD and not self._is_looked_at:
+            self._is_looked_at = True
+            if self.look is not None:
+                self.look(self.head())
 
     def finish(self) -> ByteSource:
         """Return the data set, which is there until :meth:`discard`.
@@ -138,20 +146,22 @@ class ReceivedObject:
         if self._descriptor is not None:
             os.fsync(self._descriptor)
 
-    def named(self, path: Path | str) -> None:
-        """Note that it has its name, and is not the spool's any more."""
-        self.name, self._is_named = os.fspath(path), True
+    def named(self, path: Path | str, *, moved: bool) -> None:
+        """Note that it has its name, instead of that in the spool or besides."""
+        self.name = os.fspath(path)
+        if moved:
+            self._spooled = None
 
     def discard(self) -> None:
-        """Close the file, and remove it unless it was given a name."""
+        """Close the file, and remove it from the spool."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is None:
             return
         with contextlib.suppress(OSError):  # a network file system may report a failed write
             os.close(descriptor)
-        if not self._is_named:
+        if self._spooled is not None:
             with contextlib.suppress(OSError):  # a folder that went away took the file along
-                self.path.unlink(missing_ok=True)
+                os.unlink(self._spooled)  # noqa: PTH108  # text: once an image
 
     def _flush(self) -> None:
         if self._pending:
