@@ -159,13 +159,13 @@ def test_so_many_may_wait(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_who_has_answered_writes_when_it_is_worth_it(fixture: Fixture) -> None:
     """A transaction costs as much as some rows."""
-    for _ in range(31):
+    for _ in range(15):
         fixture.promise()
     fixture.rows.write_many()
     assert fixture.database.groups == []
     fixture.promise()
     fixture.rows.write_many()
-    assert [len(group) for group in fixture.database.groups] == [32]
+    assert [len(group) for group in fixture.database.groups] == [16]
 
 
 def test_what_nobody_comes_to_write_is_written_after_a_while() -> None:

@@ -22,7 +22,7 @@ __all__ = ["ROOM_BYTES", "DeferredRows", "PromiseBoard", "Refused"]
 
 Refused: TypeAlias = Callable[[RefusedEntry], None]
 
-_WORTH_A_TRANSACTION: Final = 32
+_WORTH_A_TRANSACTION: Final = 16
 """A transaction costs as much as four rows; with so many it hardly counts."""
 
 _AT_MOST: Final = 1024

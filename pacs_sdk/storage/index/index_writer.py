@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import attrs
-from sqlalchemy import Connection, Insert, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, SystemClock
@@ -21,6 +20,7 @@ from pacs_sdk.storage.index.attributes import (
     attributes_of,
 )
 from pacs_sdk.storage.index.changes import ChangeKind, milliseconds
+from pacs_sdk.storage.index.driver_statements import DriverInsert
 from pacs_sdk.storage.index.further_attributes import (
     FURTHER_COLUMN,
     NO_FURTHER_ATTRIBUTES,
@@ -71,35 +71,6 @@ class _KnownSeries:
 
     pk: int
     seen: set[_EncodedAbove] = attrs.field(factory=set)
-
-
-@attrs.frozen
-class _Compiled:
-    """An INSERT as the driver takes it."""
-
-    sql: str
-    columns: tuple[str, ...]
-    named: bool
-
-    @classmethod
-    def of(cls, statement: Insert, connection: Connection, columns: list[str]) -> _Compiled:
-        compiled = statement.compile(dialect=connection.dialect, column_keys=columns)
-        positions = compiled.positiontup
-        return cls(str(compiled), tuple(positions or columns), named=positions is None)
-
-    def parameters(self, row: dict[str, ColumnValue]) -> Any:
-        """Arrange a row as the statement wants it."""
-        return row if self.named else tuple([row[name] for name in self.columns])
-
-    def execute(self, connection: Connection, row: dict[str, ColumnValue]) -> int:
-        """Insert a row; return how many that made.
-
-        SQLAlchemy's way around an execution takes longer than SQLite.
-        """
-        driver = connection.connection.driver_connection
-        if isinstance(driver, sqlite3.Connection):
-            return driver.execute(self.sql, self.parameters(row)).rowcount
-        return connection.exec_driver_sql(self.sql, self.parameters(row)).rowcount
 
 
 class InstanceRow:
@@ -189,8 +160,8 @@ class IndexWriter:
         self._further = further.of_level(QueryLevel.IMAGE)
         above = (one.tag for one in further.attributes if one.level is not QueryLevel.IMAGE)
         self._tags_above = (*_TAGS_ABOVE, *above)
-        self._instance: _Compiled | None = None
-        self._change: _Compiled | None = None
+        self._instance: DriverInsert | None = None
+        self._change: DriverInsert | None = None
         self._known: dict[_SeriesKey, _KnownSeries] = {}
         self._uncommitted: dict[tuple[_SeriesKey, _EncodedAbove], int] = {}
 
@@ -217,7 +188,7 @@ class IndexWriter:
         insertion = self._instance
         if insertion is None:
             statement = insert_or_leave(connection, instances, ("sop_instance_uid",))
-            insertion = self._instance = _Compiled.of(statement, connection, list(row))
+            insertion = self._instance = DriverInsert.of(statement, connection, list(row))
         for _ in range(_ATTEMPTS):
             if insertion.execute(connection, row) == 1:
                 kind = ChangeKind.STORED if previous is None else ChangeKind.REPLACED
@@ -310,7 +281,7 @@ class IndexWriter:
         change = self._change
         if change is None:
             statement = insert(changes).values(transaction_id=own_transaction(connection))
-            change = self._change = _Compiled.of(statement, connection, list(row))
+            change = self._change = DriverInsert.of(statement, connection, list(row))
         change.execute(connection, row)
 
     def _removed(

@@ -7,10 +7,10 @@ is recorded in the table ``attribute_conflicts``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
-from sqlalchemy import Connection, RowMapping, update
+from sqlalchemy import Connection, update
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger
@@ -44,7 +44,7 @@ _FOUND_BY: Final = frozenset(
 
 _Values: TypeAlias = Mapping[str, ColumnValue]
 
-_Row: TypeAlias = RowMapping | Mapping[str, str]
+_Row: TypeAlias = Mapping[str, Any]
 
 _PATIENT_KEY: Final = ("patient_id", "issuer_of_patient_id", "study_without_patient_id")
 
@@ -137,7 +137,7 @@ class ParentRows:
         return found
 
     def _compare_patient(
-        self, connection: Connection, row: RowMapping, values: _Values, entry: IndexEntry
+        self, connection: Connection, row: _Row, values: _Values, entry: IndexEntry
     ) -> None:
         """Compare a study's patient with what another instance of the study says."""
         differing = [
@@ -157,7 +157,7 @@ class ParentRows:
         self,
         connection: Connection,
         level: QueryLevel,
-        row: RowMapping,
+        row: _Row,
         values: _Values,
         entry: IndexEntry,
     ) -> None:
@@ -174,7 +174,7 @@ class ParentRows:
             self._conflict(connection, level, differing, entry)
 
     def _compared(
-        self, level: QueryLevel, row: RowMapping, values: _Values
+        self, level: QueryLevel, row: _Row, values: _Values
     ) -> tuple[dict[str, ColumnValue], list[_Difference]]:
         """Return what a row lacks, and what it has otherwise."""
         filled, differing = _compared(attributes_of(level), row, values)

@@ -17,15 +17,19 @@ number of nodes write together; this module and ``row_removal`` have what that t
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import attrs
-from sqlalchemy import Connection, RowMapping, Select, Table, bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Select, Table, bindparam, select
+from sqlalchemy.dialects import postgresql
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.storage.index.driver_statements import DriverInsert, SqliteSelect, sqlite_driver
+from pacs_sdk.storage.index.further_attributes import FURTHER_COLUMN
+from pacs_sdk.storage.index.portable_sql import insert_or_leave
 from pacs_sdk.storage.index.tables import patients, studies
 from pacs_sdk.storage.index.values import ColumnValue
 from pacs_sdk.storage.records import IndexEntry
@@ -54,7 +58,7 @@ class FoundRow:
 
     pk: int
     """Its number."""
-    existing: RowMapping | None
+    existing: Mapping[str, Any] | None
     """What it held before, or ``None`` where it was made just now."""
 
     @property
@@ -67,9 +71,9 @@ class FoundRow:
 class StudyWithPatient:
     """A study that nobody can remove until the end of the transaction."""
 
-    study: RowMapping
+    study: Mapping[str, Any]
     """Its row."""
-    patient: RowMapping
+    patient: Mapping[str, Any]
     """That of its patient."""
 
 
@@ -93,7 +97,7 @@ def insert_or_find(
     wanted = {f"u_{name}": values[name] for name in columns}
     find = _find_statement(table, columns)
     for _ in range(_ATTEMPTS):
-        found = connection.execute(find, wanted).mappings().first()
+        found = _first(connection, find, wanted)
         if found is not None:
             return FoundRow(int(found["pk"]), found)
         pk = _inserted_pk(connection, table, columns, values)
@@ -121,12 +125,12 @@ def find_study(connection: Connection, study_instance_uid: str) -> StudyWithPati
         PacsException: ``INDEX_FAILED``: others remove and make it all the time.
     """
     for _ in range(_ATTEMPTS):
-        found = connection.execute(_STUDY, {"uid": study_instance_uid}).mappings().first()
+        found = _first(connection, _STUDY, {"uid": study_instance_uid})
         if found is None:
             return None
-        locked = connection.execute(_HOLD_PATIENT, {"row": found["patient_fk"]}).mappings().first()
+        locked = _first(connection, _HOLD_PATIENT, {"row": found["patient_fk"]})
         # It may have been removed, and made again of another patient, before the lock was had.
-        again = connection.execute(_STUDY, {"uid": study_instance_uid}).mappings().first()
+        again = _first(connection, _STUDY, {"uid": study_instance_uid})
         if locked is not None and again is not None and again["pk"] == found["pk"]:
             return StudyWithPatient(again, locked)
     raise PacsException(
@@ -134,7 +138,7 @@ def find_study(connection: Connection, study_instance_uid: str) -> StudyWithPati
     )
 
 
-def lock_for_change(connection: Connection, table: Table, pk: int) -> RowMapping | None:
+def lock_for_change(connection: Connection, table: Table, pk: int) -> Mapping[str, Any] | None:
     """Read a row again and keep others from changing it until the end of the transaction.
 
     What was read before may have been changed since; SQLite's single writer sees the same.
@@ -142,7 +146,7 @@ def lock_for_change(connection: Connection, table: Table, pk: int) -> RowMapping
     Returns:
         The row as it is now, ``None`` where it was removed.
     """
-    return connection.execute(_change_statement(table), {"row": pk}).mappings().first()
+    return _first(connection, _change_statement(table), {"row": pk})
 
 
 def write_order(entry: IndexEntry) -> tuple[str, ...]:
@@ -190,18 +194,38 @@ def _postgres_insert(table: Table, columns: tuple[str, ...]) -> Any:
     return statement.returning(table.c.pk)
 
 
-@functools.cache
-def _sqlite_insert(table: Table, columns: tuple[str, ...]) -> Any:
-    return sqlite.insert(table).on_conflict_do_nothing(index_elements=list(columns))
+_InsertKey: TypeAlias = tuple[Table, tuple[str, ...], tuple[str, ...]]
+
+_SQLITE_INSERTS: Final[dict[_InsertKey, DriverInsert]] = {}
+"""By table, unique columns and columns of the row: as many as there are tables, about."""
+
+_sqlite_select: Final = functools.cache(SqliteSelect.of)
+
+
+def _first(
+    connection: Connection, statement: Select[Any], values: Mapping[str, object]
+) -> Mapping[str, Any] | None:
+    driver = sqlite_driver(connection)
+    if driver is None:
+        row = connection.execute(statement, values).mappings().first()
+        return None if row is None else dict(row)
+    return _sqlite_select(statement).first(driver, values)
 
 
 def _inserted_pk(
     connection: Connection, table: Table, columns: tuple[str, ...], values: _Values
 ) -> int | None:
     """Insert a row; return its number, or ``None`` where another one is in its place."""
-    row = dict(values)
-    if connection.dialect.name == "postgresql":
-        pk = connection.execute(_postgres_insert(table, columns), row).scalar()
+    driver = sqlite_driver(connection)
+    if driver is None:
+        pk = connection.execute(_postgres_insert(table, columns), dict(values)).scalar()
         return None if pk is None else int(pk)
-    made = connection.execute(_sqlite_insert(table, columns), row)
-    return int(made.lastrowid) if made.rowcount == 1 else None
+    key = table, columns, tuple(values)
+    insertion = _SQLITE_INSERTS.get(key)
+    if insertion is None:
+        statement = insert_or_leave(connection, table, columns)
+        insertion = _SQLITE_INSERTS[key] = DriverInsert.of(statement, connection, tuple(values))
+    further = values.get(FURTHER_COLUMN)
+    if further is not None:  # as text, for it goes to the driver as it is
+        values = {**values, FURTHER_COLUMN: json.dumps(further)}
+    return insertion.inserted_pk(driver, values)
