@@ -130,7 +130,7 @@ class Ingest:
         check_announced(instance, identity)
         # Between its object and its row nobody else of this process may move the instance.
         with self._turns[zlib.crc32(identity.sop_instance_uid.encode()) % _TURNS]:
-            put = self._put(instance, described)
+            put = self._put(instance, described, look)
             stored = self._indexed(put, instance, absence) if isinstance(put, _PutObject) else put
         if stored.created and not stored.kept_beside:
             self._announce(stored)
@@ -156,14 +156,20 @@ class Ingest:
 
     # -- the object --------------------------------------------------------------
 
-    def _put(self, instance: Instance, described: Description) -> _PutObject | StoredInstance:
+    def _put(
+        self, instance: Instance, described: Description, look: EarlyLook | None
+    ) -> _PutObject | StoredInstance:
         """Put the object; return what lies under its key then."""
         identity = described.identity
         syntax = instance.transfer_syntax_uid
-        meta = part10_header(identity.sop_class_uid, identity.sop_instance_uid, syntax)
         encoded = instance.encoded
-        if isinstance(encoded, ReceivedBytes) and encoded.received.meta == meta:
-            content_hash = encoded.received.content_hash
+        received = encoded.received if isinstance(encoded, ReceivedBytes) else None
+        if received is not None and look is not None:  # made for it when it began to arrive
+            meta = received.meta
+        else:
+            meta = part10_header(identity.sop_class_uid, identity.sop_instance_uid, syntax)
+        if received is not None and received.meta == meta:
+            content_hash = received.content_hash
         else:
             content_hash = hash_parts((meta, encoded.view()))
         entry = IndexEntry(

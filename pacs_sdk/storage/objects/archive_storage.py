@@ -68,7 +68,7 @@ class ArchiveStorage(FileStorage):
     ) -> StoredObject:
         """Store a received object; see :meth:`ReceivingBackend.put_received`."""
         self._note(key)
-        return raised(super().put_received(key, received, policy=policy))
+        return self._stored(key, received, policy)  # once an image: no Result in between
 
     @edge()
     def open(self, key: str) -> ByteSource:

@@ -138,6 +138,9 @@ class FileStorage(StorageBackend):
         policy: DuplicatePolicy = DuplicatePolicy.REJECT,
     ) -> StoredObject:
         """Store a received object; see :meth:`ReceivingBackend.put_received`."""
+        return self._stored(key, received, policy)
+
+    def _stored(self, key: str, received: ReceivedObject, policy: DuplicatePolicy) -> StoredObject:
         components = checked_key(key)
         try:
             return self._put_received(key, components, received, policy)

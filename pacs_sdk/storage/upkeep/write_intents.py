@@ -14,7 +14,8 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -73,21 +74,13 @@ class WriteIntents:
         self._number = 0
         self._generations: list[_Generation] = []
 
-    @contextlib.contextmanager
-    def storing(self) -> Iterator[None]:
+    def storing(self) -> AbstractContextManager[None]:
         """Be around an operation that stores or deletes: an object, and then its row.
 
         Raises:
-            PacsException: ``STORAGE_WRITE_FAILED``.
+            PacsException: ``STORAGE_WRITE_FAILED``, when it is entered.
         """
-        with self._lock:
-            generation = self._newest()
-            generation.storing += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                generation.storing -= 1
+        return _Storing(self)
 
     def note(self, key: str) -> None:
         """Write down that an object is going to be stored, replaced or deleted.
@@ -184,6 +177,24 @@ class WriteIntents:
             for generation in self._generations[:ended]:
                 _drop(generation)
             del self._generations[:ended]
+
+
+class _Storing:
+    """Keeps a file of intents while something is stored; a generator takes longer, once an image."""
+
+    __slots__ = ("_generation", "_intents")
+
+    def __init__(self, intents: WriteIntents) -> None:
+        self._intents = intents
+
+    def __enter__(self) -> None:
+        with self._intents._lock:
+            self._generation = self._intents._newest()
+            self._generation.storing += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._intents._lock:
+            self._generation.storing -= 1
 
 
 def _sync_up_to(generation: _Generation, position: int) -> None:
