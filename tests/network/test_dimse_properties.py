@@ -14,12 +14,14 @@ from pacs_sdk.network.dimse import (
     REQUEST_TYPES,
     RESPONSE_TYPES,
     CCancelRQ,
+    CStoreRSP,
     Message,
     Priority,
     UnsupportedRQ,
     UnsupportedRSP,
     decode_command,
     encode_command,
+    encoder,
 )
 from tests.network.dimse_helpers import element, read_or_refuse, split
 from tests.network.dimse_normalized_vectors import NORMALIZED_VECTORS
@@ -87,6 +89,21 @@ def test_the_usual_c_store_is_read_as_any_message(
         + element(0x1000, sop_instance_uid.encode("latin-1"))
     )
     assert decode_command(usual) == decode_command(usual + element(0x7777, b""))
+
+
+@given(
+    st.builds(
+        CStoreRSP,
+        _numbers,
+        _numbers,
+        _uids | st.just(""),
+        _uids | st.just(""),
+        error_id=st.none() | _numbers,
+    )
+)
+def test_the_usual_answer_to_a_c_store_is_written_as_any_message(answer: CStoreRSP) -> None:
+    """It is the one that every image gets."""
+    assert encode_command(answer, has_dataset=False) == encoder._written(answer, False)
 
 
 @pytest.mark.parametrize("kind", MESSAGE_CLASSES, ids=lambda kind: kind.__name__)
