@@ -123,6 +123,7 @@ class Pacs:
         if server.is_running:
             raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the PACS already runs")
         try:
+            raised(self.archive.rehearse())
             raised(server.start())
         except PacsException:
             self.archive.close()

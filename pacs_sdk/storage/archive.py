@@ -162,6 +162,18 @@ class Archive:
                 self._capacity.stored(stored.size_bytes)
             return stored
 
+    @edge()
+    def rehearse(self) -> None:
+        """Prepare for instances before the first one comes, which would have to wait for it.
+
+        The index makes its statements, some milliseconds. Nothing is stored, and nothing is
+        lost if this is never called.
+
+        Returns:
+            ``Success``, or ``Failure`` with ``INDEX_FAILED``.
+        """
+        self._index.rehearse()
+
     def answered(self) -> None:
         """Do what waited for the sender's answer, which has been given: it has time now.
 

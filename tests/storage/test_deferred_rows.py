@@ -269,6 +269,21 @@ def test_queries_find_what_was_stored_a_moment_ago(tmp_path: Path) -> None:
         assert rows_in(tmp_path) == 3
 
 
+def test_a_rehearsal_leaves_nothing(tmp_path: Path) -> None:
+    """Neither rows nor changes; what is stored then is the first."""
+    with open_quiet(tmp_path) as archive:
+        archive.rehearse().unwrap()
+        assert found(archive) == []
+        assert list(archive.feed.changes().unwrap()) == []
+        sent = made_instance()
+        assert archive.store(sent).unwrap().created
+        assert found(archive) == [sent.sop_instance_uid]
+        (change,) = archive.feed.changes().unwrap()
+        assert change.position.number == 1
+        archive.rehearse().unwrap()
+        assert found(archive) == [sent.sop_instance_uid]
+
+
 def test_the_same_instance_again_changes_nothing(tmp_path: Path) -> None:
     """Whether its row waits or is written."""
     with open_quiet(tmp_path) as archive:

@@ -155,6 +155,16 @@ class IndexDatabase:
         """Return what is to be given to :meth:`promise`, before the object is put."""
         return 0 if self._deferred is None else self._deferred.last_find()
 
+    def rehearse(self) -> None:
+        """Do before the first instance comes what would take it ten times as long as others.
+
+        Raises:
+            PacsException: ``INDEX_FAILED``.
+        """
+        if self.is_in_file:  # else rows would get numbers, which no rollback takes back
+            self._transactions.is_indexed("")
+            self._transactions.rehearse()
+
     def absence(self, sop_instance_uid: str) -> Absence | None:
         """Look for an instance that is just arriving, to know it when it is promised a row.
 

@@ -15,12 +15,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.ports import Clock
 from pacs_sdk.core.results import Failure, PacsResult, Success, edge
+from pacs_sdk.encoding import InstanceHeader
 from pacs_sdk.storage.index.database_errors import index_errors, is_retriable, is_unavailable
 from pacs_sdk.storage.index.group_commit import GroupCommit, Pending
 from pacs_sdk.storage.index.index_writer import IndexWriter, InstanceRow, PlainRows
 from pacs_sdk.storage.index.sqlite_engine import WRITES
 from pacs_sdk.storage.index.upsert import write_order
-from pacs_sdk.storage.records import AddOutcome, IndexEntry
+from pacs_sdk.storage.records import AddOutcome, IndexEntry, InstanceIdentity
 
 __all__ = ["Absence", "IndexTransactions", "RefusedEntry"]
 
@@ -38,9 +39,22 @@ within this time two processes may store one instance in two studies anyway."""
 
 _HAS_ROW: Final = "SELECT 1 FROM instances WHERE sop_instance_uid = ?"
 
+_NOBODY: Final = IndexEntry(
+    InstanceIdentity("2.25.0", "2.25.0", "2.25.0", "2.25.0"),
+    InstanceHeader({}, little_endian=True, stop_offset=0),
+    transfer_syntax_uid="",
+    storage_key="",
+    size_bytes=0,
+    data_offset=0,
+)
+
 _T = TypeVar("_T")
 
 _CREATED: Final = AddOutcome(created=True)
+
+
+class _Rehearsed(Exception):
+    """Rolls a rehearsal back."""
 
 
 @attrs.frozen
@@ -207,6 +221,21 @@ class IndexTransactions:
                         raise  # what was written is written again then, which changes nothing
                 refused.append(RefusedEntry(one.task.row.entry, exc))
         return tuple(refused)
+
+    def rehearse(self) -> None:
+        """Add an instance that there is not, and roll that back: statements are compiled then.
+
+        Raises:
+            PacsException: ``INDEX_FAILED``.
+        """
+        row = self._writer.row_of(_NOBODY)
+        with (
+            index_errors("the index could not be written"),
+            contextlib.suppress(_Rehearsed),
+            self.writing() as connection,
+        ):
+            self._writer.add(connection, row, replace=False)
+            raise _Rehearsed
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
