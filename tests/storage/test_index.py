@@ -7,6 +7,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from sqlalchemy import select
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.storage import (
@@ -17,6 +18,7 @@ from pacs_sdk.storage import (
     Match,
     Query,
 )
+from pacs_sdk.storage.index.tables import attribute_conflicts
 from pacs_sdk.testing import RecordingLogger
 from tests.storage.databases import Database
 from tests.storage.entries import CT, MR, add, find, make_entry, open_index, uids
@@ -315,6 +317,37 @@ def test_what_another_process_removed_is_made_again(tmp_path: Path, index: Index
     add(index, PatientName="Doe")
     assert counts(other) == (1, 1, 1, 1)
     other.close()
+
+
+def test_a_study_that_another_process_removed_is_made_again(
+    tmp_path: Path, index: IndexDatabase
+) -> None:
+    """A remembered study that is gone is noticed when it gets a new series."""
+    first = add(index, PatientName="Doe")
+    other = open_index(tmp_path)
+    other.remove(first.identity.sop_instance_uid).unwrap()
+    add(index, PatientName="Doe", SeriesInstanceUID="1.1.2", SOPInstanceUID="9.2")
+    assert counts(other) == (1, 1, 1, 1)
+    (match,) = find(other, "SERIES")
+    assert match.get("SeriesInstanceUID") == "1.1.2"
+    other.close()
+
+
+def test_every_series_that_contradicts_its_study_is_recorded(index: IndexDatabase) -> None:
+    """What agreed with the study is remembered, and nothing else is."""
+    add(index, PatientName="Doe")
+    for number in (2, 3):
+        add(
+            index,
+            PatientName="Roe",
+            SeriesInstanceUID=f"1.1.{number}",
+            SOPInstanceUID=f"9.{number}",
+        )
+    with index.reading() as connection:
+        uids_of_conflicts = connection.execute(
+            select(attribute_conflicts.c.sop_instance_uid)
+        ).scalars()
+        assert sorted(uids_of_conflicts) == ["9.2", "9.3"]
 
 
 STORE_OVERLAPPING = """

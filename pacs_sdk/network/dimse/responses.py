@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from pacs_sdk.core.uids import is_valid_uid
+from pacs_sdk.network.dimse.composite import CStoreRQ, CStoreRSP
 from pacs_sdk.network.dimse.elements import RESPONSE_BIT
 from pacs_sdk.network.dimse.messages import RESPONSE_TYPES, Request, Response
 
@@ -56,6 +57,14 @@ def response_to(request: Request, status: int, comment: str = "") -> Response:
         status: The status, 0 to FFFFH.
         comment: The Error Comment, made to fit when it is written; empty for none.
     """
+    if isinstance(request, CStoreRQ):  # once an image
+        return CStoreRSP(
+            request.message_id,
+            status,
+            _class_uid_or_nothing(request.affected_sop_class_uid),
+            _uid_or_nothing(request.affected_sop_instance_uid),
+            comment,
+        )
     kind: type[Any] = request.response_type
     response: Response = kind(
         message_id_being_responded_to=request.message_id,

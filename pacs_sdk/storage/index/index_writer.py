@@ -225,13 +225,16 @@ class IndexWriter:
         insertion, change = self._instance, self._change
         if insertion is None or change is None:
             return None
-        rows = []
-        now = milliseconds(self._clock)
-        for instance in added:
+        numbers = []
+        for instance in added:  # first: nearly as often as not, there is a new series among them
             known = self._known.get(instance.series_key)
             if known is None or instance.above not in known.seen:
                 return None
-            row = insertion.parameters(instance.of_series(known.pk))
+            numbers.append(known.pk)
+        rows = []
+        now = milliseconds(self._clock)
+        for instance, series_pk in zip(added, numbers, strict=True):
+            row = insertion.parameters(instance.of_series(series_pk))
             told = _change(ChangeKind.STORED, now, instance.entry.identity)
             rows.append((row, change.parameters(told)))
         return PlainRows(insertion.sql, change.sql, tuple(rows))
@@ -254,15 +257,18 @@ class IndexWriter:
                 known = self._known[key] = _KnownSeries(pk)
             known.seen.add(above)
         self._uncommitted.clear()
+        self._parents.committed()
 
     def rolled_back(self) -> None:
         """Take note that the last transaction came to nothing."""
         self._uncommitted.clear()
+        self._parents.rolled_back()
 
     def forget(self) -> None:
-        """Forget all series: some may be gone."""
+        """Forget all series and studies: some may be gone."""
         self._known.clear()
         self._uncommitted.clear()
+        self._parents.forget()
 
     # -- inside ------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger
 from pacs_sdk.storage.index.attributes import IndexedAttribute, QueryLevel, attributes_of
 from pacs_sdk.storage.index.changes import milliseconds
+from pacs_sdk.storage.index.driver_statements import sqlite_driver
 from pacs_sdk.storage.index.further_attributes import (
     FURTHER_COLUMN,
     NO_FURTHER_ATTRIBUTES,
@@ -41,6 +42,14 @@ _FOUND_BY: Final = frozenset(
     ("patient_id", "issuer_of_patient_id", "study_instance_uid", "series_instance_uid")
 )
 """Columns that rows are found by; nothing is left to compare in them."""
+
+_SPECIFIC_CHARACTER_SET: Final = 0x00080005
+
+_KNOWN_STUDIES: Final = 1024
+"""Studies that are remembered, each with a kilobyte or so; then all are forgotten."""
+
+_StudyKey: TypeAlias = tuple[str, tuple[bytes | None, ...]]
+"""Its UID, and what an instance says of study and patient, encoded."""
 
 _Values: TypeAlias = Mapping[str, ColumnValue]
 
@@ -77,10 +86,52 @@ class ParentRows:
         self._clock = clock
         levels = (QueryLevel.PATIENT, QueryLevel.STUDY, QueryLevel.SERIES)
         self._further = {level: further.of_level(level) for level in levels}
+        above = (QueryLevel.PATIENT, QueryLevel.STUDY)
+        attributes = [one for level in above for one in attributes_of(level)]
+        attributes += [one for level in above for one in self._further[level]]
+        self._tags = (_SPECIFIC_CHARACTER_SET, *(one.tag for one in attributes))
+        self._known: dict[_StudyKey, int] = {}
+        self._uncommitted: dict[_StudyKey, int] = {}
+        self._conflicts = 0
 
     def series_pk(self, connection: Connection, entry: IndexEntry) -> int:
         """Return the number of an instance's series, which is made if need be."""
-        return self._ensure_series(connection, entry, self._ensure_study(connection, entry))
+        return self._ensure_series(connection, entry, self._study_pk(connection, entry))
+
+    def committed(self) -> None:
+        """Remember what the last transaction made sure of."""
+        if self._uncommitted:
+            if len(self._known) >= _KNOWN_STUDIES:
+                self._known.clear()
+            self._known |= self._uncommitted
+            self._uncommitted.clear()
+
+    def rolled_back(self) -> None:
+        """Take note that the last transaction came to nothing."""
+        self._uncommitted.clear()
+
+    def forget(self) -> None:
+        """Forget all studies: some may be gone."""
+        self._known.clear()
+        self._uncommitted.clear()
+
+    def _study_pk(self, connection: Connection, entry: IndexEntry) -> int:
+        """Return the number of an instance's study, which is made if need be.
+
+        In SQLite, one that an instance agreed with before is not looked at again: if it has been
+        removed since, the foreign key of the series tells. In PostgreSQL it has to be locked.
+        """
+        if sqlite_driver(connection) is None:
+            return self._ensure_study(connection, entry)
+        told = tuple(map(entry.header.raw.get, self._tags))
+        key = entry.identity.study_instance_uid, told
+        pk = self._known.get(key) or self._uncommitted.get(key)
+        if pk is None:
+            conflicts = self._conflicts
+            pk = self._ensure_study(connection, entry)
+            if conflicts == self._conflicts:
+                self._uncommitted[key] = pk
+        return pk
 
     def _ensure_series(self, connection: Connection, entry: IndexEntry, study_pk: int) -> int:
         values = {
@@ -195,6 +246,7 @@ class ParentRows:
         entry: IndexEntry,
     ) -> None:
         """Record that an instance contradicts a row; its values go nowhere but there."""
+        self._conflicts += 1
         uid, at_ms = entry.identity.sop_instance_uid, milliseconds(self._clock)
         statement = insert_or_leave(
             connection, attribute_conflicts, ("sop_instance_uid", "level", "keyword")
