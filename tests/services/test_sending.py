@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pydicom.data
 import pytest
 from pydicom.dataset import Dataset
 
-from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
+from pacs_sdk.core.results import Failure, PacsResult
 from pacs_sdk.core.uids import new_uid
 from pacs_sdk.encoding import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -21,13 +24,16 @@ from pacs_sdk.encoding import (
 from pacs_sdk.integration.pacs import Pacs
 from pacs_sdk.network import (
     ClientTimeouts,
+    DicomAssociation,
     DicomServer,
     Exchange,
     Peer,
     RetryPolicy,
     ServerConfig,
+    connect,
 )
 from pacs_sdk.services import StorageScu, StoreOutcome, StoreSource
+from pacs_sdk.services.sending import sender
 from pacs_sdk.storage import Query
 from tests.services.conftest import CT, MakeInstance
 from tests.services.ended_connections import EndedConnections
@@ -243,6 +249,32 @@ def test_a_peer_that_allows_fewer_associations_gets_everything(
         report = StorageScu(parallel=5).store(peer, sent).unwrap()
     assert report.stored == 9
     assert len(service.uids) == 9
+
+
+def test_whoever_was_accepted_waits_for_those_that_may_be_refused(
+    make_instance: MakeInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If a peer takes its time to refuse, the others have sent all else, and are still there."""
+    all_but_three = threading.Event()
+    numbers = itertools.count(1)
+
+    def slow_refusal(*args: Any, **kwargs: Any) -> PacsResult[DicomAssociation]:
+        if next(numbers) <= 2:
+            return connect(*args, **kwargs)
+        assert all_but_three.wait(30)
+        return Failure(PacsError(ErrorCode.ASSOCIATION_REJECTED, "too many associations"))
+
+    def tell(exchange: Exchange) -> None:
+        take(exchange)
+        if len(service.uids) == 6:
+            all_but_three.set()
+
+    service = Receiver(*[tell] * 9)
+    monkeypatch.setattr(sender, "connect", slow_refusal)
+    with receiving(service) as peer:
+        report = StorageScu(parallel=5).store(peer, [make_instance() for _ in range(9)]).unwrap()
+    assert report.stored == 9
+    assert service.associations == 2
 
 
 def test_a_peer_that_does_not_wait_for_a_slow_source(make_instance: MakeInstance) -> None:

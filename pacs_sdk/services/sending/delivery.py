@@ -55,7 +55,7 @@ def deliver(
                 raise PacsException.of(refused)
             _give_up(itertools.chain(unsent, work.unread()), refused, ledger)
             break
-        if unsent:  # of a sender that gave up beside others, which take it now
+        if unsent:  # of a sender that gave up when the others had ended already
             items = unsent
             continue
         delay_s = next(delays, None)
@@ -126,9 +126,13 @@ def _run_side_by_side(senders: Sequence[Sender], work: Work) -> list[Sender]:
 
 
 def _first(work: Work) -> tuple[Batch, Item] | None:
-    """Take an item for a sender that has none yet; it is waited for if the source is slow."""
+    """Take an item for a sender that has none yet; it is waited for if the source is slow.
+
+    If the peer refuses the sender, those that were accepted send the item; they wait for it.
+    """
     while (batch := work.batch()) is not None:
         item = batch.take()
         if item is not None:  # else another sender was faster
+            work.hold()
             return batch, item
     return None

@@ -85,27 +85,29 @@ class Sender:
         self._under_way: dict[int, _UnderWay] = {}
         self._attempts = Attempts(settings.retry, stop)
         self._is_fruitful = False
+        self._holds = False
 
     def run(self, work: Work, first: tuple[Batch, Item] | None = None) -> None:
         """Send until there is nothing left, or the peer cannot be reached any more.
 
         Args:
             work: What there is to send.
-            first: What was taken for this sender already.
+            first: What was taken for this sender already, and is held by it.
         """
         batch: Batch | None = None
         if first is not None:
             batch, item = first
-            self._next = _Next(item, batch)
+            self._next, self._holds = _Next(item, batch), True
         try:
-            while not self._stop.is_set() and (batch := batch or work.batch()) is not None:
+            while not self._stop.is_set() and (batch := batch or work.batch(wait=True)) is not None:
                 batch = self._send(batch, work)
             self._leave()
         except PacsException as exc:
             self.error = exc.error
         finally:
             if self._next is not None:
-                work.give_back([self._next.item])
+                work.give_back(self._next.batch, self._next.item)
+            self._let_go(work)
             self._drop()
 
     # -- a batch ---------------------------------------------------------------------------
@@ -117,6 +119,7 @@ class Sender:
             The batch to go on with, if that was not to the end.
         """
         association = self._association_for(batch.contexts)
+        self._let_go(work)
         preparation = Preparation(association, self._settings)
         operations = self._operations(batch, work, association, preparation)
         performed = association.pipelined(
@@ -185,6 +188,12 @@ class Sender:
         if not self._stop.is_set():
             work.read_on(self._settings.parallel * (len(self._under_way) + 1))
         self._preparing_s = now() - began
+
+    def _let_go(self, work: Work) -> None:
+        """Tell the others that they need not wait any more for what this one may give back."""
+        if self._holds:
+            self._holds = False
+            work.let_go()
 
     # -- an instance -----------------------------------------------------------------------
 

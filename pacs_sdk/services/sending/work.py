@@ -61,6 +61,8 @@ class Work:
         self._batches: deque[Batch] = deque()
         self._given_back: list[Item] = []
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._held = 0
         self._is_closed = False
 
     @property
@@ -69,10 +71,13 @@ class Work:
         with self._lock:
             return self._waiting()
 
-    def batch(self) -> Batch | None:
+    def batch(self, *, wait: bool = False) -> Batch | None:
         """Return a batch with items; ``None`` when everything was taken, or after a close.
 
         A source that raises has come to its end: :meth:`check_source` tells.
+
+        Args:
+            wait: Whether to wait while others hold items that they may give back.
         """
         with self._lock:
             while not self._is_closed:
@@ -83,7 +88,10 @@ class Work:
                 while self._has_room() and self._read_one():
                     pass
                 if not self._ahead:
-                    return None
+                    if not wait or not self._held:
+                        return None
+                    self._changed.wait()
+                    continue
                 self._batches.extend(divided(self._ahead, self._propose))
                 self._ahead, self._ahead_in_memory = [], 0
         return None
@@ -103,10 +111,26 @@ class Work:
             finally:
                 self._lock.release()
 
-    def give_back(self, items: Iterable[Item]) -> None:
-        """Return what was taken and not sent."""
+    def hold(self) -> None:
+        """Note that an item was taken for a sender that has no association yet."""
         with self._lock:
-            self._given_back.extend(items)
+            self._held += 1
+
+    def let_go(self) -> None:
+        """Note that such a sender has an association, or has given the item back."""
+        with self._lock:
+            self._held -= 1
+            self._changed.notify_all()
+
+    def give_back(self, batch: Batch, item: Item) -> None:
+        """Return what was taken from a batch and not sent, for another sender to take."""
+        with self._lock:
+            if self._is_closed:
+                self._given_back.append(item)
+                return
+            batch.items.appendleft(item)
+            if all(one is not batch for one in self._batches):
+                self._batches.appendleft(batch)
 
     def close(self) -> None:
         """Hand out nothing any more: not even of the batches that are out."""
@@ -117,6 +141,7 @@ class Work:
                 batch.items.clear()
             self._given_back.extend(self._ahead)
             self._ahead.clear()
+            self._changed.notify_all()
 
     def returned(self) -> list[Item]:
         """Take what was given back."""
