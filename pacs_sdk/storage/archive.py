@@ -189,7 +189,8 @@ class Archive:
 
         Its data set goes to a spool file of the archive piece by piece (``write``). What
         ``finish`` then gives is an instance's ``encoded``; to :meth:`store` such an instance
-        takes no second writing. ``discard`` frees what was not stored.
+        takes no second writing. ``discard``, when it is stored or shall not be, frees what is
+        left of it in the spool.
 
         Args:
             sop_class_uid: What is announced.

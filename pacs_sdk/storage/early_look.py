@@ -13,7 +13,6 @@ from collections.abc import Callable
 import attrs
 
 from pacs_sdk.core.byte_source import MemoryBytes
-from pacs_sdk.core.errors import PacsException
 from pacs_sdk.encoding import Instance, InstanceHeader
 from pacs_sdk.encoding.instance import HEAD_BYTES
 from pacs_sdk.storage.index.index_transactions import Absence
@@ -51,7 +50,7 @@ class EarlyLook:
     def __call__(self, head: memoryview) -> None:
         """Look at the first ``HEAD_BYTES`` bytes of a data set that is longer."""
         instance = Instance(*self.announced, encoded=MemoryBytes(head))
-        with contextlib.suppress(PacsException):  # it is met again, and told, when it is stored
+        with contextlib.suppress(Exception):  # it is met again, and told, when it is stored
             if not instance.syntax.deflated:
                 description = self.describe(instance)
                 if description.header.stop_offset < HEAD_BYTES:  # else there may be more behind

@@ -56,8 +56,7 @@ class ReceivedObject:
         self.size = 0
         """How many bytes of the data set there are."""
         self.look: Callable[[memoryview], None] | None = None
-        """Called once with the first 64 KiB of the data set when they are there and written,
-        and more of it is on its way."""
+        """Called once with the first 64 KiB of a data set that is longer."""
         self._is_looked_at = False
         self._descriptor: int | None = os.open(
             self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666
