@@ -376,6 +376,9 @@ def test_short_writes_are_continued(storage: FileStorage, monkeypatch: pytest.Mo
     """A system call may take less than it is given; nothing is lost or doubled."""
     real_write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: real_write(descriptor, data[:7]))
+    monkeypatch.setattr(
+        os, "writev", lambda descriptor, parts: real_write(descriptor, b"".join(parts)[:53])
+    )
     storage.put(KEY, [b"0123456789" * 5, b"abc"]).unwrap()
     assert content(storage) == b"0123456789" * 5 + b"abc"
 

@@ -23,12 +23,16 @@ __all__ = [
     "sync_folder",
     "sync_path",
     "write_new",
+    "write_pieces",
 ]
 
 _O_BINARY: Final = getattr(os, "O_BINARY", 0)
 
 _COMPARED_BYTES: Final = 1 << 20
 """How much of a file is compared at a time."""
+
+_MOST_TOGETHER: Final = 512
+"""Pieces in one ``writev``; POSIX allows 1,024 (``IOV_MAX``)."""
 
 _REMEMBERED_FOLDERS: Final = 8192
 """How many folders are remembered to be on the disk; then all are forgotten, which costs
@@ -74,19 +78,41 @@ def write_new(path: Path | str, parts: Sequence[Buffer], *, durable: bool) -> in
     Raises:
         OSError: As from the operating system.
     """
-    size = 0
+    pieces = [_flat(part) for part in parts]
+    size = sum(piece.nbytes for piece in pieces)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666)
     try:
-        for part in parts:
-            rest = _flat(part)
-            size += rest.nbytes
-            while rest:  # one write takes at most about 2 GiB, or what a full disk has left
-                rest = rest[os.write(descriptor, rest) :]
+        write_pieces(descriptor, pieces, size)
         if durable:
             _sync(descriptor)
     finally:
         os.close(descriptor)
     return size
+
+
+def write_pieces(descriptor: int, pieces: Sequence[memoryview], size: int) -> None:
+    """Write pieces that follow one another, together where the system can.
+
+    Args:
+        descriptor: Of a file.
+        pieces: Bytes.
+        size: How many they are together.
+
+    Raises:
+        OSError: As from the operating system.
+    """
+    written = 0
+    if 1 < len(pieces) <= _MOST_TOGETHER and hasattr(os, "writev"):
+        written = os.writev(descriptor, pieces)
+        if written == size:
+            return
+    for piece in pieces:
+        if written >= piece.nbytes:
+            written -= piece.nbytes
+            continue
+        rest, written = piece[written:], 0
+        while rest:  # one write takes at most about 2 GiB, or what a full disk has left
+            rest = rest[os.write(descriptor, rest) :]
 
 
 def holds_exactly(path: Path | str, parts: Sequence[Buffer]) -> bool:

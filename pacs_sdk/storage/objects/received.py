@@ -12,6 +12,7 @@ from xxhash import xxh3_128
 
 from pacs_sdk.core.byte_source import ByteSource, FileBytes
 from pacs_sdk.encoding.instance import HEAD_BYTES
+from pacs_sdk.storage.objects.disk import write_pieces
 
 __all__ = ["ReceivedBytes", "ReceivedObject"]
 
@@ -25,9 +26,6 @@ _WRITTEN_AT_ONCE: Final = 1 << 15
 _LONG_PIECE: Final = 1 << 12
 """Pieces that are shorter on average are collected too: the system takes longer to go through a
 list of them than to copy them takes."""
-
-_MOST_TOGETHER: Final = 512
-"""Pieces in one ``writev``; POSIX allows 1,024 (``IOV_MAX``)."""
 
 _O_BINARY: Final = getattr(os, "O_BINARY", 0)
 
@@ -168,22 +166,11 @@ class ReceivedObject:
             self._put((pending,), pending.nbytes)
 
     def _put(self, pieces: Sequence[memoryview], length: int) -> None:
-        """Write pieces, together where the system can."""
+        """Write pieces."""
         descriptor = self._descriptor
         if descriptor is None:
             raise ValueError("the object was discarded")
-        written = 0
-        if 1 < len(pieces) <= _MOST_TOGETHER and hasattr(os, "writev"):
-            written = os.writev(descriptor, pieces)
-            if written == length:
-                return
-        for piece in pieces:
-            if written >= piece.nbytes:
-                written -= piece.nbytes
-                continue
-            rest, written = piece[written:], 0
-            while rest:  # one write takes at most about 2 GiB, or what a full disk has left
-                rest = rest[os.write(descriptor, rest) :]
+        write_pieces(descriptor, pieces, length)
 
 
 class ReceivedBytes:
