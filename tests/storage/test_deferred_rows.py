@@ -6,6 +6,7 @@ import itertools
 import shutil
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -166,6 +167,26 @@ def test_who_has_answered_writes_when_it_is_worth_it(fixture: Fixture) -> None:
     fixture.promise()
     fixture.rows.write_many()
     assert [len(group) for group in fixture.database.groups] == [16]
+
+
+def test_rows_are_worked_out_after_the_answer_and_kept_until_they_are_written(
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever never says that it has answered does not fill the memory with them."""
+    worked_out: list[InstanceRow] = []
+
+    def work_out(row: InstanceRow) -> None:
+        worked_out.append(row)
+
+    monkeypatch.setattr(InstanceRow, "work_out", work_out)
+    fixture.promise()
+    fixture.rows.write_many()
+    fixture.rows.write_many()
+    assert [row.entry.identity.sop_instance_uid for row in worked_out] == ["1.7.1"]
+    fixture.promise()
+    (kept,) = map(weakref.ref, fixture.rows._fresh)
+    fixture.rows.settle()
+    assert kept() is None
 
 
 def test_what_nobody_comes_to_write_is_written_after_a_while() -> None:

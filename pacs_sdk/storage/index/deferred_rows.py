@@ -121,9 +121,9 @@ class DeferredRows:
         """Take a row to be written; false where it has to be written at once.
 
         So it is where the index has another one of the same SOP Instance UID, or it waits, where
-        too many wait, the database did not take the last ones, or the disk is nearly full. And where another
-        process has found an object since :meth:`last_find` was ``since``: that may be this
-        one, and the database has to tell who of both brought it.
+        too many wait, the database did not take the last ones, or the disk is nearly full. And
+        where another process has found an object since :meth:`last_find` was ``since``: that
+        may be this one, and the database has to tell who of both brought it.
         """
         uid = entry.identity.sop_instance_uid
         with self._mutex:
@@ -154,7 +154,8 @@ class DeferredRows:
         if len(self._waiting) >= _WORTH_A_TRANSACTION:
             self._try_to_settle()
             return
-        fresh, self._fresh = self._fresh, []  # what another thread takes this moment is its own
+        with self._mutex:
+            fresh, self._fresh = self._fresh, []
         for row in fresh:
             row.work_out()
 
@@ -207,6 +208,7 @@ class DeferredRows:
         with self._flushing:
             with self._mutex:
                 group = dict(self._waiting)
+                self._fresh = []
             if not group:  # somebody else was faster
                 return []
             try:

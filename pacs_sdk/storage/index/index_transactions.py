@@ -39,8 +39,11 @@ within this time two processes may store one instance in two studies anyway."""
 
 _HAS_ROW: Final = "SELECT 1 FROM instances WHERE sop_instance_uid = ?"
 
+_NO_UID: Final = "rehearsal"
+"""No instance can have it, nor its study and series."""
+
 _NOBODY: Final = IndexEntry(
-    InstanceIdentity("2.25.0", "2.25.0", "2.25.0", "2.25.0"),
+    InstanceIdentity(_NO_UID, _NO_UID, _NO_UID, _NO_UID),
     InstanceHeader({}, little_endian=True, stop_offset=0),
     transfer_syntax_uid="",
     storage_key="",
