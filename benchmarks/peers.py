@@ -27,6 +27,7 @@ __all__ = [
     "dcmtk",
     "dcmtk_environment",
     "has_pynetdicom",
+    "null_server",
     "orthanc",
     "our_server",
     "present",
@@ -233,6 +234,21 @@ def orthanc(
         return [str(program), str(path)]
 
     return Launch(name, command, environment=_NO_DELAY)
+
+
+def null_server(name: str, maximum_length: int = OUR_MAXIMUM_LENGTH) -> Launch:
+    """Run a server that takes images, answers, and keeps nothing: the client's own limit.
+
+    Args:
+        name: What tables call it.
+        maximum_length: The longest P-DATA-TF it takes, in bytes.
+    """
+
+    def command(folder: Path, port: int) -> list[str]:
+        length = ("--maximum-length", str(maximum_length))
+        return [sys.executable, "-m", "benchmarks.null_server", *length]
+
+    return Launch(name, command, says_when_ready=True)
 
 
 def present(*launches: Launch | None) -> tuple[Launch, ...]:

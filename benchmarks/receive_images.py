@@ -20,6 +20,7 @@ from benchmarks.peers import (
     STOCK_MAXIMUM_LENGTH,
     dcmtk,
     dcmtk_environment,
+    null_server,
     orthanc,
     our_server,
     present,
@@ -104,6 +105,7 @@ def _servers(
     several = (
         our_server(f"pacs_sdk, relaxed, {workers} processes", "--workers", str(workers), *relaxed),
     )
+    limit = null_server("nothing kept: the client's limit", maximum_length)
     return (
         our_server("pacs_sdk, relaxed: file and index", *relaxed),
         *(several if workers > 1 else ()),
@@ -114,6 +116,7 @@ def _servers(
             orthanc("Orthanc: file synced, index", maximum_length=maximum_length),
             orthanc("Orthanc, SyncStorageArea off", sync=False, maximum_length=maximum_length),
         ),
+        *((limit,) if workers == 1 else ()),
     )
 
 

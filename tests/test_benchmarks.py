@@ -22,6 +22,8 @@ from benchmarks.harness import (
     scaled,
     table,
 )
+from benchmarks.loopback_client import CT_IMAGE_STORAGE, Client, store_message
+from benchmarks.peers import null_server
 
 
 def test_contestants_alternate_and_take_turns_to_start() -> None:
@@ -146,6 +148,18 @@ def test_network_benchmarks_run(monkeypatch: pytest.MonkeyPatch, name: str, tabl
         printed = table(fewer, measure(fewer, 2))
         assert fewer.contestants[0].name.startswith("pacs_sdk")
         assert "1.00 |" in printed
+
+
+@pytest.mark.slow
+def test_the_server_that_keeps_nothing_answers() -> None:
+    """A client that is told anything but Success says so, one that is told nothing waits."""
+    images = [bytes(100), bytes(300_000)]
+    with null_server("null").running() as server:
+        for _ in range(2):
+            client = Client(server.port, CT_IMAGE_STORAGE)
+            for number, data in enumerate(images, 1):
+                client.store(store_message(f"1.2.{number}", [memoryview(data)]))
+            client.release()
 
 
 @pytest.mark.slow
