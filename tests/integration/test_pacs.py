@@ -10,8 +10,9 @@ import pytest
 from dependency_injector import providers
 
 from pacs_sdk.core.dataset import DicomDataset
-from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.events import InstanceStored
+from pacs_sdk.core.results import Failure
 from pacs_sdk.core.uids import new_uid
 from pacs_sdk.encoding import Instance, instance_from_dataset
 from pacs_sdk.integration.config import PacsConfig
@@ -71,6 +72,17 @@ def test_a_port_in_use_is_a_failure_that_says_so(tmp_path: Path) -> None:
         assert str(port) in error.message
         with pytest.raises(PacsException, match=str(port)), Pacs.embedded(tmp_path, port=port):
             pass
+
+
+def test_storing_is_rehearsed_before_anybody_can_send(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the index cannot be written, the start says so, and no port is open."""
+    error = PacsError(ErrorCode.INDEX_FAILED, "the index could not be written: the disk is full")
+    monkeypatch.setattr(Archive, "rehearse", lambda _: Failure(error))
+    pacs = Pacs.embedded(tmp_path)
+    assert pacs.start().failure() == error
+    assert not pacs.server.is_running
 
 
 def test_every_provider_can_be_replaced(tmp_path: Path) -> None:

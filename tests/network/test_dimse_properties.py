@@ -102,8 +102,11 @@ def test_the_usual_c_store_is_read_as_any_message(
     )
 )
 def test_the_usual_answer_to_a_c_store_is_written_as_any_message(answer: CStoreRSP) -> None:
-    """It is the one that every image gets."""
-    assert encode_command(answer, has_dataset=False) == encoder._written(answer, False)
+    """It is the one that every image gets, in one step unless it has an error's number."""
+    written = encoder._written(answer, False)
+    assert encode_command(answer, has_dataset=False) == written
+    usual = None if answer.error_id is not None else written
+    assert encoder._usual_store_answer(answer) == usual
 
 
 @pytest.mark.parametrize("kind", MESSAGE_CLASSES, ids=lambda kind: kind.__name__)

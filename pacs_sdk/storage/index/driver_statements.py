@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import attrs
-from sqlalchemy import JSON, Connection, Insert, Select
+from sqlalchemy import JSON, Connection, Dialect, Insert, Select
 from sqlalchemy.dialects import sqlite
 
 from pacs_sdk.storage.index.values import ColumnValue
@@ -38,9 +38,9 @@ class DriverInsert:
     """Whether parameters have names, or else the order of the columns."""
 
     @classmethod
-    def of(cls, statement: Insert, connection: Connection, columns: Sequence[str]) -> Self:
-        """Compile a statement for a connection's database, and for rows of some columns."""
-        compiled = statement.compile(dialect=connection.dialect, column_keys=list(columns))
+    def of(cls, statement: Insert, dialect: Dialect, columns: Sequence[str]) -> Self:
+        """Compile a statement for a database, and for rows of some columns."""
+        compiled = statement.compile(dialect=dialect, column_keys=list(columns))
         positions = compiled.positiontup
         return cls(str(compiled), tuple(positions or columns), named=positions is None)
 

@@ -143,12 +143,8 @@ class IndexDatabase:
             logger: Where it is recorded that rows cannot be written.
         """
         folder = Path(str(self._engine.url.database)).parent
-        transactions = self._transactions
         self._deferred = DeferredRows(
-            transactions,
-            lambda: disk_usage(folder).free,
-            board,
-            logger,
+            self._transactions, lambda: disk_usage(folder).free, board, logger
         )
 
     def last_find(self) -> int:

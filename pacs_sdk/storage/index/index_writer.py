@@ -27,6 +27,7 @@ from pacs_sdk.storage.index.further_attributes import (
     FurtherAttributes,
     further_values,
 )
+from pacs_sdk.storage.index.known_rows import KnownRows
 from pacs_sdk.storage.index.parent_rows import ParentRows
 from pacs_sdk.storage.index.portable_sql import insert_or_leave, own_transaction
 from pacs_sdk.storage.index.row_removal import remove_instance
@@ -37,10 +38,7 @@ from pacs_sdk.storage.records import AddOutcome, IndexEntry, InstanceIdentity
 __all__ = ["IndexWriter", "InstanceRow", "PlainRows"]
 
 _KNOWN_SERIES: Final = 4096
-"""Series that are remembered, each with a kilobyte or so; then all are forgotten."""
-
-_VARIANTS: Final = 16
-"""How many different sets of attributes above the instance are remembered of a series."""
+"""Series that are remembered, each with what an instance says of it: a kilobyte or so."""
 
 _INSTANCE_ATTRIBUTES: Final = tuple(
     one for one in attributes_of(QueryLevel.IMAGE) if one.kind is not AttributeKind.UID
@@ -54,8 +52,8 @@ _TAGS_ABOVE: Final = (
     *(tag for tag, one in ATTRIBUTES.items() if one.level is not QueryLevel.IMAGE),
 )
 
-_EncodedAbove: TypeAlias = tuple[bytes | None, ...]
-_SeriesKey: TypeAlias = tuple[str, str]
+_SaidOfSeries: TypeAlias = tuple[str, str, tuple[bytes | None, ...]]
+"""Its study and itself, and what an instance says of it and what is above it, encoded."""
 
 _STORAGE_KEY: Final = select(instances.c.storage_key).where(
     instances.c.sop_instance_uid == bindparam("uid")
@@ -63,14 +61,6 @@ _STORAGE_KEY: Final = select(instances.c.storage_key).where(
 
 _ATTEMPTS: Final = 20
 """An instance may be removed between not being added and being looked at, but not every time."""
-
-
-@attrs.define
-class _KnownSeries:
-    """A committed series, and the encoded attributes that were looked at with it."""
-
-    pk: int
-    seen: set[_EncodedAbove] = attrs.field(factory=set)
 
 
 class InstanceRow:
@@ -89,23 +79,18 @@ class InstanceRow:
         """The instance."""
         self._tags_above = tags_above
         self._further = further
-        self._made: tuple[_SeriesKey, _EncodedAbove, dict[str, ColumnValue]] | None = None
+        self._made: tuple[_SaidOfSeries, dict[str, ColumnValue]] | None = None
 
     @property
-    def series_key(self) -> _SeriesKey:
-        """Its study and series."""
+    def above(self) -> _SaidOfSeries:
+        """Its series, and what it says of patient, study and series."""
         return self.work_out()[0]
-
-    @property
-    def above(self) -> _EncodedAbove:
-        """The attributes of its patient, study and series, encoded."""
-        return self.work_out()[1]
 
     def of_series(self, series_pk: int) -> dict[str, ColumnValue]:
         """Return the row in a series."""
-        return {"series_fk": series_pk, **self.work_out()[2]}
+        return {"series_fk": series_pk, **self.work_out()[1]}
 
-    def work_out(self) -> tuple[_SeriesKey, _EncodedAbove, dict[str, ColumnValue]]:
+    def work_out(self) -> tuple[_SaidOfSeries, dict[str, ColumnValue]]:
         """Work everything out, if that was not done; any thread may call this at any time."""
         made = self._made
         if made is None:
@@ -116,9 +101,9 @@ class InstanceRow:
                 columns[FURTHER_COLUMN] = (
                     json.dumps(found, separators=(",", ":")) if found else None
                 )
+            above = tuple(map(header.raw.get, self._tags_above))
             made = self._made = (
-                (identity.study_instance_uid, identity.series_instance_uid),
-                tuple(map(header.raw.get, self._tags_above)),
+                (identity.study_instance_uid, identity.series_instance_uid, above),
                 columns,
             )
         return made
@@ -162,8 +147,7 @@ class IndexWriter:
         self._tags_above = (*_TAGS_ABOVE, *above)
         self._instance: DriverInsert | None = None
         self._change: DriverInsert | None = None
-        self._known: dict[_SeriesKey, _KnownSeries] = {}
-        self._uncommitted: dict[tuple[_SeriesKey, _EncodedAbove], int] = {}
+        self._known: KnownRows[_SaidOfSeries] = KnownRows(_KNOWN_SERIES)
 
     def row_of(self, entry: IndexEntry) -> InstanceRow:
         """Return the row of an instance, for :meth:`add`; any thread may call this."""
@@ -188,7 +172,7 @@ class IndexWriter:
         insertion = self._instance
         if insertion is None:
             statement = insert_or_leave(connection, instances, ("sop_instance_uid",))
-            insertion = self._instance = DriverInsert.of(statement, connection, list(row))
+            insertion = self._instance = DriverInsert.of(statement, connection.dialect, list(row))
         for _ in range(_ATTEMPTS):
             if insertion.execute(connection, row) == 1:
                 kind = ChangeKind.STORED if previous is None else ChangeKind.REPLACED
@@ -227,10 +211,10 @@ class IndexWriter:
             return None
         numbers = []
         for instance in added:  # first: nearly as often as not, there is a new series among them
-            known = self._known.get(instance.series_key)
-            if known is None or instance.above not in known.seen:
+            series_pk = self._known.get(instance.above)
+            if series_pk is None:
                 return None
-            numbers.append(known.pk)
+            numbers.append(series_pk)
         rows = []
         now = milliseconds(self._clock)
         for instance, series_pk in zip(added, numbers, strict=True):
@@ -249,37 +233,26 @@ class IndexWriter:
 
     def committed(self) -> None:
         """Remember what the last transaction made sure of."""
-        for (key, above), pk in self._uncommitted.items():
-            if len(self._known) >= _KNOWN_SERIES:
-                self._known.clear()
-            known = self._known.get(key)
-            if known is None or known.pk != pk or len(known.seen) >= _VARIANTS:
-                known = self._known[key] = _KnownSeries(pk)
-            known.seen.add(above)
-        self._uncommitted.clear()
+        self._known.committed()
         self._parents.committed()
 
     def rolled_back(self) -> None:
         """Take note that the last transaction came to nothing."""
-        self._uncommitted.clear()
+        self._known.rolled_back()
         self._parents.rolled_back()
 
     def forget(self) -> None:
         """Forget all series and studies: some may be gone."""
-        self._known.clear()
-        self._uncommitted.clear()
+        self._known.forget()
         self._parents.forget()
 
     # -- inside ------------------------------------------------------------------
 
     def _series_pk(self, connection: Connection, instance: InstanceRow) -> int:
-        key, above = instance.series_key, instance.above
-        known = self._known.get(key)
-        if known is not None and above in known.seen:
-            return known.pk
-        pk = self._uncommitted.get((key, above))
+        pk = self._known.get(instance.above)
         if pk is None:
-            pk = self._uncommitted[key, above] = self._parents.series_pk(connection, instance.entry)
+            pk = self._parents.series_pk(connection, instance.entry)
+            self._known.note(instance.above, pk)
         return pk
 
     def _record(self, connection: Connection, kind: ChangeKind, identity: InstanceIdentity) -> None:
@@ -287,7 +260,7 @@ class IndexWriter:
         change = self._change
         if change is None:
             statement = insert(changes).values(transaction_id=own_transaction(connection))
-            change = self._change = DriverInsert.of(statement, connection, list(row))
+            change = self._change = DriverInsert.of(statement, connection.dialect, list(row))
         change.execute(connection, row)
 
     def _removed(

@@ -23,6 +23,7 @@ from pacs_sdk.storage.index.further_attributes import (
     FurtherAttributes,
     further_values,
 )
+from pacs_sdk.storage.index.known_rows import KnownRows
 from pacs_sdk.storage.index.portable_sql import insert_or_leave
 from pacs_sdk.storage.index.request_items import add_request_items
 from pacs_sdk.storage.index.row_removal import remove_childless_patient
@@ -46,7 +47,7 @@ _FOUND_BY: Final = frozenset(
 _SPECIFIC_CHARACTER_SET: Final = 0x00080005
 
 _KNOWN_STUDIES: Final = 1024
-"""Studies that are remembered, each with a kilobyte or so; then all are forgotten."""
+"""Studies that are remembered, each with a kilobyte or so."""
 
 _StudyKey: TypeAlias = tuple[str, tuple[bytes | None, ...]]
 """Its UID, and what an instance says of study and patient, encoded."""
@@ -90,8 +91,7 @@ class ParentRows:
         attributes = [one for level in above for one in attributes_of(level)]
         attributes += [one for level in above for one in self._further[level]]
         self._tags = (_SPECIFIC_CHARACTER_SET, *(one.tag for one in attributes))
-        self._known: dict[_StudyKey, int] = {}
-        self._uncommitted: dict[_StudyKey, int] = {}
+        self._known: KnownRows[_StudyKey] = KnownRows(_KNOWN_STUDIES)
         self._conflicts = 0
 
     def series_pk(self, connection: Connection, entry: IndexEntry) -> int:
@@ -100,20 +100,15 @@ class ParentRows:
 
     def committed(self) -> None:
         """Remember what the last transaction made sure of."""
-        if self._uncommitted:
-            if len(self._known) >= _KNOWN_STUDIES:
-                self._known.clear()
-            self._known |= self._uncommitted
-            self._uncommitted.clear()
+        self._known.committed()
 
     def rolled_back(self) -> None:
         """Take note that the last transaction came to nothing."""
-        self._uncommitted.clear()
+        self._known.rolled_back()
 
     def forget(self) -> None:
         """Forget all studies: some may be gone."""
-        self._known.clear()
-        self._uncommitted.clear()
+        self._known.forget()
 
     def _study_pk(self, connection: Connection, entry: IndexEntry) -> int:
         """Return the number of an instance's study, which is made if need be.
@@ -125,12 +120,12 @@ class ParentRows:
             return self._ensure_study(connection, entry)
         told = tuple(map(entry.header.raw.get, self._tags))
         key = entry.identity.study_instance_uid, told
-        pk = self._known.get(key) or self._uncommitted.get(key)
+        pk = self._known.get(key)
         if pk is None:
             conflicts = self._conflicts
             pk = self._ensure_study(connection, entry)
             if conflicts == self._conflicts:
-                self._uncommitted[key] = pk
+                self._known.note(key, pk)
         return pk
 
     def _ensure_series(self, connection: Connection, entry: IndexEntry, study_pk: int) -> int:

@@ -23,13 +23,12 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 from sqlalchemy import Connection, Select, Table, bindparam, select
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import postgresql, sqlite
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.storage.index.driver_statements import DriverInsert, SqliteSelect, sqlite_driver
 from pacs_sdk.storage.index.further_attributes import FURTHER_COLUMN
-from pacs_sdk.storage.index.portable_sql import insert_or_leave
 from pacs_sdk.storage.index.tables import patients, studies
 from pacs_sdk.storage.index.values import ColumnValue
 from pacs_sdk.storage.records import IndexEntry
@@ -194,10 +193,13 @@ def _postgres_insert(table: Table, columns: tuple[str, ...]) -> Any:
     return statement.returning(table.c.pk)
 
 
-_InsertKey: TypeAlias = tuple[Table, tuple[str, ...], tuple[str, ...]]
+@functools.cache
+def _sqlite_insert(
+    table: Table, unique_columns: tuple[str, ...], columns: tuple[str, ...]
+) -> DriverInsert:
+    statement = sqlite.insert(table).on_conflict_do_nothing(index_elements=list(unique_columns))
+    return DriverInsert.of(statement, sqlite.dialect(), columns)
 
-_SQLITE_INSERTS: Final[dict[_InsertKey, DriverInsert]] = {}
-"""By table, unique columns and columns of the row: as many as there are tables, about."""
 
 _sqlite_select: Final = functools.cache(SqliteSelect.of)
 
@@ -220,12 +222,7 @@ def _inserted_pk(
     if driver is None:
         pk = connection.execute(_postgres_insert(table, columns), dict(values)).scalar()
         return None if pk is None else int(pk)
-    key = table, columns, tuple(values)
-    insertion = _SQLITE_INSERTS.get(key)
-    if insertion is None:
-        statement = insert_or_leave(connection, table, columns)
-        insertion = _SQLITE_INSERTS[key] = DriverInsert.of(statement, connection, tuple(values))
     further = values.get(FURTHER_COLUMN)
     if further is not None:  # as text, for it goes to the driver as it is
         values = {**values, FURTHER_COLUMN: json.dumps(further)}
-    return insertion.inserted_pk(driver, values)
+    return _sqlite_insert(table, columns, tuple(values)).inserted_pk(driver, values)
