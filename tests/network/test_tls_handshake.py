@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import socket
 import ssl
@@ -382,6 +383,57 @@ def test_a_server_that_speaks_no_tls_is_recognised(
         line.call(pki.client_tls)
     assert raised.value.error.code is ErrorCode.TLS_HANDSHAKE_FAILED
     assert raised.value.error.details == {"cause": cause}
+
+
+@pytest.mark.parametrize("answer", [b"A\x03\x03\0\5hello", b"\x14\x03\x03\0\1\1", b"SSH"])
+def test_a_server_that_speaks_almost_tls_is_recognised(line: Line, pki: Pki, answer: bytes) -> None:
+    """Whatever OpenSSL calls it, an answer that begins with no ServerHello is named by its bytes."""
+    line.near.sendall(answer)
+    line.near.shutdown(socket.SHUT_WR)
+    with pytest.raises(PacsException) as raised:
+        line.call(pki.client_tls)
+    assert _is(raised.value.error, HandshakeFailure.NOT_TLS)
+    assert answer[:3].hex(" ") in raised.value.error.message
+
+
+class _QuickServer:
+    """A server whose answers are there before OpenSSL, at the client, has returned."""
+
+    def __init__(self, near: socket.socket, tls: ServerTls) -> None:
+        self._near = near
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = server_context(tls)
+        self._server = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+
+    def answer(self) -> None:
+        """Answer all that the client has sent so far."""
+        with contextlib.suppress(BlockingIOError):
+            self._incoming.write(self._near.recv(65536, socket.MSG_DONTWAIT))
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self._server.do_handshake()
+        self._near.sendall(self._outgoing.read())
+
+
+@pytest.mark.parametrize("profile", [TlsProfile.EXTENDED, TlsProfile.BCP_195])
+def test_a_server_may_answer_at_once(
+    line: Line, pki: Pki, profile: TlsProfile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the client then finds first on the socket is the server's second answer."""
+    server = _QuickServer(line.near, pki.server_tls)
+    handshake = ssl.SSLSocket.do_handshake
+
+    def with_quick_answers(client: ssl.SSLSocket) -> None:
+        for _ in range(2):
+            try:
+                return handshake(client)
+            except ssl.SSLWantReadError:
+                server.answer()
+        raise ssl.SSLWantReadError
+
+    monkeypatch.setattr(ssl.SSLSocket, "do_handshake", with_quick_answers)
+    client = line.call(attrs.evolve(pki.client_tls, profile=profile))
+    assert client.facts is not None
+    assert client.facts.peer_subject == "CN=server"
 
 
 def test_a_connection_that_is_gone_is_no_crash(line: Line, pki: Pki) -> None:

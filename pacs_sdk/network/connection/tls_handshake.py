@@ -102,7 +102,7 @@ class TlsHandshake(Transport):
                 ErrorCode.NETWORK_TIMEOUT, f"the peer {words} within {timeout_s:g} s"
             ) from exc
         except OSError as exc:
-            cause, words = explain_failure(exc, offered_version(self._first))
+            cause, words = self._explain(exc)
             self._let_alert_arrive()
             raise failed(cause, words) from exc
         self._facts = tls_facts(self._tls)
@@ -127,8 +127,20 @@ class TlsHandshake(Transport):
             return False
         return True
 
+    def _explain(self, exc: OSError) -> tuple[HandshakeFailure, str]:
+        # OpenSSL knows a cipher suite as soon as it has read a ServerHello.
+        if self._first and self._tls.cipher() is None:
+            found = explain_clear_text(self._first)
+            if found is not None:
+                return found
+        return explain_failure(exc, offered_version(self._first))
+
     def _look_at_first_bytes(self) -> bool:
         """Recognise a peer that speaks no TLS: OpenSSL would only say "wrong version number".
+
+        A client may see what follows the server's first bytes here: in the call that sends the
+        ClientHello, OpenSSL reads on, and takes an answer that is as quick as that. So it is
+        OpenSSL that judges what a client sees.
 
         Returns:
             Whether the peer has said anything yet.
@@ -145,7 +157,7 @@ class TlsHandshake(Transport):
                 "without TLS"
             )
             raise failed(HandshakeFailure.CLOSED, words)
-        if found := explain_clear_text(self._first):
+        if self._is_server and (found := explain_clear_text(self._first)):
             raise failed(*found)
         return True
 
