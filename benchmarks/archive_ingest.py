@@ -31,7 +31,7 @@ from pacs_sdk.storage import (
 
 __all__ = ["figures"]
 
-_DURABLE = 400
+_DURABLE = 2000
 _RELAXED = 4000
 _SMALL_SIDE = 68
 _WRITERS = 8
@@ -52,7 +52,7 @@ def figures() -> Iterator[Figure]:
 
 
 def _against_the_disk(folder: Path) -> Iterator[Figure]:
-    for what, side, count in (("10 KB", _SMALL_SIDE, _DURABLE), ("525 KB", 512, _DURABLE // 4)):
+    for what, side, count in (("10 KB", _SMALL_SIDE, _DURABLE), ("525 KB", 512, _DURABLE // 20)):
         instances = _instances(scaled(count), side)
         bare, steps, together, one, many = [], [], [], [], []
         for _ in range(_ROUNDS):

@@ -37,11 +37,11 @@ def storage(root: Path) -> Iterator[FileStorage]:
 
 
 def files_below(folder: Path) -> set[str]:
-    """Name all files below a folder but the lock of the spool."""
+    """Name all files below a folder but the lock of the spool, and the journal."""
     return {
         str(path.relative_to(folder))
         for path in folder.rglob("*")
-        if path.is_file() and path.suffix != ".lock"
+        if path.is_file() and path.suffix not in (".lock", ".journal")
     }
 
 

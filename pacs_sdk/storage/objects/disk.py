@@ -18,10 +18,12 @@ if sys.platform == "darwin":
 __all__ = [
     "FolderTree",
     "holds_exactly",
+    "is_remainder",
     "make_folders",
     "reason_of",
     "sync_folder",
     "sync_path",
+    "write_all_at",
     "write_new",
     "write_pieces",
 ]
@@ -30,6 +32,9 @@ _O_BINARY: Final = getattr(os, "O_BINARY", 0)
 
 _COMPARED_BYTES: Final = 1 << 20
 """How much of a file is compared at a time."""
+
+_SMALLEST_BLOCK: Final = 512
+"""Disks write no less at once."""
 
 _MOST_TOGETHER: Final = 512
 """Pieces in one ``writev``; POSIX allows 1,024 (``IOV_MAX``)."""
@@ -115,6 +120,19 @@ def write_pieces(descriptor: int, pieces: Sequence[memoryview], size: int) -> No
             rest = rest[os.write(descriptor, rest) :]
 
 
+def write_all_at(descriptor: int, data: Buffer, offset: int) -> None:
+    """Write bytes at a place in a file, whatever a single system call takes of them.
+
+    Raises:
+        OSError: As from the operating system.
+    """
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        offset += written
+        rest = rest[written:]
+
+
 def holds_exactly(path: Path | str, parts: Sequence[Buffer]) -> bool:
     """Tell whether a file's content is that of these parts together.
 
@@ -131,6 +149,20 @@ def holds_exactly(path: Path | str, parts: Sequence[Buffer]) -> bool:
                 wanted = bytes(view[start : start + _COMPARED_BYTES])
                 if file.read(len(wanted)) != wanted:
                     return False
+    return True
+
+
+def is_remainder(found: bytes, content: bytes) -> bool:
+    """Tell whether bytes may be what a power failure left of a file that was not synced.
+
+    File systems write whole blocks in any order; what was not written is missing or zero.
+    """
+    if len(found) > len(content):
+        return False
+    for start in range(0, len(found), _SMALLEST_BLOCK):
+        block = found[start : start + _SMALLEST_BLOCK]
+        if any(block) and block != content[start : start + len(block)]:
+            return False
     return True
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["hold_new_lock", "lock_blocking", "try_lock"]
+__all__ = ["hold_new_lock", "lock_blocking", "try_lock", "unlock"]
 
 
 def hold_new_lock(place: Path) -> int | None:
@@ -56,6 +56,10 @@ if sys.platform == "win32":
                 msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
                 return
 
+    def unlock(descriptor: int) -> None:
+        """Give back a file's lock."""
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
 else:
 
     def try_lock(descriptor: int) -> bool:
@@ -77,3 +81,7 @@ else:
             OSError: The file system has no locks.
         """
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    def unlock(descriptor: int) -> None:
+        """Give back a file's lock."""
+        fcntl.flock(descriptor, fcntl.LOCK_UN)

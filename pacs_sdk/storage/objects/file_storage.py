@@ -29,11 +29,15 @@ from pacs_sdk.storage.objects.backend import (
 from pacs_sdk.storage.objects.disk import (
     FolderTree,
     holds_exactly,
+    is_remainder,
     make_folders,
     reason_of,
     sync_path,
     write_new,
 )
+from pacs_sdk.storage.objects.journal import Journal, JournalEntry
+from pacs_sdk.storage.objects.journal_records import LiveRecord
+from pacs_sdk.storage.objects.other_journals import ObjectState, OtherJournals, restore_objects
 from pacs_sdk.storage.objects.received import ReceivedObject
 from pacs_sdk.storage.objects.spool import SPOOL_NAME, Spool
 
@@ -68,6 +72,8 @@ class FileStorage(StorageBackend):
     An object is written to a spool file, synced, and then given its name by a hard
     link, which the file system refuses when the name is taken; so neither a reader sees
     half an object nor does one writer overwrite another's, in this process or another.
+    Small objects are on the disk in a journal first, where that is possible
+    (:mod:`pacs_sdk.storage.objects.journal`).
     Symbolic links below the root are not followed.
 
     Args:
@@ -86,6 +92,14 @@ class FileStorage(StorageBackend):
         try:
             make_folders(self._root, durable=self._durable)
             self._spool = Spool(self._root / SPOOL_NAME)
+            self._journal = Journal(self._spool.folder) if self._durable else None
+            self._others = OtherJournals(self._root / SPOOL_NAME, self._spool.folder)
+            self._restored = 0
+            try:
+                self._swept = self._spool.sweep(self._restore)
+            except OSError:
+                self._spool.close()
+                raise
         except OSError as exc:
             raise PacsException(
                 ErrorCode.STORAGE_WRITE_FAILED,
@@ -101,7 +115,12 @@ class FileStorage(StorageBackend):
     @property
     def swept(self) -> int:
         """How many unfinished files of dead processes were removed at the start."""
-        return self._spool.swept
+        return self._swept
+
+    @property
+    def restored(self) -> int:
+        """How many objects were written again at the start, from the journals of dead processes."""
+        return self._restored
 
     @edge()
     def put(
@@ -154,12 +173,16 @@ class FileStorage(StorageBackend):
         if (kept := self._kept(key, target, lambda: parts, policy)) is not None:
             return kept
         spooled = self._spool.new_name()
+        entry = self._journaled(key, parts, policy)
         try:
-            size = write_new(spooled, parts, durable=self._durable)
+            size = write_new(spooled, parts, durable=self._durable and entry is None)
             stored = self._given(key, target, spooled, size, lambda: parts, policy)
+        except BaseException:
+            self._withdrawn(entry)
+            raise
         finally:
             _remove(spooled)
-        self._sync_names(target)
+        self._made_sure(key, target, entry, policy, created=stored.created)
         return stored
 
     def _put_received(
@@ -173,18 +196,90 @@ class FileStorage(StorageBackend):
             return (FileBytes(received.path, 0, received.whole_size).view(),)
 
         target = self._target(components)
-        if self._durable or policy is DuplicatePolicy.REPLACE:
-            # Otherwise the link tells whether the name is taken, and nearly always it isn't.
-            if (kept := self._kept(key, target, parts, policy)) is not None:
-                return kept
-            if self._durable:
+        # If relaxed, the link tells whether the name is taken, and nearly always it isn't.
+        is_looked_for = self._durable or policy is DuplicatePolicy.REPLACE
+        if is_looked_for and (kept := self._kept(key, target, parts, policy)) is not None:
+            return kept
+        entry = self._journaled(key, received.kept_parts(), policy)
+        try:
+            if self._durable and entry is None:
                 received.sync()
-        spooled = received.name
-        stored = self._given(key, target, spooled, received.whole_size, parts, policy)
+            size = received.whole_size
+            stored = self._given(key, target, received.name, size, parts, policy)
+        except BaseException:
+            self._withdrawn(entry)
+            raise
         if stored.created:  # if linked, the spool's name goes after the answer
             received.named(target, moved=policy is DuplicatePolicy.REPLACE)
-        self._sync_names(target)
+        self._made_sure(key, target, entry, policy, created=stored.created)
         return stored
+
+    def _journaled(
+        self, key: str, parts: Sequence[Buffer] | None, policy: DuplicatePolicy
+    ) -> JournalEntry | None:
+        """Have an object on the disk in the journal, if that is to be."""
+        if self._journal is None or parts is None or policy is DuplicatePolicy.REPLACE:
+            return None
+        return self._journal.write(key, parts)
+
+    def _withdrawn(self, entry: JournalEntry | None) -> None:
+        if self._journal is not None and entry is not None:
+            self._journal.withdraw(entry)
+
+    def _made_sure(
+        self,
+        key: str,
+        target: str,
+        entry: JournalEntry | None,
+        policy: DuplicatePolicy,
+        *,
+        created: bool,
+    ) -> None:
+        """Have a named object on the disk, and no other of its name in a journal."""
+        if self._journal is not None and entry is not None:
+            if created:
+                self._journal.named(entry)
+            else:
+                self._journal.withdraw(entry)
+            return
+        self._sync_names(target)
+        if policy is DuplicatePolicy.REPLACE and created:
+            self._forget(key, lambda: None)
+
+    def _forget(self, key: str, make_sure: Callable[[], None]) -> None:
+        """Let no journal write an object again: it is going, or has gone."""
+        if self._journal is not None:
+            self._journal.void(key, make_sure)
+        self._others.void(key, make_sure)
+
+    def _restore(self, folders: Sequence[Path]) -> None:
+        """Have in their files what dead processes had on the disk in their journals only."""
+        used: set[Path] = set()
+
+        def state_of(record: LiveRecord) -> ObjectState:
+            target = self._target(checked_key(record.key))
+            size = _size_of(target)
+            if size is not None and size > len(record.content):
+                return ObjectState.OTHER
+            found = b"" if size is None else Path(target).read_bytes()
+            if found == record.content and size is not None:
+                sync_path(target)  # it may be with the system only, and its record will go
+                used.add(Path(target).parent)
+                return ObjectState.WHOLE
+            is_rest = is_remainder(found, record.content)
+            return ObjectState.DAMAGED if is_rest else ObjectState.OTHER
+
+        def write(record: LiveRecord) -> None:
+            target = self._target(checked_key(record.key))
+            spooled = self._spool.new_name()
+            write_new(spooled, (record.content,), durable=True)
+            self._published(spooled, target, DuplicatePolicy.REPLACE)
+            used.add(Path(target).parent)
+
+        self._restored = restore_objects(folders, state_of, write)
+        tree = FolderTree(self._root, durable=True)
+        for folder in used:
+            tree.sync_up(folder)
 
     def _given(
         self,
@@ -218,6 +313,7 @@ class FileStorage(StorageBackend):
         place, _ = self._existing(key)
         target = Path(place)
         with _translated(ErrorCode.STORAGE_DELETE_FAILED, f"{key} could not be deleted", key):
+            self._forget(key, lambda: self._sync_all(target))
             try:
                 target.unlink()
             except FileNotFoundError:  # somebody else was faster
@@ -248,7 +344,8 @@ class FileStorage(StorageBackend):
 
     def close(self) -> None:
         """Remove this process's part of the spool; it does no harm to do so twice."""
-        self._spool.close()
+        is_needed = self._journal is not None and not self._journal.close()
+        self._spool.close(keep=is_needed)
 
     # -- inside ------------------------------------------------------------------
 
@@ -337,6 +434,12 @@ class FileStorage(StorageBackend):
                 if os.path.lexists(target):
                     raise FileExistsError(errno.EEXIST, "the name is taken") from None
                 Path(spooled).rename(target)
+
+    def _sync_all(self, target: Path) -> None:
+        """Have an object, its name, and those of its folders on the disk, however it was put."""
+        with contextlib.suppress(FileNotFoundError):  # it has gone meanwhile
+            sync_path(target)
+            FolderTree(self._root, durable=True).sync_up(target.parent)
 
     def _sync_names(self, target: str) -> None:
         """Wait until an object's name is on the disk, and those of its folders."""

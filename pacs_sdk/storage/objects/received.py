@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from typing_extensions import Buffer
 from xxhash import xxh3_128
 
 from pacs_sdk.core.byte_source import ByteSource, FileBytes
@@ -133,6 +134,10 @@ class ReceivedObject:
     def head(self) -> memoryview:
         """Return what is kept in memory of the data set's beginning."""
         return memoryview(self._head)
+
+    def kept_parts(self) -> tuple[Buffer, ...] | None:
+        """Return all of the object, if it is small enough to be in memory as well."""
+        return (self.meta, self._head) if self.size == len(self._head) else None
 
     def sync(self) -> None:
         """Wait until its bytes are on the disk.

@@ -3,7 +3,8 @@
 ::
 
     .spool/<id>.lock     held (flock) as long as the process that made it lives
-    .spool/<id>/…        its unfinished files
+    .spool/<id>/…        its unfinished files, and its journal
+    .spool/sweep.claim   held by whoever sweeps
 
 What a dead process left behind is recognised by its lock being free, so several
 processes can share one storage and none sweeps away what another is writing.
@@ -17,22 +18,25 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from pacs_sdk.storage.objects.file_locks import hold_new_lock, lock_blocking, try_lock
 
-__all__ = ["SPOOL_NAME", "Spool"]
+__all__ = ["JOURNAL_SUFFIX", "SPOOL_NAME", "Spool"]
 
 SPOOL_NAME: Final = ".spool"
 """No key begins with a dot, so the spool can't be taken for an object."""
 
 _LOCK_SUFFIX: Final = ".lock"
 
+JOURNAL_SUFFIX: Final = ".journal"
+"""What the names of a journal's files end with."""
+
 
 class Spool:
-    """One process's part of a spool folder. Making it sweeps what dead processes left.
+    """One process's part of a spool folder.
 
     Args:
         folder: The spool folder; it is made where it is missing, its parent is not.
@@ -43,14 +47,14 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
-        self.swept = _sweep(folder)
-        """How many unfinished files of dead processes were removed."""
         self._root = folder
+        self._process = os.getpid()
         self._descriptor: int | None
         self._descriptor, self._lock = _new_lock(folder)
-        self._folder = self._lock.with_suffix("")
-        self._folder.mkdir()
-        self._prefix = f"{self._folder}{os.sep}"
+        self.folder = self._lock.with_suffix("")
+        """Where the files of this process are."""
+        self.folder.mkdir()
+        self._prefix = f"{self.folder}{os.sep}"
         self._numbers = itertools.count(1)
 
     def new_name(self) -> str:
@@ -70,23 +74,75 @@ class Spool:
         Raises:
             OSError: The lock file cannot be opened.
         """
-        place = self._root / f"{hash_bucket(name):02x}.claim"
-        descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            lock_blocking(descriptor)
+        with self._claim(f"{hash_bucket(name):02x}"):
             yield
-        finally:
-            os.close(descriptor)
 
-    def close(self) -> None:
-        """Remove this process's part; it does no harm to do so twice."""
+    def sweep(self, rescue: Callable[[Sequence[Path]], None]) -> int:
+        """Remove what dead processes left.
+
+        Args:
+            rescue: Called before with their folders, if there are any. If it raises, nothing is
+                removed.
+
+        Returns:
+            How many unfinished files were removed.
+
+        Raises:
+            OSError: The folder cannot be read, or its file system has no locks.
+        """
+        # Who comes while another sweeps waits until what is rescued is there.
+        with self._claim("sweep") as claim, contextlib.ExitStack() as opened:
+            dead = [
+                lock
+                for lock in self._root.glob(f"*{_LOCK_SUFFIX}")
+                if opened.enter_context(_taken_over(lock))
+            ]
+            folders = [lock.with_suffix("") for lock in dead]
+            # A folder is made after its lock, and removed before it.
+            folders += [
+                one
+                for one in self._root.iterdir()
+                if one.is_dir() and not one.with_suffix(_LOCK_SUFFIX).exists()
+            ]
+            folders = [one for one in folders if one.is_dir()]
+            if folders:
+                rescue(folders)
+            swept = sum(map(_remove, folders))
+            if sys.platform != "win32":
+                for lock in (*dead, claim):
+                    lock.unlink(missing_ok=True)
+        if sys.platform == "win32":  # an open file cannot be removed there
+            for lock in (*dead, claim):
+                with contextlib.suppress(OSError):
+                    lock.unlink(missing_ok=True)
+        return swept
+
+    def close(self, *, keep: bool = False) -> None:
+        """Remove this process's part; it does no harm to do so twice.
+
+        Args:
+            keep: Whether to leave it to the next sweep, as the end of the process would.
+        """
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is None:
             return
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if keep or os.getpid() != self._process:
+            os.close(descriptor)
+            return
+        shutil.rmtree(self.folder, ignore_errors=True)
         os.close(descriptor)
         with contextlib.suppress(OSError):
             self._lock.unlink()
+
+    @contextlib.contextmanager
+    def _claim(self, name: str) -> Iterator[Path]:
+        place = self._root / f"{name}.claim"
+        descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            lock_blocking(descriptor)
+            yield place
+        finally:
+            os.close(descriptor)
 
 
 def hash_bucket(name: str) -> int:
@@ -103,39 +159,22 @@ def _new_lock(folder: Path) -> tuple[int, Path]:
             return descriptor, place
 
 
-def _sweep(folder: Path) -> int:
-    """Remove what belongs to no living process; return how many files that was."""
-    swept = 0
-    for lock in folder.glob(f"*{_LOCK_SUFFIX}"):
-        swept += _sweep_one(lock)
-    for orphan in folder.iterdir():  # a folder is made after its lock, and removed before it
-        if orphan.is_dir() and not orphan.with_suffix(_LOCK_SUFFIX).exists():
-            swept += _remove(orphan)
-    return swept
-
-
-def _sweep_one(lock: Path) -> int:
+@contextlib.contextmanager
+def _taken_over(lock: Path) -> Iterator[bool]:
+    """Hold the lock of a process, if that is dead."""
     try:
         descriptor = os.open(lock, os.O_RDWR)
-    except FileNotFoundError:  # another sweeper was faster
-        return 0
+    except FileNotFoundError:  # it was closed this moment
+        yield False
+        return
     try:
-        if not try_lock(descriptor):
-            return 0
-        swept = _remove(lock.with_suffix(""))
-        if sys.platform != "win32":
-            lock.unlink(missing_ok=True)
+        yield try_lock(descriptor)
     finally:
         os.close(descriptor)
-    if sys.platform == "win32":  # an open file cannot be removed there
-        with contextlib.suppress(OSError):
-            lock.unlink(missing_ok=True)
-    return swept
 
 
 def _remove(folder: Path) -> int:
-    if not folder.is_dir():
-        return 0
-    files = sum(1 for _ in folder.iterdir())
+    """Remove a dead process's files; return how many were unfinished."""
+    files = sum(1 for one in folder.iterdir() if one.suffix != JOURNAL_SUFFIX)
     shutil.rmtree(folder, ignore_errors=True)
     return files

@@ -106,7 +106,11 @@ class ArchiveSession:
             if database_url is not None:
                 index_missing = _has_objects(data_dir) and _is_empty(self.index)
             note_place(data_dir, elsewhere=database_url is not None)
-            found = RecoveryReport(swept_files=self.storage.swept, index_missing=index_missing)
+            found = RecoveryReport(
+                swept_files=self.storage.swept,
+                restored_objects=self.storage.restored,
+                index_missing=index_missing,
+            )
             self.recovery = self._look_after(dead, found)
             self._promises = self._deferred()
             undo.pop_all()
@@ -211,6 +215,7 @@ def _recovered(
         report,
         unclean_stops=len(dead),
         swept_files=found.swept_files,
+        restored_objects=found.restored_objects,
         index_missing=found.index_missing,
     )
 

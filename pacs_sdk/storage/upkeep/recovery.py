@@ -57,6 +57,8 @@ class RecoveryReport:
     """Processes that ended without closing the archive."""
     swept_files: int = 0
     """Unfinished files of theirs that were removed from the spool."""
+    restored_objects: int = 0
+    """Objects of theirs that a power failure had taken, written again from their journals."""
     folders: int = 0
     """Folders that were looked at."""
     objects: int = 0
@@ -126,6 +128,8 @@ def report_recovery(report: RecoveryReport, logger: Logger) -> None:
     """Record what recovery found; nothing where there was nothing to recover from."""
     if report.swept_files:
         logger.warning("spool-swept", files=report.swept_files)
+    if report.restored_objects:
+        logger.warning("objects-restored", objects=report.restored_objects)
     if report.index_missing:
         logger.error("index-missing", advice="run pacs reindex to make it from the objects")
     if not report.unclean_stops:

@@ -1,0 +1,240 @@
+"""The journal: where a small object is on the disk before its file is.
+
+To have a small file and its name on the disk takes two flushes of the file system's own journal,
+which is most of the time that storing it takes. A record in a file that is there already, and
+that many writers share, takes one short flush. The object's file is written and named as well,
+but not waited for: when a segment of the journal is full, the whole file system is synced once,
+and the segment is used again. What a power failure takes from the files is written again from the
+journal at the next start (docs/explanation/decisions/0035-a-journal-for-small-objects.md).
+
+::
+
+    .spool/<id>/0.journal, 1.journal     the two segments of a process, used in turns
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+from typing_extensions import Buffer
+
+from pacs_sdk.storage.objects.disk import sync_folder
+from pacs_sdk.storage.objects.file_system_sync import FileSystemSync
+from pacs_sdk.storage.objects.journal_records import LARGEST_OBJECT, record_bytes
+from pacs_sdk.storage.objects.journal_segment import Segment, new_segment
+from pacs_sdk.storage.objects.spool import JOURNAL_SUFFIX
+
+__all__ = ["Journal", "JournalEntry"]
+
+_SEGMENT_BYTES: Final = 4 << 20
+"""Some hundred objects of 10 KB between two syncs of the file system; twice as many take as
+long, and longer to make."""
+
+_LEFT_FREE: Final = 256
+"""There is no journal where less room is free than this many segments take."""
+
+_BEGUN_AFTER: Final = 16
+"""Whoever stores a few objects makes no journal: it would take longer to write."""
+
+
+@attrs.frozen
+class JournalEntry:
+    """An object that is on the disk in the journal, while its file is written and named."""
+
+    segment: Segment
+    key: str
+    offset: int
+
+
+class Journal:
+    """The journal of one storage in one process; any thread may use it.
+
+    It begins by itself, in the background, when the first objects were offered to it. Until then,
+    while all of it waits for the file system, and after an error there is none: whoever offers
+    an object is told, and has its file on the disk before going on.
+
+    Args:
+        folder: Where the segments go; it is on the objects' file system.
+        new_sync: Makes what waits for the file system; raises ``OSError`` where there is no such.
+        segment_bytes: How large a segment is.
+        begun_after: How many objects are offered in vain at first.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        new_sync: Callable[[Path], FileSystemSync] = FileSystemSync,
+        segment_bytes: int = _SEGMENT_BYTES,
+        begun_after: int = _BEGUN_AFTER,
+    ) -> None:
+        self._folder = folder
+        self._new_sync = new_sync
+        self._sync: FileSystemSync | None = None
+        self._segment_bytes = segment_bytes
+        self._left = begun_after
+        self._process = os.getpid()
+        self._is_used = True
+        self._is_safe = True
+        self._lock = threading.Condition()
+        self._current: Segment | None = None
+        self._spare: Segment | None = None
+        self._segments: list[Segment] = []
+        self._work: threading.Thread | None = None
+
+    def write(self, key: str, pieces: Sequence[Buffer]) -> JournalEntry | None:
+        """Have an object on the disk.
+
+        Args:
+            key: Its key.
+            pieces: Its bytes.
+
+        Returns:
+            What :meth:`named` or :meth:`withdraw` is to be called with; ``None`` where it is not
+            on the disk: it is too large, or there is no journal now.
+        """
+        views = [memoryview(piece).cast("B") for piece in pieces]
+        size = sum(map(len, views))
+        if size > LARGEST_OBJECT or not self._is_used or os.getpid() != self._process:
+            return None
+        now = time.time_ns()
+        with self._lock:
+            segment = self._with_room(record_bytes(len(key), size))
+            if segment is None:
+                return None
+            entry = JournalEntry(segment, key, segment.append(key, views, size, now))
+            position = segment.end
+        try:
+            segment.flush_up_to(position)
+        except OSError:  # nobody knows what is on the disk now, nor will
+            self._is_used = False
+            self.named(entry)
+            return None
+        return entry
+
+    def named(self, entry: JournalEntry) -> None:
+        """Note that an object's file has its name."""
+        with self._lock:
+            entry.segment.unnamed -= 1
+            if not entry.segment.unnamed:
+                self._lock.notify_all()
+
+    def withdraw(self, entry: JournalEntry) -> None:
+        """Let an object not count that did not get its name."""
+        with self._lock, contextlib.suppress(OSError):  # at worst the next start stores it
+            entry.segment.places[entry.key].remove(entry.offset)
+            entry.segment.void(entry.offset)
+        self.named(entry)
+
+    def void(self, key: str, make_sure: Callable[[], None]) -> None:
+        """Let the records of an object not count any more.
+
+        Args:
+            key: The object's key.
+            make_sure: Has the object on the disk in its file; called first if there are records.
+
+        Raises:
+            OSError: As from the operating system.
+        """
+        with self._lock:
+            for segment in self._segments:
+                for offset in segment.places.get(key, ()):
+                    make_sure()
+                    segment.void(offset)
+                segment.places.pop(key, None)
+
+    def begin(self) -> None:
+        """Make the segments, unless that cannot be done here."""
+        try:
+            if shutil.disk_usage(self._folder).free < _LEFT_FREE * self._segment_bytes:
+                raise OSError(errno.ENOSPC, "too little is free")
+            self._sync = self._new_sync(self._folder)
+            for number in range(2):
+                segment = new_segment(
+                    self._folder / f"{number}{JOURNAL_SUFFIX}", self._segment_bytes
+                )
+                self._segments.append(segment)
+            for folder in (self._folder, *self._folder.parents[:2]):
+                sync_folder(folder)
+        except OSError:
+            self._is_used = False
+            return
+        with self._lock:
+            self._current, self._spare = self._segments
+
+    def close(self) -> bool:
+        """Wait until all objects are on the disk in their files; nothing is written afterwards.
+
+        Returns:
+            Whether they are, so that nothing here is needed any more.
+        """
+        with self._lock:
+            self._is_used = False
+            self._lock.notify_all()
+        if self._work is not None:
+            self._work.join()
+        if self._sync is not None:
+            if any(one.end for one in self._segments):
+                self._wait_for_all()
+            self._sync.close()
+            self._sync = None
+        with self._lock:
+            for segment in self._segments:
+                os.close(segment.descriptor)
+            self._segments.clear()
+        return self._is_safe
+
+    # -- inside ------------------------------------------------------------------
+
+    def _with_room(self, length: int) -> Segment | None:
+        """Give the segment that a record goes to."""
+        current = self._current
+        if current is None:
+            self._left -= 1
+            if self._left < 0 and self._work is None:
+                self._start(self.begin)
+            return None
+        if current.end + length > len(current.buffer):
+            if self._spare is None:
+                return None
+            self._start(self._use_again, current)
+            current = self._current = self._spare
+            self._spare = None
+        return current
+
+    def _start(self, work: Callable[..., None], *arguments: object) -> None:
+        self._work = threading.Thread(target=work, args=arguments, name="journal", daemon=True)
+        self._work.start()
+
+    def _use_again(self, segment: Segment) -> None:
+        """Make a full segment the spare one, once all its objects are in their files."""
+        with self._lock:
+            while segment.unnamed and self._is_used:
+                self._lock.wait()
+        if self._is_used:
+            self._wait_for_all()
+        if not self._is_used:
+            return
+        try:
+            with segment.alone(), self._lock:
+                segment.begin_lap()
+                self._spare = segment
+        except OSError:
+            self._is_used = False
+
+    def _wait_for_all(self) -> None:
+        if self._sync is None:
+            raise RuntimeError("the journal was not begun")
+        try:
+            self._sync.wait()
+        except OSError:  # the segments stay, for the next start
+            self._is_used = self._is_safe = False

@@ -1,0 +1,387 @@
+"""The journal: what its bytes are, when an object is on the disk, when it is used again."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from xxhash import xxh3_128
+
+from pacs_sdk.storage.objects.disk import is_remainder
+from pacs_sdk.storage.objects.file_system_sync import FileSystemSync
+from pacs_sdk.storage.objects.journal import Journal
+from pacs_sdk.storage.objects.journal_records import (
+    LARGEST_OBJECT,
+    LiveRecord,
+    encode_header,
+    live_records,
+    places_from,
+    void_in_file,
+)
+from tests.storage.journals import NotedSync, begun_journal
+
+KEY = "1.2/1.3/1.4.dcm"
+
+
+@pytest.fixture
+def sync() -> NotedSync:
+    """Note when the file system is waited for."""
+    return NotedSync()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a process's part of a spool."""
+    made = tmp_path / "objects" / ".spool" / "one"
+    made.mkdir(parents=True)
+    return made
+
+
+@pytest.fixture
+def journal(folder: Path, sync: NotedSync) -> Iterator[Journal]:
+    """Begin a journal."""
+    made = begun_journal(folder, sync)
+    yield made
+    made.close()
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """Read what a start after a power failure would find."""
+    found = {}
+    for path in sorted(folder.glob("*.journal")):
+        with path.open("rb") as file:
+            found.update({one.key: one.content for one in live_records(file.fileno())})
+    return found
+
+
+def put(journal: Journal, key: str, content: bytes) -> bool:
+    """Write an object as a storage does; tell whether the journal took it."""
+    entry = journal.write(key, [content])
+    if entry is not None:
+        journal.named(entry)
+    return entry is not None
+
+
+def finished(journal: Journal) -> None:
+    """Wait until the journal's thread has nothing more to do."""
+    assert journal._work is not None
+    journal._work.join()
+
+
+# -- bytes -----------------------------------------------------------------------------------------
+
+
+def test_a_record_byte_by_byte(tmp_path: Path) -> None:
+    """The layout that journal_records.py describes, read and written."""
+    lap, now, content = bytes(range(16)), 1_764_000_000_123_456_789, b"DICM" * 3
+    covered = struct.pack("<I", 12) + struct.pack("<H", 15) + struct.pack("<Q", now)
+    expected = (
+        b"PACSJRN1"
+        + lap
+        + b"\x0c\x00\x00\x00"  # bytes of the object
+        + b"\x0f\x00"  # bytes of the key
+        + b"\x00"  # it counts
+        + b"\x00"
+        + struct.pack("<Q", now)
+        + xxh3_128(covered + b"1.2/1.3/1.4.dcm" + content).digest()
+    )
+    assert encode_header(lap, KEY.encode(), [b"DICM", b"DICMDICM"], 12, now) == expected
+    path = tmp_path / "0.journal"
+    path.write_bytes((expected + b"1.2/1.3/1.4.dcm" + content).ljust(4096, b"\xee"))
+    with path.open("r+b") as file:
+        assert list(live_records(file.fileno())) == [LiveRecord(KEY, content, now)]
+        (place,) = places_from(file.fileno(), 0)
+        assert (place.offset, place.end, place.lap) == (0, 4096, lap)
+        void_in_file(file.fileno(), 0)
+        assert list(live_records(file.fileno())) == []
+    assert path.read_bytes()[30] == 1
+    assert path.read_bytes()[31:] == expected[31:] + (KEY.encode() + content).ljust(4040, b"\xee")
+
+
+def _record(lap: bytes, key: str, content: bytes) -> bytes:
+    whole = encode_header(lap, key.encode(), [content], len(content), 1) + key.encode() + content
+    return whole.ljust(-(-len(whole) // 4096) * 4096, b"\0")
+
+
+def test_an_earlier_lap_does_not_count(tmp_path: Path) -> None:
+    """What the new lap has not reached yet is of objects that are in their files."""
+    new, old = b"n" * 16, b"o" * 16
+    path = tmp_path / "0.journal"
+    path.write_bytes(_record(new, "a", b"1") + _record(old, "b", b"2") + _record(new, "c", b"3"))
+    with path.open("rb") as file:
+        assert [one.key for one in live_records(file.fileno())] == ["a"]
+
+
+def test_a_damaged_record_does_not_hide_the_next(tmp_path: Path) -> None:
+    """One bit of an object's bytes is enough not to count."""
+    lap = b"n" * 16
+    damaged = bytearray(_record(lap, "a", b"x" * 5000))
+    damaged[4999] ^= 1
+    path = tmp_path / "0.journal"
+    path.write_bytes(damaged + _record(lap, "b", b"2"))
+    with path.open("rb") as file:
+        assert [one.key for one in live_records(file.fileno())] == ["b"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there are no files in memory")
+@given(st.binary(max_size=3 * 4096), st.integers(0, 3))
+def test_any_bytes_are_read_without_a_crash(data: bytes, cut: int) -> None:
+    """A file that is no journal has no records; one that is cut short has fewer."""
+    whole = _record(b"n" * 16, "a", b"1") + _record(b"n" * 16, "b", b"2" * 5000)
+    descriptor = os.memfd_create("journal")
+    try:
+        os.pwrite(descriptor, data, 0)
+        assert list(live_records(descriptor)) == []
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, whole[: cut * 4096] + data, 0)
+        keys = [one.key for one in live_records(descriptor)]
+        assert keys == {0: [], 1: ["a"], 2: ["a"], 3: ["a", "b"]}[cut]
+    finally:
+        os.close(descriptor)
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+def test_an_object_is_on_the_disk_when_it_is_written(
+    journal: Journal, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pieces are put together; they are flushed before the call returns."""
+    flushed: list[dict[str, bytes]] = []
+    real = os.fdatasync
+
+    def fdatasync(descriptor: int) -> None:
+        real(descriptor)
+        flushed.append(written(folder))
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    entry = journal.write(KEY, [b"meta", memoryview(b"data")])
+    assert entry is not None
+    assert flushed == [{KEY: b"metadata"}]
+    journal.named(entry)
+
+
+def test_what_is_large_is_not_taken(journal: Journal, folder: Path) -> None:
+    """64 KiB are, if the segment has room for them; a byte more never is."""
+    assert journal.write(KEY, [bytes(LARGEST_OBJECT), b"\0"]) is None
+    large = begun_journal(folder.parent, segment_bytes=1 << 20)
+    assert put(large, KEY, bytes(LARGEST_OBJECT))
+    assert large.close()
+    assert written(folder) == {}
+
+
+def test_one_flush_does_for_all_who_wait(
+    journal: Journal, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes while a flush is under way is in the next, with all others that came."""
+    real, flushes, begun, go_on = os.fdatasync, [], threading.Event(), threading.Event()
+
+    def fdatasync(descriptor: int) -> None:
+        flushes.append(descriptor)
+        begun.set()
+        assert go_on.wait(30)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    writers = [
+        threading.Thread(target=put, args=(journal, f"1/{number}", b"x")) for number in range(5)
+    ]
+    writers[0].start()
+    assert begun.wait(30)
+    for writer in writers[1:]:
+        writer.start()
+    while len(journal._segments[0].places) < 5:  # all of them have come
+        time.sleep(0)
+    go_on.set()
+    for writer in writers:
+        writer.join()
+    assert len(flushes) == 2
+    assert written(folder) == {f"1/{number}": b"x" for number in range(5)}
+
+
+def test_a_withdrawn_or_voided_object_does_not_count(journal: Journal, folder: Path) -> None:
+    """Of two records of one key only that which was refused goes."""
+    first, second = journal.write(KEY, [b"first"]), journal.write(KEY, [b"second"])
+    assert first is not None
+    assert second is not None
+    journal.named(first)
+    journal.withdraw(second)
+    assert written(folder) == {KEY: b"first"}
+    sure: list[dict[str, bytes]] = []
+    journal.void(KEY, lambda: sure.append(written(folder)))
+    assert sure == [{KEY: b"first"}]  # its file was made sure of before
+    assert written(folder) == {}
+    journal.void(KEY, lambda: sure.append({}))
+    assert len(sure) == 1
+
+
+def test_a_full_segment_is_used_again_when_all_is_in_files(
+    journal: Journal, folder: Path, sync: NotedSync
+) -> None:
+    """The file system is waited for once a segment, and what is in it counts no more."""
+    for number in range(5):
+        assert put(journal, f"a/{number}", b"x")
+    assert sync.waits == 0
+    assert put(journal, "b/0", b"x")  # in the other segment
+    finished(journal)
+    assert sync.waits == 1
+    assert written(folder) == {"b/0": b"x"}
+    for number in range(1, 5):
+        assert put(journal, f"b/{number}", b"x")
+    assert put(journal, "c/0", b"y")  # in the first again
+    finished(journal)
+    assert written(folder) == {"c/0": b"y"}
+
+
+def test_a_segment_waits_for_the_names_of_its_objects(journal: Journal, sync: NotedSync) -> None:
+    """An object that is not in its file yet is only here: meanwhile there is no room."""
+    unnamed = journal.write("a/0", [b"x"])
+    assert unnamed is not None
+    for number in range(1, 10):
+        assert put(journal, f"a/{number}", b"x")
+    assert not put(journal, "a/10", b"x")
+    assert sync.waits == 0
+    journal.named(unnamed)
+    finished(journal)
+    assert sync.waits == 1
+    assert put(journal, "a/10", b"x")
+
+
+def test_closing_waits_for_the_file_system(folder: Path, sync: NotedSync) -> None:
+    """Then nothing is needed any more; if it fails, all of it still is."""
+    journal = begun_journal(folder, sync)
+    assert put(journal, KEY, b"x")
+    assert journal.close()
+    assert sync.waits == 1
+    assert not put(journal, KEY, b"x")
+    assert journal.close()
+    assert sync.waits == 1
+
+
+def test_a_journal_that_was_not_used_waits_for_nothing(journal: Journal, sync: NotedSync) -> None:
+    """Syncing a whole file system is for others a burden."""
+    assert journal.close()
+    assert sync.waits == 0
+
+
+# -- when there is none ----------------------------------------------------------------------------
+
+
+def test_it_begins_in_the_background(folder: Path) -> None:
+    """Whoever stores a few objects makes no files of 4 MiB."""
+    journal = Journal(folder, new_sync=lambda _: NotedSync(), segment_bytes=8192, begun_after=2)
+    assert [put(journal, KEY, b"x") for _ in range(2)] == [False, False]
+    assert list(folder.iterdir()) == []
+    assert not put(journal, KEY, b"x")
+    finished(journal)
+    assert {one.stat().st_size for one in folder.iterdir()} == {8192}
+    assert put(journal, KEY, b"x")
+    journal.close()
+
+
+def test_where_file_systems_are_not_synced_as_a_whole_there_is_none(folder: Path) -> None:
+    """Over a network, say; nothing is left there."""
+
+    def refuse(_: Path) -> FileSystemSync:
+        raise OSError
+
+    journal = Journal(folder, new_sync=refuse)
+    journal.begin()
+    assert not put(journal, KEY, b"x")
+    assert list(folder.iterdir()) == []
+    assert journal.close()
+
+
+@pytest.mark.parametrize("function", ["pwrite", "fdatasync"])
+def test_a_disk_that_fails_ends_it(
+    journal: Journal, sync: NotedSync, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    """Nobody is told that an object is safe from then on, nor whoever waited for that flush."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "")
+
+    assert put(journal, "1/0", b"x")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, function, fail)
+        assert not put(journal, "1/1", b"x")
+    segment = journal._segments[0]
+    with pytest.raises(OSError, match="earlier"):
+        segment.flush_up_to(segment.end)
+    assert not put(journal, "1/2", b"x")
+    assert journal.close()  # all are in their files
+    assert sync.waits == 1
+
+
+def test_a_file_system_that_fails_keeps_the_records(
+    journal: Journal, folder: Path, sync: NotedSync
+) -> None:
+    """What it could not write, it tells once; the next start compares."""
+    sync.error = OSError(errno.EIO, "")
+    for number in range(6):
+        assert put(journal, f"1/{number}", b"x")
+    finished(journal)
+    assert not put(journal, "1/6", b"x")
+    sync.error = None
+    assert not journal.close()
+    assert len(written(folder)) == 6
+
+
+def test_a_forked_child_has_none(journal: Journal) -> None:
+    """It would write where its parent does."""
+    journal._process = os.getpid() + 1
+    assert not put(journal, KEY, b"x")
+    journal._process = os.getpid()
+
+
+# -- the file system -------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no syncfs")
+def test_file_systems_of_this_machine_are_synced_as_a_whole(tmp_path: Path) -> None:
+    """As ``stat`` names them."""
+    program = shutil.which("stat")
+    assert program is not None
+    named = subprocess.run(
+        [program, "-f", "-c", "%T", tmp_path], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    if named in ("ext2/ext3", "xfs", "btrfs", "tmpfs"):
+        sync = FileSystemSync(tmp_path)
+        (tmp_path / "file").write_bytes(b"x")
+        sync.wait()
+        os.close(sync._descriptor)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            sync.wait()
+    else:
+        with pytest.raises(OSError, match="not on a file system"):
+            FileSystemSync(tmp_path)
+    with pytest.raises(OSError, match="not on a file system"):
+        FileSystemSync(Path("/proc"))
+
+
+@given(st.binary(min_size=1, max_size=3000), st.data())
+def test_what_a_power_failure_leaves_is_known(content: bytes, data: st.DataObject) -> None:
+    """Blocks are missing or zero; a byte that differs is another content."""
+    length = data.draw(st.integers(0, len(content)))
+    left = bytearray(content[:length])
+    for start in range(0, length, 512):
+        if data.draw(st.booleans()):
+            left[start : start + 512] = bytes(len(left[start : start + 512]))
+    assert is_remainder(bytes(left), content)
+    assert not is_remainder(content + b"\0", content)
+    place = data.draw(st.integers(0, len(content) - 1))
+    other = bytearray(content)
+    other[place] = (other[place] + 1) % 256 or 1
+    block = slice(place // 512 * 512, place // 512 * 512 + 512)
+    assert is_remainder(bytes(other), content) == (other[block] == content[block])
