@@ -208,7 +208,7 @@ def test_a_disk_that_fills_up_while_it_arrives_leaves_nothing(
         ("link", errno.EIO, "input/output error"),
         ("mkdir", errno.EACCES, "permission denied"),
         ("mkdir", errno.EROFS, "read-only"),
-        ("lstat", errno.EACCES, "permission denied"),
+        ("readlink", errno.EACCES, "permission denied"),
     ],
 )
 def test_a_name_that_cannot_be_given_is_a_typed_error(
