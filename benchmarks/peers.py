@@ -17,6 +17,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import attrs
+
 from benchmarks.launch import Launch
 from pacs_sdk.network import Peer
 
@@ -28,6 +30,7 @@ __all__ = [
     "dcmtk_environment",
     "has_pynetdicom",
     "null_server",
+    "on_one_processor",
     "orthanc",
     "our_server",
     "present",
@@ -73,6 +76,18 @@ def our_server(
 
     environment = {f"PACS_SERVER__{key.upper()}": value for key, value in settings.items()}
     return Launch(name, command, says_when_ready=True, environment=environment)
+
+
+def on_one_processor(name: str, launch: Launch) -> Launch | None:
+    """Run a server whose threads share one processor; ``None`` where ``taskset`` is missing."""
+    program = shutil.which("taskset")
+    if program is None:
+        return None
+
+    def command(folder: Path, port: int) -> list[str]:
+        return [program, "--cpu-list", "0", *launch.command(folder, port)]
+
+    return attrs.evolve(launch, name=name, command=command)
 
 
 def storescp(

@@ -21,6 +21,7 @@ from benchmarks.peers import (
     dcmtk,
     dcmtk_environment,
     null_server,
+    on_one_processor,
     orthanc,
     our_server,
     present,
@@ -102,12 +103,14 @@ def _servers(
 ) -> tuple[Launch, ...]:
     quiet = ("--log-level", "warning")
     relaxed = ("--durability", "relaxed", *quiet)
+    ours = our_server("pacs_sdk, relaxed: file and index", *relaxed)
     several = (
+        *present(on_one_processor("pacs_sdk, relaxed, on one processor", ours)),
         our_server(f"pacs_sdk, relaxed, {workers} processes", "--workers", str(workers), *relaxed),
     )
     limit = null_server("nothing kept: the client's limit", maximum_length)
     return (
-        our_server("pacs_sdk, relaxed: file and index", *relaxed),
+        ours,
         *(several if workers > 1 else ()),
         our_server("pacs_sdk, durable: file synced, index", *quiet),
         *present(
