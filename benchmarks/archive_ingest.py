@@ -7,9 +7,11 @@ rows to one of a million instances. Give the folder the disk that is to be measu
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -54,13 +56,15 @@ def figures() -> Iterator[Figure]:
 def _against_the_disk(folder: Path) -> Iterator[Figure]:
     for what, side, count in (("10 KB", _SMALL_SIDE, _DURABLE), ("525 KB", 512, _DURABLE // 20)):
         instances = _instances(scaled(count), side)
-        bare, steps, together, one, many = [], [], [], [], []
+        bare, steps, together, one, many, bound = [], [], [], [], [], []
         for _ in range(_ROUNDS):
             bare.append(_bare_rate(_new(folder), instances))
             steps.append(_steps_rate(_new(folder), instances, 1))
             together.append(_steps_rate(_new(folder), instances, _WRITERS))
             one.append(_rate(_new(folder), instances, Durability.DURABLE, 1))
             many.append(_rate(_new(folder), instances, Durability.DURABLE, _WRITERS))
+            with _one_processor():
+                bound.append(_rate(_new(folder), instances, Durability.DURABLE, _WRITERS))
         reference = statistics.median(bare)
         for name, rates in (
             ("a file written and flushed, one after another", bare),
@@ -68,6 +72,7 @@ def _against_the_disk(folder: Path) -> Iterator[Figure]:
             (f"the same steps alone, in {_WRITERS} threads", together),
             ("durable, one writer", one),
             (f"durable, {_WRITERS} writers", many),
+            (f"durable, {_WRITERS} writers on one processor", bound),
         ):
             ratio = statistics.median(rates) / reference
             yield Figure(f"{what}: {name}", f"{_per_s(rates)} ({ratio:.2f} ×)")
@@ -182,6 +187,20 @@ def _rate(
                 for stored in pool.map(archive.store, instances):
                     stored.unwrap()
         return len(instances) / (time.perf_counter() - begin)
+
+
+@contextlib.contextmanager
+def _one_processor() -> Iterator[None]:
+    """Bind threads that are made meanwhile to one processor, where the system can."""
+    if sys.platform != "linux":
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def _per_s(rates: Sequence[float]) -> str:
