@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from returns.result import Success
 
 from pacs_sdk.storage import DuplicatePolicy, Durability, FileStorage, open_archive
-from pacs_sdk.storage.objects import file_storage
+from pacs_sdk.storage.objects import file_storage, storage_journals
 from pacs_sdk.testing import RecordingLogger
 from tests.storage.journals import NotedSync, begun_journal, die
 from tests.storage.made_instances import made_instance
@@ -36,7 +36,7 @@ def content(storage: FileStorage, key: str) -> bytes:
 @pytest.fixture
 def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[FileStorage, FileStorage]:
     """Open a storage in what stands for two processes, with journals that have begun."""
-    monkeypatch.setattr(file_storage, "Journal", begun_journal)
+    monkeypatch.setattr(storage_journals, "Journal", begun_journal)
     return FileStorage(tmp_path), FileStorage(tmp_path)
 
 
@@ -71,10 +71,10 @@ def test_a_killed_process_needs_nothing_written(
     first, second = two
     first.put(KEYS[0], [b"the object"]).unwrap()
     die(first)
-    synced: list[str] = []
-    monkeypatch.setattr(file_storage, "sync_path", synced.append)
+    synced: list[Path] = []
+    monkeypatch.setattr(storage_journals, "sync_path", synced.append)
     assert FileStorage(tmp_path).restored == 0
-    assert synced == [str(tmp_path / KEYS[0])]
+    assert synced == [tmp_path / KEYS[0]]
     assert content(second, KEYS[0]) == b"the object"
 
 
@@ -83,8 +83,8 @@ def test_another_object_under_the_key_stays(
 ) -> None:
     """One that was refused a moment before its process died has a record, and no right to it."""
     first, _ = two
-    assert first._journal is not None
-    assert first._journal.write(KEYS[0], [b"refused"]) is not None
+    assert first._journals._own is not None
+    assert first._journals._own.write(KEYS[0], [b"refused"]) is not None
     die(first)
     (tmp_path / "1/1").mkdir(parents=True)
     (tmp_path / KEYS[0]).write_bytes(b"stored")
@@ -98,9 +98,9 @@ def test_of_two_that_wanted_a_key_the_first_has_it(
 ) -> None:
     """If neither is there, it is the earlier; else the one that is."""
     for number, one in enumerate(two):
-        assert one._journal is not None
-        assert one._journal.write(KEYS[0], [b"content %d" % number]) is not None
-        assert one._journal.write(KEYS[1], [b"content %d" % number]) is not None
+        assert one._journals._own is not None
+        assert one._journals._own.write(KEYS[0], [b"content %d" % number]) is not None
+        assert one._journals._own.write(KEYS[1], [b"content %d" % number]) is not None
         die(one)
     (tmp_path / "1/1").mkdir(parents=True)
     (tmp_path / KEYS[1]).write_bytes(b"content 1")
@@ -128,6 +128,23 @@ def test_what_cannot_be_written_again_stays_in_the_journal(
         with pytest.raises(Exception, match="the disk is full"):
             FileStorage(tmp_path)
     assert FileStorage(tmp_path).restored == 1
+
+
+def test_a_file_system_that_fails_at_the_end_leaves_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be synced is compared by the next start, as after a crash."""
+    sync = NotedSync(error=OSError(5, ""))
+    monkeypatch.setattr(storage_journals, "Journal", functools.partial(begun_journal, sync=sync))
+    storage = FileStorage(tmp_path)
+    storage.put(KEYS[0], [b"the object"]).unwrap()
+    storage.close()
+    (tmp_path / KEYS[0]).write_bytes(b"")
+    sync.error = None
+    again = FileStorage(tmp_path)
+    assert again.restored == 1
+    again.close()
+    assert list((tmp_path / ".spool").iterdir()) == []
 
 
 @pytest.mark.parametrize("policy", [DuplicatePolicy.REJECT, DuplicatePolicy.IGNORE])
@@ -175,7 +192,7 @@ def test_records_of_another_are_found_in_every_lap(
 ) -> None:
     """A deletion looks at what the other has written since the last one, or from its start."""
     first, second = two
-    journal = first._journal
+    journal = first._journals._own
     assert journal is not None
     for lap, number in itertools.product("abc", range(10)):
         first.put(f"1/{lap}/{number}", [b"x"]).unwrap()
@@ -210,7 +227,7 @@ def test_an_archive_finds_what_it_had_acknowledged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The object comes from the journal, its row from the object."""
-    monkeypatch.setattr(file_storage, "Journal", begun_journal)
+    monkeypatch.setattr(storage_journals, "Journal", begun_journal)
     instance = made_instance()
     archive = open_archive(tmp_path).unwrap()
     stored = archive.store(instance).unwrap()
@@ -243,8 +260,8 @@ class PowerFailures(RuleBasedStateMachine):
         self.at_risk: set[str] = set()
         self.patch = pytest.MonkeyPatch()
         sync = NotedSync(on_wait=self.at_risk.clear)
-        self.patch.setattr(file_storage, "Journal", functools.partial(begun_journal, sync=sync))
-        self.patch.setattr(file_storage, "sync_path", self.note_sync)
+        self.patch.setattr(storage_journals, "Journal", functools.partial(begun_journal, sync=sync))
+        self.patch.setattr(storage_journals, "sync_path", self.note_sync)
         self.processes = [FileStorage(self.folder), FileStorage(self.folder)]
 
     def note_sync(self, path: Path | str) -> None:
@@ -255,7 +272,7 @@ class PowerFailures(RuleBasedStateMachine):
     def put(self, process: int, key: str, size: int) -> None:
         """Store an object, which is refused if another has its key."""
         new = bytes([1 + size % 255]) * size
-        journal = self.processes[process]._journal
+        journal = self.processes[process]._journals._own
         assert journal is not None
         answer = self.processes[process].put(key, [new])
         if isinstance(answer, Success) and answer.unwrap().created:

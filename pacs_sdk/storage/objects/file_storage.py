@@ -29,17 +29,15 @@ from pacs_sdk.storage.objects.backend import (
 from pacs_sdk.storage.objects.disk import (
     FolderTree,
     holds_exactly,
-    is_remainder,
     make_folders,
     reason_of,
     sync_path,
     write_new,
 )
-from pacs_sdk.storage.objects.journal import Journal, JournalEntry
-from pacs_sdk.storage.objects.journal_records import LiveRecord
-from pacs_sdk.storage.objects.other_journals import ObjectState, OtherJournals, restore_objects
+from pacs_sdk.storage.objects.journal import JournalEntry
 from pacs_sdk.storage.objects.received import ReceivedObject
 from pacs_sdk.storage.objects.spool import SPOOL_NAME, Spool
+from pacs_sdk.storage.objects.storage_journals import StorageJournals, restore_files
 
 __all__ = ["FileStorage"]
 
@@ -92,8 +90,7 @@ class FileStorage(StorageBackend):
         try:
             make_folders(self._root, durable=self._durable)
             self._spool = Spool(self._root / SPOOL_NAME)
-            self._journal = Journal(self._spool.folder) if self._durable else None
-            self._others = OtherJournals(self._root / SPOOL_NAME, self._spool.folder)
+            self._journals = StorageJournals(self._spool, durable=self._durable)
             self._restored = 0
             try:
                 self._swept = self._spool.sweep(self._restore)
@@ -173,17 +170,16 @@ class FileStorage(StorageBackend):
         if (kept := self._kept(key, target, lambda: parts, policy)) is not None:
             return kept
         spooled = self._spool.new_name()
-        entry = self._journaled(key, parts, policy)
+        entry = self._journals.write(key, parts, policy)
         try:
             size = write_new(spooled, parts, durable=self._durable and entry is None)
             stored = self._given(key, target, spooled, size, lambda: parts, policy)
         except BaseException:
-            self._withdrawn(entry)
+            self._journals.end(entry, named=False)
             raise
         finally:
             _remove(spooled)
-        self._made_sure(key, target, entry, policy, created=stored.created)
-        return stored
+        return self._made_sure(stored, target, entry, policy)
 
     def _put_received(
         self,
@@ -200,86 +196,44 @@ class FileStorage(StorageBackend):
         is_looked_for = self._durable or policy is DuplicatePolicy.REPLACE
         if is_looked_for and (kept := self._kept(key, target, parts, policy)) is not None:
             return kept
-        entry = self._journaled(key, received.kept_parts(), policy)
+        entry = self._journals.write(key, received.kept_parts(), policy)
         try:
             if self._durable and entry is None:
                 received.sync()
             size = received.whole_size
             stored = self._given(key, target, received.name, size, parts, policy)
         except BaseException:
-            self._withdrawn(entry)
+            self._journals.end(entry, named=False)
             raise
         if stored.created:  # if linked, the spool's name goes after the answer
             received.named(target, moved=policy is DuplicatePolicy.REPLACE)
-        self._made_sure(key, target, entry, policy, created=stored.created)
-        return stored
-
-    def _journaled(
-        self, key: str, parts: Sequence[Buffer] | None, policy: DuplicatePolicy
-    ) -> JournalEntry | None:
-        """Have an object on the disk in the journal, if that is to be."""
-        if self._journal is None or parts is None or policy is DuplicatePolicy.REPLACE:
-            return None
-        return self._journal.write(key, parts)
-
-    def _withdrawn(self, entry: JournalEntry | None) -> None:
-        if self._journal is not None and entry is not None:
-            self._journal.withdraw(entry)
+        return self._made_sure(stored, target, entry, policy)
 
     def _made_sure(
         self,
-        key: str,
+        stored: StoredObject,
         target: str,
         entry: JournalEntry | None,
         policy: DuplicatePolicy,
-        *,
-        created: bool,
-    ) -> None:
+    ) -> StoredObject:
         """Have a named object on the disk, and no other of its name in a journal."""
-        if self._journal is not None and entry is not None:
-            if created:
-                self._journal.named(entry)
-            else:
-                self._journal.withdraw(entry)
-            return
+        if entry is not None:
+            self._journals.end(entry, named=stored.created)
+            return stored
         self._sync_names(target)
-        if policy is DuplicatePolicy.REPLACE and created:
-            self._forget(key, lambda: None)
-
-    def _forget(self, key: str, make_sure: Callable[[], None]) -> None:
-        """Let no journal write an object again: it is going, or has gone."""
-        if self._journal is not None:
-            self._journal.void(key, make_sure)
-        self._others.void(key, make_sure)
+        if policy is DuplicatePolicy.REPLACE and stored.created:
+            self._journals.forget(stored.key)
+        return stored
 
     def _restore(self, folders: Sequence[Path]) -> None:
         """Have in their files what dead processes had on the disk in their journals only."""
-        used: set[Path] = set()
 
-        def state_of(record: LiveRecord) -> ObjectState:
-            target = self._target(checked_key(record.key))
-            size = _size_of(target)
-            if size is not None and size > len(record.content):
-                return ObjectState.OTHER
-            found = b"" if size is None else Path(target).read_bytes()
-            if found == record.content and size is not None:
-                sync_path(target)  # it may be with the system only, and its record will go
-                used.add(Path(target).parent)
-                return ObjectState.WHOLE
-            is_rest = is_remainder(found, record.content)
-            return ObjectState.DAMAGED if is_rest else ObjectState.OTHER
-
-        def write(record: LiveRecord) -> None:
-            target = self._target(checked_key(record.key))
+        def publish(content: bytes, target: str) -> None:
             spooled = self._spool.new_name()
-            write_new(spooled, (record.content,), durable=True)
+            write_new(spooled, (content,), durable=True)
             self._published(spooled, target, DuplicatePolicy.REPLACE)
-            used.add(Path(target).parent)
 
-        self._restored = restore_objects(folders, state_of, write)
-        tree = FolderTree(self._root, durable=True)
-        for folder in used:
-            tree.sync_up(folder)
+        self._restored = restore_files(folders, self._root, self._target, publish)
 
     def _given(
         self,
@@ -313,7 +267,7 @@ class FileStorage(StorageBackend):
         place, _ = self._existing(key)
         target = Path(place)
         with _translated(ErrorCode.STORAGE_DELETE_FAILED, f"{key} could not be deleted", key):
-            self._forget(key, lambda: self._sync_all(target))
+            self._journals.forget(key, lambda: self._sync_all(target))
             try:
                 target.unlink()
             except FileNotFoundError:  # somebody else was faster
@@ -344,8 +298,7 @@ class FileStorage(StorageBackend):
 
     def close(self) -> None:
         """Remove this process's part of the spool; it does no harm to do so twice."""
-        is_needed = self._journal is not None and not self._journal.close()
-        self._spool.close(keep=is_needed)
+        self._spool.close(keep=not self._journals.close())
 
     # -- inside ------------------------------------------------------------------
 
