@@ -119,6 +119,7 @@ class Archive:
             logger=self._logger,
             may_delete=rules.may_delete,
             storing=self._storing,
+            make_lasting=(lambda: None) if session is None else session.make_lasting,
         )
         """Deletes, brings back, and removes for good."""
         self.further_attributes = index.further

@@ -28,6 +28,7 @@ from pacs_sdk.storage.index.schema import index_errors
 from pacs_sdk.storage.index.tables import deleted_objects, instances, series, studies
 from pacs_sdk.storage.objects.backend import StorageBackend
 from pacs_sdk.storage.objects.content_hash import hash_source
+from pacs_sdk.storage.objects.disk import reason_of
 from pacs_sdk.storage.objects.imported_folders import IMPORT_PREFIX
 from pacs_sdk.storage.objects.layouts import is_duplicate_key
 from pacs_sdk.storage.query.query import Query
@@ -122,6 +123,9 @@ class Deletion:
         may_delete: Asked about the Study Instance UID of everything that would be deleted;
             false where it has to be kept, by law or for research. Yes by default.
         storing: Is entered while objects are removed.
+        make_lasting: Has all rows that are committed on the disk, where that is wanted; raises
+            ``OSError``. A power failure must neither bring back what was deleted nor let what
+            was brought back be removed.
     """
 
     def __init__(
@@ -133,6 +137,7 @@ class Deletion:
         *,
         may_delete: Callable[[str], bool] = lambda _: True,
         storing: Callable[[], AbstractContextManager[None]] = nullcontext,
+        make_lasting: Callable[[], None] = lambda: None,
     ) -> None:
         self._backend = backend
         self._index = index
@@ -140,6 +145,7 @@ class Deletion:
         self._logger = logger or NullLogger()
         self._may_delete = may_delete
         self._storing = storing
+        self._make_lasting = make_lasting
 
     @edge()
     def delete(
@@ -183,6 +189,7 @@ class Deletion:
         found = raised(self._index.locations(query))
         while batch := list(islice(found, _BATCH)):
             deleted = self._delete_batch(batch, now, until, reason)
+            self._last()
             objects = list(chain.from_iterable(deleted))
             count, size = count + len(deleted), size + sum(one for _, one in objects)
             if keep == AT_ONCE:
@@ -288,6 +295,7 @@ class Deletion:
             )
             raised(self._index.add(entry))
             self._forget(one.storage_key)
+        self._last()
         instances_back = sum(not is_duplicate_key(one.storage_key) for one in wanted)
         self._logger.info(
             "instances-restored", study_instance_uid=study_instance_uid, instances=instances_back
@@ -312,6 +320,16 @@ class Deletion:
         return sum(self._remove(key) for key in keys)
 
     # -- inside ------------------------------------------------------------------
+
+    def _last(self) -> None:
+        """Have on the disk what was committed."""
+        try:
+            self._make_lasting()
+        except OSError as exc:
+            raise PacsException(
+                ErrorCode.INDEX_FAILED,
+                f"the index could not be flushed to the disk: {reason_of(exc)}",
+            ) from exc
 
     def _back_beside(self, one: DeletedInstance) -> None:
         """Record again what was kept beside an instance."""

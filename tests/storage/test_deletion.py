@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,16 +16,19 @@ from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.storage import (
     Archive,
     DuplicatePolicy,
+    Durability,
     FileStorage,
     IndexDatabase,
     IndexEntry,
     Query,
     QueryLevel,
+    open_archive,
 )
 from pacs_sdk.storage.deletion import Deletion
 from pacs_sdk.storage.duplicates import duplicates_of
 from pacs_sdk.storage.index.changes import ChangeKind
 from pacs_sdk.storage.records import AddOutcome
+from pacs_sdk.storage.upkeep import archive_session
 from pacs_sdk.testing import FakeClock
 from tests.storage.databases import Database, address_of
 from tests.storage.made_instances import made_instance
@@ -303,6 +307,54 @@ def test_an_object_that_cannot_be_removed_is_tried_again(
 
 
 @pytest.mark.usefixtures("database")
+# -- what a power failure may not undo -------------------------------------------------------------
+
+
+def test_a_deletion_is_on_the_disk_before_its_objects_go(fixture: Fixture) -> None:
+    """Otherwise rows without objects might be left, or what was deleted come back."""
+    seen: list[tuple[list[str], list[str]]] = []
+    lasting = Deletion(
+        fixture.backend,
+        fixture.index,
+        fixture.clock,
+        make_lasting=lambda: seen.append((fixture.found(), fixture.objects())),
+    )
+    raised(lasting.delete(query("IMAGE", SOPInstanceUID="9.1")))
+    assert seen == [(["9.2", "9.3", "9.4"], ["9.1", "9.2", "9.3", "9.4"])]
+    assert fixture.objects() == ["9.2", "9.3", "9.4"]
+    raised(lasting.delete(query("IMAGE", SOPInstanceUID="9.2"), keep=DAY))
+    raised(lasting.restore("1.2"))
+    assert [found for found, _ in seen[1:]] == [["9.3", "9.4"], ["9.2", "9.3", "9.4"]]
+
+
+def test_a_deletion_that_cannot_be_made_lasting_fails(fixture: Fixture) -> None:
+    """Its objects stay until their time has come, which it has: the next purge removes them."""
+
+    def fail() -> None:
+        raise OSError(errno.EIO, "")
+
+    lasting = Deletion(fixture.backend, fixture.index, fixture.clock, make_lasting=fail)
+    error = lasting.delete(query("IMAGE", SOPInstanceUID="9.1")).failure()
+    assert error.code is ErrorCode.INDEX_FAILED
+    assert "input/output error" in error.message
+    assert "9.1" in fixture.objects()
+    assert raised(fixture.deletion.purge()) == 1
+
+
+@pytest.mark.parametrize("durability", list(Durability))
+def test_a_durable_archive_makes_deletions_lasting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability
+) -> None:
+    """By syncing the log of the index; nothing is synced where nothing is."""
+    synced: list[Path] = []
+    with raised(open_archive(tmp_path, durability=durability)) as archive:
+        raised(archive.store(made_instance(SOPInstanceUID="9.1")))
+        monkeypatch.setattr(archive_session, "_sync_log", synced.append)
+        raised(archive.delete(query("IMAGE", SOPInstanceUID="9.1")))
+        is_durable = durability is Durability.DURABLE
+        assert synced == ([tmp_path / "index.sqlite"] if is_durable else [])
+
+
 def test_a_restart_between_the_two_steps(tmp_path: Path) -> None:
     """What was deleted before a crash is removed by the next purge."""
     made = Fixture(tmp_path)

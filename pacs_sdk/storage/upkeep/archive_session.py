@@ -89,7 +89,7 @@ class ArchiveSession:
             self._intents = WriteIntents(
                 self._session.intents_prefix,
                 durable=durable,
-                settle=lambda: self._settle_rows(data_dir / INDEX_NAME),
+                settle=self._settle_rows,
             )
             self.storage = ArchiveStorage(
                 data_dir / OBJECTS_NAME,
@@ -100,9 +100,10 @@ class ArchiveSession:
             undo.callback(self.storage.close)
             index_missing = database_url is None and _is_index_missing(data_dir)
             address = index_address(data_dir, database_url)
+            self._index_file = file_of(address)
             self.index = IndexDatabase(address, logger, clock, further=further)
             undo.callback(self.index.close)
-            _abandon_reindexing((data_dir / INDEX_NAME, file_of(address)), self.index, logger)
+            _abandon_reindexing((data_dir / INDEX_NAME, self._index_file), self.index, logger)
             if database_url is not None:
                 index_missing = _has_objects(data_dir) and _is_empty(self.index)
             note_place(data_dir, elsewhere=database_url is not None)
@@ -118,6 +119,15 @@ class ArchiveSession:
     def storing(self) -> AbstractContextManager[None]:
         """Be around an operation that stores or deletes; see :class:`WriteIntents`."""
         return self._intents.storing()
+
+    def make_lasting(self) -> None:
+        """Have the rows of all that was acknowledged on the disk, if the archive is durable.
+
+        Raises:
+            OSError: They aren't.
+        """
+        if self.durable:
+            self._settle_rows()
 
     def close(self) -> None:
         """Note that the archive was closed in order, after index and storage were."""
@@ -166,7 +176,7 @@ class ArchiveSession:
             self._sessions.forget(one)
         return report
 
-    def _settle_rows(self, index: Path) -> None:
+    def _settle_rows(self) -> None:
         """Have the rows of all that was acknowledged on the disk.
 
         Raises:
@@ -176,7 +186,8 @@ class ArchiveSession:
             self.index.settle()
         except PacsException as exc:
             raise OSError(exc.error.message) from exc
-        _sync_log(index)
+        if self._index_file is not None:
+            _sync_log(self._index_file)
 
 
 def checked_holders(living: Sequence[SessionHolder], *refused: Purpose) -> None:
