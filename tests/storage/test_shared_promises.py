@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -204,3 +206,25 @@ def test_a_session_leaves_no_file_of_promises(tmp_path: Path) -> None:
     open_archive(tmp_path / "pacs").unwrap().close()
     assert list((tmp_path / "pacs/.sessions").glob("*.rows")) == []
     shutil.rmtree(tmp_path / "pacs")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
+def test_a_closed_archive_holds_no_file(tmp_path: Path) -> None:
+    """So a disk can be taken away while the object is still there, as in a notebook."""
+    first, second = open_archive(tmp_path).unwrap(), open_archive(tmp_path).unwrap()
+    for archive in (first, second):
+        archive.store(made_instance()).unwrap()
+    assert first.statistics().unwrap().instances == 2  # it looks at the promises of the other
+    assert _held_below(tmp_path)
+    second.close()
+    first.close()
+    assert _held_below(tmp_path) == set()
+
+
+def _held_below(folder: Path) -> set[str]:
+    maps = Path("/proc/self/maps").read_text().splitlines()
+    held = {line.split(maxsplit=5)[-1] for line in maps}
+    for one in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
+            held.add(str(one.readlink()))
+    return {name for name in held if str(folder) in name}

@@ -116,9 +116,15 @@ class SharedPromises:
                 self._await(other, promised)
 
     def close(self) -> None:
-        """Take the file away; all that was promised is written. Twice does no harm."""
+        """Take the file away; all that was promised is written. Twice does no harm.
+
+        No file is held from then on, so that a disk can be taken away while the archive's object
+        is still there.
+        """
         with contextlib.suppress(OSError):  # a reader may have it mapped where that hinders
             self._path.unlink(missing_ok=True)
+        self._mine = self._last_find = memoryview(bytearray(_BYTES)).cast("Q")
+        self._others.clear()
 
     # -- inside ------------------------------------------------------------------
 
