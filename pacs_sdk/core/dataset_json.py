@@ -30,14 +30,13 @@ from pacs_sdk.core.model_values import (
 )
 from pacs_sdk.core.path import DatasetPath, PathStep
 from pacs_sdk.core.path_access import name_in
-from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET, DicomTag
 from pacs_sdk.core.vr import VR, VrKind
 
 __all__ = ["json_model", "json_text", "read_json"]
 
 _KEY: Final = re.compile(r"[0-9A-Fa-f]{8}", re.ASCII)
 _GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")
-_CHARACTER_SET: Final = 0x00080005
 _VALUE_KEYS: Final = ("Value", "InlineBinary", "BulkDataURI")
 _EXACT: Final = 1 << 53  # integers that every JSON reader, JavaScript's too, keeps exact
 _Steps = tuple[PathStep, ...]
@@ -90,7 +89,7 @@ def _attribute(
     vr, element = concrete_element(around, tag)
     values = DicomElement.of(element).values
     attribute: dict[str, Any] = {"vr": str(vr)}
-    if tag == _CHARACTER_SET and values:
+    if tag == SPECIFIC_CHARACTER_SET and values:
         # The text is UTF-8, whatever it was decoded from, and whatever VR was damaged to.
         return {"vr": "CS", "Value": ["ISO_IR 192"]}
     if not values:

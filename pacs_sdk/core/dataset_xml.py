@@ -31,13 +31,12 @@ from pacs_sdk.core.model_values import (
 from pacs_sdk.core.path import DatasetPath, PathStep
 from pacs_sdk.core.path_access import name_in
 from pacs_sdk.core.private_block import PrivateTag, creator_of, reserve_block
-from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET, DicomTag
 from pacs_sdk.core.vr import VR, VrKind
 
 __all__ = ["read_xml", "xml_text"]
 
 _NAMESPACE: Final = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
-_CHARACTER_SET: Final = 0x00080005
 _GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")
 _COMPONENTS: Final = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 _MAX_XML_DEPTH: Final = 2 * MAX_MODEL_NESTING + 8  # an item is two elements deep
@@ -98,7 +97,7 @@ def _write_attribute(
     dataset = around[0]
     vr, element = concrete_element(around, tag)
     values = DicomElement.of(element).values
-    if tag == _CHARACTER_SET and values:
+    if tag == SPECIFIC_CHARACTER_SET and values:
         # The text is Unicode, whatever it was decoded from, and whatever VR was damaged to.
         vr, values = VR.CS, ("ISO_IR 192",)
     attribute = SubElement(parent, "DicomAttribute", {"tag": f"{tag:08X}", "vr": str(vr)})

@@ -29,7 +29,6 @@ AttributeChange = Callable[[DicomDataset], None]
 """Changes a data set where it has to be; it has no Pixel Data."""
 
 _UTF_8: Final = "ISO_IR 192"
-_SPECIFIC_CHARACTER_SET: Final = 0x00080005
 _ORIGINAL_ATTRIBUTES: Final = 0x04000561
 _KEPT: Final = ("SOPClassUID", "SOPInstanceUID")
 """What a request and its response name; a sender would not find another instance again."""

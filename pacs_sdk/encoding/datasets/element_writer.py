@@ -23,7 +23,7 @@ from pacs_sdk.core.automatic_vr import vr_in
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.core.stored_element import stored_element
-from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET, DicomTag
 from pacs_sdk.core.vr import VR, Repertoire, VrKind, VrRule
 from pacs_sdk.encoding.byte_order import swapped
 from pacs_sdk.encoding.charsets import (
@@ -33,7 +33,6 @@ from pacs_sdk.encoding.charsets import (
     decode_text,
 )
 from pacs_sdk.encoding.datasets.elements import LONG_VRS, SHORT_VRS, UNDEFINED_LENGTH
-from pacs_sdk.encoding.datasets.header import SPECIFIC_CHARACTER_SET
 from pacs_sdk.encoding.datasets.lazy_dataset import Inherited, LazyDataset, items_of
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 from pacs_sdk.encoding.values import encode_values

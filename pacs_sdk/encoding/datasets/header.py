@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-from pacs_sdk.core.tags import DicomTag, TagLike
+from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET, DicomTag, TagLike
 from pacs_sdk.core.vr import VR, Repertoire, VrKind
 from pacs_sdk.encoding.charsets import (
     DEFAULT_POLICY,
@@ -18,9 +18,8 @@ from pacs_sdk.encoding.charsets import (
     effective_character_sets,
 )
 
-__all__ = ["INDEX_TAGS", "SPECIFIC_CHARACTER_SET", "InstanceHeader"]
+__all__ = ["INDEX_TAGS", "InstanceHeader"]
 
-SPECIFIC_CHARACTER_SET: Final = 0x00080005
 _PIXEL_REPRESENTATION: Final = 0x00280103
 
 INDEX_TAGS: Final[frozenset[int]] = frozenset(

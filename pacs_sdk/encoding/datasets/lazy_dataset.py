@@ -19,6 +19,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
 from pacs_sdk.core.errors import PacsException
+from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET
 from pacs_sdk.core.vr import VR, Repertoire
 from pacs_sdk.encoding.charsets import (
     DEFAULT_CHARACTER_SETS,
@@ -43,7 +44,6 @@ from pacs_sdk.encoding.datasets.elements import (
     item_layout,
     truncated,
 )
-from pacs_sdk.encoding.datasets.header import SPECIFIC_CHARACTER_SET
 from pacs_sdk.encoding.datasets.raw_values import element_of, is_plain_conversion
 
 __all__ = ["Inherited", "LazyDataset", "build_dataset", "build_foreign", "file_meta", "items_of"]

@@ -10,7 +10,7 @@ from typing_extensions import Buffer
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
-from pacs_sdk.core.tags import DicomTag, TagLike
+from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET, DicomTag, TagLike
 from pacs_sdk.encoding.charsets import (
     DEFAULT_POLICY,
     CharacterSetPolicy,
@@ -19,7 +19,6 @@ from pacs_sdk.encoding.charsets import (
 from pacs_sdk.encoding.datasets.deflated import inflate
 from pacs_sdk.encoding.datasets.element_reader import MAX_ELEMENTS, MAX_ITEMS, ElementReader, Found
 from pacs_sdk.encoding.datasets.elements import Encoded, layout_of, plain_bytes
-from pacs_sdk.encoding.datasets.header import SPECIFIC_CHARACTER_SET
 from pacs_sdk.encoding.datasets.lazy_dataset import (
     Inherited,
     LazyDataset,

@@ -19,7 +19,7 @@ from pacs_sdk.core.path_access import name_in
 from pacs_sdk.core.ports import Logger, NullLogger
 from pacs_sdk.core.results import edge
 from pacs_sdk.core.stored_element import stored_element
-from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET, DicomTag
 from pacs_sdk.core.value_rules import FindingKind, ValueContext, values_in
 from pacs_sdk.core.vr import VR
 from pacs_sdk.encoding.charsets import (
@@ -31,7 +31,6 @@ from pacs_sdk.encoding.charsets import (
     effective_character_sets,
 )
 from pacs_sdk.encoding.datasets.elements import MAX_NESTING
-from pacs_sdk.encoding.datasets.header import SPECIFIC_CHARACTER_SET
 from pacs_sdk.encoding.datasets.lazy_dataset import LazyDataset
 from pacs_sdk.encoding.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 from pacs_sdk.encoding.validation.element_faults import element_faults, is_plainly_right
@@ -252,7 +251,6 @@ def _character_sets_of(place: _Place, scope: _Scope) -> CharacterSets:
         return place.sets
     return effective_character_sets(value, scope.policy)
 
-
 _BY_NAME: Final = {str(vr): vr for vr in VR}
 
 
@@ -264,7 +262,6 @@ def _vr_of(tag: int, element: DataElement | RawDataElement, place: _Place) -> VR
     if tag >> 16 == _DELIMITER_GROUP:
         return None
     return vr_in(tag, place.around, EXPLICIT_VR_LITTLE_ENDIAN)
-
 
 _DELIMITER_GROUP: Final = 0xFFFE
 

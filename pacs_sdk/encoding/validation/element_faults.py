@@ -13,7 +13,7 @@ from pacs_sdk.core.automatic_vr import UNREADABLE
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import Failure, Success
 from pacs_sdk.core.stored_element import stored_element
-from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET, DicomTag
 from pacs_sdk.core.value_rules import (
     FindingKind,
     ValueContext,
@@ -23,7 +23,6 @@ from pacs_sdk.core.value_rules import (
 )
 from pacs_sdk.core.vr import VR, Repertoire, VrKind
 from pacs_sdk.encoding.charsets import CharacterSets, decode_text
-from pacs_sdk.encoding.datasets.header import SPECIFIC_CHARACTER_SET
 from pacs_sdk.encoding.validation.value_screen import plain_field_count, plain_value_count
 from pacs_sdk.encoding.values import decode_values, encode_values
 
@@ -112,7 +111,6 @@ def _raw_text(vr: VR, data: bytes, sets: CharacterSets) -> str:
         return bare.decode("latin-1")
     return decode_text(bare, sets, vr)
 
-
 _UNDECLARED: Final = ValueFault(
     FindingKind.REPERTOIRE, "characters beyond ISO-IR 6, and no Specific Character Set has them"
 )
@@ -150,7 +148,6 @@ def _character_set_faults(vr: VR, value: object, sets: CharacterSets) -> tuple[V
                 return (ValueFault(FindingKind.REPERTOIRE, error.message),)
     return ()
 
-
 _BYTES: Final = frozenset(str(vr) for vr in VR if vr.kind is VrKind.BYTES)
 _SEVERAL_KEYS: Final = frozenset((VR.AE, VR.AS, VR.AT, VR.CS, VR.LO, VR.PN, VR.SH, VR.UC))
 """The VRs that multiple value matching is for (PS3.4 C.2.2.2.8)."""
@@ -179,7 +176,6 @@ def _multiplicity(tag: DicomTag, vr: VR, value: object, context: ValueContext) -
             FindingKind.MULTIPLICITY, f"{found} value(s), where the dictionary has {allowed}"
         )
     ]
-
 
 _EMPTY_CHARACTER_SET: Final = ValueFault(
     FindingKind.MULTIPLICITY, "in a query it is absent or has a value (PS3.4 C.2.2.2)"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from pacs_sdk.core.errors import PacsException
+from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET
 from pacs_sdk.core.vr import VR, Repertoire, VrKind
 from pacs_sdk.encoding import CharacterSets, TransferSyntax, character_sets, charset_for
 from pacs_sdk.encoding.charsets import DEFAULT_CHARACTER_SETS, encode_text
@@ -20,7 +21,6 @@ from pacs_sdk.storage import Match, Query
 
 __all__ = ["AnswerEncoder"]
 
-_SPECIFIC_CHARACTER_SET: Final = 0x00080005
 _QUERY_RETRIEVE_LEVEL: Final = 0x00080052
 _RETRIEVE_AE_TITLE: Final = 0x00080054
 
@@ -55,9 +55,9 @@ class AnswerEncoder:
         level, title = query.level.value, ae_title
         self._constants = {_QUERY_RETRIEVE_LEVEL: level, _RETRIEVE_AE_TITLE: title}
         tags = {*query.return_keys, *query.items, *self._constants}
-        self._tags = [(tag, vr_of(tag)) for tag in sorted(tags - {_SPECIFIC_CHARACTER_SET})]
-        self._before = [one for one in self._tags if one[0] < _SPECIFIC_CHARACTER_SET]
-        self._after = [one for one in self._tags if one[0] > _SPECIFIC_CHARACTER_SET]
+        self._tags = [(tag, vr_of(tag)) for tag in sorted(tags - {SPECIFIC_CHARACTER_SET})]
+        self._before = [one for one in self._tags if one[0] < SPECIFIC_CHARACTER_SET]
+        self._after = [one for one in self._tags if one[0] > SPECIFIC_CHARACTER_SET]
         self._plain = [self._plain_key(tag, vr) for tag, vr in self._tags]
 
     def encode(self, match: Match) -> bytes:
@@ -101,7 +101,7 @@ class AnswerEncoder:
 
     def _encode_extended(self, match: Match) -> bytes:
         terms, sets = self._sets_for(match)
-        declared = self._element(_SPECIFIC_CHARACTER_SET, VR.CS, terms, DEFAULT_CHARACTER_SETS)
+        declared = self._element(SPECIFIC_CHARACTER_SET, VR.CS, terms, DEFAULT_CHARACTER_SETS)
         return b"".join(
             (
                 *self._elements(self._before, match, sets),

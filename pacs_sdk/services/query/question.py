@@ -13,7 +13,7 @@ from pydicom.tag import BaseTag
 from pacs_sdk.core.dataset import DatasetLike, DicomDataset, as_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge, raised
-from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET, DicomTag
 from pacs_sdk.core.vr import VR
 from pacs_sdk.encoding import CharacterSets, character_sets, charset_for
 from pacs_sdk.services.query.fields import value_field, vr_of, vr_of_value
@@ -25,7 +25,6 @@ from pacs_sdk.storage.query.identifier import identifier_keys
 
 __all__ = ["Question", "identifier_of"]
 
-_SPECIFIC_CHARACTER_SET: Final = 0x00080005
 _QUERY_RETRIEVE_LEVEL: Final = 0x00080052
 
 _SHOWN: Final = 40
@@ -124,7 +123,7 @@ def identifier_of(query: Query) -> DicomDataset:
     for tag, inner in query.items.items():
         item = _keys(dict.fromkeys(inner.return_keys, "") | dict(inner.matching), sets)
         dataset[tag] = DataElement(tag, VR.SQ.value, [item])
-    for tag, text in ((_SPECIFIC_CHARACTER_SET, terms), (_QUERY_RETRIEVE_LEVEL, query.level.value)):
+    for tag, text in ((SPECIFIC_CHARACTER_SET, terms), (_QUERY_RETRIEVE_LEVEL, query.level.value)):
         if text:
             dataset[tag] = _key(tag, text, sets)
     return DicomDataset(dataset)

@@ -10,7 +10,7 @@ from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock
 from pacs_sdk.core.results import edge, raised
-from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET, DicomTag
 from pacs_sdk.core.vr import VR
 from pacs_sdk.encoding import decode_dataset, encode_dataset, transfer_syntax
 from pacs_sdk.network import DicomAssociation, Reply
@@ -22,7 +22,7 @@ from pacs_sdk.storage import EntityRecord, Match, MatchTable, QueryLevel
 
 __all__ = ["FoundMatches"]
 
-_SAID_OF_ITSELF: Final = frozenset((0x00080005, 0x00080052))
+_SAID_OF_ITSELF: Final = frozenset((SPECIFIC_CHARACTER_SET, 0x00080052))
 """Specific Character Set and Query/Retrieve Level, which say nothing of the match."""
 
 

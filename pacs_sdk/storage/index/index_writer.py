@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, SystemClock
+from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET
 from pacs_sdk.storage.index.attributes import (
     ATTRIBUTES,
     REQUEST_ATTRIBUTES_SEQUENCE,
@@ -45,9 +46,8 @@ _INSTANCE_ATTRIBUTES: Final = tuple(
 )
 """The UIDs of an instance are checked already, and come with the entry."""
 
-_SPECIFIC_CHARACTER_SET: Final = 0x00080005
 _TAGS_ABOVE: Final = (
-    _SPECIFIC_CHARACTER_SET,
+    SPECIFIC_CHARACTER_SET,
     REQUEST_ATTRIBUTES_SEQUENCE,
     *(tag for tag, one in ATTRIBUTES.items() if one.level is not QueryLevel.IMAGE),
 )

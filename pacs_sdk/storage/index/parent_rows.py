@@ -14,6 +14,7 @@ from sqlalchemy import Connection, update
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger
+from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET
 from pacs_sdk.storage.index.attributes import IndexedAttribute, QueryLevel, attributes_of
 from pacs_sdk.storage.index.changes import milliseconds
 from pacs_sdk.storage.index.driver_statements import sqlite_driver
@@ -43,8 +44,6 @@ _FOUND_BY: Final = frozenset(
     ("patient_id", "issuer_of_patient_id", "study_instance_uid", "series_instance_uid")
 )
 """Columns that rows are found by; nothing is left to compare in them."""
-
-_SPECIFIC_CHARACTER_SET: Final = 0x00080005
 
 _KNOWN_STUDIES: Final = 1024
 """Studies that are remembered, each with a kilobyte or so."""
@@ -90,7 +89,7 @@ class ParentRows:
         above = (QueryLevel.PATIENT, QueryLevel.STUDY)
         attributes = [one for level in above for one in attributes_of(level)]
         attributes += [one for level in above for one in self._further[level]]
-        self._tags = (_SPECIFIC_CHARACTER_SET, *(one.tag for one in attributes))
+        self._tags = (SPECIFIC_CHARACTER_SET, *(one.tag for one in attributes))
         self._known: KnownRows[_StudyKey] = KnownRows(_KNOWN_STUDIES)
         self._conflicts = 0
 

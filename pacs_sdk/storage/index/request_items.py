@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from pacs_sdk.core.results import Success
 from pacs_sdk.core.stored_element import stored_element
+from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET
 from pacs_sdk.encoding import InstanceHeader, TransferSyntax, decode_dataset, transfer_syntax
 from pacs_sdk.storage.index.attributes import REQUEST_ATTRIBUTES, REQUEST_ATTRIBUTES_SEQUENCE
 from pacs_sdk.storage.index.tables import request_attributes, series
@@ -22,8 +23,6 @@ __all__ = ["add_request_items", "request_items"]
 
 _MAX_ITEMS: Final = 100
 """Items of a series that the index keeps: one for each step of a request; ten are many."""
-
-_SPECIFIC_CHARACTER_SET: Final = 0x00080005
 
 _COLUMNS: Final = tuple(one.column for one in REQUEST_ATTRIBUTES.values())
 
@@ -73,7 +72,7 @@ def request_items(header: InstanceHeader, transfer_syntax_uid: str) -> list[dict
     decoded = decode_dataset(_data_set(header, syntax), syntax, policy=header.policy)
     if not isinstance(decoded, Success):
         return []
-    character_set = header.raw.get(_SPECIFIC_CHARACTER_SET)
+    character_set = header.raw.get(SPECIFIC_CHARACTER_SET)
     items: dict[tuple[str, ...], dict[str, str]] = {}
     for item in decoded.unwrap().pydicom[REQUEST_ATTRIBUTES_SEQUENCE].value or ():
         wanted = pydicom.Dataset()
@@ -97,7 +96,7 @@ def _data_set(header: InstanceHeader, syntax: TransferSyntax) -> bytes:
     """Encode a data set of the sequence, and of the character set that its text is in."""
     order = "<" if syntax.little_endian else ">"
     encoded = b""
-    for tag, vr in ((_SPECIFIC_CHARACTER_SET, b"CS"), (REQUEST_ATTRIBUTES_SEQUENCE, b"SQ")):
+    for tag, vr in ((SPECIFIC_CHARACTER_SET, b"CS"), (REQUEST_ATTRIBUTES_SEQUENCE, b"SQ")):
         value = header.raw.get(tag, b"")
         encoded += struct.pack(f"{order}HH", tag >> 16, tag & 0xFFFF)
         if not syntax.explicit_vr:

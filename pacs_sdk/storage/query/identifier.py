@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 import attrs
 import pydicom
@@ -11,14 +10,12 @@ from pydicom.dataelem import RawDataElement
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.stored_element import stored_element
-from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET, DicomTag
 from pacs_sdk.core.vr import VR
 from pacs_sdk.encoding import CharacterSetPolicy, InstanceHeader
 from pacs_sdk.encoding.charsets import DEFAULT_POLICY
 
 __all__ = ["ItemKeys", "identifier_keys", "text_of", "texts_of"]
-
-_SPECIFIC_CHARACTER_SET: Final = 0x00080005
 
 
 @attrs.frozen
@@ -74,19 +71,19 @@ def texts_of(
     """
     raw: dict[int, bytes] = {}
     if character_set is not None:  # items have that of the data set (PS3.5 7.5.3)
-        raw[_SPECIFIC_CHARACTER_SET] = character_set
+        raw[SPECIFIC_CHARACTER_SET] = character_set
     for tag in sorted(map(int, dataset.keys())):
         if not tag & 0xFFFF:  # a group length, which is no attribute
             continue
         element = stored_element(dataset, tag)
         if element.VR == VR.SQ:
-            yield tag, _item_keys(dataset, tag, raw.get(_SPECIFIC_CHARACTER_SET), policy)
+            yield tag, _item_keys(dataset, tag, raw.get(SPECIFIC_CHARACTER_SET), policy)
         elif isinstance(element, RawDataElement):
             raw[tag] = element.value or b""
             yield tag, InstanceHeader(raw, element.is_little_endian, 0, policy).text(tag)
         else:
             text = text_of(element.value)
-            if tag == _SPECIFIC_CHARACTER_SET:
+            if tag == SPECIFIC_CHARACTER_SET:
                 raw[tag] = text.encode("ascii", "replace")
             yield tag, text
 
@@ -107,7 +104,7 @@ def _item_keys(
     keys = {
         one: "" if isinstance(text, ItemKeys) else text
         for one, text in texts_of(items[0], character_set, policy)
-        if one != _SPECIFIC_CHARACTER_SET
+        if one != SPECIFIC_CHARACTER_SET
     }
     return ItemKeys({one: text for one, text in keys.items() if text}, tuple(keys))
 

@@ -13,7 +13,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.tag import BaseTag
 
 from pacs_sdk.core.dataset import DicomDataset
-from pacs_sdk.core.tags import DicomTag, TagLike
+from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET, DicomTag, TagLike
 from pacs_sdk.core.vr import VR, VrKind
 from pacs_sdk.storage.index.attributes import QueryLevel
 from pacs_sdk.storage.query.entities import EntityRecord, record_of
@@ -21,7 +21,6 @@ from pacs_sdk.storage.query.paging import Place
 
 __all__ = ["Match"]
 
-_SPECIFIC_CHARACTER_SET: Final = 0x00080005
 _UTF_8: Final = "ISO_IR 192"
 
 _Items = Sequence[Mapping[int, str]]
@@ -71,7 +70,7 @@ class Match:
             dataset[tag] = _sequence(tag, items)
         nested = [text for items in self.items.values() for item in items for text in item.values()]
         if not all(text.isascii() for text in (*self.values.values(), *nested)):
-            dataset[_SPECIFIC_CHARACTER_SET] = _element(_SPECIFIC_CHARACTER_SET, _UTF_8)
+            dataset[SPECIFIC_CHARACTER_SET] = _element(SPECIFIC_CHARACTER_SET, _UTF_8)
         return DicomDataset(dataset)
 
     def _repr_html_(self) -> str:
