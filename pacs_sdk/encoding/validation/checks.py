@@ -251,6 +251,7 @@ def _character_sets_of(place: _Place, scope: _Scope) -> CharacterSets:
         return place.sets
     return effective_character_sets(value, scope.policy)
 
+
 _BY_NAME: Final = {str(vr): vr for vr in VR}
 
 
@@ -262,6 +263,7 @@ def _vr_of(tag: int, element: DataElement | RawDataElement, place: _Place) -> VR
     if tag >> 16 == _DELIMITER_GROUP:
         return None
     return vr_in(tag, place.around, EXPLICIT_VR_LITTLE_ENDIAN)
+
 
 _DELIMITER_GROUP: Final = 0xFFFE
 

@@ -111,6 +111,7 @@ def _raw_text(vr: VR, data: bytes, sets: CharacterSets) -> str:
         return bare.decode("latin-1")
     return decode_text(bare, sets, vr)
 
+
 _UNDECLARED: Final = ValueFault(
     FindingKind.REPERTOIRE, "characters beyond ISO-IR 6, and no Specific Character Set has them"
 )
@@ -148,6 +149,7 @@ def _character_set_faults(vr: VR, value: object, sets: CharacterSets) -> tuple[V
                 return (ValueFault(FindingKind.REPERTOIRE, error.message),)
     return ()
 
+
 _BYTES: Final = frozenset(str(vr) for vr in VR if vr.kind is VrKind.BYTES)
 _SEVERAL_KEYS: Final = frozenset((VR.AE, VR.AS, VR.AT, VR.CS, VR.LO, VR.PN, VR.SH, VR.UC))
 """The VRs that multiple value matching is for (PS3.4 C.2.2.2.8)."""
@@ -176,6 +178,7 @@ def _multiplicity(tag: DicomTag, vr: VR, value: object, context: ValueContext) -
             FindingKind.MULTIPLICITY, f"{found} value(s), where the dictionary has {allowed}"
         )
     ]
+
 
 _EMPTY_CHARACTER_SET: Final = ValueFault(
     FindingKind.MULTIPLICITY, "in a query it is absent or has a value (PS3.4 C.2.2.2)"
