@@ -20,6 +20,8 @@ from returns.result import Success
 
 from pacs_sdk.storage import DuplicatePolicy, Durability, FileStorage, open_archive
 from pacs_sdk.storage.objects import file_storage, storage_journals
+from pacs_sdk.storage.objects.content_hash import hash_parts
+from pacs_sdk.storage.objects.layouts import duplicate_key
 from pacs_sdk.testing import RecordingLogger
 from tests.storage.journals import NotedSync, begun_journal, die
 from tests.storage.made_instances import made_instance
@@ -81,7 +83,7 @@ def test_a_killed_process_needs_nothing_written(
 def test_another_object_under_the_key_stays(
     two: tuple[FileStorage, FileStorage], tmp_path: Path
 ) -> None:
-    """One that was refused a moment before its process died has a record, and no right to it."""
+    """One that was refused a moment before its process died is kept beside it."""
     first, _ = two
     assert first._journals._own is not None
     assert first._journals._own.write(KEYS[0], [b"refused"]) is not None
@@ -89,14 +91,15 @@ def test_another_object_under_the_key_stays(
     (tmp_path / "1/1").mkdir(parents=True)
     (tmp_path / KEYS[0]).write_bytes(b"stored")
     again = FileStorage(tmp_path)
-    assert again.restored == 0
+    assert again.restored == 1
     assert content(again, KEYS[0]) == b"stored"
+    assert content(again, duplicate_key(KEYS[0], hash_parts([b"refused"]))) == b"refused"
 
 
 def test_of_two_that_wanted_a_key_the_first_has_it(
     two: tuple[FileStorage, FileStorage], tmp_path: Path
 ) -> None:
-    """If neither is there, it is the earlier; else the one that is."""
+    """The other is kept beside it, unless one of them is there: then that was refused."""
     for number, one in enumerate(two):
         assert one._journals._own is not None
         assert one._journals._own.write(KEYS[0], [b"content %d" % number]) is not None
@@ -105,9 +108,13 @@ def test_of_two_that_wanted_a_key_the_first_has_it(
     (tmp_path / "1/1").mkdir(parents=True)
     (tmp_path / KEYS[1]).write_bytes(b"content 1")
     again = FileStorage(tmp_path)
-    assert again.restored == 1
-    assert content(again, KEYS[0]) == b"content 0"
-    assert content(again, KEYS[1]) == b"content 1"
+    assert again.restored == 2
+    beside = duplicate_key(KEYS[0], hash_parts([b"content 1"]))
+    assert {one.key: content(again, one.key) for one in again.list()} == {
+        KEYS[0]: b"content 0",
+        beside: b"content 1",
+        KEYS[1]: b"content 1",
+    }
 
 
 def test_what_cannot_be_written_again_stays_in_the_journal(

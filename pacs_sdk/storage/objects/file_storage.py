@@ -94,7 +94,7 @@ class FileStorage(StorageBackend):
             self._restored = 0
             try:
                 self._swept = self._spool.sweep(self._restore)
-            except OSError:
+            except BaseException:
                 self._spool.close()
                 raise
         except OSError as exc:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import attrs
 
+from pacs_sdk.storage.objects.content_hash import hash_parts
 from pacs_sdk.storage.objects.file_locks import lock_blocking
 from pacs_sdk.storage.objects.journal_records import (
     LiveRecord,
@@ -24,6 +25,7 @@ from pacs_sdk.storage.objects.journal_records import (
     places_from,
     void_in_file,
 )
+from pacs_sdk.storage.objects.layouts import duplicate_key
 from pacs_sdk.storage.objects.spool import JOURNAL_SUFFIX
 
 __all__ = ["ObjectState", "OtherJournals", "restore_objects"]
@@ -37,7 +39,7 @@ class ObjectState(enum.Enum):
     DAMAGED = enum.auto()
     """It is not there, or it is what a power failure leaves of this object."""
     OTHER = enum.auto()
-    """It has another content: this object was refused."""
+    """It has another content: perhaps this object was refused."""
 
 
 @attrs.define
@@ -121,7 +123,7 @@ def restore_objects(
     Raises:
         OSError: As from the operating system; what is not written yet is still in the journals.
     """
-    lacking: dict[str, LiveRecord] = {}
+    lacking: dict[str, list[tuple[ObjectState, LiveRecord]]] = {}
     whole: set[str] = set()
     with contextlib.ExitStack() as opened:  # others, who want to delete, wait
         for path in _segments(folders):
@@ -130,16 +132,32 @@ def restore_objects(
                 state = state_of(record)
                 if state is ObjectState.WHOLE:
                     whole.add(record.key)
-                elif state is ObjectState.DAMAGED:
-                    first = lacking.setdefault(record.key, record)
-                    if record.written_ns < first.written_ns:
-                        lacking[record.key] = record
-        # If there are two of a key, two wanted it at the same moment: one was refused, and
-        # had no time to say so here.
-        restored = [record for key, record in lacking.items() if key not in whole]
+                else:
+                    lacking.setdefault(record.key, []).append((state, record))
+        # Where one of a key is whole, any other was refused, and had no time to say so here.
+        restored = [
+            record
+            for key, found in lacking.items()
+            if key not in whole
+            for record in _keys_given(found)
+        ]
         for record in restored:
             write(record)
     return len(restored)
+
+
+def _keys_given(found: list[tuple[ObjectState, LiveRecord]]) -> Iterator[LiveRecord]:
+    """Give the first its key, unless that has another object; keep the others beside it.
+
+    Some or all of these were refused, but which ones, nobody knows any more: nothing is lost.
+    """
+    is_taken = False
+    for state, record in sorted(found, key=lambda one: (one[0].value, one[1].written_ns)):
+        if state is ObjectState.DAMAGED and not is_taken:
+            is_taken = True
+            yield record
+        else:
+            yield attrs.evolve(record, key=duplicate_key(record.key, hash_parts((record.content,))))
 
 
 def _folders(spool: Path, own: str) -> Iterator[Path]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from typing_extensions import Buffer
 
-from pacs_sdk.core.errors import PacsException
 from pacs_sdk.storage.objects.backend import DuplicatePolicy, checked_key
 from pacs_sdk.storage.objects.disk import FolderTree, is_remainder, sync_path
 from pacs_sdk.storage.objects.journal import Journal, JournalEntry
@@ -98,10 +97,7 @@ def restore_files(
     used: set[Path] = set()
 
     def state_of(record: LiveRecord) -> ObjectState:
-        try:
-            place = Path(place_of(checked_key(record.key)))
-        except PacsException:  # written by nobody of us
-            return ObjectState.OTHER
+        place = Path(place_of(checked_key(record.key)))
         found = None
         if place.is_file():
             if place.stat().st_size > len(record.content):
