@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -224,6 +225,25 @@ def test_a_withdrawn_or_voided_object_does_not_count(journal: Journal, folder: P
     assert written(folder) == {}
     journal.void(KEY, lambda: sure.append({}))
     assert len(sure) == 1
+
+
+def test_what_was_deleted_before_it_was_withdrawn_is_void_already(
+    journal: Journal, folder: Path
+) -> None:
+    """A deletion of what has the name takes all records of the key."""
+    entry = journal.write(KEY, [b"refused"])
+    assert entry is not None
+    journal.void(KEY, lambda: None)
+    journal.withdraw(entry)
+    assert written(folder) == {}
+
+
+def test_pieces_of_any_shape_are_bytes(journal: Journal, folder: Path) -> None:
+    """As those of pixels, and of nothing."""
+    pixels = np.arange(6, dtype="<u2").reshape(2, 3)
+    entry = journal.write(KEY, [np.empty((0, 4)), pixels, b""])
+    assert entry is not None
+    assert written(folder) == {KEY: pixels.tobytes()}
 
 
 def test_a_full_segment_is_used_again_when_all_is_in_files(

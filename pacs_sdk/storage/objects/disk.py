@@ -17,6 +17,7 @@ if sys.platform == "darwin":
 
 __all__ = [
     "FolderTree",
+    "flat_view",
     "holds_exactly",
     "is_remainder",
     "make_folders",
@@ -83,7 +84,7 @@ def write_new(path: Path | str, parts: Sequence[Buffer], *, durable: bool) -> in
     Raises:
         OSError: As from the operating system.
     """
-    pieces = [_flat(part) for part in parts]
+    pieces = [flat_view(part) for part in parts]
     size = sum(piece.nbytes for piece in pieces)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666)
     try:
@@ -139,7 +140,7 @@ def holds_exactly(path: Path | str, parts: Sequence[Buffer]) -> bool:
     Raises:
         OSError: It cannot be read.
     """
-    views = [_flat(part) for part in parts]
+    views = [flat_view(part) for part in parts]
     with Path(path).open("rb", buffering=0) as file:
         if os.fstat(file.fileno()).st_size != sum(view.nbytes for view in views):
             return False
@@ -166,7 +167,8 @@ def is_remainder(found: bytes, content: bytes) -> bool:
     return True
 
 
-def _flat(part: Buffer) -> memoryview:
+def flat_view(part: Buffer) -> memoryview:
+    """Return a part's bytes one after the other, whatever its shape."""
     view = memoryview(part)
     return view.cast("B") if view.nbytes else memoryview(b"")
 

@@ -27,7 +27,7 @@ from typing import Final
 import attrs
 from typing_extensions import Buffer
 
-from pacs_sdk.storage.objects.disk import sync_folder
+from pacs_sdk.storage.objects.disk import flat_view, sync_folder
 from pacs_sdk.storage.objects.file_system_sync import FileSystemSync
 from pacs_sdk.storage.objects.journal_records import LARGEST_OBJECT, record_bytes
 from pacs_sdk.storage.objects.journal_segment import Segment, new_segment
@@ -102,7 +102,7 @@ class Journal:
             What :meth:`named` or :meth:`withdraw` is to be called with; ``None`` where it is not
             on the disk: it is too large, or there is no journal now.
         """
-        views = [memoryview(piece).cast("B") for piece in pieces]
+        views = [flat_view(piece) for piece in pieces]
         size = sum(map(len, views))
         if size > LARGEST_OBJECT or not self._is_used or os.getpid() != self._process:
             return None
@@ -130,9 +130,11 @@ class Journal:
 
     def withdraw(self, entry: JournalEntry) -> None:
         """Let an object not count that did not get its name."""
-        with self._lock, contextlib.suppress(OSError):  # at worst the next start stores it
-            entry.segment.places[entry.key].remove(entry.offset)
-            entry.segment.void(entry.offset)
+        with self._lock, contextlib.suppress(OSError):  # at worst the next start keeps it
+            offsets = entry.segment.places.get(entry.key, [])
+            if entry.offset in offsets:  # else somebody has deleted what has the name
+                offsets.remove(entry.offset)
+                entry.segment.void(entry.offset)
         self.named(entry)
 
     def void(self, key: str, make_sure: Callable[[], None]) -> None:
