@@ -30,6 +30,7 @@ from pacs_sdk.storage.objects.journal_records import (
     places_from,
     void_in_file,
 )
+from pacs_sdk.storage.objects.other_journals import OtherJournals
 from tests.storage.journals import NotedSync, begun_journal
 
 KEY = "1.2/1.3/1.4.dcm"
@@ -241,7 +242,7 @@ def test_what_was_deleted_before_it_was_withdrawn_is_void_already(
 def test_pieces_of_any_shape_are_bytes(journal: Journal, folder: Path) -> None:
     """As those of pixels, and of nothing."""
     pixels = np.arange(6, dtype="<u2").reshape(2, 3)
-    entry = journal.write(KEY, [np.empty((0, 4)), pixels, b""])
+    entry = journal.write(KEY, [memoryview(np.empty((0, 4))), memoryview(pixels), b""])
     assert entry is not None
     assert written(folder) == {KEY: pixels.tobytes()}
 
@@ -358,11 +359,22 @@ def test_a_file_system_that_fails_keeps_the_records(
     assert len(written(folder)) == 6
 
 
-def test_a_forked_child_has_none(journal: Journal) -> None:
-    """It would write where its parent does."""
-    journal._process = os.getpid() + 1
-    assert not put(journal, KEY, b"x")
-    journal._process = os.getpid()
+def test_a_forked_child_has_none(
+    journal: Journal, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would write where its parent does; a deletion of its finds the parent's as another's."""
+    assert put(journal, KEY, b"x")
+    others = OtherJournals(folder.parent, folder)
+    sure: list[str] = []
+    others.void(KEY, lambda: sure.append("parent"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: 1)
+        assert not put(journal, KEY, b"y")
+        journal.void(KEY, lambda: sure.append("own"))
+        assert written(folder) == {KEY: b"x"}
+        others.void(KEY, lambda: sure.append("child"))
+    assert sure == ["child"]
+    assert written(folder) == {}
 
 
 # -- the file system -------------------------------------------------------------------------------

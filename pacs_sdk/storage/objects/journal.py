@@ -147,6 +147,8 @@ class Journal:
         Raises:
             OSError: As from the operating system.
         """
+        if os.getpid() != self._process:  # a forked child may know an earlier lap only
+            return
         with self._lock:
             for segment in self._segments:
                 for offset in segment.places.get(key, ()):

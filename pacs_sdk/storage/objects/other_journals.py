@@ -62,6 +62,7 @@ class OtherJournals:
     def __init__(self, spool: Path, own: Path) -> None:
         self._spool = spool
         self._own = own.name
+        self._process = os.getpid()
         self._known: dict[Path, _Known] = {}
         self._lock = threading.Lock()
 
@@ -79,7 +80,8 @@ class OtherJournals:
             self._void(key, make_sure)
 
     def _void(self, key: str, make_sure: Callable[[], None]) -> None:
-        present = set(_segments(_folders(self._spool, self._own)))
+        own = self._own if os.getpid() == self._process else ""  # a forked child has none
+        present = set(_segments(_folders(self._spool, own)))
         for gone in self._known.keys() - present:
             self._known.pop(gone, None)
         for path in present:
