@@ -242,7 +242,7 @@ def test_what_was_deleted_before_it_was_withdrawn_is_void_already(
 def test_pieces_of_any_shape_are_bytes(journal: Journal, folder: Path) -> None:
     """As those of pixels, and of nothing."""
     pixels = np.arange(6, dtype="<u2").reshape(2, 3)
-    entry = journal.write(KEY, [memoryview(np.empty((0, 4))), memoryview(pixels), b""])
+    entry = journal.write(KEY, [np.empty((0, 4)).data, pixels.data, b""])
     assert entry is not None
     assert written(folder) == {KEY: pixels.tobytes()}
 
@@ -373,6 +373,7 @@ def test_a_forked_child_has_none(
         journal.void(KEY, lambda: sure.append("own"))
         assert written(folder) == {KEY: b"x"}
         others.void(KEY, lambda: sure.append("child"))
+        assert not journal.close()  # all of it is its parent's
     assert sure == ["child"]
     assert written(folder) == {}
 

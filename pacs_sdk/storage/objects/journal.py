@@ -179,8 +179,10 @@ class Journal:
         """Wait until all objects are on the disk in their files; nothing is written afterwards.
 
         Returns:
-            Whether they are, so that nothing here is needed any more.
+            Whether they are, so that nothing here is needed any more; false in a forked child.
         """
+        if os.getpid() != self._process:
+            return False
         with self._lock:
             self._is_used = False
             self._lock.notify_all()
