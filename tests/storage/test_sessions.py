@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -216,3 +218,32 @@ def test_what_cannot_be_announced_is_not_stored(tmp_path: Path) -> None:
     with pytest.raises(PacsException) as caught:
         made.intents.note("1/2/3.dcm")
     assert caught.value.error.code is ErrorCode.STORAGE_WRITE_FAILED
+
+
+def test_whoever_waits_for_a_sync_that_fails_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system tells it to one only; what comes later goes to another file."""
+    made = Intents(tmp_path, durable=True, at_most=10)
+    made.intents.note("a/1.dcm")
+    real, begun, go_on = os.fsync, threading.Event(), threading.Event()
+
+    def fail_once(_: int) -> None:
+        begun.set()
+        assert go_on.wait(30)
+        monkeypatch.setattr(os, "fsync", real)
+        raise OSError(errno.EIO, "")
+
+    monkeypatch.setattr(os, "fsync", fail_once)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(made.intents.note, "b/1.dcm")
+        assert begun.wait(30)
+        second = pool.submit(made.intents.note, "c/1.dcm")
+        while made.files() != {"s.1": ["a", "b", "c"]}:  # it has come, and waits for the first
+            assert not second.done()
+        go_on.set()
+        for one in (first, second):
+            with pytest.raises(PacsException, match="input/output error"):
+                one.result(30)
+    made.intents.note("c/1.dcm")
+    assert made.files() == {"s.1": ["a", "b", "c"], "s.2": ["c"]}

@@ -12,6 +12,7 @@ old one removed as soon as all that was being stored then is in the index, on th
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -42,6 +43,8 @@ class _Generation:
     """How many folders were written to the file."""
     synced: int = 0
     """How many of them are on the disk for certain."""
+    is_broken: bool = False
+    """Whether it could not be synced once: what is on the disk, nobody knows then."""
     storing: int = 0
     """Operations that began while this was the newest file and have not ended."""
     syncing: threading.Lock = attrs.field(factory=threading.Lock)
@@ -124,7 +127,7 @@ class WriteIntents:
             generation = self._newest()
             if folder in generation.noted:
                 return
-            if generation.written >= self._at_most:
+            if generation.written >= self._at_most or generation.is_broken:
                 generation = self._begin()
             os.write(generation.descriptor, f"{folder}\n".encode())
             generation.written += 1
@@ -201,8 +204,14 @@ def _sync_up_to(generation: _Generation, position: int) -> None:
     """Have so many folders on the disk; one sync does for all who wait here meanwhile."""
     with generation.syncing:
         if generation.synced < position:
+            if generation.is_broken:  # the system tells it to the first who asks
+                raise OSError(errno.EIO, "an earlier folder could not be written")
             written = generation.written
-            os.fsync(generation.descriptor)
+            try:
+                os.fsync(generation.descriptor)
+            except OSError:
+                generation.is_broken = True
+                raise
             generation.synced = written
 
 
