@@ -22,7 +22,7 @@ from benchmarks.harness import Comparison, Contestant, scaled
 from benchmarks.launch import Launch
 from benchmarks.loopback_client import CT_IMAGE_STORAGE, Client, store_message
 from benchmarks.made_images import made_images
-from benchmarks.peers import our_server, present, storescp
+from benchmarks.peers import null_server, our_server, present, storescp
 from pacs_sdk.encoding import read_bytes
 
 __all__ = ["comparisons"]
@@ -66,14 +66,18 @@ class _Copying:
 
 
 def comparisons() -> tuple[Comparison, ...]:
-    """Compare a bare copy with C-STORE into our server, and into DCMTK's."""
+    """Compare a bare copy with C-STORE into our server, DCMTK's, and one without an index."""
     made = made_images(scaled(_CT_IMAGES))
     instances = [read_bytes(path.read_bytes()).unwrap() for path in made.paths]
     images = tuple((one.sop_instance_uid, one.encoded.view()) for one in instances)
     quiet = ("--durability", "relaxed", "--log-level", "warning")
     stores = [
         _Copying(launch, images)
-        for launch in (our_server("pacs_sdk, relaxed", *quiet), *present(storescp()))
+        for launch in (
+            our_server("pacs_sdk, relaxed", *quiet),
+            *present(storescp()),
+            null_server("the least in Python: PDUs, file, name, answer", keeps=True),
+        )
     ]
     bare = _Copying(Launch("bare copy in Python", _command, says_when_ready=True), images)
     contestants = [Contestant(one.launch.name, one.store, one.around) for one in stores]

@@ -1,14 +1,18 @@
-"""``python -m benchmarks.null_server``: takes images, answers, and keeps nothing.
+"""``python -m benchmarks.null_server``: takes images, answers, and keeps nothing, or the files alone.
 
 What a client does with it is the most that it can do: whatever a server does with an image comes
-on top. It believes all that it is told, and serves one association after another.
+on top. With ``--keep FOLDER`` it writes each data set to a file and gives that its name, which is
+the least that a server in Python does. It believes all that it is told, and serves one association
+after another.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 import struct
+from pathlib import Path
 
 from pacs_sdk.encoding import all_transfer_syntaxes
 from pacs_sdk.network import AcceptorPolicy, SupportedContext
@@ -29,7 +33,10 @@ _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 def _main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--maximum-length", type=int, default=131_072, help="bytes; of P-DATA-TF")
-    length = parser.parse_args().maximum_length
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="write the files there")
+    options = parser.parse_args()
+    length = options.maximum_length
+    files = None if options.keep is None else _Files(options.keep)
     syntaxes = [syntax.uid for syntax in all_transfer_syntaxes()]
     contexts = [SupportedContext(one.uid, syntaxes) for one in storage_sop_classes()]
     policy = AcceptorPolicy("NULL", contexts, maximum_length=length)
@@ -40,10 +47,37 @@ def _main() -> None:
             connected, _ = listener.accept()
             with connected:
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                _serve(connected, policy, buffer)
+                _serve(connected, policy, buffer, files)
 
 
-def _serve(connected: socket.socket, policy: AcceptorPolicy, buffer: memoryview) -> None:
+class _Files:
+    """A file an image, written in a spool and linked to its name."""
+
+    def __init__(self, folder: Path) -> None:
+        self._spool, self._place = folder / "spool", folder / "place"
+        self._spool.mkdir()
+        self._place.mkdir()
+        self._spooled = ""
+        self._descriptor = -1
+
+    def begin(self, uid: str) -> None:
+        """Begin an image."""
+        self._spooled = f"{self._spool}/{uid}"
+        self._descriptor = os.open(self._spooled, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
+    def write(self, data: memoryview) -> None:
+        """Write a part."""
+        os.write(self._descriptor, data)
+
+    def end(self, uid: str) -> None:
+        """Give the image its name."""
+        os.close(self._descriptor)
+        os.rename(self._spooled, f"{self._place}/{uid}")  # noqa: PTH104  # text, as a server does
+
+
+def _serve(
+    connected: socket.socket, policy: AcceptorPolicy, buffer: memoryview, files: _Files | None
+) -> None:
     request: CStoreRQ | None = None
     while connected.recv_into(buffer, _HEADER.size, socket.MSG_WAITALL) == _HEADER.size:
         kind, length = _HEADER.unpack_from(buffer)
@@ -59,7 +93,14 @@ def _serve(connected: socket.socket, policy: AcceptorPolicy, buffer: memoryview)
                 if flags & _IS_COMMAND:
                     message = decode_command(bytes(buffer[start:offset])).message
                     request = message if isinstance(message, CStoreRQ) else None
-                elif flags & _IS_LAST and request is not None:
+                    if request is not None and files is not None:
+                        files.begin(request.affected_sop_instance_uid)
+                    continue
+                if files is not None:
+                    files.write(buffer[start:offset])
+                if flags & _IS_LAST and request is not None:
+                    if files is not None:
+                        files.end(request.affected_sop_instance_uid)
                     answer = response_to(request, Status.SUCCESS)
                     command = encode_command(answer, has_dataset=False)
                     connected.sendall(pdata_header(context_id, True, True, len(command)) + command)

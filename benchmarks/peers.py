@@ -251,17 +251,21 @@ def orthanc(
     return Launch(name, command, environment=_NO_DELAY)
 
 
-def null_server(name: str, maximum_length: int = OUR_MAXIMUM_LENGTH) -> Launch:
+def null_server(
+    name: str, maximum_length: int = OUR_MAXIMUM_LENGTH, *, keeps: bool = False
+) -> Launch:
     """Run a server that takes images, answers, and keeps nothing: the client's own limit.
 
     Args:
         name: What tables call it.
         maximum_length: The longest P-DATA-TF it takes, in bytes.
+        keeps: Whether it writes files all the same: the least that a server in Python does.
     """
 
     def command(folder: Path, port: int) -> list[str]:
         length = ("--maximum-length", str(maximum_length))
-        return [sys.executable, "-m", "benchmarks.null_server", *length]
+        kept = ("--keep", str(folder)) if keeps else ()
+        return [sys.executable, "-m", "benchmarks.null_server", *length, *kept]
 
     return Launch(name, command, says_when_ready=True)
 
