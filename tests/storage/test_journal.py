@@ -9,7 +9,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -204,7 +203,7 @@ def test_one_flush_does_for_all_who_wait(
     for writer in writers[1:]:
         writer.start()
     while len(journal._segments[0].places) < 5:  # all of them have come
-        time.sleep(0)
+        assert all(writer.is_alive() for writer in writers)
     go_on.set()
     for writer in writers:
         writer.join()
@@ -343,6 +342,22 @@ def test_a_disk_that_fails_ends_it(
     assert not put(journal, "1/2", b"x")
     assert journal.close()  # all are in their files
     assert sync.waits == 1
+
+
+def test_a_record_that_cannot_be_voided_ends_it(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error may be that of a record that somebody else is waiting for."""
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "")
+
+    assert put(journal, "1/0", b"x")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", fail)
+        with pytest.raises(OSError, match=r"\[Errno 5\]"):
+            journal.void("1/0", lambda: None)
+    assert not put(journal, "1/1", b"x")
 
 
 def test_a_file_system_that_fails_keeps_the_records(

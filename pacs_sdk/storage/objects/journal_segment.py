@@ -37,7 +37,7 @@ class Segment:
     flushed: int = 0
     """So many bytes are on the disk for certain."""
     is_broken: bool = False
-    """Whether a flush has failed."""
+    """Whether anything could not be written."""
     unnamed: int = 0
     """How many objects have a record and do not have their names yet."""
     places: dict[str, list[int]] = attrs.field(factory=dict)
@@ -74,11 +74,9 @@ class Segment:
         """
         with self.flushing:
             if self.flushed < position:
-                if self.is_broken:  # the system tells it to the first who asks
-                    raise OSError(errno.EIO, "an earlier record could not be written")
-                end, self.is_broken = self.end, True
+                end = self.end
                 self._write(self.flushed, end)
-                self.flushed, self.is_broken = end, False
+                self.flushed = end
 
     def void(self, offset: int) -> None:
         """Let a record not count any more, and have that on the disk.
@@ -87,7 +85,8 @@ class Segment:
             OSError: As from the operating system.
         """
         void_record(self.buffer, offset)
-        self._write(offset, offset + BLOCK_BYTES)
+        with self.flushing:
+            self._write(offset, offset + BLOCK_BYTES)
 
     def begin_lap(self) -> None:
         """Begin again at its start; what is in it does not count any more.
@@ -96,15 +95,26 @@ class Segment:
             OSError: As from the operating system.
         """
         self.buffer[:BLOCK_BYTES] = memoryview(bytes(BLOCK_BYTES))
-        self._write(0, BLOCK_BYTES)
+        with self.flushing:
+            self._write(0, BLOCK_BYTES)
         self.lap = uuid.uuid4().bytes
         self.end = self.flushed = 0
         self.places.clear()
 
     def _write(self, begin: int, end: int) -> None:
-        """Have some blocks of the buffer on the disk."""
-        write_all_at(self.descriptor, self.buffer[begin:end], begin)
-        os.fdatasync(self.descriptor)
+        """Have some blocks of the buffer on the disk, one at a time.
+
+        That something could not be written the system tells to the first who asks, and to nobody
+        else, whoever's it was; so nothing is believed after that.
+        """
+        if self.is_broken:
+            raise OSError(errno.EIO, "an earlier record could not be written")
+        try:
+            write_all_at(self.descriptor, self.buffer[begin:end], begin)
+            os.fdatasync(self.descriptor)
+        except OSError:
+            self.is_broken = True
+            raise
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

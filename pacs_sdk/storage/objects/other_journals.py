@@ -67,15 +67,7 @@ class OtherJournals:
         self._lock = threading.Lock()
 
     def void(self, key: str, make_sure: Callable[[], None]) -> None:
-        """Let the records of an object not count any more.
-
-        Args:
-            key: The object's key.
-            make_sure: Has the object on the disk in its file; called first if there are records.
-
-        Raises:
-            OSError: As from the operating system.
-        """
+        """Let the records of an object not count any more; see :meth:`Journal.void`."""
         with self._lock:
             self._void(key, make_sure)
 
