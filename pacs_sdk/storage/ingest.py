@@ -21,8 +21,10 @@ from pacs_sdk.storage.index.database_errors import error_words
 from pacs_sdk.storage.index.index_database import IndexDatabase
 from pacs_sdk.storage.index.index_transactions import Absence, RefusedEntry
 from pacs_sdk.storage.objects.backend import (
+    SMALL_OBJECT_BYTES,
     DuplicatePolicy,
     ReceivingBackend,
+    SmallObjectBackend,
     StorageBackend,
     StoredObject,
 )
@@ -38,6 +40,7 @@ from pacs_sdk.storage.same_instance import (
     is_same_content,
     is_same_place,
 )
+from pacs_sdk.storage.small_instances import SmallInstances
 
 __all__ = ["Ingest", "StoredInstance"]
 
@@ -74,6 +77,8 @@ class _PutObject:
     """Whether they may have taken the place of others, so that the row has to follow."""
     since: int = 0
     """The last find of any process before this put."""
+    promised: bool = False
+    """Whether its row is going to be written, so that nothing is left to do."""
 
 
 class Ingest:
@@ -113,6 +118,12 @@ class Ingest:
         self._key_of = (layout or StorageLayout()).key_of
         self._clock = clock or SystemClock()
         self._known = KnownObjects(index, logger)
+        groups = isinstance(backend, SmallObjectBackend)
+        self._small = (
+            SmallInstances(backend, index, self._not_indexed)
+            if groups and self._put_policy is not DuplicatePolicy.REPLACE
+            else None
+        )
         self._turns = tuple(threading.RLock() for _ in range(_TURNS))
 
     def store(self, instance: Instance) -> StoredInstance:
@@ -130,7 +141,7 @@ class Ingest:
         check_announced(instance, identity)
         # Between its object and its row nobody else of this process may move the instance.
         with self._turns[zlib.crc32(identity.sop_instance_uid.encode()) % _TURNS]:
-            put = self._put(instance, described, look)
+            put = self._put(instance, described, look, absence)
             stored = self._indexed(put, instance, absence) if isinstance(put, _PutObject) else put
         if stored.created and not stored.kept_beside:
             self._announce(stored)
@@ -157,7 +168,11 @@ class Ingest:
     # -- the object --------------------------------------------------------------
 
     def _put(
-        self, instance: Instance, described: Description, look: EarlyLook | None
+        self,
+        instance: Instance,
+        described: Description,
+        look: EarlyLook | None,
+        absence: Absence | None,
     ) -> _PutObject | StoredInstance:
         """Put the object; return what lies under its key then."""
         identity = described.identity
@@ -181,6 +196,12 @@ class Ingest:
             len(meta),
             content_hash,
         )
+        if self._small is not None and entry.size_bytes <= SMALL_OBJECT_BYTES:
+            small = self._small.store(entry, (meta, encoded.view()), absence)
+            if small.written:
+                return _PutObject(
+                    entry, written=True, since=small.since, promised=small.promised
+                )
         since = self._index.last_find()
         put = self._put_bytes(entry.storage_key, meta, instance, self._put_policy)
         if isinstance(put, Success):
@@ -264,6 +285,8 @@ class Ingest:
     ) -> StoredInstance:
         """Index what was put, unless the instance is stored under another key."""
         entry = put.entry
+        if put.promised:
+            return _stored(entry, created=True)
         found = put.replaces or not put.written
         if not found and self._index.promise(entry, self._not_indexed, put.since, absence):
             return _stored(entry, created=True)

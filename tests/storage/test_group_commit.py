@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from pacs_sdk.storage.index import group_commit
-from pacs_sdk.storage.index.group_commit import GroupCommit, Pending
+from pacs_sdk.storage.group_commit import GroupCommit, Pending
 
 
 @attrs.define

@@ -10,7 +10,7 @@ from typing_extensions import Buffer
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge, raised
-from pacs_sdk.storage.objects.backend import DuplicatePolicy, Durability, StoredObject
+from pacs_sdk.storage.objects.backend import DuplicatePolicy, Durability, NewObject, StoredObject
 from pacs_sdk.storage.objects.file_storage import FileStorage
 from pacs_sdk.storage.objects.imported_folders import IMPORT_PREFIX, ImportedFolder
 from pacs_sdk.storage.objects.received import ReceivedObject
@@ -56,7 +56,16 @@ class ArchiveStorage(FileStorage):
     ) -> StoredObject:
         """Store an object; see :meth:`StorageBackend.put`."""
         self._note(key)
-        return raised(super().put(key, parts, policy=policy))
+        return self._put(NewObject(key, parts), policy)
+
+    def put_small(self, objects: Sequence[NewObject]) -> Sequence[bool]:
+        """Put several small objects; see :meth:`SmallObjectBackend.put_small`."""
+        try:
+            for new in objects:
+                self._note(new.key)
+        except PacsException:  # whoever brought it is told when it is put alone
+            return [False] * len(objects)
+        return super().put_small(objects)
 
     @edge()
     def put_received(

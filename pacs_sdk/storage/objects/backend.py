@@ -26,9 +26,12 @@ __all__ = [
     "MAX_COMPONENT_LENGTH",
     "MAX_KEY_COMPONENTS",
     "MAX_KEY_LENGTH",
+    "SMALL_OBJECT_BYTES",
     "DuplicatePolicy",
     "Durability",
+    "NewObject",
     "ReceivingBackend",
+    "SmallObjectBackend",
     "StorageBackend",
     "StorageHealth",
     "StoredObject",
@@ -44,6 +47,10 @@ MAX_KEY_COMPONENTS: Final = 8
 
 MAX_KEY_LENGTH: Final = 512
 """Characters of a whole key; object stores take 1024 bytes."""
+
+SMALL_OBJECT_BYTES: Final = 1 << 16
+"""Objects of up to so many bytes may be put together (:class:`SmallObjectBackend`). Larger ones
+are not worth it: their bytes take longer than all else."""
 
 _COMPONENT: Final = re.compile(r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?", re.ASCII)
 """No dot first (hidden names, ``.`` and ``..``) and none last (Windows drops it)."""
@@ -95,6 +102,16 @@ class StoredObject:
     created: bool = False
     """Whether the call that returned this wrote it; always false from ``stat`` and
     ``list``."""
+
+
+@attrs.frozen
+class NewObject:
+    """An object that is to be put."""
+
+    key: str
+    """Its name."""
+    parts: Sequence[Buffer]
+    """Its bytes, one part after the other."""
 
 
 @attrs.frozen
@@ -203,6 +220,20 @@ class ReceivingBackend(Protocol):
             key: Its name.
             received: The object, which is complete.
             policy: What to do where the key is taken.
+        """
+
+
+@runtime_checkable
+class SmallObjectBackend(Protocol):
+    """A backend that can put several small objects in less time than one after the other."""
+
+    def put_small(self, objects: Sequence[NewObject]) -> Sequence[bool]:
+        """Put what is new among objects of up to ``SMALL_OBJECT_BYTES``.
+
+        Returns:
+            For each whether it was written, and is as safe as after a ``put``. What was not is
+            to be put alone, which tells why: its name is taken, it is too large, the disk is
+            full.
         """
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "is_remainder",
     "make_folders",
     "reason_of",
+    "remove_spooled",
     "sync_folder",
     "sync_path",
     "write_all_at",
@@ -132,6 +133,12 @@ def write_all_at(descriptor: int, data: Buffer, offset: int) -> None:
         written = os.pwrite(descriptor, rest, offset)
         offset += written
         rest = rest[written:]
+
+
+def remove_spooled(path: str) -> None:
+    """Remove a file of a spool; if that cannot be done, its sweep will."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)  # noqa: PTH108  # text, as in FileStorage._target
 
 
 def holds_exactly(path: Path | str, parts: Sequence[Buffer]) -> bool:

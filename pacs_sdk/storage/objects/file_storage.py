@@ -20,6 +20,7 @@ from pacs_sdk.core.results import edge
 from pacs_sdk.storage.objects.backend import (
     DuplicatePolicy,
     Durability,
+    NewObject,
     StorageBackend,
     StorageHealth,
     StoredObject,
@@ -28,14 +29,16 @@ from pacs_sdk.storage.objects.backend import (
 )
 from pacs_sdk.storage.objects.disk import (
     FolderTree,
+    flat_view,
     holds_exactly,
     make_folders,
     reason_of,
+    remove_spooled,
     sync_path,
     write_new,
 )
-from pacs_sdk.storage.objects.journal import JournalEntry
 from pacs_sdk.storage.objects.received import ReceivedObject
+from pacs_sdk.storage.objects.small_objects import SmallObjects
 from pacs_sdk.storage.objects.spool import SPOOL_NAME, Spool
 from pacs_sdk.storage.objects.storage_journals import StorageJournals, restore_files
 
@@ -91,6 +94,12 @@ class FileStorage(StorageBackend):
             make_folders(self._root, durable=self._durable)
             self._spool = Spool(self._root / SPOOL_NAME)
             self._journals = StorageJournals(self._spool, durable=self._durable)
+            self._small = SmallObjects(
+                self._spool,
+                self._journals,
+                lambda key: self._target(checked_key(key)),
+                lambda spooled, target: self._published(spooled, target, DuplicatePolicy.REJECT),
+            )
             self._restored = 0
             try:
                 self._swept = self._spool.sweep(self._restore)
@@ -128,11 +137,11 @@ class FileStorage(StorageBackend):
         policy: DuplicatePolicy = DuplicatePolicy.REJECT,
     ) -> StoredObject:
         """Store an object; see :meth:`StorageBackend.put`."""
-        components = checked_key(key)
-        try:
-            return self._put(key, components, parts, policy)
-        except OSError as exc:
-            raise _not_stored(key, exc) from exc
+        return self._put(NewObject(key, parts), policy)
+
+    def put_small(self, objects: Sequence[NewObject]) -> Sequence[bool]:
+        """Put several small objects; see :meth:`SmallObjectBackend.put_small`."""
+        return self._small.put(objects)
 
     def receive(self, meta: bytes) -> ReceivedObject:
         """Begin an object; see :meth:`ReceivingBackend.receive`."""
@@ -156,30 +165,39 @@ class FileStorage(StorageBackend):
         """Store a received object; see :meth:`ReceivingBackend.put_received`."""
         return self._stored(key, received, policy)
 
+    def _put(self, new: NewObject, policy: DuplicatePolicy) -> StoredObject:
+        components = checked_key(new.key)
+        if policy is not DuplicatePolicy.REPLACE and self._small.put((new,)) == [True]:
+            return StoredObject(new.key, sum(map(len, map(flat_view, new.parts))), True)
+        try:
+            return self._put_alone(new, components, policy)
+        except OSError as exc:
+            raise _not_stored(new.key, exc) from exc
+
     def _stored(self, key: str, received: ReceivedObject, policy: DuplicatePolicy) -> StoredObject:
+        parts = received.kept_parts()
+        if parts is not None:
+            return self._put(NewObject(key, parts), policy)
         components = checked_key(key)
         try:
             return self._put_received(key, components, received, policy)
         except OSError as exc:
             raise _not_stored(key, exc) from exc
 
-    def _put(
-        self, key: str, components: Sequence[str], parts: Sequence[Buffer], policy: DuplicatePolicy
+    def _put_alone(
+        self, new: NewObject, components: Sequence[str], policy: DuplicatePolicy
     ) -> StoredObject:
+        key, parts = new.key, new.parts
         target = self._target(components)
         if (kept := self._kept(key, target, lambda: parts, policy)) is not None:
             return kept
         spooled = self._spool.new_name()
-        entry = self._journals.write(key, parts, policy)
         try:
-            size = write_new(spooled, parts, durable=self._durable and entry is None)
+            size = write_new(spooled, parts, durable=self._durable)
             stored = self._given(key, target, spooled, size, lambda: parts, policy)
-        except BaseException:
-            self._journals.end(entry, named=False)
-            raise
         finally:
-            _remove(spooled)
-        return self._made_sure(stored, target, entry, policy)
+            remove_spooled(spooled)
+        return self._made_sure(stored, target, policy)
 
     def _put_received(
         self,
@@ -196,30 +214,17 @@ class FileStorage(StorageBackend):
         is_looked_for = self._durable or policy is DuplicatePolicy.REPLACE
         if is_looked_for and (kept := self._kept(key, target, parts, policy)) is not None:
             return kept
-        entry = self._journals.write(key, received.kept_parts(), policy)
-        try:
-            if self._durable and entry is None:
-                received.sync()
-            size = received.whole_size
-            stored = self._given(key, target, received.name, size, parts, policy)
-        except BaseException:
-            self._journals.end(entry, named=False)
-            raise
+        if self._durable:
+            received.sync()
+        stored = self._given(key, target, received.name, received.whole_size, parts, policy)
         if stored.created:  # if linked, the spool's name goes after the answer
             received.named(target, moved=policy is DuplicatePolicy.REPLACE)
-        return self._made_sure(stored, target, entry, policy)
+        return self._made_sure(stored, target, policy)
 
     def _made_sure(
-        self,
-        stored: StoredObject,
-        target: str,
-        entry: JournalEntry | None,
-        policy: DuplicatePolicy,
+        self, stored: StoredObject, target: str, policy: DuplicatePolicy
     ) -> StoredObject:
-        """Have a named object on the disk, and no other of its name in a journal."""
-        if entry is not None:
-            self._journals.end(entry, named=stored.created)
-            return stored
+        """Have a name on the disk, and no other object of that name in a journal."""
         self._sync_names(target)
         if policy is DuplicatePolicy.REPLACE and stored.created:
             self._journals.forget(stored.key)
@@ -293,7 +298,7 @@ class FileStorage(StorageBackend):
         except OSError:
             return StorageHealth(free_bytes, writable=False)
         finally:
-            _remove(probe)
+            remove_spooled(probe)
         return StorageHealth(free_bytes, writable=True)
 
     def close(self) -> None:
@@ -422,12 +427,6 @@ class FileStorage(StorageBackend):
                 yield from self._walk(Path(entry.path), components)
             elif (size := _size_of(entry.path)) is not None:
                 yield StoredObject("/".join(components), size)
-
-
-def _remove(spooled: str) -> None:
-    """Remove a file of the spool; if that can't be done, the sweep will."""
-    with contextlib.suppress(OSError):
-        os.unlink(spooled)  # noqa: PTH108  # text, as in FileStorage._target
 
 
 def _not_stored(key: str, error: OSError) -> PacsException:

@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Final
 
 import attrs
-from typing_extensions import Buffer
 
+from pacs_sdk.storage.objects.backend import SMALL_OBJECT_BYTES, NewObject
 from pacs_sdk.storage.objects.disk import flat_view, sync_folder
 from pacs_sdk.storage.objects.file_system_sync import FileSystemSync
-from pacs_sdk.storage.objects.journal_records import LARGEST_OBJECT, record_bytes
+from pacs_sdk.storage.objects.journal_records import record_bytes
 from pacs_sdk.storage.objects.journal_segment import Segment, new_segment
 from pacs_sdk.storage.objects.spool import JOURNAL_SUFFIX
 
@@ -53,6 +53,8 @@ class JournalEntry:
     segment: Segment
     key: str
     offset: int
+    end: int
+    """Where the record ends, and may be flushed up to."""
 
 
 class Journal:
@@ -91,35 +93,32 @@ class Journal:
         self._segments: list[Segment] = []
         self._work: threading.Thread | None = None
 
-    def write(self, key: str, pieces: Sequence[Buffer]) -> JournalEntry | None:
-        """Have an object on the disk.
+    def write(self, objects: Sequence[NewObject]) -> Sequence[JournalEntry | None]:
+        """Have objects on the disk, by one flush.
 
         Args:
-            key: Its key.
-            pieces: Its bytes.
+            objects: What is new, none of it of a key that is to be replaced.
 
         Returns:
-            What :meth:`named` or :meth:`withdraw` is to be called with; ``None`` where it is not
-            on the disk: it is too large, or there is no journal now.
+            For each what :meth:`named` or :meth:`withdraw` is to be called with; ``None`` where it
+            is not on the disk: it is too large, or there is no journal now.
         """
-        views = [flat_view(piece) for piece in pieces]
-        size = sum(map(len, views))
-        if size > LARGEST_OBJECT or not self._is_used or os.getpid() != self._process:
-            return None
+        if not self._is_used or os.getpid() != self._process:
+            return [None] * len(objects)
         now = time.time_ns()
         with self._lock:
-            segment = self._with_room(record_bytes(len(key), size))
-            if segment is None:
-                return None
-            entry = JournalEntry(segment, key, segment.append(key, views, size, now))
-            position = segment.end
+            entries = [self._added(new, now) for new in objects]
+        last = {entry.segment.path: entry for entry in entries if entry is not None}
         try:
-            segment.flush_up_to(position)
+            for entry in last.values():
+                entry.segment.flush_up_to(entry.end)
         except OSError:  # nobody knows what is on the disk now, nor will
             self._is_used = False
-            self.named(entry)
-            return None
-        return entry
+            for one in entries:
+                if one is not None:
+                    self.named(one)
+            return [None] * len(objects)
+        return entries
 
     def named(self, entry: JournalEntry) -> None:
         """Note that an object's file has its name."""
@@ -200,6 +199,17 @@ class Journal:
         return self._is_safe
 
     # -- inside ------------------------------------------------------------------
+
+    def _added(self, new: NewObject, now: int) -> JournalEntry | None:
+        views = [flat_view(part) for part in new.parts]
+        size = sum(map(len, views))
+        if size > SMALL_OBJECT_BYTES:
+            return None
+        segment = self._with_room(record_bytes(len(new.key), size))
+        if segment is None:
+            return None
+        offset = segment.append(new.key, views, size, now)
+        return JournalEntry(segment, new.key, offset, segment.end)
 
     def _with_room(self, length: int) -> Segment | None:
         """Give the segment that a record goes to."""

@@ -29,13 +29,12 @@ import attrs
 from typing_extensions import Buffer
 from xxhash import xxh3_128
 
-from pacs_sdk.storage.objects.backend import MAX_KEY_LENGTH
+from pacs_sdk.storage.objects.backend import MAX_KEY_LENGTH, SMALL_OBJECT_BYTES
 from pacs_sdk.storage.objects.disk import write_all_at
 
 __all__ = [
     "BLOCK_BYTES",
     "HEADER_BYTES",
-    "LARGEST_OBJECT",
     "LiveRecord",
     "Place",
     "content_of",
@@ -49,9 +48,6 @@ __all__ = [
 
 BLOCK_BYTES: Final = 4096
 """What a record's length is rounded up to."""
-
-LARGEST_OBJECT: Final = 1 << 16
-"""Larger objects are not written twice: their bytes take longer than a flush does."""
 
 _MAGIC: Final = b"PACSJRN1"
 _HEADER: Final = struct.Struct("<8s16sIHBxQ16s")
@@ -162,7 +158,7 @@ def _place_at(descriptor: int, offset: int) -> Place | None:
         return None
     magic, lap, size, key_length, void, now, digest = _HEADER.unpack_from(begin)
     key = begin[HEADER_BYTES : HEADER_BYTES + key_length]
-    if magic != _MAGIC or size > LARGEST_OBJECT or len(key) != key_length or not key.isascii():
+    if magic != _MAGIC or size > SMALL_OBJECT_BYTES or len(key) != key_length or not key.isascii():
         return None
     return Place(key.decode("ascii"), offset, size, lap, bool(void), now, digest)
 

@@ -1,4 +1,7 @@
-"""An object that is written while it arrives, before anybody knows its key."""
+"""An object that is kept while it arrives, before anybody knows its key.
+
+What is small stays in memory, what is large goes to a spool file.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Final
 from typing_extensions import Buffer
 from xxhash import xxh3_128
 
-from pacs_sdk.core.byte_source import ByteSource, FileBytes
+from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
 from pacs_sdk.encoding.instance import HEAD_BYTES
 from pacs_sdk.storage.objects.disk import write_pieces
 
@@ -32,19 +35,16 @@ _O_BINARY: Final = getattr(os, "O_BINARY", 0)
 
 
 class ReceivedObject:
-    """A spool file that a data set goes to piece by piece, behind its File Meta Information.
+    """What a data set goes to piece by piece, behind its File Meta Information.
 
     A storage backend makes it and gives it its name later. Until then :meth:`discard`
-    removes it, and so does the sweep of the spool if the process dies.
+    removes its file, and so does the sweep of the spool if the process dies.
 
     Args:
-        path: A file that does not exist.
+        path: A file that does not exist. It is made for a data set of more than 64 KiB.
         meta: What the object begins with.
         hashed: Whether what is written is hashed as it passes by, while it is in the
             processor's cache anyway.
-
-    Raises:
-        OSError: The file cannot be made.
     """
 
     def __init__(self, path: Path | str, meta: bytes, *, hashed: bool = True) -> None:
@@ -57,11 +57,10 @@ class ReceivedObject:
         self.look: Callable[[memoryview], None] | None = None
         """Called once with the first 64 KiB of a data set that is longer."""
         self._is_looked_at = False
-        self._descriptor: int | None = os.open(
-            self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666
-        )
+        self._descriptor: int | None = None
+        self._is_discarded = False
         self._hash = xxh3_128(meta) if hashed else None
-        self._pending = bytearray(meta)
+        self._pending = bytearray()
         self._head = b""
         self._spooled: str | None = self.name
 
@@ -107,6 +106,10 @@ class ReceivedObject:
                     break
         length = sum(map(len, pieces))
         self.size += length
+        if self.size <= _KEPT_HEAD:  # all of it is in memory
+            return
+        if self._descriptor is None:
+            self._begin_file(self.size - length)
         if length < _WRITTEN_AT_ONCE or length < _LONG_PIECE * len(pieces):
             for piece in pieces:
                 self._pending += piece
@@ -128,7 +131,8 @@ class ReceivedObject:
         Raises:
             OSError: The last of it cannot be written.
         """
-        self._flush()
+        if self._descriptor is not None:
+            self._flush()
         return ReceivedBytes(self)
 
     def head(self) -> memoryview:
@@ -136,8 +140,8 @@ class ReceivedObject:
         return memoryview(self._head)
 
     def kept_parts(self) -> tuple[Buffer, ...] | None:
-        """Return all of the object, if it is small enough to be in memory as well."""
-        return (self.meta, self._head) if self.size == len(self._head) else None
+        """Return all of the object, if it is small enough to be in memory only."""
+        return (self.meta, self._head) if self._descriptor is None else None
 
     def sync(self) -> None:
         """Wait until its bytes are on the disk.
@@ -156,6 +160,7 @@ class ReceivedObject:
 
     def discard(self) -> None:
         """Close the file, and remove it from the spool."""
+        self._is_discarded = True
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is None:
             return
@@ -165,6 +170,16 @@ class ReceivedObject:
             with contextlib.suppress(OSError):  # a folder that went away took the file along
                 os.unlink(self._spooled)  # noqa: PTH108  # text: once an image
 
+    def _begin_file(self, kept: int) -> None:
+        """Make the file, for what was kept in memory alone so far."""
+        if self._is_discarded:
+            raise ValueError("the object was discarded")
+        self._descriptor = os.open(
+            self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666
+        )
+        self._pending += self.meta
+        self._pending += self._head[:kept]
+
     def _flush(self) -> None:
         if self._pending:
             pending, self._pending = memoryview(self._pending), bytearray()
@@ -172,10 +187,9 @@ class ReceivedObject:
 
     def _put(self, pieces: Sequence[memoryview], length: int) -> None:
         """Write pieces."""
-        descriptor = self._descriptor
-        if descriptor is None:
+        if self._descriptor is None:
             raise ValueError("the object was discarded")
-        write_pieces(descriptor, pieces, length)
+        write_pieces(self._descriptor, pieces, length)
 
 
 class ReceivedBytes:
@@ -204,6 +218,9 @@ class ReceivedBytes:
 
     def slice(self, offset: int, length: int | None = None) -> ByteSource:
         """Return a part."""
+        kept = self.received.head()
+        if self.size <= kept.nbytes:
+            return MemoryBytes(kept).slice(offset, length)
         return self._in_file().slice(offset, length)
 
     def _in_file(self) -> FileBytes:

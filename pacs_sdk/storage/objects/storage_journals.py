@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from typing_extensions import Buffer
-
-from pacs_sdk.storage.objects.backend import DuplicatePolicy, checked_key
+from pacs_sdk.storage.objects.backend import NewObject, checked_key
 from pacs_sdk.storage.objects.disk import FolderTree, is_remainder, sync_path
 from pacs_sdk.storage.objects.journal import Journal, JournalEntry
 from pacs_sdk.storage.objects.journal_records import LiveRecord
@@ -29,22 +27,14 @@ class StorageJournals:
         self._own = Journal(spool.folder) if durable else None
         self._others = OtherJournals(spool.folder.parent, spool.folder)
 
-    def write(
-        self, key: str, parts: Sequence[Buffer] | None, policy: DuplicatePolicy
-    ) -> JournalEntry | None:
-        """Have an object on the disk, before its file gets its name.
+    @property
+    def are_needed(self) -> bool:
+        """Whether an object has to be in a journal before its unsynced file gets its name."""
+        return self._own is not None
 
-        Args:
-            key: Its key.
-            parts: Its bytes; ``None`` if they are not in memory.
-            policy: What happens if the key is taken. What replaces is not journaled.
-
-        Returns:
-            What :meth:`end` is called with; ``None`` where it is not on the disk.
-        """
-        if self._own is None or parts is None or policy is DuplicatePolicy.REPLACE:
-            return None
-        return self._own.write(key, parts)
+    def write(self, objects: Sequence[NewObject]) -> Sequence[JournalEntry | None]:
+        """Have objects on the disk, before their files get their names; see `Journal.write`."""
+        return [None] * len(objects) if self._own is None else self._own.write(objects)
 
     def end(self, entry: JournalEntry | None, *, named: bool) -> None:
         """Note that an object has its name, or that it will not have it."""

@@ -33,7 +33,7 @@ class Pending(Generic[_Task, _Outcome]):
     _error: BaseException | None = None
     _finished: bool = False
     _leads: bool = False
-    _changed: threading.Event | None = None
+    _woken: threading.Lock | None = None
 
     def succeed(self, outcome: _Outcome) -> None:
         """Note that it is written."""
@@ -79,10 +79,10 @@ class GroupCommit(Generic[_Task, _Outcome]):
             if pending._leads:
                 self._is_led = True
             else:
-                pending._changed = threading.Event()
+                pending._woken = _held_lock()
         try:
-            if pending._changed is not None:
-                pending._changed.wait()
+            if pending._woken is not None:
+                pending._woken.acquire()  # whoever wakes this thread lets it go
             if pending._leads:
                 self._lead()
         except BaseException:  # Ctrl-C: nobody may wait for a thread that has gone
@@ -118,8 +118,8 @@ class GroupCommit(Generic[_Task, _Outcome]):
         finally:
             self._hand_over()
             for pending in group:
-                if pending._changed is not None:
-                    pending._changed.set()
+                if pending._woken is not None and not pending._leads:
+                    pending._woken.release()
 
     def _hand_over(self) -> None:
         with self._mutex:
@@ -128,5 +128,12 @@ class GroupCommit(Generic[_Task, _Outcome]):
                 return
             following = self._queue[0]
             following._leads = True
-        if following._changed is not None:
-            following._changed.set()
+        if following._woken is not None:
+            following._woken.release()
+
+
+def _held_lock() -> threading.Lock:
+    """Make what one thread waits for and another gives: quicker than an event."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock

@@ -1,0 +1,74 @@
+"""Small objects, put together: with one flush of the journal for all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from pacs_sdk.core.errors import PacsException
+from pacs_sdk.storage.objects.backend import SMALL_OBJECT_BYTES, NewObject
+from pacs_sdk.storage.objects.disk import remove_spooled, write_new
+from pacs_sdk.storage.objects.spool import Spool
+from pacs_sdk.storage.objects.storage_journals import StorageJournals
+
+__all__ = ["SmallObjects"]
+
+
+class SmallObjects:
+    """Puts what is small and new; what is neither, or fails, is put alone, and fails there.
+
+    Args:
+        spool: Where files are written before they get their names.
+        journals: Have objects on the disk, if they have to be.
+        place_of: Names the file of a key; raises ``PacsException`` or ``OSError``.
+        publish: Gives a finished file its name, or tells that it is taken; raises ``OSError``.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        journals: StorageJournals,
+        place_of: Callable[[str], str],
+        publish: Callable[[str, str], bool],
+    ) -> None:
+        self._spool = spool
+        self._journals = journals
+        self._place_of = place_of
+        self._publish = publish
+
+    def put(self, objects: Sequence[NewObject]) -> list[bool]:
+        """Put objects; return for each whether it was written, as it would be alone."""
+        places = list(map(self._free_place, objects))
+        free = [number for number, place in enumerate(places) if place]
+        entries = self._journals.write([objects[number] for number in free])
+        written = [False] * len(objects)
+        left = dict(zip(free, entries, strict=True))
+        try:
+            for number, entry in zip(free, entries, strict=True):
+                if entry is not None or not self._journals.are_needed:
+                    written[number] = self._write(objects[number], places[number])
+                self._journals.end(left.pop(number), named=written[number])
+        finally:
+            for entry in left.values():  # it was interrupted
+                self._journals.end(entry, named=False)
+        return written
+
+    def _free_place(self, new: NewObject) -> str:
+        """Name the file of an object that can be put here; empty text for others."""
+        if sum(memoryview(part).nbytes for part in new.parts) > SMALL_OBJECT_BYTES:
+            return ""
+        try:
+            place = self._place_of(new.key)
+        except (PacsException, OSError):
+            return ""
+        return "" if os.path.lexists(place) else place
+
+    def _write(self, new: NewObject, place: str) -> bool:
+        spooled = self._spool.new_name()
+        try:
+            write_new(spooled, new.parts, durable=False)
+            return self._publish(spooled, place)
+        except OSError:
+            return False
+        finally:
+            remove_spooled(spooled)

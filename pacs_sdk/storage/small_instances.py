@@ -1,0 +1,91 @@
+"""Small instances, which one thread stores for all who come at the same moment.
+
+Each system call gives the interpreter's lock away, and to get it back from a thread on another
+processor takes longer than the call. A large object is worth that: its bytes are copied
+meanwhile. But threads that store small ones are slower together than one of them alone. So
+whoever comes while another thread stores waits, and one of those who wait then stores for all,
+with one flush (docs/explanation/decisions/0036-one-thread-stores-what-is-small.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+from typing_extensions import Buffer
+
+from pacs_sdk.core.errors import PacsException
+from pacs_sdk.storage.group_commit import GroupCommit, Pending
+from pacs_sdk.storage.index.deferred_rows import Refused
+from pacs_sdk.storage.index.index_database import IndexDatabase
+from pacs_sdk.storage.index.index_transactions import Absence
+from pacs_sdk.storage.objects.backend import NewObject, SmallObjectBackend
+from pacs_sdk.storage.records import IndexEntry
+
+__all__ = ["SmallInstances", "SmallPut"]
+
+_AT_MOST: Final = 32
+"""As many are stored by one thread for all; the first of them waits as long."""
+
+
+@attrs.frozen
+class SmallPut:
+    """What was done for a small instance; the rest is to be done as for others."""
+
+    written: bool
+    """Whether its object was written."""
+    promised: bool
+    """Whether its row is promised, too."""
+    since: int
+    """The last find of any process before."""
+
+
+@attrs.frozen
+class _SmallInstance:
+    entry: IndexEntry
+    parts: Sequence[Buffer]
+    absence: Absence | None
+
+
+class SmallInstances:
+    """Stores small instances that are new; any thread may use it.
+
+    Args:
+        backend: Where their objects go.
+        index: Where their rows go.
+        refused: Called where the index does not take a row that was promised.
+    """
+
+    def __init__(
+        self, backend: SmallObjectBackend, index: IndexDatabase, refused: Refused
+    ) -> None:
+        self._backend = backend
+        self._index = index
+        self._refused = refused
+        self._group: GroupCommit[_SmallInstance, SmallPut] = GroupCommit(self._store, _AT_MOST)
+
+    def store(
+        self, entry: IndexEntry, parts: Sequence[Buffer], absence: Absence | None
+    ) -> SmallPut:
+        """Store an instance, or have it stored; what cannot be done is left to be done alone.
+
+        Args:
+            entry: How it is indexed.
+            parts: Its object's bytes.
+            absence: That it was not indexed a moment ago, if that is known.
+        """
+        return self._group.run(_SmallInstance(entry, parts, absence))
+
+    def _store(self, group: Sequence[Pending[_SmallInstance, SmallPut]]) -> None:
+        since = self._index.last_find()
+        new = [NewObject(one.task.entry.storage_key, one.task.parts) for one in group]
+        for pending, written in zip(group, self._backend.put_small(new), strict=True):
+            promised = written and self._is_promised(pending.task, since)
+            pending.succeed(SmallPut(written, promised, since))
+
+    def _is_promised(self, small: _SmallInstance, since: int) -> bool:
+        try:
+            return self._index.promise(small.entry, self._refused, since, small.absence)
+        except PacsException:  # whoever brought it asks again, and is told
+            return False
