@@ -118,12 +118,10 @@ class Ingest:
         self._key_of = (layout or StorageLayout()).key_of
         self._clock = clock or SystemClock()
         self._known = KnownObjects(index, logger)
-        groups = isinstance(backend, SmallObjectBackend)
-        self._small = (
-            SmallInstances(backend, index, self._not_indexed)
-            if groups and self._put_policy is not DuplicatePolicy.REPLACE
-            else None
-        )
+        self._small: SmallInstances | None = None
+        replaces = self._duplicates is DuplicatePolicy.REPLACE
+        if isinstance(backend, SmallObjectBackend) and not replaces:
+            self._small = SmallInstances(backend, index, self._not_indexed)
         self._turns = tuple(threading.RLock() for _ in range(_TURNS))
 
     def store(self, instance: Instance) -> StoredInstance:
@@ -199,9 +197,7 @@ class Ingest:
         if self._small is not None and entry.size_bytes <= SMALL_OBJECT_BYTES:
             small = self._small.store(entry, (meta, encoded.view()), absence)
             if small.written:
-                return _PutObject(
-                    entry, written=True, since=small.since, promised=small.promised
-                )
+                return _PutObject(entry, written=True, since=small.since, promised=small.promised)
         since = self._index.last_find()
         put = self._put_bytes(entry.storage_key, meta, instance, self._put_policy)
         if isinstance(put, Success):

@@ -57,9 +57,7 @@ class SmallInstances:
         refused: Called where the index does not take a row that was promised.
     """
 
-    def __init__(
-        self, backend: SmallObjectBackend, index: IndexDatabase, refused: Refused
-    ) -> None:
+    def __init__(self, backend: SmallObjectBackend, index: IndexDatabase, refused: Refused) -> None:
         self._backend = backend
         self._index = index
         self._refused = refused

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,7 +23,12 @@ from typing_extensions import Buffer
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import PacsResult
 from pacs_sdk.storage import DuplicatePolicy, Durability, FileStorage, StorageBackend, StoredObject
-from pacs_sdk.storage.objects.backend import ReceivingBackend
+from pacs_sdk.storage.objects.backend import (
+    SMALL_OBJECT_BYTES,
+    NewObject,
+    ReceivingBackend,
+    SmallObjectBackend,
+)
 from pacs_sdk.storage.objects.received import ReceivedObject
 from pacs_sdk.testing import MemoryStorage
 
@@ -414,6 +420,59 @@ def test_what_is_received_and_discarded_leaves_nothing(
     arriving.discard()
     arriving.discard()
     assert list(backend.list()) == []
+
+
+# -- what is put together ------------------------------------------------------------------
+
+
+@pytest.fixture(name="together")
+def _together(backend: StorageBackend) -> SmallObjectBackend:
+    """Give the backends that can put several small objects at once."""
+    if not isinstance(backend, SmallObjectBackend):
+        pytest.skip("an archive puts one object after the other there")
+    return backend
+
+
+def test_small_objects_are_put_together(
+    backend: StorageBackend, together: SmallObjectBackend
+) -> None:
+    """What it says it has written is as if each was put alone, and there is nothing of the rest.
+
+    A backend may change its ways after the first objects.
+    """
+    for attempt in range(8):
+        names = [f"a/{attempt}-{number}" for number in range(5)]
+        new = [NewObject(name, [b"M:", name.encode()]) for name in names]
+        written = together.put_small(new)
+        for name, is_written in zip(names, written, strict=True):
+            assert backend.put(name, [b"M:", name.encode()]).unwrap().created is not is_written
+            assert content(backend, name) == b"M:" + name.encode()
+    assert list(together.put_small([])) == []
+
+
+def test_what_is_not_small_or_not_new_is_left_to_be_put_alone(
+    backend: StorageBackend, together: SmallObjectBackend
+) -> None:
+    """The others beside it are written; nothing is changed or half written."""
+    backend.put("a/0", [b"first"]).unwrap()
+    for attempt in range(8):
+        new = [
+            NewObject("a/0", [b"other"]),
+            NewObject("a/0", [b"first"]),
+            NewObject(f"b/{attempt}", [bytes(SMALL_OBJECT_BYTES), b"x"]),
+            NewObject(f"c/{attempt}", [bytes(SMALL_OBJECT_BYTES)]),
+            NewObject("../d", [b"x"]),
+            NewObject(f"e/{attempt}", [b"x"]),
+            NewObject(f"e/{attempt}", [b"y"]),
+        ]
+        written = together.put_small(new)
+        assert [written[number] for number in (0, 1, 2, 4, 6)] == [False] * 5
+        assert content(backend, "a/0") == b"first"
+        for number in (3, 5):
+            assert backend.put(*attrs.astuple(new[number])).unwrap().created is not written[number]
+            assert content(backend, new[number].key) == new[number].parts[0]
+        backend.put(*attrs.astuple(new[2])).unwrap()
+    assert len(list(backend.list())) == 1 + 3 * 8
 
 
 # -- threads -------------------------------------------------------------------------------

@@ -56,10 +56,11 @@ def _opened(folder: Path, database: Database) -> PacsResult[Archive]:
     return open_archive(folder, database_url=database.url, duplicates=KEEP_BOTH)
 
 
-def two() -> tuple[Instance, Instance]:
+def two(**elements: object) -> tuple[Instance, Instance]:
     """Make two instances of one UID."""
-    first = made_instance(InstanceNumber=1)
-    return first, made_instance(SOPInstanceUID=first.sop_instance_uid, InstanceNumber=2)
+    first = made_instance(InstanceNumber=1, **elements)
+    uid = first.sop_instance_uid
+    return first, made_instance(SOPInstanceUID=uid, InstanceNumber=2, **elements)
 
 
 def test_the_first_stays_and_the_other_is_kept_beside_it(kept: Kept) -> None:
@@ -140,7 +141,7 @@ def test_a_received_object_is_kept_without_being_written_again(
     tmp_path: Path, database: Database
 ) -> None:
     """The spool file itself becomes the object beside; the file is one of the standard."""
-    first, other = two()
+    first, other = two(BitsAllocated=8, PixelData=bytes(100_000))
     with raised(_opened(tmp_path, database)) as archive:
         raised(archive.store(first))
         sink = archive.receive(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import attrs
 import pytest
 
-from pacs_sdk.storage.index import group_commit
+from pacs_sdk.storage import group_commit
 from pacs_sdk.storage.group_commit import GroupCommit, Pending
 
 
@@ -119,19 +118,25 @@ def test_a_thread_that_is_interrupted_does_not_hold_up_the_others(
     commit = GroupCommit(recorder.write, at_most=1)
     interrupted = threading.Event()
 
-    class Interrupted(threading.Event):
+    class Interrupted:
         """Promoted to lead, and interrupted at that moment."""
 
-        def wait(self, timeout: float | None = None) -> bool:
-            super().wait(timeout)
+        def __init__(self) -> None:
+            self._event = threading.Event()
+
+        def acquire(self) -> None:
+            self._event.wait()
             interrupted.set()
             raise KeyboardInterrupt
+
+        def release(self) -> None:
+            self._event.set()
 
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(commit.run, 0)
         assert recorder.entered.wait(10)
         with monkeypatch.context() as patched:
-            patched.setattr(group_commit, "threading", SimpleNamespace(Event=Interrupted))
+            patched.setattr(group_commit, "_held_lock", Interrupted)
             second = pool.submit(commit.run, 1)
             while not waiting(commit, 1):
                 pass

@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import Buffer
 from xxhash import xxh3_128
 
+from pacs_sdk.storage.objects.backend import SMALL_OBJECT_BYTES, NewObject
 from pacs_sdk.storage.objects.disk import is_remainder
 from pacs_sdk.storage.objects.file_system_sync import FileSystemSync
-from pacs_sdk.storage.objects.journal import Journal
+from pacs_sdk.storage.objects.journal import Journal, JournalEntry
 from pacs_sdk.storage.objects.journal_records import (
-    LARGEST_OBJECT,
     LiveRecord,
     encode_header,
     live_records,
@@ -66,9 +67,15 @@ def written(folder: Path) -> dict[str, bytes]:
     return found
 
 
+def written_to(journal: Journal, key: str, *parts: Buffer) -> JournalEntry | None:
+    """Write an object to a journal."""
+    (entry,) = journal.write([NewObject(key, parts)])
+    return entry
+
+
 def put(journal: Journal, key: str, content: bytes) -> bool:
     """Write an object as a storage does; tell whether the journal took it."""
-    entry = journal.write(key, [content])
+    entry = written_to(journal, key, content)
     if entry is not None:
         journal.named(entry)
     return entry is not None
@@ -167,7 +174,7 @@ def test_an_object_is_on_the_disk_when_it_is_written(
         flushed.append(written(folder))
 
     monkeypatch.setattr(os, "fdatasync", fdatasync)
-    entry = journal.write(KEY, [b"meta", memoryview(b"data")])
+    entry = written_to(journal, KEY, b"meta", memoryview(b"data"))
     assert entry is not None
     assert flushed == [{KEY: b"metadata"}]
     journal.named(entry)
@@ -175,9 +182,9 @@ def test_an_object_is_on_the_disk_when_it_is_written(
 
 def test_what_is_large_is_not_taken(journal: Journal, folder: Path) -> None:
     """64 KiB are, if the segment has room for them; a byte more never is."""
-    assert journal.write(KEY, [bytes(LARGEST_OBJECT), b"\0"]) is None
+    assert written_to(journal, KEY, bytes(SMALL_OBJECT_BYTES), b"\0") is None
     large = begun_journal(folder.parent, segment_bytes=1 << 20)
-    assert put(large, KEY, bytes(LARGEST_OBJECT))
+    assert put(large, KEY, bytes(SMALL_OBJECT_BYTES))
     assert large.close()
     assert written(folder) == {}
 
@@ -211,9 +218,33 @@ def test_one_flush_does_for_all_who_wait(
     assert written(folder) == {f"1/{number}": b"x" for number in range(5)}
 
 
+def test_objects_that_come_together_are_flushed_by_one(
+    journal: Journal, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One flush for each segment that they reach; what is too large is left out."""
+    real, flushes = os.fdatasync, list[int]()
+
+    def fdatasync(descriptor: int) -> None:
+        flushes.append(descriptor)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    new = [NewObject(f"a/{number}", [b"%d" % number]) for number in range(7)]
+    new[1] = NewObject("a/1", [bytes(SMALL_OBJECT_BYTES + 1)])
+    entries = journal.write(new)
+    assert [entry is not None for entry in entries] == [True, False, True, True, True, True, True]
+    assert len(flushes) == 2  # five in the first segment, and one in the other
+    assert written(folder) == {f"a/{number}": b"%d" % number for number in (0, 2, 3, 4, 5, 6)}
+    for entry in entries:
+        if entry is not None:
+            journal.named(entry)
+    finished(journal)
+    assert written(folder) == {"a/6": b"6"}
+
+
 def test_a_withdrawn_or_voided_object_does_not_count(journal: Journal, folder: Path) -> None:
     """Of two records of one key only that which was refused goes."""
-    first, second = journal.write(KEY, [b"first"]), journal.write(KEY, [b"second"])
+    first, second = written_to(journal, KEY, b"first"), written_to(journal, KEY, b"second")
     assert first is not None
     assert second is not None
     journal.named(first)
@@ -231,7 +262,7 @@ def test_what_was_deleted_before_it_was_withdrawn_is_void_already(
     journal: Journal, folder: Path
 ) -> None:
     """A deletion of what has the name takes all records of the key."""
-    entry = journal.write(KEY, [b"refused"])
+    entry = written_to(journal, KEY, b"refused")
     assert entry is not None
     journal.void(KEY, lambda: None)
     journal.withdraw(entry)
@@ -241,7 +272,7 @@ def test_what_was_deleted_before_it_was_withdrawn_is_void_already(
 def test_pieces_of_any_shape_are_bytes(journal: Journal, folder: Path) -> None:
     """As those of pixels, and of nothing."""
     pixels = np.arange(6, dtype="<u2").reshape(2, 3)
-    entry = journal.write(KEY, [np.empty((0, 4)).data, pixels.data, b""])
+    entry = written_to(journal, KEY, np.empty((0, 4)).data, pixels.data, b"")
     assert entry is not None
     assert written(folder) == {KEY: pixels.tobytes()}
 
@@ -266,7 +297,7 @@ def test_a_full_segment_is_used_again_when_all_is_in_files(
 
 def test_a_segment_waits_for_the_names_of_its_objects(journal: Journal, sync: NotedSync) -> None:
     """An object that is not in its file yet is only here: meanwhile there is no room."""
-    unnamed = journal.write("a/0", [b"x"])
+    unnamed = written_to(journal, "a/0", b"x")
     assert unnamed is not None
     for number in range(1, 10):
         assert put(journal, f"a/{number}", b"x")

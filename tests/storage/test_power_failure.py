@@ -20,6 +20,7 @@ from returns.result import Success
 
 from pacs_sdk.storage import DuplicatePolicy, Durability, FileStorage, open_archive
 from pacs_sdk.storage.objects import file_storage, storage_journals
+from pacs_sdk.storage.objects.backend import NewObject
 from pacs_sdk.storage.objects.content_hash import hash_parts
 from pacs_sdk.storage.objects.layouts import duplicate_key
 from pacs_sdk.testing import RecordingLogger
@@ -86,7 +87,7 @@ def test_another_object_under_the_key_stays(
     """One that was refused a moment before its process died is kept beside it."""
     first, _ = two
     assert first._journals._own is not None
-    assert first._journals._own.write(KEYS[0], [b"refused"]) is not None
+    assert first._journals._own.write([NewObject(KEYS[0], [b"refused"])]) != [None]
     die(first)
     (tmp_path / "1/1").mkdir(parents=True)
     (tmp_path / KEYS[0]).write_bytes(b"stored")
@@ -102,8 +103,8 @@ def test_of_two_that_wanted_a_key_the_first_has_it(
     """The other is kept beside it, unless one of them is there: then that was refused."""
     for number, one in enumerate(two):
         assert one._journals._own is not None
-        assert one._journals._own.write(KEYS[0], [b"content %d" % number]) is not None
-        assert one._journals._own.write(KEYS[1], [b"content %d" % number]) is not None
+        assert one._journals._own.write([NewObject(KEYS[0], [b"content %d" % number])]) != [None]
+        assert one._journals._own.write([NewObject(KEYS[1], [b"content %d" % number])]) != [None]
         die(one)
     (tmp_path / "1/1").mkdir(parents=True)
     (tmp_path / KEYS[1]).write_bytes(b"content 1")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, Instance, part10_header, read_file
 from pacs_sdk.storage import Archive, DuplicatePolicy, Durability, FileStorage, open_archive
@@ -55,7 +55,10 @@ _some_pieces = st.lists(st.tuples(_sizes, st.integers(0, 255)), max_size=8)
 def test_every_byte_is_written_however_it_is_cut(
     groups: list[list[tuple[int, int]]], together: bool
 ) -> None:
-    """Short pieces are collected, long ones go out as they are; their order stays."""
+    """Short pieces are collected, long ones go out as they are; their order stays.
+
+    There is a file for what does not fit into 64 KiB; all else is in memory only.
+    """
     written = [[memoryview(bytes([value]) * length) for length, value in group] for group in groups]
     with tempfile.TemporaryDirectory() as folder:
         found = ReceivedObject(Path(folder, "object"), META)
@@ -67,7 +70,9 @@ def test_every_byte_is_written_however_it_is_cut(
                 for piece in group:
                     found.write(piece)
         source = found.finish()
-        assert found.path.read_bytes() == META + data
+        parts = found.kept_parts()
+        assert (parts is None) == found.path.exists() == (len(data) > 65_536)
+        assert (found.path.read_bytes() if parts is None else b"".join(parts)) == META + data
         assert (source.size, found.whole_size) == (len(data), len(META) + len(data))
         assert found.content_hash == hash_parts([META, data])
         assert bytes(source.view()) == data
@@ -118,12 +123,23 @@ def test_the_name_may_be_taken(storage: FileStorage, policy: DuplicatePolicy, ke
 
 
 def test_what_cannot_be_kept_says_why(tmp_path: Path) -> None:
-    """The spool folder is gone: an error in words when the object begins."""
+    """The spool folder is gone: what is large fails while it arrives, what is small when put."""
     storage = FileStorage(tmp_path / "root")
     storage.close()
-    with pytest.raises(PacsException, match="what arrives could not be kept") as caught:
-        storage.receive(META)
-    assert caught.value.error.code is ErrorCode.STORAGE_WRITE_FAILED
+    with pytest.raises(FileNotFoundError):
+        received(storage, bytes(65_537))
+    error = storage.put_received("1/2/3.dcm", received(storage, bytes(65_536))).failure()
+    assert error.code is ErrorCode.STORAGE_WRITE_FAILED
+    assert "not there any more" in error.message
+
+
+def test_nothing_is_taken_after_it_was_discarded(storage: FileStorage) -> None:
+    """No file is made that nobody would remove."""
+    for size in (1000, 100_000):
+        found = received(storage, bytes(size))
+        found.discard()
+        with pytest.raises(ValueError, match="discarded"):
+            found.write(memoryview(bytes(100_000)))
 
 
 # -- system calls that take less than they are given, or nothing -----------------------------------
@@ -190,7 +206,7 @@ def test_a_disk_that_fills_up_while_it_arrives_leaves_nothing(
     storage: FileStorage, monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
     """The writer gets the error; after ``discard`` there is no file."""
-    found, piece = storage.receive(META), memoryview(bytes(50_000))
+    found, piece = storage.receive(META), memoryview(bytes(70_000))
     if function == "write":  # what comes first goes out together with the beginning
         found.write(piece)
     with monkeypatch.context() as patch:

@@ -16,8 +16,8 @@ from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.ports import Clock
 from pacs_sdk.core.results import Failure, PacsResult, Success, edge
 from pacs_sdk.encoding import InstanceHeader
-from pacs_sdk.storage.index.database_errors import index_errors, is_retriable, is_unavailable
 from pacs_sdk.storage.group_commit import GroupCommit, Pending
+from pacs_sdk.storage.index.database_errors import index_errors, is_retriable, is_unavailable
 from pacs_sdk.storage.index.index_writer import IndexWriter, InstanceRow, PlainRows
 from pacs_sdk.storage.index.sqlite_engine import WRITES
 from pacs_sdk.storage.index.upsert import write_order

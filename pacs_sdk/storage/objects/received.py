@@ -99,17 +99,14 @@ class ReceivedObject:
         if self._hash is not None:
             for piece in pieces:
                 self._hash.update(piece)
-        if self.size < _KEPT_HEAD:
-            for piece in pieces:
-                self._head += piece[: _KEPT_HEAD - len(self._head)]
-                if len(self._head) == _KEPT_HEAD:
-                    break
         length = sum(map(len, pieces))
-        self.size += length
-        if self.size <= _KEPT_HEAD:  # all of it is in memory
+        before, self.size = self.size, self.size + length
+        if before < _KEPT_HEAD:
+            self._keep(pieces)
+        if self.size <= _KEPT_HEAD:
             return
         if self._descriptor is None:
-            self._begin_file(self.size - length)
+            self._begin_file(before)
         if length < _WRITTEN_AT_ONCE or length < _LONG_PIECE * len(pieces):
             for piece in pieces:
                 self._pending += piece
@@ -169,6 +166,13 @@ class ReceivedObject:
         if self._spooled is not None:
             with contextlib.suppress(OSError):  # a folder that went away took the file along
                 os.unlink(self._spooled)  # noqa: PTH108  # text: once an image
+
+    def _keep(self, pieces: Sequence[memoryview]) -> None:
+        """Keep the beginning in memory."""
+        for piece in pieces:
+            self._head += piece[: _KEPT_HEAD - len(self._head)]
+            if len(self._head) == _KEPT_HEAD:
+                return
 
     def _begin_file(self, kept: int) -> None:
         """Make the file, for what was kept in memory alone so far."""

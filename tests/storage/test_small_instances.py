@@ -1,0 +1,186 @@
+"""Small instances that several threads store at the same moment: one thread does it for all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NoReturn
+
+import attrs
+import pytest
+
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.results import PacsResult, raised
+from pacs_sdk.encoding import Instance
+from pacs_sdk.storage import (
+    Archive,
+    DuplicatePolicy,
+    Durability,
+    FileStorage,
+    Query,
+    StoredInstance,
+    open_archive,
+)
+from pacs_sdk.storage.objects.backend import NewObject
+from tests.storage.made_instances import made_instance
+
+
+@attrs.define
+class Together:
+    """An archive whose first small object waits until all others have come."""
+
+    archive: Archive
+    pool: ThreadPoolExecutor
+    groups: list[int] = attrs.field(factory=list)
+    begun: threading.Event = attrs.field(factory=threading.Event)
+    go_on: threading.Event = attrs.field(factory=threading.Event)
+
+    @property
+    def storage(self) -> FileStorage:
+        """The archive's storage."""
+        backend = self.archive._backend
+        assert isinstance(backend, FileStorage)
+        return backend
+
+    def store(
+        self, instances: Sequence[Instance], before: Callable[[], None] = lambda: None
+    ) -> list[PacsResult[StoredInstance]]:
+        """Store the first, and all others together, each by a thread of its own.
+
+        Args:
+            instances: What is stored.
+            before: Called when the others wait, before they are stored.
+        """
+        results: list[Future[PacsResult[StoredInstance]]] = []
+        small = self.archive._ingest._small
+        assert small is not None
+        for number, instance in enumerate(instances):
+            results.append(self.pool.submit(self.archive.store, instance))
+            if not number:
+                assert self.begun.wait(30)
+            while len(small._group._queue) < number:
+                assert not results[-1].done()
+        before()
+        self.go_on.set()
+        return [result.result(30) for result in results]
+
+    def found(self) -> list[str]:
+        """List the UIDs that queries find, sorted."""
+        matches = raised(self.archive.find(raised(Query.of("IMAGE"))))
+        return sorted(str(one.get("SOPInstanceUID")) for one in matches)
+
+
+@pytest.fixture(params=list(Durability))
+def together(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Together]:
+    """Give an archive that has stored enough to have a journal, if it is durable."""
+    with (
+        raised(open_archive(tmp_path, durability=request.param)) as archive,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        for _ in range(20):
+            raised(archive.store(made_instance()))
+        made = Together(archive, pool)
+        real = made.storage.put_small
+
+        def put_small(objects: Sequence[NewObject]) -> Sequence[bool]:
+            made.groups.append(len(objects))
+            made.begun.set()
+            assert made.go_on.wait(30)
+            return real(objects)
+
+        monkeypatch.setattr(made.storage, "put_small", put_small)
+        yield made
+        made.go_on.set()
+
+
+def test_those_who_come_meanwhile_are_stored_together(together: Together) -> None:
+    """Each is answered for itself; all are found, and are what was given."""
+    before = together.found()
+    instances = [made_instance(InstanceNumber=number) for number in range(6)]
+    answers = together.store(instances)
+    assert together.groups == [1, 5]
+    assert [raised(one).identity.sop_instance_uid for one in answers] == [
+        one.sop_instance_uid for one in instances
+    ]
+    assert all(raised(one).created for one in answers)
+    assert together.found() == sorted(before + [one.sop_instance_uid for one in instances])
+    for one in instances:
+        kept = raised(together.archive.open(one.sop_instance_uid))
+        assert bytes(kept.encoded.view()) == bytes(one.encoded.view())
+
+
+def test_what_one_of_them_has_wrong_the_others_do_not_notice(together: Together) -> None:
+    """Another content of a UID is refused to whoever brought it; the same again is a success."""
+    kept = made_instance(InstanceNumber=1)
+    together.go_on.set()
+    raised(together.archive.store(kept))
+    other = made_instance(SOPInstanceUID=kept.sop_instance_uid, InstanceNumber=2)
+    together.begun.clear()
+    together.go_on.clear()
+    together.groups.clear()
+    first, refused, new = together.store([made_instance(), other, made_instance()])
+    assert together.groups == [1, 2]  # what is refused is not put again
+    assert refused.failure().code is ErrorCode.DUPLICATE_OBJECT
+    assert raised(first).created
+    assert raised(new).created
+    assert not raised(together.archive.store(kept)).created
+
+
+def test_a_disk_that_is_full_is_told_to_each(
+    together: Together, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of them is left, and they can be stored when there is room."""
+
+    def fail(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = together.found()
+    instances = [made_instance() for _ in range(4)]
+    with monkeypatch.context() as patch:
+        answers = together.store(instances, lambda: patch.setattr(os, "link", fail))
+    assert {one.failure().code for one in answers} == {ErrorCode.STORAGE_WRITE_FAILED}
+    assert all("full" in one.failure().message for one in answers)
+    assert together.found() == before
+    assert [path for path in together.storage.root.rglob("*.part") if path.is_file()] == []
+    assert all(raised(together.archive.store(one)).created for one in instances)
+
+
+@pytest.mark.parametrize("answer", [False, PacsException(ErrorCode.INDEX_FAILED, "busy")])
+def test_an_index_that_promises_nothing_writes_the_rows(
+    together: Together, monkeypatch: pytest.MonkeyPatch, answer: bool | PacsException
+) -> None:
+    """Each has its row when it is answered; where the index fails, each is told so."""
+
+    def promise(*_: object) -> bool:
+        if isinstance(answer, PacsException):
+            raise answer
+        return answer
+
+    instances = [made_instance() for _ in range(4)]
+    with monkeypatch.context() as patch:
+        index = together.archive._index
+        answers = together.store(instances, lambda: patch.setattr(index, "promise", promise))
+    if answer:
+        assert {one.failure().code for one in answers} == {ErrorCode.INDEX_FAILED}
+        answers = [together.archive.store(one) for one in instances]
+    assert all(raised(one).created for one in answers)
+    assert together.groups[:2] == [1, 3]
+    assert set(together.found()) >= {one.sop_instance_uid for one in instances}
+
+
+def test_what_replaces_is_stored_alone(tmp_path: Path) -> None:
+    """Its row has to follow whatever was there before."""
+    first = made_instance(InstanceNumber=1)
+    other = made_instance(SOPInstanceUID=first.sop_instance_uid, InstanceNumber=2)
+    with raised(open_archive(tmp_path, duplicates=DuplicatePolicy.REPLACE)) as archive:
+        assert archive._ingest._small is None
+        assert raised(archive.store(first)).created
+        assert raised(archive.store(other)).created
+        kept = raised(archive.open(first.sop_instance_uid))
+        assert bytes(kept.encoded.view()) == bytes(other.encoded.view())
