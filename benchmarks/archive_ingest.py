@@ -1,7 +1,8 @@
 """Storing through ``Archive.store``: against the disk's own rate, with one writer and with eight.
 
 The bare rate is that of writing a file of the same size and flushing it (``fsync``), one after
-another: no name is made durable, nothing is indexed. The rate of a full index is that of adding
+another: no name is made durable, nothing is indexed. What is stored is in memory, as what comes
+by the network is. The rate of a full index is that of adding
 rows to one of a million instances. Give the folder the disk that is to be measured (``TMPDIR``).
 """
 
@@ -14,13 +15,17 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
+
+import attrs
 
 from benchmarks.harness import Figure, scaled
 from benchmarks.index_queries import fill_index
 from benchmarks.made_images import made_images
+from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.encoding import Instance, read_file
 from pacs_sdk.storage import (
     Durability,
@@ -32,6 +37,8 @@ from pacs_sdk.storage import (
 )
 
 __all__ = ["figures"]
+
+_T = TypeVar("_T")
 
 _DURABLE = 2000
 _RELAXED = 4000
@@ -118,8 +125,8 @@ def _full_index() -> Iterator[Figure]:
 
 
 def _instances(count: int, side: int = _SMALL_SIDE) -> list[Instance]:
-    paths = made_images(count, side=side).paths
-    return [read_file(path).unwrap() for path in paths]
+    read = [read_file(path).unwrap() for path in made_images(count, side=side).paths]
+    return [attrs.evolve(one, encoded=MemoryBytes(one.encoded.view())) for one in read]
 
 
 def _entries(count: int) -> list[IndexEntry]:
@@ -169,8 +176,7 @@ def _steps_rate(folder: Path, instances: Sequence[Instance], threads: int) -> fl
         for number in range(len(instances)):
             put(number)
     else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(put, range(len(instances))))
+        _in_threads(put, range(len(instances)), threads)
     return len(instances) / (time.perf_counter() - begin)
 
 
@@ -183,10 +189,19 @@ def _rate(
             for instance in instances:
                 archive.store(instance).unwrap()
         else:
-            with ThreadPoolExecutor(writers) as pool:
-                for stored in pool.map(archive.store, instances):
-                    stored.unwrap()
+            _in_threads(lambda instance: archive.store(instance).unwrap(), instances, writers)
         return len(instances) / (time.perf_counter() - begin)
+
+
+def _in_threads(work: Callable[[_T], object], items: Sequence[_T], threads: int) -> None:
+    """Give each thread its part of the items; a failure of one is raised."""
+
+    def take(number: int) -> None:
+        for item in items[number::threads]:
+            work(item)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(take, range(threads)))
 
 
 @contextlib.contextmanager
