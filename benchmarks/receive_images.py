@@ -108,7 +108,10 @@ def _servers(
         *present(on_one_processor("pacs_sdk, relaxed, on one processor", ours)),
         our_server(f"pacs_sdk, relaxed, {workers} processes", "--workers", str(workers), *relaxed),
     )
-    limit = null_server("nothing kept: the client's limit", maximum_length)
+    limits = (
+        null_server("nothing kept: the client's limit", maximum_length),
+        null_server("the least in Python: PDUs, file, name, answer", maximum_length, keeps=True),
+    )
     return (
         ours,
         *(several if workers > 1 else ()),
@@ -119,7 +122,7 @@ def _servers(
             orthanc("Orthanc: file synced, index", maximum_length=maximum_length),
             orthanc("Orthanc, SyncStorageArea off", sync=False, maximum_length=maximum_length),
         ),
-        *((limit,) if workers == 1 else ()),
+        *(limits if workers == 1 else ()),
     )
 
 

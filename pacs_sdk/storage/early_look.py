@@ -1,7 +1,6 @@
 """What is found out about an instance before all of it has arrived: its sender is busy anyway.
 
-The index attributes are in the first bytes of a data set, and its SOP Instance UID comes before
-them, with the request. What is known by the end need not be found out while the sender waits for
+The index attributes are in the first bytes of a data set. What is known by the end need not be found out while the sender waits for
 its answer (docs/explanation/decisions/0032-what-one-python-thread-costs.md).
 """
 
@@ -13,6 +12,7 @@ from collections.abc import Callable
 import attrs
 
 from pacs_sdk.core.byte_source import MemoryBytes
+from pacs_sdk.core.errors import PacsException
 from pacs_sdk.encoding import Instance, InstanceHeader
 from pacs_sdk.encoding.instance import HEAD_BYTES
 from pacs_sdk.storage.index.index_transactions import Absence
@@ -42,14 +42,18 @@ class EarlyLook:
     """SOP Class UID, SOP Instance UID and Transfer Syntax UID, as the request has them."""
     describe: Callable[[Instance], Description]
     """Describes an instance, or raises ``PacsException``."""
+    look_up: Callable[[str], Absence | None]
+    """Looks for an instance by its SOP Instance UID in the index; may raise ``PacsException``."""
     absence: Absence | None = None
-    """That it was not indexed when it began to arrive."""
+    """That it was not indexed when its head had arrived."""
     description: Description | None = None
     """What its head tells, as far as that is all there is to tell."""
 
     def __call__(self, head: memoryview) -> None:
         """Look at the first ``HEAD_BYTES`` bytes of a data set that is longer."""
         instance = Instance(*self.announced, encoded=MemoryBytes(head))
+        with contextlib.suppress(PacsException):  # whoever stores it is told
+            self.absence = self.look_up(instance.sop_instance_uid)
         with contextlib.suppress(Exception):  # it is met again, and told, when it is stored
             if not instance.syntax.deflated:
                 description = self.describe(instance)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import zlib
 from typing import Final
@@ -139,7 +138,7 @@ class Ingest:
         check_announced(instance, identity)
         # Between its object and its row nobody else of this process may move the instance.
         with self._turns[zlib.crc32(identity.sop_instance_uid.encode()) % _TURNS]:
-            put = self._put(instance, described, look, absence)
+            put = self._put(instance, described, look)
             stored = self._indexed(put, instance, absence) if isinstance(put, _PutObject) else put
         if stored.created and not stored.kept_beside:
             self._announce(stored)
@@ -153,10 +152,12 @@ class Ingest:
             return None
         received = self._receiving.receive(part10_header(sop_class_uid, sop_instance_uid, syntax))
         announced = sop_class_uid, sop_instance_uid, syntax
-        received.look = look = EarlyLook(announced, self._described)
-        with contextlib.suppress(PacsException):  # whoever stores it is told
-            look.absence = self._index.absence(sop_instance_uid)
+        received.look = EarlyLook(announced, self._described, self._absence)
         return received
+
+    def _absence(self, sop_instance_uid: str) -> Absence | None:
+        (absence,) = self._index.absences((sop_instance_uid,))
+        return absence
 
     def _described(self, instance: Instance) -> Description:
         header = raised(instance.header(self._tags))
@@ -166,11 +167,7 @@ class Ingest:
     # -- the object --------------------------------------------------------------
 
     def _put(
-        self,
-        instance: Instance,
-        described: Description,
-        look: EarlyLook | None,
-        absence: Absence | None,
+        self, instance: Instance, described: Description, look: EarlyLook | None
     ) -> _PutObject | StoredInstance:
         """Put the object; return what lies under its key then."""
         identity = described.identity
@@ -195,7 +192,7 @@ class Ingest:
             content_hash,
         )
         if self._small is not None and entry.size_bytes <= SMALL_OBJECT_BYTES:
-            small = self._small.store(entry, (meta, encoded.view()), absence)
+            small = self._small.store(entry, (meta, encoded.view()))
             if small.written:
                 return _PutObject(entry, written=True, since=small.since, promised=small.promised)
         since = self._index.last_find()

@@ -45,7 +45,6 @@ class SmallPut:
 class _SmallInstance:
     entry: IndexEntry
     parts: Sequence[Buffer]
-    absence: Absence | None
 
 
 class SmallInstances:
@@ -63,27 +62,36 @@ class SmallInstances:
         self._refused = refused
         self._group: GroupCommit[_SmallInstance, SmallPut] = GroupCommit(self._store, _AT_MOST)
 
-    def store(
-        self, entry: IndexEntry, parts: Sequence[Buffer], absence: Absence | None
-    ) -> SmallPut:
+    def store(self, entry: IndexEntry, parts: Sequence[Buffer]) -> SmallPut:
         """Store an instance, or have it stored; what cannot be done is left to be done alone.
 
         Args:
             entry: How it is indexed.
             parts: Its object's bytes.
-            absence: That it was not indexed a moment ago, if that is known.
         """
-        return self._group.run(_SmallInstance(entry, parts, absence))
+        return self._group.run(_SmallInstance(entry, parts))
 
     def _store(self, group: Sequence[Pending[_SmallInstance, SmallPut]]) -> None:
         since = self._index.last_find()
-        new = [NewObject(one.task.entry.storage_key, one.task.parts) for one in group]
-        for pending, written in zip(group, self._backend.put_small(new), strict=True):
-            promised = written and self._is_promised(pending.task, since)
-            pending.succeed(SmallPut(written, promised, since))
+        entries = [one.task.entry for one in group]
+        absences = self._absences(entries)
+        written = self._backend.put_small(
+            [NewObject(one.task.entry.storage_key, one.task.parts) for one in group]
+        )
+        for number, entry in enumerate(entries):
+            promised = written[number] and self._is_promised(entry, since, absences[number])
+            group[number].succeed(SmallPut(written[number], promised, since))
 
-    def _is_promised(self, small: _SmallInstance, since: int) -> bool:
+    # Whoever brought an instance asks again where the index fails, and is told.
+
+    def _absences(self, entries: Sequence[IndexEntry]) -> Sequence[Absence | None]:
         try:
-            return self._index.promise(small.entry, self._refused, since, small.absence)
-        except PacsException:  # whoever brought it asks again, and is told
+            return self._index.absences([one.identity.sop_instance_uid for one in entries])
+        except PacsException:
+            return [None] * len(entries)
+
+    def _is_promised(self, entry: IndexEntry, since: int, absence: Absence | None) -> bool:
+        try:
+            return self._index.promise(entry, self._refused, since, absence)
+        except PacsException:
             return False

@@ -161,16 +161,21 @@ class IndexDatabase:
             self._transactions.is_indexed("")
             self._transactions.rehearse()
 
-    def absence(self, sop_instance_uid: str) -> Absence | None:
-        """Look for an instance that is just arriving, to know it when it is promised a row.
+    def absences(self, uids: Sequence[str]) -> Sequence[Absence | None]:
+        """Look for instances by one statement, to know of each when it is promised a row.
+
+        Args:
+            uids: SOP Instance UIDs, some dozens.
 
         Returns:
-            ``None`` where it is indexed, or cannot be promised a row.
+            ``None`` for each that is indexed, or cannot be promised a row.
 
         Raises:
             PacsException: ``INDEX_FAILED``.
         """
-        return None if self._deferred is None else self._transactions.absence(sop_instance_uid)
+        if self._deferred is None:
+            return [None] * len(uids)
+        return self._transactions.absences(uids)
 
     def promise(
         self, entry: IndexEntry, refused: Refused, since: int, absence: Absence | None = None
@@ -185,7 +190,7 @@ class IndexDatabase:
             refused: Called if another process is found to have indexed another object of the
                 same SOP Instance UID at the same moment.
             since: What :meth:`last_find` was before the object was put.
-            absence: What was found when it began to arrive.
+            absence: What :meth:`absences` has found a moment ago.
 
         Returns:
             Whether that will do; otherwise nothing happened, and :meth:`add` is called for.

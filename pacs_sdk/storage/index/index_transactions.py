@@ -37,7 +37,7 @@ _ABSENT_S: Final = 0.02
 """How long another process is taken to have added nothing; so long a promised row may wait, so
 within this time two processes may store one instance in two studies anyway."""
 
-_HAS_ROW: Final = "SELECT 1 FROM instances WHERE sop_instance_uid = ?"
+_HAVE_ROWS: Final = "SELECT sop_instance_uid FROM instances WHERE sop_instance_uid IN (%s)"
 
 _NO_UID: Final = "rehearsal"
 """No instance can have it, nor its study and series."""
@@ -132,25 +132,31 @@ class IndexTransactions:
         Raises:
             PacsException: ``INDEX_FAILED``.
         """
+        return bool(self._indexed((sop_instance_uid,)))
+
+    def _indexed(self, uids: Sequence[str]) -> Sequence[tuple[str]]:
         with self._looking:
             self._check_open()
             try:  # no context manager: once an image
                 if self._lookup is None:
                     self._lookup = self._engine.raw_connection()
                 driver: Any = self._lookup.driver_connection
-                return driver.execute(_HAS_ROW, (sop_instance_uid,)).fetchone() is not None
+                found: list[tuple[str]]
+                found = driver.execute(_HAVE_ROWS % ",".join("?" * len(uids)), uids).fetchall()
             except (SQLAlchemyError, sqlite3.Error) as exc:
                 with index_errors("the index could not be searched"):
                     raise exc
+            return found
 
-    def absence(self, sop_instance_uid: str) -> Absence | None:
-        """Look for an instance before it is promised a row; ``None`` if it has one already.
+    def absences(self, uids: Sequence[str]) -> list[Absence | None]:
+        """Look for instances before they are promised rows; ``None`` for each that has one.
 
         Raises:
             PacsException: ``INDEX_FAILED``.
         """
-        count, until = self._count, self._clock.monotonic() + _ABSENT_S
-        return None if self.is_indexed(sop_instance_uid) else Absence(count, until)
+        absence = Absence(self._count, self._clock.monotonic() + _ABSENT_S)
+        found = self._indexed(uids)
+        return [None if (uid,) in found else absence for uid in uids]
 
     def is_absent(self, sop_instance_uid: str, known: Absence | None) -> bool:
         """Tell whether an instance has no row, given what was found a moment ago.

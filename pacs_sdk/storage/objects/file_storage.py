@@ -97,7 +97,7 @@ class FileStorage(StorageBackend):
             self._small = SmallObjects(
                 self._spool,
                 self._journals,
-                lambda key: self._target(checked_key(key)),
+                self._folder,
                 lambda spooled, target: self._published(spooled, target, DuplicatePolicy.REJECT),
             )
             self._restored = 0
@@ -302,15 +302,18 @@ class FileStorage(StorageBackend):
     # -- inside ------------------------------------------------------------------
 
     def _target(self, components: Sequence[str]) -> str:
-        """Name the file of a key, which no symbolic link may carry off somewhere else."""
+        """Name the file of a key."""
+        return f"{self._folder(components[:-1])}{os.sep}{components[-1]}"
+
+    def _folder(self, components: Sequence[str]) -> str:
+        """Name the folder of keys, which no symbolic link may carry off somewhere else."""
         # Text and bare system calls: paths as objects take longer than the calls, and every
         # image that arrives comes by here. And readlink, not lstat: Linux gives a folder whose
         # times were asked for an exact time when it changes next, and all files that are written
         # after it, too. So a record of the journal would have its file's inode written each
         # time: 20 % more time for a durable object of 10 KB, on ext4 without a journal.
         folder = self._root_name
-        last = len(components) - 1
-        for component in components[:last]:
+        for component in components:
             folder = f"{folder}{os.sep}{component}"
             try:
                 os.readlink(folder)  # noqa: PTH115  # text
@@ -321,7 +324,7 @@ class FileStorage(StorageBackend):
                     return os.sep.join((self._root_name, *components))  # noqa: PTH118  # text
                 raise
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        return f"{folder}{os.sep}{components[last]}"
+        return folder
 
     def _existing(self, key: str) -> tuple[str, int]:
         """Find an object's file and its size."""

@@ -105,8 +105,11 @@ class ReceivedObject:
             self._keep(pieces)
         if self.size <= _KEPT_HEAD:
             return
-        if self._descriptor is None:
-            self._begin_file(before)
+        if self._descriptor is None:  # what was kept in memory alone so far goes first
+            self._begin_file()
+            meta = memoryview(self.meta)
+            pieces = (meta, self.head()[:before], *pieces) if before else (meta, *pieces)
+            length += len(meta) + before
         if length < _WRITTEN_AT_ONCE or length < _LONG_PIECE * len(pieces):
             for piece in pieces:
                 self._pending += piece
@@ -174,15 +177,12 @@ class ReceivedObject:
             if len(self._head) == _KEPT_HEAD:
                 return
 
-    def _begin_file(self, kept: int) -> None:
-        """Make the file, for what was kept in memory alone so far."""
+    def _begin_file(self) -> None:
         if self._is_discarded:
             raise ValueError("the object was discarded")
         self._descriptor = os.open(
             self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666
         )
-        self._pending += self.meta
-        self._pending += self._head[:kept]
 
     def _flush(self) -> None:
         if self._pending:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from pacs_sdk.core.errors import PacsException
-from pacs_sdk.storage.objects.backend import SMALL_OBJECT_BYTES, NewObject
+from pacs_sdk.storage.objects.backend import SMALL_OBJECT_BYTES, NewObject, checked_key
 from pacs_sdk.storage.objects.disk import remove_spooled, write_new
 from pacs_sdk.storage.objects.spool import Spool
 from pacs_sdk.storage.objects.storage_journals import StorageJournals
@@ -20,7 +20,7 @@ class SmallObjects:
     Args:
         spool: Where files are written before they get their names.
         journals: Have objects on the disk, if they have to be.
-        place_of: Names the file of a key; raises ``PacsException`` or ``OSError``.
+        folder_of: Names the folder of a key's components but the last; raises ``OSError``.
         publish: Gives a finished file its name, or tells that it is taken; raises ``OSError``.
     """
 
@@ -28,17 +28,18 @@ class SmallObjects:
         self,
         spool: Spool,
         journals: StorageJournals,
-        place_of: Callable[[str], str],
+        folder_of: Callable[[Sequence[str]], str],
         publish: Callable[[str, str], bool],
     ) -> None:
         self._spool = spool
         self._journals = journals
-        self._place_of = place_of
+        self._folder_of = folder_of
         self._publish = publish
 
     def put(self, objects: Sequence[NewObject]) -> list[bool]:
         """Put objects; return for each whether it was written, as it would be alone."""
-        places = list(map(self._free_place, objects))
+        folders: dict[tuple[str, ...], str] = {}  # one look at a folder does for all of them
+        places = [self._free_place(one, folders) for one in objects]
         free = [number for number, place in enumerate(places) if place]
         entries = self._journals.write([objects[number] for number in free])
         written = [False] * len(objects)
@@ -53,14 +54,18 @@ class SmallObjects:
                 self._journals.end(entry, named=False)
         return written
 
-    def _free_place(self, new: NewObject) -> str:
+    def _free_place(self, new: NewObject, folders: dict[tuple[str, ...], str]) -> str:
         """Name the file of an object that can be put here; empty text for others."""
         if sum(memoryview(part).nbytes for part in new.parts) > SMALL_OBJECT_BYTES:
             return ""
         try:
-            place = self._place_of(new.key)
+            components = checked_key(new.key)
+            above = components[:-1]
+            if above not in folders:
+                folders[above] = self._folder_of(above)
         except (PacsException, OSError):
             return ""
+        place = f"{folders[above]}{os.sep}{components[-1]}"
         return "" if os.path.lexists(place) else place
 
     def _write(self, new: NewObject, place: str) -> bool:
