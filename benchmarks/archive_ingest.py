@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
+from unittest import mock
 
 import attrs
 
@@ -44,6 +45,7 @@ _DURABLE = 2000
 _RELAXED = 4000
 _SMALL_SIDE = 68
 _WRITERS = 8
+_SLOWER_S = 0.002
 _ROUNDS = 5
 _FULL = (1_000, 100_000)
 """Studies in an index of 10,000 and of 1,000,000 instances."""
@@ -56,6 +58,7 @@ def figures() -> Iterator[Figure]:
     """
     with tempfile.TemporaryDirectory() as folder:
         yield from _against_the_disk(Path(folder))
+        yield from _against_a_slower_disk(Path(folder))
         yield from _relaxed(Path(folder))
     yield from _full_index()
 
@@ -83,6 +86,26 @@ def _against_the_disk(folder: Path) -> Iterator[Figure]:
         ):
             ratio = statistics.median(rates) / reference
             yield Figure(f"{what}: {name}", f"{_per_s(rates)} ({ratio:.2f} ×)")
+
+
+def _against_a_slower_disk(folder: Path) -> Iterator[Figure]:
+    """Let every flush take as much longer as it does on a disk that is not in a data centre."""
+    instances = _instances(scaled(_DURABLE // 4))
+    bare, one, many = [], [], []
+    with _slower_flushes():
+        for _ in range(_ROUNDS):
+            bare.append(_bare_rate(_new(folder), instances))
+            one.append(_rate(_new(folder), instances, Durability.DURABLE, 1))
+            many.append(_rate(_new(folder), instances, Durability.DURABLE, _WRITERS))
+    reference = statistics.median(bare)
+    for name, rates in (
+        ("a file written and flushed, one after another", bare),
+        ("durable, one writer", one),
+        (f"durable, {_WRITERS} writers", many),
+    ):
+        ratio = statistics.median(rates) / reference
+        what = f"10 KB, each flush made {_SLOWER_S * 1000:g} ms longer"
+        yield Figure(f"{what}: {name}", f"{_per_s(rates)} ({ratio:.2f} ×)")
 
 
 def _relaxed(folder: Path) -> Iterator[Figure]:
@@ -202,6 +225,22 @@ def _in_threads(work: Callable[[_T], object], items: Sequence[_T], threads: int)
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(take, range(threads)))
+
+
+@contextlib.contextmanager
+def _slower_flushes() -> Iterator[None]:
+    def slower(flush: Callable[[int], None]) -> Callable[[int], None]:
+        def flushed(descriptor: int) -> None:
+            flush(descriptor)
+            time.sleep(_SLOWER_S)
+
+        return flushed
+
+    with (
+        mock.patch.object(os, "fsync", slower(os.fsync)),
+        mock.patch.object(os, "fdatasync", slower(os.fdatasync)),
+    ):
+        yield
 
 
 @contextlib.contextmanager
