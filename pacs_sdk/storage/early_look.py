@@ -45,15 +45,18 @@ class EarlyLook:
     look_up: Callable[[str], Absence | None]
     """Looks for an instance by its SOP Instance UID in the index; may raise ``PacsException``."""
     absence: Absence | None = None
-    """That it was not indexed when its head had arrived."""
+    """That it was not indexed when it began to arrive."""
     description: Description | None = None
     """What its head tells, as far as that is all there is to tell."""
+
+    def begun(self) -> None:
+        """Look for an instance in the index, which is long enough that there is time for it."""
+        with contextlib.suppress(PacsException):  # whoever stores it is told
+            self.absence = self.look_up(self.announced[1])
 
     def __call__(self, head: memoryview) -> None:
         """Look at the first ``HEAD_BYTES`` bytes of a data set that is longer."""
         instance = Instance(*self.announced, encoded=MemoryBytes(head))
-        with contextlib.suppress(PacsException):  # whoever stores it is told
-            self.absence = self.look_up(instance.sop_instance_uid)
         with contextlib.suppress(Exception):  # it is met again, and told, when it is stored
             if not instance.syntax.deflated:
                 description = self.describe(instance)

@@ -152,7 +152,8 @@ class Ingest:
             return None
         received = self._receiving.receive(part10_header(sop_class_uid, sop_instance_uid, syntax))
         announced = sop_class_uid, sop_instance_uid, syntax
-        received.look = EarlyLook(announced, self._described, self._absence)
+        received.look = look = EarlyLook(announced, self._described, self._absence)
+        received.on_begun = look.begun
         return received
 
     def _absence(self, sop_instance_uid: str) -> Absence | None:

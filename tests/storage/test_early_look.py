@@ -146,7 +146,7 @@ def test_a_look_at_something_else_does_not_count(archive: Archive) -> None:
 
 
 def test_an_instance_is_looked_for_once(archive: Archive) -> None:
-    """When its head has arrived, and not again within a moment."""
+    """When it begins to arrive, and not again within a moment."""
     instance = made_instance(EncapsulatedDocument=DOCUMENT)
     received = begun(archive, instance)
     with patch.object(

@@ -24,6 +24,9 @@ _KEPT_HEAD: Final = HEAD_BYTES
 """Bytes of the data set that stay in memory as well: the attributes of the index are there,
 and nobody asks for more than this before the object is stored."""
 
+_KEPT_ALONE: Final = 1 << 15
+"""So much is in memory only; when more has come, there is a file, while the sender sends on."""
+
 _WRITTEN_AT_ONCE: Final = 1 << 15
 """So much is worth a system call of its own; less is collected."""
 
@@ -41,7 +44,7 @@ class ReceivedObject:
     removes its file, and so does the sweep of the spool if the process dies.
 
     Args:
-        path: A file that does not exist. It is made for a data set of more than 64 KiB.
+        path: A file that does not exist. It is made for a data set of more than 32 KiB.
         meta: What the object begins with.
         hashed: Whether what is written is hashed as it passes by, while it is in the
             processor's cache anyway.
@@ -54,6 +57,8 @@ class ReceivedObject:
         """Preamble and File Meta Information."""
         self.size = 0
         """How many bytes of the data set there are."""
+        self.on_begun: Callable[[], None] | None = None
+        """Called once when there is more than 32 KiB."""
         self.look: Callable[[memoryview], None] | None = None
         """Called once with the first 64 KiB of a data set that is longer."""
         self._is_looked_at = False
@@ -103,10 +108,12 @@ class ReceivedObject:
         before, self.size = self.size, self.size + length
         if before < _KEPT_HEAD:
             self._keep(pieces)
-        if self.size <= _KEPT_HEAD:
+        if self.size <= _KEPT_ALONE:
             return
         if self._descriptor is None:  # what was kept in memory alone so far goes first
             self._begin_file()
+            if self.on_begun is not None:
+                self.on_begun()
             meta = memoryview(self.meta)
             pieces = (meta, self.head()[:before], *pieces) if before else (meta, *pieces)
             length += len(meta) + before
@@ -140,8 +147,8 @@ class ReceivedObject:
         return memoryview(self._head)
 
     def kept_parts(self) -> tuple[Buffer, ...] | None:
-        """Return all of the object, if it is small enough to be in memory only."""
-        return (self.meta, self._head) if self._descriptor is None else None
+        """Return all of the object, if it is small enough to be in memory as well."""
+        return (self.meta, self._head) if self.size == len(self._head) else None
 
     def sync(self) -> None:
         """Wait until its bytes are on the disk.

@@ -40,13 +40,15 @@ class SmallObjects:
         """Put objects; return for each whether it was written, as it would be alone."""
         folders: dict[tuple[str, ...], str] = {}  # one look at a folder does for all of them
         places = [self._free_place(one, folders) for one in objects]
+        if not self._journals.are_needed:
+            return [self._write(new, place) for new, place in zip(objects, places, strict=True)]
         free = [number for number, place in enumerate(places) if place]
         entries = self._journals.write([objects[number] for number in free])
         written = [False] * len(objects)
         left = dict(zip(free, entries, strict=True))
         try:
             for number, entry in zip(free, entries, strict=True):
-                if entry is not None or not self._journals.are_needed:
+                if entry is not None:
                     written[number] = self._write(objects[number], places[number])
                 self._journals.end(left.pop(number), named=written[number])
         finally:
@@ -66,9 +68,12 @@ class SmallObjects:
         except (PacsException, OSError):
             return ""
         place = f"{folders[above]}{os.sep}{components[-1]}"
-        return "" if os.path.lexists(place) else place
+        # If nothing is flushed, the link tells, and nearly always the name is free.
+        return "" if self._journals.are_needed and os.path.lexists(place) else place
 
     def _write(self, new: NewObject, place: str) -> bool:
+        if not place:
+            return False
         spooled = self._spool.new_name()
         try:
             write_new(spooled, new.parts, durable=False)
