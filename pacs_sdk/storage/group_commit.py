@@ -74,17 +74,19 @@ class GroupCommit(Generic[_Task, _Outcome]):
         """Write a task, or have it written; return what came of it, or raise it."""
         pending: Pending[_Task, _Outcome] = Pending(task)
         with self._mutex:
-            self._queue.append(pending)
             pending._leads = not self._is_led
-            if pending._leads:
+            if pending._leads:  # then nobody waits
                 self._is_led = True
             else:
                 pending._woken = _held_lock()
+                self._queue.append(pending)
         try:
-            if pending._woken is not None:
+            if pending._woken is None:
+                self._write_group([pending])
+            else:
                 pending._woken.acquire()  # whoever wakes this thread lets it go
-            if pending._leads:
-                self._lead()
+                if pending._leads:
+                    self._lead()
         except BaseException:  # Ctrl-C: nobody may wait for a thread that has gone
             self._withdraw(pending)
             raise
@@ -102,12 +104,14 @@ class GroupCommit(Generic[_Task, _Outcome]):
     def _lead(self) -> None:
         """Write the first group, and name who leads the next.
 
-        This thread's own task is the first of the queue: it leads because nobody did, or
-        because all before it were written.
+        This thread's own task is the first of the queue: all before it were written.
         """
         with self._mutex:
             size = min(len(self._queue), self._at_most)
             group = [self._queue.popleft() for _ in range(size)]
+        self._write_group(group)
+
+    def _write_group(self, group: Sequence[Pending[_Task, _Outcome]]) -> None:
         try:
             self._write(group)
         except BaseException as exc:

@@ -10,7 +10,7 @@ with one flush (docs/explanation/decisions/0036-one-thread-stores-what-is-small.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 from typing_extensions import Buffer
@@ -41,10 +41,8 @@ class SmallPut:
     """The last find of any process before."""
 
 
-@attrs.frozen
-class _SmallInstance:
-    entry: IndexEntry
-    parts: Sequence[Buffer]
+_SmallInstance: TypeAlias = tuple[IndexEntry, Sequence[Buffer]]
+"""How it is indexed, and its object's bytes."""
 
 
 class SmallInstances:
@@ -69,14 +67,14 @@ class SmallInstances:
             entry: How it is indexed.
             parts: Its object's bytes.
         """
-        return self._group.run(_SmallInstance(entry, parts))
+        return self._group.run((entry, parts))
 
     def _store(self, group: Sequence[Pending[_SmallInstance, SmallPut]]) -> None:
         since = self._index.last_find()
-        entries = [one.task.entry for one in group]
+        entries = [one.task[0] for one in group]
         absences = self._absences(entries)
         written = self._backend.put_small(
-            [NewObject(one.task.entry.storage_key, one.task.parts) for one in group]
+            [NewObject(entry.storage_key, parts) for entry, parts in (one.task for one in group)]
         )
         for number, entry in enumerate(entries):
             promised = written[number] and self._is_promised(entry, since, absences[number])

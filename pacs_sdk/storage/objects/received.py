@@ -112,21 +112,10 @@ class ReceivedObject:
             return
         if self._descriptor is None:  # what was kept in memory alone so far goes first
             self._begin_file()
-            if self.on_begun is not None:
-                self.on_begun()
             meta = memoryview(self.meta)
             pieces = (meta, self.head()[:before], *pieces) if before else (meta, *pieces)
             length += len(meta) + before
-        if length < _WRITTEN_AT_ONCE or length < _LONG_PIECE * len(pieces):
-            for piece in pieces:
-                self._pending += piece
-            if len(self._pending) >= _WRITTEN_AT_ONCE:
-                self._flush()
-        elif self._pending:
-            pending, self._pending = memoryview(self._pending), bytearray()
-            self._put((pending, *pieces), pending.nbytes + length)
-        else:
-            self._put(pieces, length)
+        self._write(pieces, length)
         if self.size > _KEPT_HEAD and not self._is_looked_at:
             self._is_looked_at = True
             if self.look is not None:
@@ -184,12 +173,27 @@ class ReceivedObject:
             if len(self._head) == _KEPT_HEAD:
                 return
 
+    def _write(self, pieces: Sequence[memoryview], length: int) -> None:
+        """Write pieces, or collect them."""
+        if length < _WRITTEN_AT_ONCE or length < _LONG_PIECE * len(pieces):
+            for piece in pieces:
+                self._pending += piece
+            if len(self._pending) >= _WRITTEN_AT_ONCE:
+                self._flush()
+        elif self._pending:
+            pending, self._pending = memoryview(self._pending), bytearray()
+            self._put((pending, *pieces), pending.nbytes + length)
+        else:
+            self._put(pieces, length)
+
     def _begin_file(self) -> None:
         if self._is_discarded:
             raise ValueError("the object was discarded")
         self._descriptor = os.open(
             self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666
         )
+        if self.on_begun is not None:
+            self.on_begun()
 
     def _flush(self) -> None:
         if self._pending:
