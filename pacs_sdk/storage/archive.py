@@ -188,7 +188,8 @@ class Archive:
     ) -> ReceivedObject | None:
         """Begin to write an instance that is just arriving.
 
-        Its data set goes to a spool file of the archive piece by piece (``write``). What
+        Its data set is given piece by piece (``write``): it stays in memory while it is small,
+        then it goes to a spool file of the archive. What
         ``finish`` then gives is an instance's ``encoded``; to :meth:`store` such an instance
         takes no second writing. ``discard``, when it is stored or shall not be, frees what is
         left of it in the spool.

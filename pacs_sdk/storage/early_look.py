@@ -1,7 +1,8 @@
 """What is found out about an instance before all of it has arrived: its sender is busy anyway.
 
-The index attributes are in the first bytes of a data set. What is known by the end need not be found out while the sender waits for
-its answer (docs/explanation/decisions/0032-what-one-python-thread-costs.md).
+The index attributes are in the first bytes of a data set. What is known by the end need not be
+found out while the sender waits for its answer
+(docs/explanation/decisions/0032-what-one-python-thread-costs.md).
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ with one flush (docs/explanation/decisions/0036-one-thread-stores-what-is-small.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -41,6 +42,8 @@ class SmallPut:
     """The last find of any process before."""
 
 
+_NOTHING_DONE: Final = SmallPut(written=False, promised=False, since=0)
+
 _SmallInstance: TypeAlias = tuple[IndexEntry, Sequence[Buffer]]
 """How it is indexed, and its object's bytes."""
 
@@ -70,15 +73,23 @@ class SmallInstances:
         return self._group.run((entry, parts))
 
     def _store(self, group: Sequence[Pending[_SmallInstance, SmallPut]]) -> None:
-        since = self._index.last_find()
-        entries = [one.task[0] for one in group]
-        absences = self._absences(entries)
-        written = self._backend.put_small(
-            [NewObject(entry.storage_key, parts) for entry, parts in (one.task for one in group)]
-        )
-        for number, entry in enumerate(entries):
-            promised = written[number] and self._is_promised(entry, since, absences[number])
-            group[number].succeed(SmallPut(written[number], promised, since))
+        waiting = deque(group)
+        try:
+            since = self._index.last_find()
+            entries = [entry for entry, _ in (one.task for one in group)]
+            absences = self._absences(entries)
+            written = self._backend.put_small(
+                [
+                    NewObject(entry.storage_key, parts)
+                    for entry, parts in (one.task for one in group)
+                ]
+            )
+            for entry, is_written, absence in zip(entries, written, absences, strict=True):
+                promised = is_written and self._is_promised(entry, since, absence)
+                waiting.popleft().succeed(SmallPut(is_written, promised, since))
+        finally:
+            for pending in waiting:  # this thread was interrupted; the others are not
+                pending.succeed(_NOTHING_DONE)
 
     # Whoever brought an instance asks again where the index fails, and is told.
 

@@ -6,7 +6,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -66,7 +66,8 @@ class Together:
                 assert not results[-1].done()
         before()
         self.go_on.set()
-        return [result.result(30) for result in results]
+        assert not wait(results, 30).not_done
+        return [result.result() for result in results]
 
     def found(self) -> list[str]:
         """List the UIDs that queries find, sorted."""
@@ -207,6 +208,25 @@ def test_what_is_taken_is_not_flushed(together: Together, monkeypatch: pytest.Mo
         flushed.clear()
         assert together.storage.put_small(new) == [written]
         assert len(flushed) == flushes
+
+
+def test_a_thread_that_is_interrupted_leaves_the_others_to_themselves(
+    together: Together, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C reaches one thread, which was storing for others: each of them stores its own."""
+    instances = [made_instance() for _ in range(4)]
+
+    def interrupted(_: Sequence[NewObject]) -> NoReturn:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        together.store(
+            instances, lambda: monkeypatch.setattr(together.storage._small, "put", interrupted)
+        )
+    results = [together.archive.store(one) for one in instances]
+    assert [raised(one).created for one in results] == [True, False, False, False]
+    assert set(together.found()) >= {one.sop_instance_uid for one in instances}
 
 
 def test_what_replaces_is_stored_alone(tmp_path: Path) -> None:
