@@ -3,11 +3,16 @@
 A commit costs the same for one row as for a hundred. So whoever comes while another thread
 is writing waits, and one of those who wait then writes for all of them. A thread that finds
 nobody writing writes at once, and waits for nobody.
+
+Threads that have each something to write again and again are two groups then: one is written
+while the other comes back and waits. Where a commit takes long, as on a disk that turns, they may
+be made one: whoever writes waits for a small part of that time until all are there.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
@@ -18,6 +23,12 @@ __all__ = ["MAX_GROUP", "GroupCommit", "Pending"]
 
 MAX_GROUP: Final = 256
 """The most that one thread writes for all: the others wait as long."""
+
+_SHORTEST_WAIT_S: Final = 0.0001
+"""To wait for less takes as long."""
+
+_LONGEST_WAIT_S: Final = 0.005
+"""A disk may have been busy with something else for a second."""
 
 _Task = TypeVar("_Task")
 _Outcome = TypeVar("_Outcome")
@@ -59,34 +70,46 @@ class GroupCommit(Generic[_Task, _Outcome]):
         write: Writes a group in the order in which its tasks came, and calls ``succeed`` or
             ``fail`` of each. What it raises, every task that has neither yet fails with.
         at_most: How many tasks a group has.
+        gathering: For what part of the time that the last group took company is waited for, if
+            that group had company.
+        timer: Tells how long a group takes.
+        sleep: Waits.
     """
 
     def __init__(
-        self, write: Callable[[Sequence[Pending[_Task, _Outcome]]], None], at_most: int = MAX_GROUP
+        self,
+        write: Callable[[Sequence[Pending[_Task, _Outcome]]], None],
+        at_most: int = MAX_GROUP,
+        *,
+        gathering: float = 0.0,
+        timer: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._write = write
         self._at_most = at_most
         self._queue: deque[Pending[_Task, _Outcome]] = deque()
         self._mutex = threading.Lock()
         self._is_led = False
+        self._gathering = gathering
+        self._timer = timer
+        self._sleep = sleep
+        self._wait_s = 0.0
 
     def run(self, task: _Task) -> _Outcome:
         """Write a task, or have it written; return what came of it, or raise it."""
         pending: Pending[_Task, _Outcome] = Pending(task)
         with self._mutex:
+            self._queue.append(pending)
             pending._leads = not self._is_led
-            if pending._leads:  # then nobody waits
+            if pending._leads:
                 self._is_led = True
             else:
                 pending._woken = _held_lock()
-                self._queue.append(pending)
         try:
-            if pending._woken is None:
-                self._write_group([pending])
-            else:
+            if pending._woken is not None:
                 pending._woken.acquire()  # whoever wakes this thread lets it go
-                if pending._leads:
-                    self._lead()
+            if pending._leads:
+                self._lead()
         except BaseException:  # Ctrl-C: nobody may wait for a thread that has gone
             self._withdraw(pending)
             raise
@@ -104,14 +127,15 @@ class GroupCommit(Generic[_Task, _Outcome]):
     def _lead(self) -> None:
         """Write the first group, and name who leads the next.
 
-        This thread's own task is the first of the queue: all before it were written.
+        This thread's own task is the first of the queue: it leads because nobody did, or
+        because all before it were written.
         """
+        if self._wait_s >= _SHORTEST_WAIT_S:
+            self._sleep(self._wait_s)
+        begin = self._timer()
         with self._mutex:
             size = min(len(self._queue), self._at_most)
             group = [self._queue.popleft() for _ in range(size)]
-        self._write_group(group)
-
-    def _write_group(self, group: Sequence[Pending[_Task, _Outcome]]) -> None:
         try:
             self._write(group)
         except BaseException as exc:
@@ -120,6 +144,8 @@ class GroupCommit(Generic[_Task, _Outcome]):
                     pending.fail(exc)
             raise
         finally:
+            took = self._timer() - begin if len(group) > 1 else 0.0
+            self._wait_s = min(took * self._gathering, _LONGEST_WAIT_S)
             self._hand_over()
             for pending in group:
                 if pending._woken is not None and not pending._leads:

@@ -29,6 +29,9 @@ __all__ = ["SmallInstances", "SmallPut"]
 _AT_MOST: Final = 32
 """As many are stored by one thread for all; the first of them waits as long."""
 
+_GATHERING: Final = 0.1
+"""On a disk that takes a millisecond and more to flush, eight threads store half as many again."""
+
 
 @attrs.frozen
 class SmallPut:
@@ -61,7 +64,9 @@ class SmallInstances:
         self._backend = backend
         self._index = index
         self._refused = refused
-        self._group: GroupCommit[_SmallInstance, SmallPut] = GroupCommit(self._store, _AT_MOST)
+        self._group: GroupCommit[_SmallInstance, SmallPut] = GroupCommit(
+            self._store, _AT_MOST, gathering=_GATHERING
+        )
 
     def store(self, entry: IndexEntry, parts: Sequence[Buffer]) -> SmallPut:
         """Store an instance, or have it stored; what cannot be done is left to be done alone.

@@ -70,6 +70,63 @@ def test_those_who_come_meanwhile_are_one_group(
     assert recorder.groups == groups
 
 
+@attrs.define
+class Gathered:
+    """A group commit whose time a test tells, and what others bring while its leader waits."""
+
+    took: float = 0.0
+    waits: list[float] = attrs.field(factory=list)
+    groups: list[int] = attrs.field(factory=list)
+    coming: list[int] = attrs.field(factory=list)
+    now: float = 0.0
+
+    def write(self, group: Sequence[Pending[int, int]]) -> None:
+        """Take the time that is told."""
+        self.groups.append(len(group))
+        self.now += self.took
+        for one in group:
+            one.succeed(one.task)
+
+    def commit(self, pool: ThreadPoolExecutor) -> GroupCommit[int, int]:
+        """Make it; what is coming comes whenever somebody waits."""
+
+        def sleep(seconds: float) -> None:
+            self.waits.append(seconds)
+            waiting = len(made._queue)
+            for number, task in enumerate(self.coming, 1):
+                pool.submit(made.run, task)
+                while len(made._queue) < waiting + number:
+                    pass
+
+        made = GroupCommit(self.write, gathering=0.1, timer=lambda: self.now, sleep=sleep)
+        return made
+
+
+@pytest.mark.parametrize(
+    ("took", "waits"), [(0.02, [0.002]), (9.0, [0.005]), (0.0009, [])], ids=["slow", "held", "fast"]
+)
+def test_company_is_waited_for_where_a_group_takes_long(took: float, waits: list[float]) -> None:
+    """For a tenth of what the last one took, and 5 ms at most; not where that is next to nothing."""
+    with ThreadPoolExecutor(8) as pool:
+        gathered = Gathered(took)
+        commit = gathered.commit(pool)
+        commit.run(1)
+        commit.run(2)
+        assert gathered.waits == []  # nobody was there
+        commit._wait_s = 1.0
+        gathered.coming = [3, 4, 5]
+        assert commit.run(6) == 6
+        gathered.waits.clear()
+        assert commit.run(7) == 7
+        assert gathered.waits == pytest.approx(waits)
+        assert gathered.groups == [1, 1, 4, 4 if waits else 1]
+        gathered.coming = []
+        commit.run(8)
+        gathered.waits.clear()
+        commit.run(9)
+        assert gathered.waits == []  # they have gone
+
+
 def test_each_has_its_own_failure() -> None:
     """What is wrong with one task is raised to the thread that brought it, and to no other."""
     recorder = Recorder()
