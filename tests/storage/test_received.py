@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, Instance, part10_header, read_file
 from pacs_sdk.storage import Archive, DuplicatePolicy, Durability, FileStorage, open_archive
@@ -128,8 +128,9 @@ def test_what_cannot_be_kept_says_why(tmp_path: Path) -> None:
     """The spool folder is gone: what is large fails while it arrives, what is small when put."""
     storage = FileStorage(tmp_path / "root")
     storage.close()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(PacsException, match="not be kept: the folder is not there") as caught:
         received(storage, bytes(65_537))
+    assert caught.value.error.code is ErrorCode.STORAGE_WRITE_FAILED
     error = storage.put_received("1/2/3.dcm", received(storage, bytes(32_768))).failure()
     assert error.code is ErrorCode.STORAGE_WRITE_FAILED
     assert "not there any more" in error.message

@@ -15,8 +15,9 @@ from typing_extensions import Buffer
 from xxhash import xxh3_128
 
 from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.encoding.instance import HEAD_BYTES
-from pacs_sdk.storage.objects.disk import write_pieces
+from pacs_sdk.storage.objects.disk import reason_of, write_pieces
 
 __all__ = ["ReceivedBytes", "ReceivedObject"]
 
@@ -88,11 +89,7 @@ class ReceivedObject:
         return "" if self._hash is None else self._hash.hexdigest()
 
     def write(self, data: memoryview) -> None:
-        """Take a piece of the data set.
-
-        Raises:
-            OSError: It cannot be written.
-        """
+        """Take a piece of the data set; see :meth:`write_pieces`."""
         self.write_pieces((data,))
 
     def write_pieces(self, pieces: Sequence[memoryview]) -> None:
@@ -100,6 +97,7 @@ class ReceivedObject:
 
         Raises:
             OSError: They cannot be written.
+            PacsException: ``STORAGE_WRITE_FAILED``: there can be no file for them.
         """
         if self._hash is not None:
             for piece in pieces:
@@ -189,9 +187,15 @@ class ReceivedObject:
     def _begin_file(self) -> None:
         if self._is_discarded:
             raise ValueError("the object was discarded")
-        self._descriptor = os.open(
-            self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666
-        )
+        try:
+            self._descriptor = os.open(
+                self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666
+            )
+        except OSError as exc:
+            raise PacsException(
+                ErrorCode.STORAGE_WRITE_FAILED,
+                f"what arrives could not be kept: {reason_of(exc)}",
+            ) from exc
         if self.on_begun is not None:
             self.on_begun()
 
