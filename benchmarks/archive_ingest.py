@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -75,17 +75,15 @@ def _against_the_disk(folder: Path) -> Iterator[Figure]:
             many.append(_rate(_new(folder), instances, Durability.DURABLE, _WRITERS))
             with _one_processor():
                 bound.append(_rate(_new(folder), instances, Durability.DURABLE, _WRITERS))
-        reference = statistics.median(bare)
-        for name, rates in (
-            ("a file written and flushed, one after another", bare),
-            ("the steps of an atomic put alone: spool, flush, link, flush the folder", steps),
-            (f"the same steps alone, in {_WRITERS} threads", together),
-            ("durable, one writer", one),
-            (f"durable, {_WRITERS} writers", many),
-            (f"durable, {_WRITERS} writers on one processor", bound),
-        ):
-            ratio = statistics.median(rates) / reference
-            yield Figure(f"{what}: {name}", f"{_per_s(rates)} ({ratio:.2f} ×)")
+        named = {
+            "a file written and flushed, one after another": bare,
+            "the steps of an atomic put alone: spool, flush, link, flush the folder": steps,
+            f"the same steps alone, in {_WRITERS} threads": together,
+            "durable, one writer": one,
+            f"durable, {_WRITERS} writers": many,
+            f"durable, {_WRITERS} writers on one processor": bound,
+        }
+        yield from _against(bare, what, named)
 
 
 def _against_a_slower_disk(folder: Path) -> Iterator[Figure]:
@@ -97,14 +95,20 @@ def _against_a_slower_disk(folder: Path) -> Iterator[Figure]:
             bare.append(_bare_rate(_new(folder), instances))
             one.append(_rate(_new(folder), instances, Durability.DURABLE, 1))
             many.append(_rate(_new(folder), instances, Durability.DURABLE, _WRITERS))
-    reference = statistics.median(bare)
-    for name, rates in (
-        ("a file written and flushed, one after another", bare),
-        ("durable, one writer", one),
-        (f"durable, {_WRITERS} writers", many),
-    ):
-        ratio = statistics.median(rates) / reference
-        what = f"10 KB, each flush made {_SLOWER_S * 1000:g} ms longer"
+    named = {
+        "a file written and flushed, one after another": bare,
+        "durable, one writer": one,
+        f"durable, {_WRITERS} writers": many,
+    }
+    yield from _against(bare, f"10 KB, each flush made {_SLOWER_S * 1000:g} ms longer", named)
+
+
+def _against(
+    bare: Sequence[float], what: str, named: Mapping[str, Sequence[float]]
+) -> Iterator[Figure]:
+    """Tell rates, and how many times the bare one they are."""
+    for name, rates in named.items():
+        ratio = statistics.median(rates) / statistics.median(bare)
         yield Figure(f"{what}: {name}", f"{_per_s(rates)} ({ratio:.2f} ×)")
 
 
