@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -47,13 +48,17 @@ class Together:
         return backend
 
     def store(
-        self, instances: Sequence[Instance], before: Callable[[], None] = lambda: None
+        self,
+        instances: Sequence[Instance],
+        before: Callable[[], None] = lambda: None,
+        interrupted: list[BaseException] | None = None,
     ) -> list[PacsResult[StoredInstance]]:
         """Store the first, and all others together, each by a thread of its own.
 
         Args:
             instances: What is stored.
             before: Called when the others wait, before they are stored.
+            interrupted: Takes what ended threads, which have no result then.
         """
         results: list[Future[PacsResult[StoredInstance]]] = []
         small = self.archive._ingest._small
@@ -67,6 +72,10 @@ class Together:
         before()
         self.go_on.set()
         assert not wait(results, 30).not_done
+        ended = [one for one in results if one.exception() is not None]
+        if interrupted is not None:
+            interrupted.extend(filter(None, (one.exception() for one in ended)))
+            results = [one for one in results if one not in ended]
         return [result.result() for result in results]
 
     def found(self) -> list[str]:
@@ -215,18 +224,53 @@ def test_a_thread_that_is_interrupted_leaves_the_others_to_themselves(
 ) -> None:
     """Ctrl-C reaches one thread, which was storing for others: each of them stores its own."""
     instances = [made_instance() for _ in range(4)]
+    real = together.storage._small.put
 
-    def interrupted(_: Sequence[NewObject]) -> NoReturn:
-        monkeypatch.undo()
+    def interrupted(objects: Sequence[NewObject]) -> list[bool]:
+        if len(objects) > 1:
+            raise KeyboardInterrupt
+        return real(objects)
+
+    monkeypatch.setattr(together.storage._small, "put", interrupted)
+    leaders: list[BaseException] = []
+    answers = together.store(instances, interrupted=leaders)
+    assert together.groups == [1, 3]
+    assert list(map(type, leaders)) == [KeyboardInterrupt]
+    assert [raised(one).created for one in answers] == [True, True, True]
+    assert sum(raised(together.archive.store(one)).created for one in instances) == 1
+
+
+def test_an_interrupted_put_holds_no_place_in_the_journal(
+    together: Together, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A segment waits until all of its objects have their names, or will not have them."""
+
+    def interrupted(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        together.store(
-            instances, lambda: monkeypatch.setattr(together.storage._small, "put", interrupted)
-        )
-    results = [together.archive.store(one) for one in instances]
-    assert [raised(one).created for one in results] == [True, False, False, False]
-    assert set(together.found()) >= {one.sop_instance_uid for one in instances}
+    together.go_on.set()
+    journal = together.storage._journals._own
+    with monkeypatch.context() as patch:
+        patch.setattr(together.storage._small, "_publish", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            together.storage.put_small([NewObject(f"1/2/{number}", [b"x"]) for number in range(3)])
+    assert journal is None or [one.unnamed for one in journal._segments] == [0, 0]
+    assert [path for path in together.storage.root.rglob("*.part") if path.is_file()] == []
+
+
+def test_company_is_waited_for_after_a_group_that_took_long(
+    together: Together, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that takes long to flush."""
+    small = together.archive._ingest._small
+    assert small is not None
+    waits: list[float] = []
+    monkeypatch.setattr(small._group, "_timer", itertools.count().__next__)
+    monkeypatch.setattr(small._group, "_sleep", waits.append)
+    together.store([made_instance() for _ in range(4)])
+    assert waits == []
+    raised(together.archive.store(made_instance()))
+    assert len(waits) == 1
 
 
 def test_what_replaces_is_stored_alone(tmp_path: Path) -> None:
