@@ -13,14 +13,9 @@ from typing import NamedTuple, Self
 import attrs
 
 from pacs_sdk.network.contexts import AcceptedContext
-from pacs_sdk.network.pdu import (
-    AAssociateAC,
-    AAssociateRQ,
-    ContextResult,
-    RoleSelection,
-    UserInformation,
-)
+from pacs_sdk.network.pdu import AAssociateAC, AAssociateRQ, ContextResult
 from pacs_sdk.network.pdu_codec import encode_pdu
+from pacs_sdk.network.user_information import RoleSelection, UserInformation
 
 __all__ = [
     "Acceptance",

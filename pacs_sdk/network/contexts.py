@@ -14,8 +14,8 @@ from pacs_sdk.core.uids import (
     IMPLEMENTATION_VERSION_NAME,
     is_valid_uid,
 )
-from pacs_sdk.network.pdu import (
-    AAssociateRQ,
+from pacs_sdk.network.pdu import AAssociateRQ
+from pacs_sdk.network.user_information import (
     SopClassCommonExtendedNegotiation,
     UserIdentityRQ,
     UserInformation,

@@ -26,10 +26,8 @@ from pacs_sdk.network.pdu import (
     AcseRejectReason,
     RejectResult,
     RejectSource,
-    UserIdentityAC,
-    UserIdentityRQ,
-    UserIdentityType,
 )
+from pacs_sdk.network.user_information import UserIdentityAC, UserIdentityRQ, UserIdentityType
 
 __all__ = [
     "IdentityPolicy",

@@ -13,9 +13,10 @@ from typing import Final
 from pacs_sdk.network.agreement import Acceptance
 from pacs_sdk.network.contexts import AcceptorPolicy
 from pacs_sdk.network.negotiation import negotiate
-from pacs_sdk.network.pdu import AAssociateRJ, AAssociateRQ, Pdu, PduType, UserIdentityAC
+from pacs_sdk.network.pdu import AAssociateRJ, AAssociateRQ, Pdu, PduType
 from pacs_sdk.network.pdu_codec import decode_pdu
 from pacs_sdk.network.refusals import explain
+from pacs_sdk.network.user_information import UserIdentityAC
 
 __all__ = ["KnownRequests"]
 

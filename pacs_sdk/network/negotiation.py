@@ -45,19 +45,21 @@ from pacs_sdk.network.pdu import (
     AAssociateRJ,
     AAssociateRQ,
     AcseRejectReason,
-    AsynchronousOperationsWindow,
     ContextResult,
     PresentationContextAC,
     PresentationContextRQ,
     RejectResult,
     RejectSource,
+    UserRejectReason,
+)
+from pacs_sdk.network.refusals import explain, explain_refusal
+from pacs_sdk.network.user_information import (
+    AsynchronousOperationsWindow,
     RoleSelection,
     SopClassExtendedNegotiation,
     UserIdentityAC,
     UserInformation,
-    UserRejectReason,
 )
-from pacs_sdk.network.refusals import explain, explain_refusal
 
 __all__ = [
     "DEFAULT_MAXIMUM_LENGTH",

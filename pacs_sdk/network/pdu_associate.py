@@ -15,7 +15,6 @@ from pacs_sdk.network.pdu import (
     ContextResult,
     PresentationContextAC,
     PresentationContextRQ,
-    UserInformation,
 )
 from pacs_sdk.network.pdu_items import (
     ITEM_HEADER_LENGTH,
@@ -33,6 +32,7 @@ from pacs_sdk.network.pdu_user_information import (
     read_user_information,
     write_user_information,
 )
+from pacs_sdk.network.user_information import UserInformation
 
 __all__ = ["read_accept", "read_request", "write_accept", "write_request"]
 

@@ -6,16 +6,6 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from pacs_sdk.network.pdu import (
-    AsynchronousOperationsWindow,
-    RoleSelection,
-    SopClassCommonExtendedNegotiation,
-    SopClassExtendedNegotiation,
-    UserIdentityAC,
-    UserIdentityRQ,
-    UserIdentityType,
-    UserInformation,
-)
 from pacs_sdk.network.pdu_items import (
     PADDING,
     counted,
@@ -27,6 +17,16 @@ from pacs_sdk.network.pdu_items import (
     read_uid,
     write_item,
     write_uid,
+)
+from pacs_sdk.network.user_information import (
+    AsynchronousOperationsWindow,
+    RoleSelection,
+    SopClassCommonExtendedNegotiation,
+    SopClassExtendedNegotiation,
+    UserIdentityAC,
+    UserIdentityRQ,
+    UserIdentityType,
+    UserInformation,
 )
 
 __all__ = ["MAXIMUM_LENGTH_IF_UNSTATED", "read_user_information", "write_user_information"]

@@ -20,8 +20,8 @@ from pacs_sdk.network.pdu import (
     ContextResult,
     PresentationContextAC,
     PresentationContextRQ,
-    RoleSelection,
 )
+from pacs_sdk.network.user_information import RoleSelection
 
 __all__ = ["explain", "explain_refusal"]
 

@@ -18,11 +18,9 @@ from pacs_sdk.network.pdu import (
     PresentationDataValue,
     RejectResult,
     RejectSource,
-    UserIdentityRQ,
-    UserIdentityType,
-    UserInformation,
     UserRejectReason,
 )
+from pacs_sdk.network.user_information import UserIdentityRQ, UserIdentityType, UserInformation
 from tests.network.pdu_vectors import CT_IMAGE, EXPLICIT_LE, IMPLICIT_LE, VERIFICATION, Vector
 
 __all__ = ["CAPTURES"]

@@ -13,7 +13,6 @@ from pacs_sdk.network.pdu import (
     AbortSource,
     AReleaseRP,
     AReleaseRQ,
-    AsynchronousOperationsWindow,
     ContextResult,
     PDataTF,
     Pdu,
@@ -22,6 +21,9 @@ from pacs_sdk.network.pdu import (
     PresentationDataValue,
     RejectResult,
     RejectSource,
+)
+from pacs_sdk.network.user_information import (
+    AsynchronousOperationsWindow,
     RoleSelection,
     SopClassCommonExtendedNegotiation,
     SopClassExtendedNegotiation,

@@ -31,14 +31,9 @@ from pacs_sdk.network.negotiation import (
     negotiate,
 )
 from pacs_sdk.network.passcodes import ScryptCost, ScryptHash, parse_hash
-from pacs_sdk.network.pdu import (
-    AAssociateAC,
-    AAssociateRQ,
-    UserIdentityAC,
-    UserIdentityRQ,
-    UserIdentityType,
-)
+from pacs_sdk.network.pdu import AAssociateAC, AAssociateRQ
 from pacs_sdk.network.pdu_codec import encode_pdu
+from pacs_sdk.network.user_information import UserIdentityAC, UserIdentityRQ, UserIdentityType
 from pacs_sdk.testing import RecordingLogger
 
 VERIFICATION = "1.2.840.10008.1.1"

@@ -20,16 +20,10 @@ from pacs_sdk.network.negotiation import (
     association_request,
     negotiate,
 )
-from pacs_sdk.network.pdu import (
-    AAssociateRJ,
-    AAssociateRQ,
-    AReleaseRQ,
-    UserIdentityAC,
-    UserIdentityRQ,
-    UserIdentityType,
-)
+from pacs_sdk.network.pdu import AAssociateRJ, AAssociateRQ, AReleaseRQ
 from pacs_sdk.network.pdu_codec import decode_pdu, encode_pdu
 from pacs_sdk.network.refusals import explain
+from pacs_sdk.network.user_information import UserIdentityAC, UserIdentityRQ, UserIdentityType
 from tests.network.helpers import (
     CT_IMAGE,
     EXPLICIT,

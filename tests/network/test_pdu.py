@@ -16,7 +16,6 @@ from pacs_sdk.network.pdu import (
     AbortReason,
     AbortSource,
     AcseRejectReason,
-    AsynchronousOperationsWindow,
     ContextResult,
     PresentationContextAC,
     PresentationContextRQ,
@@ -24,6 +23,10 @@ from pacs_sdk.network.pdu import (
     PresentationRejectReason,
     RejectResult,
     RejectSource,
+    UserRejectReason,
+)
+from pacs_sdk.network.user_information import (
+    AsynchronousOperationsWindow,
     RoleSelection,
     SopClassCommonExtendedNegotiation,
     SopClassExtendedNegotiation,
@@ -31,7 +34,6 @@ from pacs_sdk.network.pdu import (
     UserIdentityRQ,
     UserIdentityType,
     UserInformation,
-    UserRejectReason,
 )
 
 INFORMATION = UserInformation(16384, "1.2.3")

@@ -19,7 +19,6 @@ from pacs_sdk.network.pdu import (
     AcseRejectReason,
     AReleaseRP,
     AReleaseRQ,
-    AsynchronousOperationsWindow,
     ContextResult,
     PDataTF,
     Pdu,
@@ -29,6 +28,11 @@ from pacs_sdk.network.pdu import (
     PresentationRejectReason,
     RejectResult,
     RejectSource,
+    UserRejectReason,
+)
+from pacs_sdk.network.pdu_codec import decode_header, decode_pdu, encode_pdu
+from pacs_sdk.network.user_information import (
+    AsynchronousOperationsWindow,
     RoleSelection,
     SopClassCommonExtendedNegotiation,
     SopClassExtendedNegotiation,
@@ -36,9 +40,7 @@ from pacs_sdk.network.pdu import (
     UserIdentityRQ,
     UserIdentityType,
     UserInformation,
-    UserRejectReason,
 )
-from pacs_sdk.network.pdu_codec import decode_header, decode_pdu, encode_pdu
 from tests.network.pdu_captures import CAPTURES
 from tests.network.pdu_vectors import VECTORS
 

@@ -20,6 +20,9 @@ from pacs_sdk.network.pdu import (
     PresentationContextAC,
     PresentationContextRQ,
     PresentationDataValue,
+)
+from pacs_sdk.network.pdu_codec import encode_pdu
+from pacs_sdk.network.user_information import (
     RoleSelection,
     SopClassCommonExtendedNegotiation,
     SopClassExtendedNegotiation,
@@ -27,7 +30,6 @@ from pacs_sdk.network.pdu import (
     UserIdentityRQ,
     UserInformation,
 )
-from pacs_sdk.network.pdu_codec import encode_pdu
 from tests.network.pdu_vectors import CT_IMAGE, EXPLICIT_LE, IMPLICIT_LE, VERIFICATION
 
 PLAIN = AAssociateRQ(

@@ -17,6 +17,10 @@ from pacs_sdk.network.pdu import (
     ContextResult,
     PresentationContextAC,
     PresentationContextRQ,
+)
+from pacs_sdk.network.pdu_codec import decode_pdu, encode_pdu
+from pacs_sdk.network.pdu_user_information import MAXIMUM_LENGTH_IF_UNSTATED
+from pacs_sdk.network.user_information import (
     RoleSelection,
     SopClassCommonExtendedNegotiation,
     SopClassExtendedNegotiation,
@@ -24,8 +28,6 @@ from pacs_sdk.network.pdu import (
     UserIdentityRQ,
     UserInformation,
 )
-from pacs_sdk.network.pdu_codec import decode_pdu, encode_pdu
-from pacs_sdk.network.pdu_user_information import MAXIMUM_LENGTH_IF_UNSTATED
 from tests.network.pdu_vectors import CT_IMAGE, IMPLICIT_LE, VERIFICATION
 
 

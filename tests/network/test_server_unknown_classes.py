@@ -23,7 +23,7 @@ from pacs_sdk.network import (
 )
 from pacs_sdk.network.dimse import CFindRQ, CStoreRQ, Message, Status
 from pacs_sdk.network.negotiation import STORAGE_SERVICE_CLASS
-from pacs_sdk.network.pdu import SopClassCommonExtendedNegotiation
+from pacs_sdk.network.user_information import SopClassCommonExtendedNegotiation
 from pacs_sdk.services import QueryScu, RetrieveScu, StorageScu
 from tests.network.helpers import CT_IMAGE, EXPLICIT, STUDY_ROOT_FIND, VERIFICATION
 from tests.network.servers import EchoService, RecordingLogger, Scripted, Shelf, open_to, serving

@@ -1,9 +1,10 @@
-"""What the service tests share: an archive behind a server, and made-up instances."""
+"""What the service tests share: archives behind a server, and made-up instances."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,3 +53,23 @@ def made_instance(
 def make_instance() -> MakeInstance:
     """Give what makes small instances."""
     return made_instance
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pacs]:
+    """Hold two patients: Doe with two studies (three instances), Müller with one."""
+    pacs = Pacs.embedded(tmp_path_factory.mktemp("filled"), ae_title="ARCHIVE")
+    stored: tuple[dict[str, Any], ...] = (
+            {"StudyInstanceUID": "1.1", "SeriesInstanceUID": "1.1.1"},
+            {"StudyInstanceUID": "1.1", "SeriesInstanceUID": "1.1.1"},
+            {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.1", "Modality": "MR"},
+            {
+                "StudyInstanceUID": "2.1", "SeriesInstanceUID": "2.1.1", "PatientID": "P2",
+                "PatientName": "Müller^Jörg", "SpecificCharacterSet": "ISO_IR 192",
+            },
+    )  # fmt: skip
+    for number, elements in enumerate(stored):
+        uid = f"{elements['SeriesInstanceUID']}.{number}"
+        pacs.archive.store(made_instance(**elements, SOPInstanceUID=uid)).unwrap()
+    with pacs:
+        yield pacs

@@ -1,0 +1,108 @@
+"""What a C-FIND that cannot be performed is answered (PS3.4 Table C.4-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pacs_sdk.core.errors import ErrorCode, PacsError
+from pacs_sdk.core.results import Failure, PacsResult
+from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.integration.pacs import Pacs
+from pacs_sdk.network.dimse import CFindRSP, Status
+from pacs_sdk.services import QueryRules, QuerySource
+from pacs_sdk.storage import Match, Query
+from tests.services.find_helpers import asked, encoded, responses, serving
+
+
+@attrs.frozen
+class _Failing(QuerySource):
+    """Fails every search."""
+
+    error: PacsError
+
+    def find(self, query: Query) -> PacsResult[Iterator[Match]]:
+        """Fail."""
+        return Failure(self.error)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (ErrorCode.INDEX_FAILED, 0xA700),
+        (ErrorCode.LIMIT_EXCEEDED, 0xA700),
+        (ErrorCode.FIND_INVALID_IDENTIFIER, 0xA900),
+        (ErrorCode.FIND_FAILED, 0xC000),
+        (ErrorCode.STORAGE_READ_FAILED, 0xC000),
+        (ErrorCode.INVALID_VALUE, 0xC000),
+        (ErrorCode.NOT_AUTHORISED, 0x0124),
+    ],
+)
+def test_failures_have_a_status_of_the_table(code: ErrorCode, status: int) -> None:
+    """Whatever hinders a query, the answer has one of PS3.4 Table C.4-1, and a comment."""
+    with serving(_Failing(PacsError(code, "no such luck"))) as peer:
+        ((final, data),) = responses(peer, asked("STUDY", StudyInstanceUID=""))
+    assert (final.status, final.error_comment, data) == (status, "no such luck", None)
+
+
+@pytest.mark.parametrize(
+    ("keys", "status", "offending"),
+    [
+        ({"StudyDate": "yesterday"}, 0xA900, ["StudyDate"]),
+        ({"StudyInstanceUID": "1.2.*"}, 0xA900, ["StudyInstanceUID"]),
+        ({"Modality": "computed tomography"}, 0xA900, ["Modality"]),
+        ({"SeriesNumber": "many"}, 0xA900, ["SeriesNumber"]),
+        ({"ContrastBolusRoute": "A" * 65}, 0xA900, ["ContrastBolusRoute"]),
+        ({"PatientName": "Doe*", "StudyDate": "2024-"}, 0xA900, ["StudyDate"]),
+        ({"StudyDate": "2024.01.01"}, 0, []),
+        ({"PatientName": "*" + "e" * 65}, 0, []),
+    ],
+)
+def test_keys_are_checked_as_keys(
+    filled: Pacs, keys: dict[str, str], status: int, offending: list[str]
+) -> None:
+    """A key that can match nothing gets A900H, which names it; what is a good key doesn't."""
+    *_, (final, _) = responses(filled.peer, encoded("STUDY", **keys))
+    assert isinstance(final, CFindRSP)
+    assert final.status == status
+    assert [DicomTag(tag).keyword for tag in final.offending_element] == offending
+
+
+def test_checking_can_be_switched_off(filled: Pacs) -> None:
+    """Then only what cannot be understood is refused."""
+    lower_case = encoded("STUDY", Modality="ct")
+    with serving(filled.archive, QueryRules(check_values=False)) as peer:
+        ((final, _),) = responses(peer, lower_case)
+    assert final.status == Status.SUCCESS
+    ((final, _),) = responses(filled.peer, lower_case)
+    assert final.status == Status.DATA_SET_MISMATCH
+
+
+@pytest.mark.parametrize("identifier", [b"\x08\x00\x52\x00CS\xff\xff", b"\0", b"not DICOM"])
+def test_an_identifier_that_cannot_be_read_is_refused(filled: Pacs, identifier: bytes) -> None:
+    """Bytes that are no data set get a failure of the table, and the association goes on."""
+    ((final, _),) = responses(filled.peer, identifier)
+    assert final.status in (0xA900, *range(0xC000, 0xD000))
+
+
+TABLE_C_4_1 = {0x0000, 0xFE00, 0xA700, 0xA900, 0x0122, *range(0xC000, 0xD000)}
+
+
+@given(
+    identifier=st.binary(max_size=40)
+    | st.builds(
+        lambda keyword, value: encoded("STUDY", **{keyword: value}),
+        st.sampled_from(["PatientName", "StudyDate", "StudyInstanceUID", "SpecificCharacterSet"]),
+        st.binary(max_size=20),
+    )
+)
+@example(identifier=encoded("STUDY", SpecificCharacterSet="ISO 2022 IR 87", PatientName=b"\x1b$B"))
+def test_no_identifier_does_harm(filled: Pacs, identifier: bytes) -> None:
+    """Whatever bytes come, the final status is one of PS3.4 Table C.4-1, and in order."""
+    *pending, (final, _) = responses(filled.peer, identifier)
+    assert final.status in TABLE_C_4_1
+    assert {response.status for response, _ in pending} <= {0xFF00, 0xFF01}
