@@ -23,6 +23,7 @@ from pacs_sdk.storage.objects import file_storage, storage_journals
 from pacs_sdk.storage.objects.backend import NewObject
 from pacs_sdk.storage.objects.content_hash import hash_parts
 from pacs_sdk.storage.objects.layouts import duplicate_key
+from pacs_sdk.storage.objects.object_names import ObjectNames
 from pacs_sdk.testing import RecordingLogger
 from tests.storage.journals import NotedSync, begun_journal, die
 from tests.storage.made_instances import made_instance
@@ -164,14 +165,14 @@ def test_a_refused_object_leaves_no_record(
 ) -> None:
     """Who finds the name taken at the last moment takes back what is in the journal."""
     first, second = two
-    published = FileStorage._published
+    publish = ObjectNames.publish
 
-    def late(storage: FileStorage, *arguments: object) -> bool:
-        monkeypatch.setattr(FileStorage, "_published", published)
+    def late(names: ObjectNames, *arguments: str) -> bool:
+        monkeypatch.setattr(ObjectNames, "publish", publish)
         second.put(KEYS[0], [b"stored"]).unwrap()
-        return published(storage, *arguments)  # type: ignore[arg-type]
+        return publish(names, *arguments)
 
-    monkeypatch.setattr(FileStorage, "_published", late)
+    monkeypatch.setattr(ObjectNames, "publish", late)
     refused = first.put(KEYS[0], [b"refused"], policy=policy)
     assert refused.map(lambda one: one.created).value_or(False) is False
     die(first)

@@ -41,7 +41,7 @@ DIES = """
 import os, pathlib, shutil, signal
 from pacs_sdk.encoding import read_file
 from pacs_sdk.storage import IndexDatabase, open_archive
-from pacs_sdk.storage.objects.file_storage import FileStorage
+from pacs_sdk.storage.objects.object_names import ObjectNames
 
 def now(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -49,7 +49,7 @@ def now(*_, **__):
 def die(folder, path, moment, durability):
     archive = open_archive(folder, durability=durability).unwrap()
     if moment == "written":
-        FileStorage._published = now
+        ObjectNames.publish = now
     if moment == "named":
         IndexDatabase.promise = now
     archive.store(read_file(path).unwrap())

@@ -251,7 +251,7 @@ def test_an_interrupted_put_holds_no_place_in_the_journal(
     together.go_on.set()
     journal = together.storage._journals._own
     with monkeypatch.context() as patch:
-        patch.setattr(together.storage._small, "_publish", interrupted)
+        patch.setattr(together.storage._names, "publish", interrupted)
         with pytest.raises(KeyboardInterrupt):
             together.storage.put_small([NewObject(f"1/2/{number}", [b"x"]) for number in range(3)])
     assert journal is None or [one.unnamed for one in journal._segments] == [0, 0]

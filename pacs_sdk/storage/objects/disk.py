@@ -16,7 +16,6 @@ if sys.platform == "darwin":
     import fcntl
 
 __all__ = [
-    "FolderTree",
     "flat_view",
     "holds_exactly",
     "is_remainder",
@@ -40,10 +39,6 @@ _SMALLEST_BLOCK: Final = 512
 
 _MOST_TOGETHER: Final = 512
 """Pieces in one ``writev``; POSIX allows 1,024 (``IOV_MAX``)."""
-
-_REMEMBERED_FOLDERS: Final = 8192
-"""How many folders are remembered to be on the disk; then all are forgotten, which costs
-each one sync more."""
 
 _FOLDERS_CANNOT_BE_SYNCED: Final = frozenset((errno.EINVAL, errno.EBADF, errno.ENOTSUP))
 """What some network file systems answer, which look after names by themselves."""
@@ -138,7 +133,7 @@ def write_all_at(descriptor: int, data: Buffer, offset: int) -> None:
 def remove_spooled(path: str) -> None:
     """Remove a file of a spool; if that cannot be done, its sweep will."""
     with contextlib.suppress(OSError):
-        os.unlink(path)  # noqa: PTH108  # text, as in FileStorage._target
+        os.unlink(path)  # noqa: PTH108  # text, as in ObjectNames.folder_of
 
 
 def holds_exactly(path: Path | str, parts: Sequence[Buffer]) -> bool:
@@ -223,85 +218,3 @@ def _sync(descriptor: int) -> None:
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
             return
     os.fsync(descriptor)
-
-
-class FolderTree:
-    """The folders below a root: made, made durable, and removed when they are empty.
-
-    A folder's own name needs to be synced once, when it is new; that is remembered. It
-    is remembered by whoever has synced it, not by whoever made it: another thread or
-    process may have made the folder a moment ago, and not have come to syncing it.
-
-    Args:
-        root: The topmost folder; it is never made again, for a disk may have been
-            mounted there.
-        durable: Whether names are synced at all.
-    """
-
-    def __init__(self, root: Path, *, durable: bool) -> None:
-        self._root = root
-        self._durable = durable
-        self._synced: set[Path] = set()
-
-    def make(self, folder: Path) -> None:
-        """Make a folder and those above it, up to the root.
-
-        Raises:
-            OSError: As from the operating system.
-        """
-        if folder == self._root:
-            return
-        try:
-            self._make_one(folder)
-        except FileNotFoundError:
-            self.make(folder.parent)
-            self._make_one(folder)
-
-    def sync_up(self, folder: Path) -> None:
-        """Sync the names in a folder, and those of the folders up to the root.
-
-        Raises:
-            OSError: As from the operating system.
-        """
-        if not self._durable:
-            return
-        sync_folder(folder)
-        while folder != self._root and folder not in self._synced:
-            sync_folder(folder.parent)
-            if len(self._synced) >= _REMEMBERED_FOLDERS:
-                self._synced.clear()
-            self._synced.add(folder)
-            folder = folder.parent
-
-    def sync_removal(self, folder: Path) -> None:
-        """Sync that a name in a folder is gone; perhaps the folder is gone as well.
-
-        Raises:
-            OSError: As from the operating system.
-        """
-        while self._durable:
-            try:
-                sync_folder(folder)
-            except FileNotFoundError:
-                if folder == self._root:
-                    raise
-                folder = folder.parent
-            else:
-                return
-
-    def prune(self, folder: Path) -> None:
-        """Remove a folder and those above it, as far as they are empty."""
-        while folder != self._root:
-            self._synced.discard(folder)
-            try:
-                folder.rmdir()
-            except OSError:  # not empty, or somebody else was faster
-                return
-            folder = folder.parent
-
-    def _make_one(self, folder: Path) -> None:
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            return
-        self._synced.discard(folder)  # what was synced was another folder of this name

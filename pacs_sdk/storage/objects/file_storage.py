@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
 import shutil
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
 
-import attrs
 from typing_extensions import Buffer
 
 from pacs_sdk.core.byte_source import ByteSource, FileBytes
@@ -28,7 +22,6 @@ from pacs_sdk.storage.objects.backend import (
     checked_prefix,
 )
 from pacs_sdk.storage.objects.disk import (
-    FolderTree,
     flat_view,
     holds_exactly,
     make_folders,
@@ -37,34 +30,20 @@ from pacs_sdk.storage.objects.disk import (
     sync_path,
     write_new,
 )
+from pacs_sdk.storage.objects.object_files import (
+    ObjectBytes,
+    in_words,
+    not_found,
+    not_stored,
+    size_of_file,
+)
+from pacs_sdk.storage.objects.object_names import ObjectNames
 from pacs_sdk.storage.objects.received import ReceivedObject
 from pacs_sdk.storage.objects.small_objects import SmallObjects
 from pacs_sdk.storage.objects.spool import SPOOL_NAME, Spool
 from pacs_sdk.storage.objects.storage_journals import StorageJournals, restore_files
 
 __all__ = ["FileStorage"]
-
-_NO_HARD_LINKS: Final = frozenset((errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS))
-"""What file systems without hard links (FAT, some network shares) answer to one."""
-
-_PUBLISH_ATTEMPTS: Final = 100
-"""A deletion may remove a folder between its making and its use; nobody is that unlucky a
-hundred times."""
-
-
-@attrs.frozen
-class _ObjectBytes(FileBytes):
-    """An object's bytes; a file that has gone or can't be read is a storage error."""
-
-    def head(self, limit: int) -> memoryview:
-        """Return the first ``limit`` bytes."""
-        with _reading(self.path.name):
-            return super().head(limit)
-
-    def view(self) -> memoryview:
-        """Return all bytes."""
-        with _reading(self.path.name):
-            return super().view()
 
 
 class FileStorage(StorageBackend):
@@ -87,19 +66,13 @@ class FileStorage(StorageBackend):
 
     def __init__(self, root: Path, durability: Durability = Durability.DURABLE) -> None:
         self._root = Path(root).absolute()
-        self._root_name = str(self._root)
         self._durable = Durability(durability) is Durability.DURABLE
-        self._folders = FolderTree(self._root, durable=self._durable)
         try:
             make_folders(self._root, durable=self._durable)
             self._spool = Spool(self._root / SPOOL_NAME)
+            self._names = ObjectNames(self._root, self._spool, durable=self._durable)
             self._journals = StorageJournals(self._spool, durable=self._durable)
-            self._small = SmallObjects(
-                self._spool,
-                self._journals,
-                self._folder,
-                lambda spooled, target: self._published(spooled, target, DuplicatePolicy.REJECT),
-            )
+            self._small = SmallObjects(self._spool, self._journals, self._names)
             self._restored = 0
             try:
                 self._swept = self._spool.sweep(self._restore)
@@ -166,7 +139,7 @@ class FileStorage(StorageBackend):
         try:
             return self._put_alone(new, components, policy)
         except OSError as exc:
-            raise _not_stored(new.key, exc) from exc
+            raise not_stored(new.key, exc) from exc
 
     def _stored(self, key: str, received: ReceivedObject, policy: DuplicatePolicy) -> StoredObject:
         parts = received.kept_parts()
@@ -176,13 +149,13 @@ class FileStorage(StorageBackend):
         try:
             return self._put_received(key, components, received, policy)
         except OSError as exc:
-            raise _not_stored(key, exc) from exc
+            raise not_stored(key, exc) from exc
 
     def _put_alone(
         self, new: NewObject, components: Sequence[str], policy: DuplicatePolicy
     ) -> StoredObject:
         key, parts = new.key, new.parts
-        target = self._target(components)
+        target = self._names.file_of(components)
         if (kept := self._kept(key, target, lambda: parts, policy)) is not None:
             return kept
         spooled = self._spool.new_name()
@@ -203,7 +176,7 @@ class FileStorage(StorageBackend):
         def parts() -> Sequence[Buffer]:
             return (FileBytes(received.path, 0, received.whole_size).view(),)
 
-        target = self._target(components)
+        target = self._names.file_of(components)
         # If relaxed, the link tells whether the name is taken, and nearly always it isn't.
         is_looked_for = self._durable or policy is DuplicatePolicy.REPLACE
         if is_looked_for and (kept := self._kept(key, target, parts, policy)) is not None:
@@ -219,7 +192,7 @@ class FileStorage(StorageBackend):
         self, stored: StoredObject, target: str, policy: DuplicatePolicy
     ) -> StoredObject:
         """Have a name on the disk, and no other object of that name in a journal."""
-        self._sync_names(target)
+        self._names.sync(target)
         if policy is DuplicatePolicy.REPLACE and stored.created:
             self._journals.forget(stored.key)
         return stored
@@ -230,9 +203,9 @@ class FileStorage(StorageBackend):
         def publish(content: bytes, target: str) -> None:
             spooled = self._spool.new_name()
             write_new(spooled, (content,), durable=True)
-            self._published(spooled, target, DuplicatePolicy.REPLACE)
+            self._names.publish(spooled, target, replace=True)
 
-        self._restored = restore_files(folders, self._root, self._target, publish)
+        self._restored = restore_files(folders, self._root, self._names.file_of, publish)
 
     def _given(
         self,
@@ -244,7 +217,8 @@ class FileStorage(StorageBackend):
         policy: DuplicatePolicy,
     ) -> StoredObject:
         """Give a finished file its name, unless somebody else was faster."""
-        while not self._published(spooled, target, policy):
+        replace = policy is DuplicatePolicy.REPLACE
+        while not self._names.publish(spooled, target, replace=replace):
             if (kept := self._kept(key, target, parts, policy)) is not None:
                 return kept
         return StoredObject(key, size, True)  # by position: once an image
@@ -253,7 +227,7 @@ class FileStorage(StorageBackend):
     def open(self, key: str) -> ByteSource:
         """Give an object's bytes, read or mapped when they are looked at."""
         target, size = self._existing(key)
-        return _ObjectBytes(Path(target), 0, size)
+        return ObjectBytes(Path(target), 0, size)
 
     @edge()
     def stat(self, key: str) -> StoredObject:
@@ -265,24 +239,22 @@ class FileStorage(StorageBackend):
         """Remove an object, and the folders that are empty without it."""
         place, _ = self._existing(key)
         target = Path(place)
-        with _translated(ErrorCode.STORAGE_DELETE_FAILED, f"{key} could not be deleted", key):
-            self._journals.forget(key, lambda: self._sync_all(target))
+        with in_words(ErrorCode.STORAGE_DELETE_FAILED, f"{key} could not be deleted", key):
+            self._journals.forget(key, lambda: self._names.sync_all(target))
             try:
-                target.unlink()
+                self._names.remove(target)
             except FileNotFoundError:  # somebody else was faster
-                raise _not_found(key) from None
-            self._folders.sync_removal(target.parent)
-        self._folders.prune(target.parent)
+                raise not_found(key) from None
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Yield the objects whose keys begin with a text, folder by folder."""
         folders, partial = checked_prefix(prefix)
-        return self._walk(self._root.joinpath(*folders), folders, partial)
+        return self._names.walk(self._root.joinpath(*folders), folders, partial)
 
     @edge()
     def health(self) -> StorageHealth:
         """Tell how much room is left, and try to write a byte."""
-        with _translated(
+        with in_words(
             ErrorCode.STORAGE_READ_FAILED, f"the storage folder {self._root} cannot be reached"
         ):
             free_bytes = shutil.disk_usage(self._root).free
@@ -301,39 +273,14 @@ class FileStorage(StorageBackend):
 
     # -- inside ------------------------------------------------------------------
 
-    def _target(self, components: Sequence[str]) -> str:
-        """Name the file of a key."""
-        return f"{self._folder(components[:-1])}{os.sep}{components[-1]}"
-
-    def _folder(self, components: Sequence[str]) -> str:
-        """Name the folder of keys, which no symbolic link may carry off somewhere else."""
-        # Text and bare system calls: paths as objects take longer than the calls, and every
-        # image that arrives comes by here. And readlink, not lstat: Linux gives a folder whose
-        # times were asked for an exact time when it changes next, and all files that are written
-        # after it, too. So a record of the journal would have its file's inode written each
-        # time: 20 % more time for a durable object of 10 KB, on ext4 without a journal.
-        folder = self._root_name
-        for component in components:
-            folder = f"{folder}{os.sep}{component}"
-            try:
-                os.readlink(folder)  # noqa: PTH115  # text
-            except OSError as exc:
-                if exc.errno == errno.EINVAL:  # there is something, and it is no link
-                    continue
-                if exc.errno in (errno.ENOENT, errno.ENOTDIR):  # nor is there anything below
-                    return os.sep.join((self._root_name, *components))  # noqa: PTH118  # text
-                raise
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        return folder
-
     def _existing(self, key: str) -> tuple[str, int]:
         """Find an object's file and its size."""
         components = checked_key(key)
-        with _translated(ErrorCode.STORAGE_READ_FAILED, f"{key} could not be read", key):
-            target = self._target(components)
-            size = _size_of(target)
+        with in_words(ErrorCode.STORAGE_READ_FAILED, f"{key} could not be read", key):
+            target = self._names.file_of(components)
+            size = size_of_file(target)
         if size is None:
-            raise _not_found(key)
+            raise not_found(key)
         return target, size
 
     def _kept(
@@ -348,7 +295,7 @@ class FileStorage(StorageBackend):
         Returns:
             What is kept instead of the new object, or ``None`` where nothing is.
         """
-        size = _size_of(target)
+        size = size_of_file(target)
         if size is None:
             return None
         if policy is not DuplicatePolicy.IGNORE and not holds_exactly(target, parts()):
@@ -361,111 +308,5 @@ class FileStorage(StorageBackend):
             )
         if self._durable:  # the one who wrote it may not have been durable, or not be done
             sync_path(target)
-        self._sync_names(target)
+        self._names.sync(target)
         return StoredObject(key, size)
-
-    def _published(self, spooled: str, target: str, policy: DuplicatePolicy) -> bool:
-        """Give a finished file its name; false where the name is taken."""
-        for _ in range(_PUBLISH_ATTEMPTS):
-            try:
-                if policy is DuplicatePolicy.REPLACE:
-                    os.replace(spooled, target)  # noqa: PTH105  # text, as in _target
-                else:
-                    self._link(spooled, target)
-            except FileExistsError:
-                if os.path.lexists(target) and _size_of(target) is None:
-                    raise OSError(errno.EISDIR, "its name is taken by what is no file") from None
-                return False
-            except FileNotFoundError:
-                if not Path(spooled).exists():  # the whole storage has gone
-                    raise
-                with contextlib.suppress(FileNotFoundError):
-                    self._folders.make(Path(target).parent)
-            else:
-                return True
-        raise OSError(errno.EBUSY, "its folder is being removed again and again")
-
-    def _link(self, spooled: str, target: str) -> None:
-        try:
-            os.link(spooled, target)  # text, as in _target
-        except OSError as exc:
-            if exc.errno not in _NO_HARD_LINKS:
-                raise
-            with self._spool.exclusive(target):
-                if os.path.lexists(target):
-                    raise FileExistsError(errno.EEXIST, "the name is taken") from None
-                Path(spooled).rename(target)
-
-    def _sync_all(self, target: Path) -> None:
-        """Have an object, its name, and those of its folders on the disk, however it was put."""
-        with contextlib.suppress(FileNotFoundError):  # it has gone meanwhile
-            sync_path(target)
-            FolderTree(self._root, durable=True).sync_up(target.parent)
-
-    def _sync_names(self, target: str) -> None:
-        """Wait until an object's name is on the disk, and those of its folders."""
-        if self._durable:
-            self._folders.sync_up(Path(target).parent)
-
-    def _walk(
-        self, folder: Path, above: tuple[str, ...], partial: str = ""
-    ) -> Iterator[StoredObject]:
-        with _translated(ErrorCode.STORAGE_READ_FAILED, f"the folder {folder} could not be listed"):
-            try:
-                with os.scandir(folder) as entries:
-                    found = sorted(entries, key=lambda entry: entry.name)
-            except (FileNotFoundError, NotADirectoryError):
-                return
-        for entry in found:
-            if entry.name.startswith(".") or not entry.name.startswith(partial):
-                continue
-            components = (*above, entry.name)
-            if entry.is_dir(follow_symlinks=False):
-                yield from self._walk(Path(entry.path), components)
-            elif (size := _size_of(entry.path)) is not None:
-                yield StoredObject("/".join(components), size)
-
-
-def _not_stored(key: str, error: OSError) -> PacsException:
-    return PacsException(
-        ErrorCode.STORAGE_WRITE_FAILED,
-        f"{key} could not be stored: {reason_of(error)}",
-        key=key,
-    )
-
-
-def _size_of(target: str) -> int | None:
-    """Tell how long an object's file is; ``None`` where there is none."""
-    try:
-        status = os.lstat(target)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
-@contextlib.contextmanager
-def _translated(code: ErrorCode, what: str, key: str = "") -> Iterator[None]:
-    """Turn an error of the operating system into ours."""
-    try:
-        yield
-    except OSError as exc:
-        details = {"key": key} if key else {}
-        raise PacsException(code, f"{what}: {reason_of(exc)}", **details) from exc
-
-
-@contextlib.contextmanager
-def _reading(key: str) -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError):
-        raise _not_found(key) from None
-    except OSError as exc:
-        raise PacsException(
-            ErrorCode.STORAGE_READ_FAILED,
-            f"{key} could not be read: {reason_of(exc)}",
-            key=key,
-        ) from exc
-
-
-def _not_found(key: str) -> PacsException:
-    return PacsException(ErrorCode.OBJECT_NOT_FOUND, f"no object {key} is stored", key=key)

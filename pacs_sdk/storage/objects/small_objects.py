@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.storage.objects.backend import SMALL_OBJECT_BYTES, NewObject, checked_key
 from pacs_sdk.storage.objects.disk import remove_spooled, write_new
+from pacs_sdk.storage.objects.object_names import ObjectNames
 from pacs_sdk.storage.objects.spool import Spool
 from pacs_sdk.storage.objects.storage_journals import StorageJournals
 
@@ -20,21 +21,13 @@ class SmallObjects:
     Args:
         spool: Where files are written before they get their names.
         journals: Have objects on the disk, if they have to be.
-        folder_of: Names the folder of a key's components but the last; raises ``OSError``.
-        publish: Gives a finished file its name, or tells that it is taken; raises ``OSError``.
+        names: Gives them.
     """
 
-    def __init__(
-        self,
-        spool: Spool,
-        journals: StorageJournals,
-        folder_of: Callable[[Sequence[str]], str],
-        publish: Callable[[str, str], bool],
-    ) -> None:
+    def __init__(self, spool: Spool, journals: StorageJournals, names: ObjectNames) -> None:
         self._spool = spool
         self._journals = journals
-        self._folder_of = folder_of
-        self._publish = publish
+        self._names = names
 
     def put(self, objects: Sequence[NewObject]) -> list[bool]:
         """Put objects; return for each whether it was written, as it would be alone."""
@@ -64,7 +57,7 @@ class SmallObjects:
             components = checked_key(new.key)
             above = components[:-1]
             if above not in folders:
-                folders[above] = self._folder_of(above)
+                folders[above] = self._names.folder_of(above)
         except (PacsException, OSError):
             return ""
         place = f"{folders[above]}{os.sep}{components[-1]}"
@@ -77,7 +70,7 @@ class SmallObjects:
         spooled = self._spool.new_name()
         try:
             write_new(spooled, new.parts, durable=False)
-            return self._publish(spooled, place)
+            return self._names.publish(spooled, place)
         except OSError:
             return False
         finally:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pacs_sdk.storage.objects.backend import NewObject, checked_key
-from pacs_sdk.storage.objects.disk import FolderTree, is_remainder, sync_path
+from pacs_sdk.storage.objects.disk import is_remainder, sync_path
+from pacs_sdk.storage.objects.folder_tree import FolderTree
 from pacs_sdk.storage.objects.journal import Journal, JournalEntry
 from pacs_sdk.storage.objects.journal_records import LiveRecord
 from pacs_sdk.storage.objects.other_journals import ObjectState, OtherJournals, restore_objects

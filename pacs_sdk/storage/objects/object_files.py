@@ -1,0 +1,78 @@
+"""The file of an object: its size, its bytes, and what is said where it cannot be used."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+
+import attrs
+
+from pacs_sdk.core.byte_source import FileBytes
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.storage.objects.disk import reason_of
+
+__all__ = ["ObjectBytes", "in_words", "not_found", "not_stored", "size_of_file"]
+
+
+@attrs.frozen
+class ObjectBytes(FileBytes):
+    """An object's bytes; a file that has gone or can't be read is a storage error."""
+
+    def head(self, limit: int) -> memoryview:
+        """Return the first ``limit`` bytes."""
+        with _reading(self.path.name):
+            return super().head(limit)
+
+    def view(self) -> memoryview:
+        """Return all bytes."""
+        with _reading(self.path.name):
+            return super().view()
+
+
+def size_of_file(target: str) -> int | None:
+    """Tell how long an object's file is; ``None`` where there is none."""
+    try:
+        status = os.lstat(target)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+@contextlib.contextmanager
+def in_words(code: ErrorCode, what: str, key: str = "") -> Iterator[None]:
+    """Turn an error of the operating system into ours."""
+    try:
+        yield
+    except OSError as exc:
+        details = {"key": key} if key else {}
+        raise PacsException(code, f"{what}: {reason_of(exc)}", **details) from exc
+
+
+def not_stored(key: str, error: OSError) -> PacsException:
+    """Say why an object could not be written."""
+    return PacsException(
+        ErrorCode.STORAGE_WRITE_FAILED,
+        f"{key} could not be stored: {reason_of(error)}",
+        key=key,
+    )
+
+
+def not_found(key: str) -> PacsException:
+    """Say that there is no such object."""
+    return PacsException(ErrorCode.OBJECT_NOT_FOUND, f"no object {key} is stored", key=key)
+
+
+@contextlib.contextmanager
+def _reading(key: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise not_found(key) from None
+    except OSError as exc:
+        raise PacsException(
+            ErrorCode.STORAGE_READ_FAILED,
+            f"{key} could not be read: {reason_of(exc)}",
+            key=key,
+        ) from exc
