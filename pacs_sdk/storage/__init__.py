@@ -1,10 +1,12 @@
 """Objects and the index that finds them."""
 
-from pacs_sdk.storage.archive import Archive, StoredInstance, open_archive
+from pacs_sdk.storage.archive import Archive, StoredInstance
+from pacs_sdk.storage.archive_opening import open_archive
 from pacs_sdk.storage.archive_rules import ArchiveRules
 from pacs_sdk.storage.capacity import CapacityLimits
 from pacs_sdk.storage.coercion import Coercion, IssuerOfPatientIds
-from pacs_sdk.storage.deletion import DeletedInstance, Deletion, DeletionReport
+from pacs_sdk.storage.deleted_objects import DeletedInstance, DeletionReport
+from pacs_sdk.storage.deletion import Deletion
 from pacs_sdk.storage.duplicates import DuplicateObject
 from pacs_sdk.storage.index.attributes import QueryLevel
 from pacs_sdk.storage.index.change_feed import ChangeFeed

@@ -3,73 +3,42 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Final, Self
 
-import attrs
 import numpy as np
 
-from pacs_sdk.core.byte_source import ByteSource
-from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
+from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.ports import EventBus, Logger, NullEventBus, NullLogger
 from pacs_sdk.core.results import PacsResult, edge, raised
-from pacs_sdk.core.tags import TagLike
-from pacs_sdk.encoding import FrameChoice, Instance, InstanceHeader, decode_frames, read_source
+from pacs_sdk.encoding import FrameChoice, Instance, InstanceHeader, decode_frames
 from pacs_sdk.storage.archive_rules import DEFAULT_RULES, ArchiveRules
 from pacs_sdk.storage.capacity import capacity_of
-from pacs_sdk.storage.deletion import AT_ONCE, Deletion, DeletionReport
+from pacs_sdk.storage.deleted_objects import DeletionReport
+from pacs_sdk.storage.deletion import AT_ONCE, Deletion
 from pacs_sdk.storage.duplicates import DuplicateObject, duplicates_of
-from pacs_sdk.storage.index.further_attributes import FurtherAttributes
 from pacs_sdk.storage.index.index_database import IndexDatabase
 from pacs_sdk.storage.index.settling import StudySettler
 from pacs_sdk.storage.ingest import Ingest, StoredInstance
-from pacs_sdk.storage.objects.backend import (
-    DuplicatePolicy,
-    Durability,
-    StorageBackend,
-)
+from pacs_sdk.storage.object_opening import ObjectOpener
+from pacs_sdk.storage.objects.backend import DuplicatePolicy, StorageBackend
 from pacs_sdk.storage.objects.layouts import StorageLayout
 from pacs_sdk.storage.objects.received import ReceivedObject
 from pacs_sdk.storage.query.explain import Explanation
 from pacs_sdk.storage.query.query import Match, Query
-from pacs_sdk.storage.records import (
-    ArchiveStatistics,
-    InstanceLocation,
-)
+from pacs_sdk.storage.records import ArchiveStatistics
 from pacs_sdk.storage.upkeep.archive_session import ArchiveSession
 from pacs_sdk.storage.upkeep.recovery import RecoveryReport, recover
 from pacs_sdk.storage.upkeep.verify import ObjectFinding, verify_objects
 
-__all__ = ["Archive", "StoredInstance", "open_archive"]
+__all__ = ["Archive", "StoredInstance"]
 
 _READ_ERRORS: Final = {
     FileNotFoundError: ErrorCode.FILE_NOT_FOUND,
     OSError: ErrorCode.FILE_READ_FAILED,
 }
 """What reading an instance that is given to us may raise."""
-
-
-@attrs.frozen
-class _UnreadableBytes:
-    """Stands for the bytes of an object that could not be opened: reading them fails."""
-
-    size: int
-    error: PacsError
-
-    def head(self, limit: int) -> memoryview:
-        """Fail with the reason why there are no bytes."""
-        raise PacsException.of(self.error)
-
-    def view(self) -> memoryview:
-        """Fail with the reason why there are no bytes."""
-        raise PacsException.of(self.error)
-
-    def slice(self, offset: int, length: int | None = None) -> Self:
-        """Return a part, as unreadable as the whole."""
-        room = max(self.size - offset, 0)
-        return attrs.evolve(self, size=room if length is None else min(length, room))
 
 
 class Archive:
@@ -107,6 +76,7 @@ class Archive:
         self._logger = logger or NullLogger()
         events = bus or NullEventBus()
         self._ingest = Ingest(backend, index, events, self._logger, duplicates, layout)
+        self._objects = ObjectOpener(backend, self._logger)
         self._coercion = rules.coercion
         self._capacity = capacity_of(rules.limits, rules.make_room, backend, index, self._logger)
         self.feed = index.feed
@@ -134,8 +104,8 @@ class Archive:
         """Store an instance; on ``Success`` it is safe and every query finds it.
 
         The object is made durable, then its row is promised or written, then it is announced. If
-        the index fails the object stays, and sending the instance again puts that right. To store the same
-        instance again is a success and changes nothing.
+        the index fails the object stays, and sending the instance again puts that right. To store
+        the same instance again is a success and changes nothing.
 
         Other content under a UID that is stored is treated by the policy for duplicates.
         In another study or series ``IGNORE`` refuses it as ``REJECT`` does; under ``REPLACE``
@@ -239,7 +209,7 @@ class Archive:
             ``Success``, or ``Failure`` with ``OBJECT_NOT_FOUND``,
             ``STORAGE_READ_FAILED`` or ``INDEX_FAILED``.
         """
-        return self._opened(raised(self._index.locate(sop_instance_uid)))
+        return self._objects.open(raised(self._index.locate(sop_instance_uid)))
 
     @edge()
     def header(self, sop_instance_uid: str) -> InstanceHeader:
@@ -303,7 +273,7 @@ class Archive:
             ``PacsException`` (``INDEX_FAILED``).
         """
         locations = raised(self._index.locations(query))
-        return (self._opened_somehow(location) for location in locations)
+        return (self._objects.open_or_unreadable(location) for location in locations)
 
     def statistics(self) -> PacsResult[ArchiveStatistics]:
         """Count what there is.
@@ -368,88 +338,3 @@ class Archive:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
-
-    # -- opening -----------------------------------------------------------------
-
-    def _opened(self, location: InstanceLocation) -> Instance:
-        source = raised(self._backend.open(location.storage_key))
-        if source.size != location.size_bytes:  # replaced just now, or changed by someone
-            return self._reread(location, source)
-        return location.instance(source.slice(location.data_offset))
-
-    def _reread(self, location: InstanceLocation, source: ByteSource) -> Instance:
-        found = raised(read_source(source, location.storage_key))
-        if found.sop_instance_uid != location.sop_instance_uid:
-            raise PacsException(
-                ErrorCode.STORAGE_READ_FAILED,
-                f"{location.storage_key} holds another instance than the index says; "
-                "somebody changed it",
-                key=location.storage_key,
-            )
-        return found
-
-    def _opened_somehow(self, location: InstanceLocation) -> Instance:
-        try:
-            return self._opened(location)
-        except PacsException as exc:
-            self._logger.error(
-                "object-not-readable", storage_key=location.storage_key, reason=exc.error.message
-            )
-            size = location.size_bytes - location.data_offset
-            return location.instance(_UnreadableBytes(size, exc.error))
-
-
-@edge()
-def open_archive(  # noqa: PLR0913  # all but the folder are keywords with defaults
-    data_dir: Path | str,
-    *,
-    durability: Durability = Durability.DURABLE,
-    duplicates: DuplicatePolicy = DuplicatePolicy.REJECT,
-    layout: str = "uid",
-    database_url: str | None = None,
-    further_attributes: Iterable[TagLike] = (),
-    rules: ArchiveRules = DEFAULT_RULES,
-    bus: EventBus | None = None,
-    logger: Logger | None = None,
-) -> Archive:
-    """Open the archive in a folder; it is made if it is not there.
-
-    If a process ended without closing it, what that left half done is put right first, and
-    :attr:`Archive.recovery` tells of it.
-
-    Args:
-        data_dir: The folder: objects in ``objects``, the index in ``index.sqlite``.
-        durability: Whether an instance survives a power failure once it is stored.
-        duplicates: What happens to another object with a UID that is stored.
-        layout: Where new objects go: ``uid``, ``date``, ``flat`` or a template
-            (:class:`~pacs_sdk.storage.StorageLayout`); those that are stored stay where
-            they are.
-        database_url: Where the index is, if not in the folder:
-            ``postgresql://user:password@host/database``, or ``sqlite:///`` and a path.
-        further_attributes: What the index keeps besides its own attributes, by keyword or tag:
-            ``"BodyPartThickness"``, ``"(0018,0050)"``. What was stored before has no value of
-            these until :func:`~pacs_sdk.storage.reindex` is told the same.
-        rules: What is done with what comes and goes, beyond keeping it.
-        bus: Where ``InstanceStored`` is published; nowhere by default.
-        logger: Where events are recorded; nowhere by default.
-
-    Returns:
-        ``Success``, or ``Failure`` with ``STORAGE_WRITE_FAILED`` (the folder cannot be
-        used), ``INDEX_FAILED`` (the database cannot, or is being made anew just now),
-        ``STORAGE_READ_FAILED``, ``INVALID_CONFIGURATION`` (the layout, the imported
-        folders, the further attributes or the URL) or ``MISSING_DEPENDENCY`` (PostgreSQL without its driver).
-    """
-    log, keys = logger or NullLogger(), StorageLayout(layout)
-    folder = Path(data_dir).absolute()
-    further = FurtherAttributes.of(further_attributes)
-    session = ArchiveSession(folder, durability, log, database_url=database_url, further=further)
-    return Archive(
-        session.storage,
-        session.index,
-        bus,
-        log,
-        duplicates=duplicates,
-        layout=keys,
-        rules=rules,
-        session=session,
-    )

@@ -9,23 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import chain, islice
 from typing import Final
-
-import attrs
-from sqlalchemy import Connection, bindparam, delete, exists, select
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
 from pacs_sdk.core.results import Failure, edge, raised
 from pacs_sdk.encoding import read_source
+from pacs_sdk.storage.deleted_objects import (
+    DeletedInstance,
+    DeletionReport,
+    deleted_instances,
+    forget_deleted,
+    insert_of_deleted,
+    instance_to_delete,
+    is_indexed_with,
+    keys_to_purge,
+    lock_deleted,
+)
 from pacs_sdk.storage.duplicates import record_duplicate, taken_duplicates
 from pacs_sdk.storage.index.changes import milliseconds, moment
 from pacs_sdk.storage.index.index_database import IndexDatabase
-from pacs_sdk.storage.index.portable_sql import insert_or_update
 from pacs_sdk.storage.index.schema import index_errors
-from pacs_sdk.storage.index.tables import deleted_objects, instances, series, studies
 from pacs_sdk.storage.objects.backend import StorageBackend
 from pacs_sdk.storage.objects.content_hash import hash_source
 from pacs_sdk.storage.objects.disk import reason_of
@@ -34,7 +40,7 @@ from pacs_sdk.storage.objects.layouts import is_duplicate_key
 from pacs_sdk.storage.query.query import Query
 from pacs_sdk.storage.records import IndexEntry, InstanceIdentity, InstanceLocation
 
-__all__ = ["AT_ONCE", "DeletedInstance", "Deletion", "DeletionReport", "is_deleted"]
+__all__ = ["AT_ONCE", "Deletion"]
 
 AT_ONCE: Final = timedelta(0)
 """Nothing can be brought back."""
@@ -44,72 +50,6 @@ _BATCH: Final = 100
 
 _PURGED_AT_MOST: Final = 1000
 _LONGEST_REASON: Final = 512
-
-_ROW: Final = (
-    select(
-        instances.c.storage_key,
-        instances.c.size_bytes,
-        series.c.series_instance_uid,
-        studies.c.study_instance_uid,
-    )
-    .select_from(
-        instances.join(series, instances.c.series_fk == series.c.pk).join(
-            studies, series.c.study_fk == studies.c.pk
-        )
-    )
-    .where(instances.c.sop_instance_uid == bindparam("uid"))
-)
-_DUE: Final = (
-    select(deleted_objects)
-    .where(deleted_objects.c.purge_ms <= bindparam("now"))
-    .order_by(deleted_objects.c.purge_ms, deleted_objects.c.pk)
-    .limit(bindparam("at_most"))
-)
-_BY_KEY: Final = select(deleted_objects.c.sop_instance_uid).where(
-    deleted_objects.c.storage_key == bindparam("key")
-)
-_LOCKED: Final = _BY_KEY.with_for_update()
-_FORGET: Final = delete(deleted_objects).where(deleted_objects.c.storage_key == bindparam("key"))
-_IS_LIVE: Final = select(
-    exists().where(
-        instances.c.sop_instance_uid == bindparam("uid"),
-        instances.c.storage_key == bindparam("key"),
-    )
-)
-
-
-@attrs.frozen
-class DeletionReport:
-    """What was deleted."""
-
-    instances: int
-    """How many instances."""
-    size_bytes: int
-    """How many bytes their objects have."""
-    recoverable_until: datetime | None
-    """When they are removed for good; ``None`` if they are already."""
-
-
-@attrs.frozen
-class DeletedInstance:
-    """An instance that is deleted and can be brought back."""
-
-    study_instance_uid: str
-    """The study it was in."""
-    series_instance_uid: str
-    """The series it was in."""
-    sop_instance_uid: str
-    """The instance."""
-    storage_key: str
-    """Where its object still is."""
-    size_bytes: int
-    """How many bytes that has."""
-    deleted_at: datetime
-    """When it was deleted, UTC."""
-    recoverable_until: datetime
-    """When it is removed for good, UTC."""
-    reason: str
-    """Why it was deleted, in the words of whoever did."""
 
 
 class Deletion:
@@ -189,7 +129,7 @@ class Deletion:
         found = raised(self._index.locations(query))
         while batch := list(islice(found, _BATCH)):
             deleted = self._delete_batch(batch, now, until, reason)
-            self._last()
+            self._flush_index()
             objects = list(chain.from_iterable(deleted))
             count, size = count + len(deleted), size + sum(one for _, one in objects)
             if keep == AT_ONCE:
@@ -207,9 +147,9 @@ class Deletion:
         """
         deleted = []
         with index_errors("instances could not be deleted"), self._index.writing() as connection:
-            statement = insert_or_update(connection, deleted_objects, ("storage_key",), "pk")
+            statement = insert_of_deleted(connection)
             for location in batch:
-                row = connection.execute(_ROW, {"uid": location.sop_instance_uid}).one_or_none()
+                row = instance_to_delete(connection, location.sop_instance_uid)
                 if row is None:  # somebody else was faster
                     continue
                 if not self._may_delete(row.study_instance_uid):
@@ -251,7 +191,7 @@ class Deletion:
         Returns:
             ``Success``, or ``Failure`` with ``INDEX_FAILED``.
         """
-        return iter(self._deleted(study_instance_uid))
+        return iter(deleted_instances(self._index, study_instance_uid))
 
     @edge()
     def restore(self, study_instance_uid: str, sop_instance_uid: str | None = None) -> int:
@@ -269,7 +209,7 @@ class Deletion:
         """
         wanted = [
             one
-            for one in self._deleted(study_instance_uid)
+            for one in deleted_instances(self._index, study_instance_uid)
             if sop_instance_uid in (None, one.sop_instance_uid)
         ]
         if not wanted:
@@ -295,7 +235,7 @@ class Deletion:
             )
             raised(self._index.add(entry))
             self._forget(one.storage_key)
-        self._last()
+        self._flush_index()
         instances_back = sum(not is_duplicate_key(one.storage_key) for one in wanted)
         self._logger.info(
             "instances-restored", study_instance_uid=study_instance_uid, instances=instances_back
@@ -314,14 +254,12 @@ class Deletion:
             ``INDEX_FAILED`` or ``STORAGE_DELETE_FAILED``; what could not be removed is tried
             again next time.
         """
-        due = {"now": milliseconds(self._clock), "at_most": at_most}
-        with index_errors("deleted objects could not be listed"), self._index.reading() as found:
-            keys = [str(row.storage_key) for row in found.execute(_DUE, due)]
+        keys = keys_to_purge(self._index, milliseconds(self._clock), at_most)
         return sum(self._remove(key) for key in keys)
 
     # -- inside ------------------------------------------------------------------
 
-    def _last(self) -> None:
+    def _flush_index(self) -> None:
         """Have on the disk what was committed."""
         try:
             self._make_lasting()
@@ -335,12 +273,7 @@ class Deletion:
         """Record again what was kept beside an instance."""
         digest = hash_source(raised(self._backend.open(one.storage_key)))
         record_duplicate(
-            self._index,
-            self._clock,
-            one.sop_instance_uid,
-            one.storage_key,
-            one.size_bytes,
-            digest,
+            self._index, self._clock, one.sop_instance_uid, one.storage_key, one.size_bytes, digest
         )
         self._forget(one.storage_key)
 
@@ -355,45 +288,21 @@ class Deletion:
             self._storing(),
             self._index.writing() as connection,
         ):
-            uid = connection.execute(_LOCKED, {"key": key}).scalar()
+            uid = lock_deleted(connection, key)
             if uid is None:  # somebody else was faster
                 return False
-            is_live = connection.execute(_IS_LIVE, {"uid": uid, "key": key}).scalar()
+            is_back = is_indexed_with(connection, uid, key)
             # What lies in an imported folder is somebody else's, and stays there.
-            if not is_live and not key.startswith(IMPORT_PREFIX):
+            if not is_back and not key.startswith(IMPORT_PREFIX):
                 removed = self._backend.delete(key)
                 if (
                     isinstance(removed, Failure)
                     and removed.failure().code is not ErrorCode.OBJECT_NOT_FOUND
                 ):
                     raise PacsException.of(removed.failure())
-            connection.execute(_FORGET, {"key": key})
-        return not is_live
+            forget_deleted(connection, key)
+        return not is_back
 
     def _forget(self, key: str) -> None:
         with index_errors("a deletion could not be undone"), self._index.writing() as connection:
-            connection.execute(_FORGET, {"key": key})
-
-    def _deleted(self, study_instance_uid: str | None) -> list[DeletedInstance]:
-        statement = select(deleted_objects).order_by(deleted_objects.c.pk)
-        if study_instance_uid is not None:
-            statement = statement.where(deleted_objects.c.study_instance_uid == study_instance_uid)
-        with index_errors("deleted objects could not be listed"), self._index.reading() as found:
-            return [
-                DeletedInstance(
-                    row.study_instance_uid,
-                    row.series_instance_uid,
-                    row.sop_instance_uid,
-                    row.storage_key,
-                    row.size_bytes,
-                    moment(row.at_ms),
-                    moment(row.purge_ms),
-                    row.reason,
-                )
-                for row in found.execute(statement)
-            ]
-
-
-def is_deleted(connection: Connection, storage_key: str) -> bool:
-    """Tell whether an object is there only until its time has come."""
-    return connection.execute(_BY_KEY, {"key": storage_key}).scalar() is not None
+            forget_deleted(connection, key)

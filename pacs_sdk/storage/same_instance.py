@@ -10,7 +10,7 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Logger
 from pacs_sdk.core.results import Failure, Success, raised
 from pacs_sdk.encoding import Instance, read_source
-from pacs_sdk.storage.deletion import is_deleted
+from pacs_sdk.storage.deleted_objects import is_deleted
 from pacs_sdk.storage.index.index_database import IndexDatabase
 from pacs_sdk.storage.index.schema import index_errors
 from pacs_sdk.storage.objects.backend import checked_key

@@ -1,4 +1,4 @@
-"""What the tests of the index share: each runs on SQLite and on PostgreSQL."""
+"""What the tests of index and archive share: each runs on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
+from tests.storage.archive_parts import Parts
 from tests.storage.databases import (
     POSTGRESQL,
     SQLITE,
@@ -66,3 +67,11 @@ def postgres_index(postgres: PostgresServer) -> Iterator[URL]:
     made = postgres.new_database(of_an_index=True)
     yield made
     postgres.drop(made)
+
+
+@pytest.fixture
+def parts(tmp_path: Path, database: Database) -> Iterator[Parts]:
+    """Give an empty archive."""
+    made = Parts(tmp_path)
+    yield made
+    made.archive.close()

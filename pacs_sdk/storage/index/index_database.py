@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shutil import disk_usage
 
-import attrs
 from sqlalchemy import URL, Connection
 
-from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
 from pacs_sdk.core.results import PacsResult, edge
-from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.uids import is_valid_uid
 from pacs_sdk.storage.index.change_feed import ChangeFeed
 from pacs_sdk.storage.index.deferred_rows import DeferredRows, PromiseBoard, Refused
 from pacs_sdk.storage.index.destination_table import DestinationTable
-from pacs_sdk.storage.index.further_attributes import (
-    NO_FURTHER_ATTRIBUTES,
-    FurtherAttributes,
-)
+from pacs_sdk.storage.index.further_attributes import NO_FURTHER_ATTRIBUTES, FurtherAttributes
+from pacs_sdk.storage.index.index_readers import IndexReaders
+from pacs_sdk.storage.index.index_search import IndexSearch, not_indexed
 from pacs_sdk.storage.index.index_transactions import Absence, IndexTransactions
 from pacs_sdk.storage.index.index_writer import IndexWriter
 from pacs_sdk.storage.index.schema import index_errors, open_engine, reading_engine
-from pacs_sdk.storage.query.explain import Explanation, explain_query
-from pacs_sdk.storage.query.query import Match, Query
-from pacs_sdk.storage.query.search import (
-    count_everything,
-    count_matches,
-    find_location,
-    find_locations,
-    find_matches,
-)
-from pacs_sdk.storage.records import AddOutcome, ArchiveStatistics, IndexEntry, InstanceLocation
+from pacs_sdk.storage.records import AddOutcome, IndexEntry
 
 __all__ = ["IndexDatabase", "index_url"]
 
@@ -45,7 +31,7 @@ def index_url(path: Path) -> URL:
     return URL.create("sqlite", database=str(path))
 
 
-class IndexDatabase:
+class IndexDatabase(IndexSearch):
     """Patients, studies, series and instances in a relational database.
 
     Any number of threads and processes may use one database; readers never wait for a
@@ -72,11 +58,10 @@ class IndexDatabase:
         *,
         further: FurtherAttributes = NO_FURTHER_ATTRIBUTES,
     ) -> None:
-        self.further = further
-        """The attributes that a site adds."""
+        super().__init__(further)
         self._engine = open_engine(url)
         self._reading = reading_engine(self._engine)
-        self._readers = _Readers()
+        self._readers = IndexReaders()
         clock = clock or SystemClock()
         self._writer = IndexWriter(logger or NullLogger(), clock, further)
         self._transactions = IndexTransactions(
@@ -224,14 +209,14 @@ class IndexDatabase:
             ``OBJECT_NOT_FOUND`` or ``INDEX_FAILED``.
         """
         if not is_valid_uid(sop_instance_uid):
-            raise _not_indexed(sop_instance_uid)
+            raise not_indexed(sop_instance_uid)
         with index_errors("the instance could not be removed from the index"):
             self.settle()
             key = self._transactions.transact(
                 lambda connection: self._writer.remove(connection, sop_instance_uid)
             )
         if key is None:
-            raise _not_indexed(sop_instance_uid)
+            raise not_indexed(sop_instance_uid)
         return key
 
     def remove_within(self, connection: Connection, sop_instance_uid: str) -> str | None:
@@ -241,90 +226,6 @@ class IndexDatabase:
             The key of its object, or ``None`` if it isn't indexed.
         """
         return self._writer.remove(connection, sop_instance_uid)
-
-    @edge()
-    def locate(self, sop_instance_uid: str) -> InstanceLocation:
-        """Tell where an instance lies.
-
-        Returns:
-            ``Success``, or ``Failure`` with ``OBJECT_NOT_FOUND`` or ``INDEX_FAILED``.
-        """
-        known = is_valid_uid(sop_instance_uid)
-        found = find_location(self.reading, sop_instance_uid) if known else None
-        if found is None:
-            raise _not_indexed(sop_instance_uid)
-        return found
-
-    @edge()
-    def find(self, query: Query) -> Iterator[Match]:
-        """Search at the query's level.
-
-        The search is made at once and is of one moment; the matches are read in batches
-        as they are asked for. The order is the query's; without one it is that of arrival
-        for patients and studies, and by number for series and instances. It is always the
-        same, and so pages of it have no gaps.
-
-        Returns:
-            ``Success`` with the matches, or ``Failure`` with ``INDEX_FAILED``. Iterating
-            may raise ``PacsException`` (``INDEX_FAILED``).
-        """
-        return find_matches(self.reading, self.understood(query))
-
-    @edge()
-    def count(self, query: Query) -> int:
-        """Count what a query finds, whatever its limit, offset and token.
-
-        Returns:
-            ``Success``, or ``Failure`` with ``INDEX_FAILED``.
-        """
-        return count_matches(self.reading, self.understood(query))
-
-    @edge()
-    def explain(self, query: Query) -> Explanation:
-        """Tell how a query is understood and how the database would go about it.
-
-        Returns:
-            ``Success`` with words, SQL and plan, which hold no value of any key; or
-            ``Failure`` with ``INDEX_FAILED``.
-        """
-        return explain_query(self.reading, self.understood(query))
-
-    @edge()
-    def locations(self, query: Query) -> Iterator[InstanceLocation]:
-        """Find the instances below what matches, ordered by series and instance number.
-
-        Returns:
-            As :meth:`find`.
-        """
-        return find_locations(self.reading, self.understood(query))
-
-    def understood(self, query: Query) -> Query:
-        """Return a query whose keys are understood with the further attributes of this index.
-
-        Raises:
-            PacsException: ``FIND_INVALID_IDENTIFIER`` for a key that cannot be understood;
-                ``INVALID_ARGUMENT`` where it was made for an index that keeps more.
-        """
-        if query.further is self.further or query.further == self.further:
-            return query
-        for tag in query.further.by_tag:
-            if tag not in self.further.by_tag and query.matchers.get(tag):
-                raise PacsException(
-                    ErrorCode.INVALID_ARGUMENT,
-                    f"{DicomTag(tag).keyword} is none of the further attributes of this index, "
-                    "so it cannot be searched by",
-                    tag=str(DicomTag(tag)),
-                )
-        return attrs.evolve(query, further=self.further)
-
-    @edge()
-    def statistics(self) -> ArchiveStatistics:
-        """Count what there is.
-
-        Returns:
-            ``Success``, or ``Failure`` with ``INDEX_FAILED``.
-        """
-        return count_everything(self.reading)
 
     def close(self) -> None:
         """Close the database, after what is running; later calls and iterators fail.
@@ -366,45 +267,3 @@ class IndexDatabase:
             self._deferred.settle_all()
         with self._readers.reading(), self._reading.connect() as connection:
             yield connection
-
-
-class _Readers:
-    """Counts who is reading, so that nobody's connection is closed, or left open."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._reading = 0
-        self._closed = False
-
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[None]:
-        """Keep the database open meanwhile."""
-        with self._changed:
-            self.check_open()
-            self._reading += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._reading -= 1
-                self._changed.notify_all()
-
-    def check_open(self) -> None:
-        """Raise ``INDEX_FAILED`` where the index has been closed."""
-        if self._closed:
-            raise PacsException(ErrorCode.INDEX_FAILED, "the index has been closed")
-
-    def close(self) -> bool:
-        """Let nobody in any more and wait for those who are; false if that was done before."""
-        with self._changed:
-            was_open, self._closed = not self._closed, True
-            self._changed.wait_for(lambda: self._reading == 0)
-        return was_open
-
-
-def _not_indexed(sop_instance_uid: str) -> PacsException:
-    return PacsException(
-        ErrorCode.OBJECT_NOT_FOUND,
-        f"no instance {sop_instance_uid[:80]} is stored",
-        sop_instance_uid=sop_instance_uid[:80],
-    )

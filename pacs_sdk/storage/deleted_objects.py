@@ -1,0 +1,189 @@
+"""What is deleted: the rows that deleting reads and writes, and the values that tell of them.
+
+The object of a deleted instance has a row of ``deleted_objects`` until it is removed for good or
+brought back.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import attrs
+from sqlalchemy import Connection, Insert, Row, bindparam, delete, exists, select
+
+from pacs_sdk.storage.index.changes import moment
+from pacs_sdk.storage.index.index_database import IndexDatabase
+from pacs_sdk.storage.index.portable_sql import insert_or_update
+from pacs_sdk.storage.index.schema import index_errors
+from pacs_sdk.storage.index.tables import deleted_objects, instances, series, studies
+
+__all__ = [
+    "DeletedInstance",
+    "DeletionReport",
+    "deleted_instances",
+    "forget_deleted",
+    "insert_of_deleted",
+    "instance_to_delete",
+    "is_deleted",
+    "is_indexed_with",
+    "keys_to_purge",
+    "lock_deleted",
+]
+
+_NOT_LISTED: Final = "deleted objects could not be listed"
+
+_INSTANCE_BY_UID: Final = (
+    select(
+        instances.c.storage_key,
+        instances.c.size_bytes,
+        series.c.series_instance_uid,
+        studies.c.study_instance_uid,
+    )
+    .select_from(
+        instances.join(series, instances.c.series_fk == series.c.pk).join(
+            studies, series.c.study_fk == studies.c.pk
+        )
+    )
+    .where(instances.c.sop_instance_uid == bindparam("uid"))
+)
+_IS_INDEXED_WITH: Final = select(
+    exists().where(
+        instances.c.sop_instance_uid == bindparam("uid"),
+        instances.c.storage_key == bindparam("key"),
+    )
+)
+_DUE: Final = (
+    select(deleted_objects)
+    .where(deleted_objects.c.purge_ms <= bindparam("now"))
+    .order_by(deleted_objects.c.purge_ms, deleted_objects.c.pk)
+    .limit(bindparam("at_most"))
+)
+_BY_KEY: Final = select(deleted_objects.c.sop_instance_uid).where(
+    deleted_objects.c.storage_key == bindparam("key")
+)
+_LOCKED: Final = _BY_KEY.with_for_update()
+_FORGET: Final = delete(deleted_objects).where(deleted_objects.c.storage_key == bindparam("key"))
+
+
+@attrs.frozen
+class DeletionReport:
+    """What was deleted."""
+
+    instances: int
+    """How many instances."""
+    size_bytes: int
+    """How many bytes their objects have."""
+    recoverable_until: datetime | None
+    """When they are removed for good; ``None`` if they are already."""
+
+
+@attrs.frozen
+class DeletedInstance:
+    """An instance that is deleted and can be brought back."""
+
+    study_instance_uid: str
+    """The study it was in."""
+    series_instance_uid: str
+    """The series it was in."""
+    sop_instance_uid: str
+    """The instance."""
+    storage_key: str
+    """Where its object still is."""
+    size_bytes: int
+    """How many bytes that has."""
+    deleted_at: datetime
+    """When it was deleted, UTC."""
+    recoverable_until: datetime
+    """When it is removed for good, UTC."""
+    reason: str
+    """Why it was deleted, in the words of whoever did."""
+
+
+def instance_to_delete(
+    connection: Connection, sop_instance_uid: str
+) -> Row[str, int, str, str] | None:
+    """Find an instance's storage key, size in bytes, Series and Study Instance UID.
+
+    Returns:
+        A row of these; ``None`` if the instance is not indexed.
+    """
+    return connection.execute(_INSTANCE_BY_UID, {"uid": sop_instance_uid}).one_or_none()
+
+
+def insert_of_deleted(connection: Connection) -> Insert:
+    """Make the INSERT that records an object as deleted, instead of what was recorded of it."""
+    return insert_or_update(connection, deleted_objects, ("storage_key",), "pk")
+
+
+def deleted_instances(
+    index: IndexDatabase, study_instance_uid: str | None
+) -> list[DeletedInstance]:
+    """List what can be brought back, in the order of deletion.
+
+    Args:
+        index: Where it is recorded.
+        study_instance_uid: Of which study; ``None`` for all.
+
+    Raises:
+        PacsException: ``INDEX_FAILED``.
+    """
+    statement = select(deleted_objects).order_by(deleted_objects.c.pk)
+    if study_instance_uid is not None:
+        statement = statement.where(deleted_objects.c.study_instance_uid == study_instance_uid)
+    with index_errors(_NOT_LISTED), index.reading() as connection:
+        return [
+            DeletedInstance(
+                row.study_instance_uid,
+                row.series_instance_uid,
+                row.sop_instance_uid,
+                row.storage_key,
+                row.size_bytes,
+                moment(row.at_ms),
+                moment(row.purge_ms),
+                row.reason,
+            )
+            for row in connection.execute(statement)
+        ]
+
+
+def keys_to_purge(index: IndexDatabase, now_ms: int, at_most: int) -> list[str]:
+    """List the keys of objects whose time has come, those that wait longest first.
+
+    Args:
+        index: Where they are recorded.
+        now_ms: The time of day, as :func:`milliseconds` tells it.
+        at_most: How many.
+
+    Raises:
+        PacsException: ``INDEX_FAILED``.
+    """
+    due = {"now": now_ms, "at_most": at_most}
+    with index_errors(_NOT_LISTED), index.reading() as connection:
+        return [str(row.storage_key) for row in connection.execute(_DUE, due)]
+
+
+def is_deleted(connection: Connection, storage_key: str) -> bool:
+    """Tell whether an object is there only until its time has come."""
+    return connection.execute(_BY_KEY, {"key": storage_key}).scalar() is not None
+
+
+def lock_deleted(connection: Connection, storage_key: str) -> str | None:
+    """Lock the row of a deleted object until the caller's transaction ends.
+
+    Returns:
+        The SOP Instance UID in it; ``None`` if there is no such row any more.
+    """
+    uid: str | None = connection.execute(_LOCKED, {"key": storage_key}).scalar()
+    return uid
+
+
+def is_indexed_with(connection: Connection, sop_instance_uid: str, storage_key: str) -> bool:
+    """Tell whether an instance is in the index with this object: it has come back then."""
+    found = connection.execute(_IS_INDEXED_WITH, {"uid": sop_instance_uid, "key": storage_key})
+    return bool(found.scalar())
+
+
+def forget_deleted(connection: Connection, storage_key: str) -> None:
+    """Remove the row of an object that is removed for good or brought back."""
+    connection.execute(_FORGET, {"key": storage_key})

@@ -1,0 +1,87 @@
+"""Opening stored objects as instances, where the index says they are."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import attrs
+
+from pacs_sdk.core.byte_source import ByteSource
+from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
+from pacs_sdk.core.ports import Logger
+from pacs_sdk.core.results import raised
+from pacs_sdk.encoding import Instance, read_source
+from pacs_sdk.storage.objects.backend import StorageBackend
+from pacs_sdk.storage.records import InstanceLocation
+
+__all__ = ["ObjectOpener"]
+
+
+class ObjectOpener:
+    """Opens the objects of instances; their data sets are not read yet.
+
+    Args:
+        backend: Where the objects are.
+        logger: Where it is recorded that one cannot be opened.
+    """
+
+    def __init__(self, backend: StorageBackend, logger: Logger) -> None:
+        self._backend = backend
+        self._logger = logger
+
+    def open(self, location: InstanceLocation) -> Instance:
+        """Open an object as the instance that it is.
+
+        Raises:
+            PacsException: ``OBJECT_NOT_FOUND``, ``STORAGE_READ_FAILED``, or what reading the
+                File Meta Information gives.
+        """
+        source = raised(self._backend.open(location.storage_key))
+        if source.size != location.size_bytes:  # replaced just now, or changed by someone
+            return _reread(location, source)
+        return location.instance(source.slice(location.data_offset))
+
+    def open_or_unreadable(self, location: InstanceLocation) -> Instance:
+        """Open an object; where it cannot be, return an instance that fails when it is read."""
+        try:
+            return self.open(location)
+        except PacsException as exc:
+            self._logger.error(
+                "object-not-readable", storage_key=location.storage_key, reason=exc.error.message
+            )
+            size = location.size_bytes - location.data_offset
+            return location.instance(_UnreadableBytes(size, exc.error))
+
+
+def _reread(location: InstanceLocation, source: ByteSource) -> Instance:
+    """Open an object of another size than the index says, if it is still that instance."""
+    found = raised(read_source(source, location.storage_key))
+    if found.sop_instance_uid != location.sop_instance_uid:
+        raise PacsException(
+            ErrorCode.STORAGE_READ_FAILED,
+            f"{location.storage_key} holds another instance than the index says; "
+            "somebody changed it",
+            key=location.storage_key,
+        )
+    return found
+
+
+@attrs.frozen
+class _UnreadableBytes:
+    """Stands for the bytes of an object that could not be opened: reading them fails."""
+
+    size: int
+    error: PacsError
+
+    def head(self, limit: int) -> memoryview:
+        """Fail with the reason why there are no bytes."""
+        raise PacsException.of(self.error)
+
+    def view(self) -> memoryview:
+        """Fail with the reason why there are no bytes."""
+        raise PacsException.of(self.error)
+
+    def slice(self, offset: int, length: int | None = None) -> Self:
+        """Return a part, as unreadable as the whole."""
+        room = max(self.size - offset, 0)
+        return attrs.evolve(self, size=room if length is None else min(length, room))
