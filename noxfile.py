@@ -54,10 +54,11 @@ def interop(session: nox.Session) -> None:
     """Run the tests against foreign software (DCMTK, dicom3tools, GDCM) and the slow ones.
 
     A missing program skips its tests and says so; with PACS_REQUIRE_PEERS=1, which CI
-    sets, it fails them.
+    sets, it fails them. Each may take ten minutes: some take two on a slow, busy machine.
     """
     install(session, "test", "peers")
-    session.run("python", "-m", "pytest", "-m", "interop or slow", *_tests_to_run(session))
+    chosen = ("-m", "interop or slow", "--timeout", "600")
+    session.run("python", "-m", "pytest", *chosen, *_tests_to_run(session))
 
 
 @nox.session
