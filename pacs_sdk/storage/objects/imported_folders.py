@@ -20,10 +20,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import attrs
 from typing_extensions import Buffer
 
-from pacs_sdk.core.byte_source import ByteSource, FileBytes
+from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
 from pacs_sdk.storage.objects.backend import (
@@ -33,6 +32,7 @@ from pacs_sdk.storage.objects.backend import (
     StoredObject,
 )
 from pacs_sdk.storage.objects.disk import reason_of, sync_folder, write_new
+from pacs_sdk.storage.objects.object_files import ObjectBytes, reading
 
 __all__ = [
     "DECLARATIONS_NAME",
@@ -51,21 +51,6 @@ _MAX_KEY_CHARACTERS: Final = 4096
 """Linux allows no longer path."""
 
 _NOT_READ: Final = "an imported folder is only read, and nothing in it is changed"
-
-
-@attrs.frozen
-class _ImportedBytes(FileBytes):
-    """An object's bytes; a file that has gone or can't be read is a storage error."""
-
-    def head(self, limit: int) -> memoryview:
-        """Return the first ``limit`` bytes."""
-        with _reading(self.path.name):
-            return super().head(limit)
-
-    def view(self) -> memoryview:
-        """Return all bytes."""
-        with _reading(self.path.name):
-            return super().view()
 
 
 class ImportedFolder(StorageBackend):
@@ -99,7 +84,7 @@ class ImportedFolder(StorageBackend):
     def open(self, key: str) -> ByteSource:
         """Give an object's bytes; see :meth:`StorageBackend.open`."""
         target, size = self._existing(key)
-        return _ImportedBytes(target, 0, size)
+        return ObjectBytes(target, 0, size)
 
     @edge()
     def stat(self, key: str) -> StoredObject:
@@ -174,7 +159,7 @@ class ImportedFolder(StorageBackend):
         """Find an object's file, every folder on the way being one and no link."""
         path = self.root
         components = self._components(key)
-        with _reading(key):
+        with reading(key):
             for component in components[:-1]:
                 path /= component
                 if not stat.S_ISDIR(path.lstat().st_mode):
@@ -299,17 +284,3 @@ def _is_text(name: str) -> bool:
 def _written(name: str) -> str:
     """Write a name so that it can be shown."""
     return name.encode("utf-8", "backslashreplace").decode()
-
-
-@contextlib.contextmanager
-def _reading(key: str) -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError):
-        raise PacsException(
-            ErrorCode.OBJECT_NOT_FOUND, f"no object {key} is there", key=key
-        ) from None
-    except OSError as exc:
-        raise PacsException(
-            ErrorCode.STORAGE_READ_FAILED, f"{key} could not be read: {reason_of(exc)}", key=key
-        ) from exc

@@ -13,7 +13,7 @@ from pacs_sdk.core.byte_source import FileBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.storage.objects.disk import reason_of
 
-__all__ = ["ObjectBytes", "in_words", "not_found", "not_stored", "size_of_file"]
+__all__ = ["ObjectBytes", "in_words", "not_found", "not_stored", "reading", "size_of_file"]
 
 
 @attrs.frozen
@@ -22,12 +22,12 @@ class ObjectBytes(FileBytes):
 
     def head(self, limit: int) -> memoryview:
         """Return the first ``limit`` bytes."""
-        with _reading(self.path.name):
+        with reading(self.path.name):
             return super().head(limit)
 
     def view(self) -> memoryview:
         """Return all bytes."""
-        with _reading(self.path.name):
+        with reading(self.path.name):
             return super().view()
 
 
@@ -50,6 +50,21 @@ def in_words(code: ErrorCode, what: str, key: str = "") -> Iterator[None]:
         raise PacsException(code, f"{what}: {reason_of(exc)}", **details) from exc
 
 
+@contextlib.contextmanager
+def reading(key: str) -> Iterator[None]:
+    """Turn an error in reading an object into ours: it is not there, or why it cannot be read."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise not_found(key) from None
+    except OSError as exc:
+        raise PacsException(
+            ErrorCode.STORAGE_READ_FAILED,
+            f"{key} could not be read: {reason_of(exc)}",
+            key=key,
+        ) from exc
+
+
 def not_stored(key: str, error: OSError) -> PacsException:
     """Say why an object could not be written."""
     return PacsException(
@@ -62,17 +77,3 @@ def not_stored(key: str, error: OSError) -> PacsException:
 def not_found(key: str) -> PacsException:
     """Say that there is no such object."""
     return PacsException(ErrorCode.OBJECT_NOT_FOUND, f"no object {key} is stored", key=key)
-
-
-@contextlib.contextmanager
-def _reading(key: str) -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError):
-        raise not_found(key) from None
-    except OSError as exc:
-        raise PacsException(
-            ErrorCode.STORAGE_READ_FAILED,
-            f"{key} could not be read: {reason_of(exc)}",
-            key=key,
-        ) from exc
