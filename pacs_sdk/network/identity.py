@@ -27,6 +27,7 @@ from pacs_sdk.network.pdu import (
     RejectResult,
     RejectSource,
 )
+from pacs_sdk.network.pdu_fields import masked
 from pacs_sdk.network.user_information import UserIdentityAC, UserIdentityRQ, UserIdentityType
 
 __all__ = [
@@ -51,10 +52,6 @@ _NAME_TYPES: Final = (UserIdentityType.USERNAME, UserIdentityType.USERNAME_AND_P
 _MOST_FIELD_BYTES: Final = 0xFFFF
 
 
-def _masked(value: bytes) -> str:
-    return f"<{len(value)} bytes>"
-
-
 @attrs.frozen
 class VerifiedIdentity:
     """Who the user is, for audit records and for what he or she may do."""
@@ -63,7 +60,7 @@ class VerifiedIdentity:
     """The user's name as the verifier knows it."""
     identity_type: UserIdentityType
     """In what form it was presented."""
-    server_response: bytes = attrs.field(default=b"", repr=_masked)
+    server_response: bytes = attrs.field(default=b"", repr=masked)
     """The Kerberos server ticket, SAML response or JSON web token to answer with, at most
     65,535 bytes; not sent for user names (PS3.7 Table D.3-15)."""
 
