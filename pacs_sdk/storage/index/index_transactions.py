@@ -60,6 +60,10 @@ class _Rehearsed(Exception):
     """Rolls a rehearsal back."""
 
 
+class _NotNew(Exception):
+    """Rolls back what was written of instances that are not all new."""
+
+
 @attrs.frozen
 class _Add:
     """An instance that is to be added."""
@@ -218,8 +222,7 @@ class IndexTransactions:
             PacsException: ``INDEX_FAILED``: the database takes none of them now.
         """
         group: list[Pending[_Add, AddOutcome]] = [Pending(_Add(row, False)) for row in rows]
-        if not self._written_plainly(group):
-            self._write_together(group)
+        self._write_together(group)
         refused = []
         for one in group:
             try:
@@ -277,20 +280,25 @@ class IndexTransactions:
             alone = [one for one in group if one.task.replace]
             together = [one for one in group if not one.task.replace]
             group = sorted(together, key=lambda one: write_order(one.task.row.entry))
-        if group and not self._written_plainly(group):
+        if group:
             self._write_together(group)
         for one in alone:
             self._write_alone(one)
 
     def _write_together(self, group: Sequence[Pending[_Add, AddOutcome]]) -> None:
+        rows = [one.task.row for one in group]
+        replaces = any(one.task.replace for one in group)
         try:
-            with self.writing() as connection:
-                if self._driver is None:
-                    self._writer.prepare(connection, [one.task.row for one in group])
-                outcomes = [
-                    self._writer.add(connection, one.task.row, replace=one.task.replace)
-                    for one in group
-                ]
+            if not replaces and self._written_at_once(rows):
+                outcomes = [_CREATED] * len(group)
+            else:
+                with self.writing() as connection:
+                    if self._driver is None:
+                        self._writer.prepare(connection, rows)
+                    outcomes = [
+                        self._writer.add(connection, one.task.row, replace=one.task.replace)
+                        for one in group
+                    ]
         except _REFUSED:  # nothing is written; who is to blame will be seen one by one
             with self._lock:
                 self._writer.forget()
@@ -299,6 +307,28 @@ class IndexTransactions:
         else:
             for one, outcome in zip(group, outcomes, strict=True):
                 one.succeed(outcome)
+
+    def _written_at_once(self, rows: Sequence[InstanceRow]) -> bool:
+        """Write new instances with few statements; false where one of them is not new.
+
+        Nothing is written then, and the usual way finds out which.
+        """
+        with self._lock:
+            self._check_open()
+            plain = None if self._driver is None else self._writer.plain_rows(rows)
+            if plain is not None and self._driver is not None:  # all of known series
+                written = _inserted(self._driver, plain)
+                self._count += written
+                return written
+        try:
+            with self.writing() as connection:
+                self._writer.prepare(connection, rows)
+                plain = self._writer.plain_rows(rows)
+                if plain is None or not plain.inserted(connection):
+                    raise _NotNew
+        except _NotNew:
+            return False
+        return True
 
     def _write_alone(self, pending: Pending[_Add, AddOutcome]) -> None:
         task = pending.task
@@ -325,56 +355,14 @@ class IndexTransactions:
                 with self._lock:  # one of them may have removed a series that we remember
                     self._writer.forget()
 
-    def _written_plainly(self, group: Sequence[Pending[_Add, AddOutcome]]) -> bool:
-        """Write instances of known series through the driver; false where that won't do.
-
-        Nothing is written then, and the usual way finds out why.
-        """
-        if any(one.task.replace for one in group):
-            return False
-        with self._lock:
-            self._check_open()
-            plain = self._writer.plain_rows([one.task.row for one in group])
-            if plain is None:
-                return False
-            if self._driver is None:
-                written = self._inserted_at_once(plain)
-            else:
-                written = _inserted(self._driver, plain)
-            if not written:
-                return False
-            self._count += 1
-        for one in group:
-            one.succeed(_CREATED)
-        return True
-
-    def _inserted_at_once(self, plain: PlainRows) -> bool:
-        """Insert rows in two requests to the server, or none if one of the instances is there."""
-        try:
-            with self.connection.begin() as transaction:
-                made = self.connection.exec_driver_sql(
-                    plain.instance_sql, [instance for instance, _ in plain.rows]
-                )
-                if made.rowcount != len(plain.rows):
-                    transaction.rollback()
-                    return False
-                self.connection.exec_driver_sql(
-                    plain.change_sql, [change for _, change in plain.rows]
-                )
-        except SQLAlchemyError:
-            return False
-        return True
-
 
 def _inserted(driver: sqlite3.Connection, plain: PlainRows) -> bool:
     """Insert rows in one transaction, or none if one of the instances is there already."""
     try:
         driver.execute("BEGIN IMMEDIATE")
-        for instance, change in plain.rows:
-            if driver.execute(plain.instance_sql, instance).rowcount != 1:
-                driver.rollback()
-                return False
-            driver.execute(plain.change_sql, change)
+        if not plain.inserted_by(driver):
+            driver.rollback()
+            return False
         driver.execute("COMMIT")
     except sqlite3.Error:
         driver.rollback()

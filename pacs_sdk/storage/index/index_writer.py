@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
@@ -21,7 +22,7 @@ from pacs_sdk.storage.index.attributes import (
     attributes_of,
 )
 from pacs_sdk.storage.index.changes import ChangeKind, milliseconds
-from pacs_sdk.storage.index.driver_statements import DriverInsert
+from pacs_sdk.storage.index.driver_statements import DriverInsert, sqlite_driver
 from pacs_sdk.storage.index.further_attributes import (
     FURTHER_COLUMN,
     NO_FURTHER_ATTRIBUTES,
@@ -113,12 +114,35 @@ class InstanceRow:
 class PlainRows:
     """What a database's driver can write by itself."""
 
-    instance_sql: str
+    instance: DriverInsert
     """Inserts the row of an instance, unless its SOP Instance UID is there."""
-    change_sql: str
+    change: DriverInsert
     """Inserts the change."""
-    rows: tuple[tuple[Any, Any], ...]
-    """For each instance the parameters of the two."""
+    instances: tuple[Any, ...]
+    """The parameters of each instance."""
+    changes: tuple[Any, ...]
+    """Those of its change."""
+
+    def inserted(self, connection: Connection) -> bool:
+        """Insert all, in the transaction that runs; false where one of the instances is there.
+
+        Then others may have been inserted, and the transaction is to be rolled back.
+        """
+        driver = sqlite_driver(connection)
+        if driver is not None:
+            return self.inserted_by(driver)
+        made = connection.exec_driver_sql(self.instance.sql, list(self.instances))
+        if made.rowcount != len(self.instances):
+            return False
+        connection.exec_driver_sql(self.change.sql, list(self.changes))
+        return True
+
+    def inserted_by(self, driver: sqlite3.Connection) -> bool:
+        """Do the same by SQLite's driver."""
+        if self.instance.insert_all(driver, self.instances) != len(self.instances):
+            return False
+        self.change.insert_all(driver, self.changes)
+        return True
 
 
 class IndexWriter:
@@ -193,8 +217,9 @@ class IndexWriter:
         """Find or make what is above instances, before any of them is added.
 
         Args:
-            connection: In a transaction that writes, where several nodes write at a time.
-            added: In the order of :func:`~pacs_sdk.storage.index.upsert.write_order`.
+            connection: In a transaction that writes.
+            added: In the order of :func:`~pacs_sdk.storage.index.upsert.write_order` where several
+                nodes write at a time.
         """
         for instance in added:
             self._series_pk(connection, instance)
@@ -203,7 +228,7 @@ class IndexWriter:
         """Return what adding instances takes if there is nothing to do above them.
 
         Returns:
-            ``None`` where :meth:`add` is needed: a series or what an instance says about it
+            ``None`` where :meth:`prepare` is needed: a series or what an instance says about it
             is new. Whether the instances are new, the statement tells by what it inserts.
         """
         insertion, change = self._instance, self._change
@@ -215,13 +240,19 @@ class IndexWriter:
             if series_pk is None:
                 return None
             numbers.append(series_pk)
-        rows = []
         now = milliseconds(self._clock)
-        for instance, series_pk in zip(added, numbers, strict=True):
-            row = insertion.parameters(instance.of_series(series_pk))
-            told = _change(ChangeKind.STORED, now, instance.entry.identity)
-            rows.append((row, change.parameters(told)))
-        return PlainRows(insertion.sql, change.sql, tuple(rows))
+        return PlainRows(
+            insertion,
+            change,
+            tuple(
+                insertion.parameters(instance.of_series(series_pk))
+                for instance, series_pk in zip(added, numbers, strict=True)
+            ),
+            tuple(
+                change.parameters(_change(ChangeKind.STORED, now, instance.entry.identity))
+                for instance in added
+            ),
+        )
 
     def remove(self, connection: Connection, sop_instance_uid: str) -> str | None:
         """Remove an instance, and what is empty without it.
