@@ -152,13 +152,13 @@ def test_so_many_may_wait(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_who_has_answered_writes_when_it_is_worth_it(fixture: Fixture) -> None:
     """A transaction costs as much as some rows."""
-    for _ in range(15):
+    for _ in range(31):
         fixture.promise()
     fixture.rows.write_many()
     assert fixture.database.groups == []
     fixture.promise()
     fixture.rows.write_many()
-    assert [len(group) for group in fixture.database.groups] == [16]
+    assert [len(group) for group in fixture.database.groups] == [32]
 
 
 def test_rows_are_worked_out_after_the_answer_and_kept_until_they_are_written(

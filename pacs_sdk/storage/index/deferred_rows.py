@@ -22,8 +22,8 @@ __all__ = ["ROOM_BYTES", "DeferredRows", "PromiseBoard", "Refused"]
 
 Refused: TypeAlias = Callable[[RefusedEntry], None]
 
-_WORTH_A_TRANSACTION: Final = 16
-"""A transaction costs as much as four rows; with so many it hardly counts."""
+_WORTH_A_TRANSACTION: Final = 32
+"""A transaction costs as much as thirty rows; more would keep a sender waiting for longer."""
 
 _AT_MOST: Final = 1024
 """Rows that wait, with some kilobytes each; whoever brings more waits for the database."""
