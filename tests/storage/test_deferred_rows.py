@@ -313,6 +313,9 @@ def test_rows_that_cannot_be_written_at_the_end_are_added_at_the_next_start(
     archive.close()
     assert logger.named("rows-not-written")
     assert logger.named("close-not-recorded")
+    deferred._transactions = archive._index._transactions
+    with pytest.raises(PacsException, match="closed"):  # nobody is to believe that it has its row
+        archive._index.settle()
     with open_archive(tmp_path).unwrap() as again:
         assert len(again.recovery.indexed) == 1
         assert len(found(again)) == 1
