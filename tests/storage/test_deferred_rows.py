@@ -161,6 +161,20 @@ def test_who_has_answered_writes_when_it_is_worth_it(fixture: Fixture) -> None:
     assert [len(group) for group in fixture.database.groups] == [32]
 
 
+def test_who_has_answered_does_not_wait_for_another_who_writes(fixture: Fixture) -> None:
+    """Its sender's next image comes meanwhile."""
+    for _ in range(32):
+        fixture.promise()
+    with fixture.rows._flushing:
+        answered = threading.Thread(target=fixture.rows.write_many, daemon=True)
+        answered.start()
+        answered.join(timeout=10)
+        assert not answered.is_alive()
+    assert fixture.database.groups == []
+    fixture.rows.write_many()
+    assert [len(group) for group in fixture.database.groups] == [32]
+
+
 def test_rows_are_worked_out_after_the_answer_and_kept_until_they_are_written(
     fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,9 +149,10 @@ class DeferredRows:
     def write_many(self) -> None:
         """Write the rows that wait, if there are enough of them; a failure is logged.
 
-        Otherwise what came since the last time is worked out: that takes longer than to write it.
+        Otherwise, or while another thread writes them, what came since the last time is worked
+        out: that takes longer than to write it.
         """
-        if len(self._waiting) >= _WORTH_A_TRANSACTION:
+        if len(self._waiting) >= _WORTH_A_TRANSACTION and not self._flushing.locked():
             self._try_to_settle()
             return
         with self._mutex:
