@@ -129,4 +129,7 @@ class SqliteSelect:
 @functools.lru_cache(maxsize=4 * _ROWS_AT_ONCE)
 def _rows_of(sql: str, count: int) -> str:
     """Return an INSERT of one row as one of several."""
-    return _VALUES.sub(lambda found: f" VALUES {', '.join([found[1]] * count)}", sql, count=1)
+    found = _VALUES.search(sql)
+    if found is None:  # SQLAlchemy writes it in another way
+        raise ValueError(f"this is no INSERT of one row: {sql}")
+    return f"{sql[: found.start(1)]}{', '.join([found[1]] * count)}{sql[found.end(1) :]}"
