@@ -36,6 +36,7 @@ from pacs_sdk.storage import (
     index_url,
     open_archive,
 )
+from pacs_sdk.storage.objects.block_writer import DirectWriter
 
 __all__ = ["figures"]
 
@@ -233,9 +234,9 @@ def _in_threads(work: Callable[[_T], object], items: Sequence[_T], threads: int)
 
 @contextlib.contextmanager
 def _slower_flushes() -> Iterator[None]:
-    def slower(flush: Callable[[int], None]) -> Callable[[int], None]:
-        def flushed(descriptor: int) -> None:
-            flush(descriptor)
+    def slower(flush: Callable[[_T], None]) -> Callable[[_T], None]:
+        def flushed(what: _T) -> None:
+            flush(what)
             time.sleep(_SLOWER_S)
 
         return flushed
@@ -243,6 +244,7 @@ def _slower_flushes() -> Iterator[None]:
     with (
         mock.patch.object(os, "fsync", slower(os.fsync)),
         mock.patch.object(os, "fdatasync", slower(os.fdatasync)),
+        mock.patch.object(DirectWriter, "wait", slower(DirectWriter.wait)),
     ):
         yield
 

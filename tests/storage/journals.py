@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import attrs
+import pytest
 
 from pacs_sdk.storage import FileStorage
+from pacs_sdk.storage.objects.block_writer import CachedWriter, DirectWriter, block_writer
 from pacs_sdk.storage.objects.file_system_sync import FileSystemSync
 from pacs_sdk.storage.objects.journal import Journal
+from pacs_sdk.storage.objects.journal_segment import NewWriter
 
-__all__ = ["SEGMENT_BYTES", "NotedSync", "begun_journal", "die"]
+__all__ = ["SEGMENT_BYTES", "NotedSync", "before_each_flush", "begun_journal", "die"]
 
 SEGMENT_BYTES = 5 * 4096
 """Room for five small objects."""
@@ -37,13 +41,32 @@ class NotedSync(FileSystemSync):
 
 
 def begun_journal(
-    folder: Path, sync: FileSystemSync | None = None, segment_bytes: int = SEGMENT_BYTES
+    folder: Path,
+    sync: FileSystemSync | None = None,
+    segment_bytes: int = SEGMENT_BYTES,
+    new_writer: NewWriter = block_writer,
 ) -> Journal:
     """Make a journal that takes the first object."""
     known = sync or NotedSync()
-    journal = Journal(folder, new_sync=lambda _: known, segment_bytes=segment_bytes)
+    journal = Journal(
+        folder, new_sync=lambda _: known, new_writer=new_writer, segment_bytes=segment_bytes
+    )
     journal.begin()
     return journal
+
+
+def before_each_flush(patch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
+    """Have something done whenever what was begun is waited for, by any journal."""
+
+    def wrapped(real: Callable[[Any], None]) -> Callable[[Any], None]:
+        def wait(writer: object) -> None:
+            do()
+            real(writer)
+
+        return wait
+
+    for kind in (CachedWriter, DirectWriter):
+        patch.setattr(kind, "wait", wrapped(kind.wait))
 
 
 def die(storage: FileStorage) -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from typing_extensions import Buffer
 from xxhash import xxh3_128
 
 from pacs_sdk.storage.objects.backend import SMALL_OBJECT_BYTES, NewObject
+from pacs_sdk.storage.objects.block_writer import CachedWriter, DirectWriter
 from pacs_sdk.storage.objects.disk import is_remainder
 from pacs_sdk.storage.objects.file_system_sync import FileSystemSync
 from pacs_sdk.storage.objects.journal import Journal, JournalEntry
@@ -31,7 +33,7 @@ from pacs_sdk.storage.objects.journal_records import (
     void_in_file,
 )
 from pacs_sdk.storage.objects.other_journals import OtherJournals
-from tests.storage.journals import NotedSync, begun_journal
+from tests.storage.journals import NotedSync, before_each_flush, begun_journal
 
 KEY = "1.2/1.3/1.4.dcm"
 
@@ -50,10 +52,12 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-@pytest.fixture
-def journal(folder: Path, sync: NotedSync) -> Iterator[Journal]:
-    """Begin a journal."""
-    made = begun_journal(folder, sync)
+@pytest.fixture(params=[CachedWriter, DirectWriter])
+def journal(folder: Path, sync: NotedSync, request: pytest.FixtureRequest) -> Iterator[Journal]:
+    """Begin a journal, written in each way."""
+    made = begun_journal(folder, sync, new_writer=request.param)
+    if request.param is DirectWriter and not made._segments:
+        pytest.skip("files here are not written past the system's cache")
     yield made
     made.close()
 
@@ -79,6 +83,11 @@ def put(journal: Journal, key: str, content: bytes) -> bool:
     if entry is not None:
         journal.named(entry)
     return entry is not None
+
+
+def failing(*_: object) -> NoReturn:
+    """Fail as a disk does."""
+    raise OSError(errno.EIO, "")
 
 
 def finished(journal: Journal) -> None:
@@ -166,17 +175,12 @@ def test_an_object_is_on_the_disk_when_it_is_written(
     journal: Journal, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its pieces are put together; they are flushed before the call returns."""
-    flushed: list[dict[str, bytes]] = []
-    real = os.fdatasync
-
-    def fdatasync(descriptor: int) -> None:
-        real(descriptor)
-        flushed.append(written(folder))
-
-    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    flushes: list[None] = []
+    before_each_flush(monkeypatch, lambda: flushes.append(None))
     entry = written_to(journal, KEY, b"meta", memoryview(b"data"))
     assert entry is not None
-    assert flushed == [{KEY: b"metadata"}]
+    assert len(flushes) == 1
+    assert written(folder) == {KEY: b"metadata"}
     journal.named(entry)
 
 
@@ -193,15 +197,14 @@ def test_one_flush_does_for_all_who_wait(
     journal: Journal, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who comes while a flush is under way is in the next, with all others that came."""
-    real, flushes, begun, go_on = os.fdatasync, [], threading.Event(), threading.Event()
+    flushes, begun, go_on = list[None](), threading.Event(), threading.Event()
 
-    def fdatasync(descriptor: int) -> None:
-        flushes.append(descriptor)
+    def wait() -> None:
+        flushes.append(None)
         begun.set()
         assert go_on.wait(30)
-        real(descriptor)
 
-    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    before_each_flush(monkeypatch, wait)
     writers = [
         threading.Thread(target=put, args=(journal, f"1/{number}", b"x")) for number in range(5)
     ]
@@ -222,13 +225,8 @@ def test_objects_that_come_together_are_flushed_by_one(
     journal: Journal, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One flush for each segment that they reach; what is too large is left out."""
-    real, flushes = os.fdatasync, list[int]()
-
-    def fdatasync(descriptor: int) -> None:
-        flushes.append(descriptor)
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    flushes: list[None] = []
+    before_each_flush(monkeypatch, lambda: flushes.append(None))
     new = [NewObject(f"a/{number}", [b"%d" % number]) for number in range(7)]
     new[1] = NewObject("a/1", [bytes(SMALL_OBJECT_BYTES + 1)])
     entries = journal.write(new)
@@ -240,6 +238,56 @@ def test_objects_that_come_together_are_flushed_by_one(
             journal.named(entry)
     finished(journal)
     assert written(folder) == {"a/6": b"6"}
+
+
+def test_something_else_is_done_while_they_are_written(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The write has begun by then, and nobody is told before it has ended."""
+    done: list[str] = []
+    for segment in journal._segments:
+
+        def begin(start: int, end: int, real: Any = segment.writer.begin) -> None:
+            done.append(f"{start // 4096} to {end // 4096}")
+            real(start, end)
+
+        monkeypatch.setattr(segment.writer, "begin", begin)
+    before_each_flush(monkeypatch, lambda: done.append("wait"))
+    new = [NewObject(f"1/{number}", [b"x"]) for number in range(7)]
+    new[2] = NewObject("1/2", [bytes(SMALL_OBJECT_BYTES + 1)])
+    entries = journal.write(new, lambda number: done.append(f"meanwhile {number}"))
+    meanwhile = [f"meanwhile {number}" for number in (0, 1, 3, 4, 5, 6)]
+    assert done == ["0 to 5", "0 to 1", *meanwhile, "wait", "wait"]
+    for entry in entries:
+        if entry is not None:
+            journal.named(entry)
+
+
+def test_who_is_interrupted_meanwhile_leaves_no_record(journal: Journal, folder: Path) -> None:
+    """Ctrl-C: its objects do not count, and the next ones are written as before."""
+
+    def interrupted(_: int) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        journal.write([NewObject(f"1/{number}", [b"x"]) for number in range(6)], interrupted)
+    assert written(folder) == {}
+    assert [segment.unnamed for segment in journal._segments] == [0, 0]
+    assert put(journal, "1/6", b"x")
+    assert written(folder) == {"1/6": b"x"}
+
+
+def test_an_error_in_one_segment_keeps_nobody_from_the_other(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of objects in both none is believed to be safe, and nobody waits for ever."""
+    with monkeypatch.context() as patch:
+        patch.setattr(journal._segments[0].writer, "wait", failing)
+        new = [NewObject(f"1/{number}", [b"x"]) for number in range(6)]
+        assert journal.write(new) == [None] * 6
+    assert journal._segments[0].is_broken
+    journal._segments[1].flush_up_to(4096)
+    assert journal._segments[1].flushed == 4096
 
 
 def test_a_withdrawn_or_voided_object_does_not_count(journal: Journal, folder: Path) -> None:
@@ -320,6 +368,19 @@ def test_closing_waits_for_the_file_system(folder: Path, sync: NotedSync) -> Non
     assert sync.waits == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
+def test_a_closed_journal_has_no_file_open(journal: Journal, folder: Path) -> None:
+    """Neither for its lock nor for what writes it."""
+
+    def opened() -> int:
+        descriptors = list(Path("/proc/self/fd").iterdir())
+        return sum(str(folder) in os.path.realpath(one) for one in descriptors)
+
+    assert opened() == 4
+    assert journal.close()
+    assert opened() == 0
+
+
 def test_a_journal_that_was_not_used_waits_for_nothing(journal: Journal, sync: NotedSync) -> None:
     """Syncing a whole file system is for others a burden."""
     assert journal.close()
@@ -354,20 +415,16 @@ def test_where_file_systems_are_not_synced_as_a_whole_there_is_none(folder: Path
     assert journal.close()
 
 
-@pytest.mark.parametrize("function", ["pwrite", "fdatasync"])
+@pytest.mark.parametrize("function", ["begin", "wait"])
 def test_a_disk_that_fails_ends_it(
     journal: Journal, sync: NotedSync, monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
     """Nobody is told that an object is safe from then on, nor whoever waited for that flush."""
-
-    def fail(*_: object) -> None:
-        raise OSError(errno.EIO, "")
-
     assert put(journal, "1/0", b"x")
-    with monkeypatch.context() as patch:
-        patch.setattr(os, function, fail)
-        assert not put(journal, "1/1", b"x")
     segment = journal._segments[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(segment.writer, function, failing)
+        assert not put(journal, "1/1", b"x")
     with pytest.raises(OSError, match="earlier"):
         segment.flush_up_to(segment.end)
     assert not put(journal, "1/2", b"x")
@@ -375,17 +432,30 @@ def test_a_disk_that_fails_ends_it(
     assert sync.waits == 1
 
 
-def test_a_record_that_cannot_be_voided_ends_it(
+def test_a_write_that_cannot_begin_is_not_tried_again(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """That the second try succeeds would say nothing about what is on the disk."""
+    writer = journal._segments[0].writer
+    real = writer.begin
+
+    def once(*_: object) -> NoReturn:
+        monkeypatch.setattr(writer, "begin", real)
+        raise OSError(errno.EAGAIN, "")
+
+    monkeypatch.setattr(writer, "begin", once)
+    assert not put(journal, "1/0", b"x")
+    assert not put(journal, "1/1", b"x")
+
+
+@pytest.mark.parametrize("function", ["begin", "wait"])
+def test_a_record_that_cannot_be_voided_ends_it(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
     """The error may be that of a record that somebody else is waiting for."""
-
-    def fail(_: int) -> None:
-        raise OSError(errno.EIO, "")
-
     assert put(journal, "1/0", b"x")
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fdatasync", fail)
+        patch.setattr(journal._segments[0].writer, function, failing)
         with pytest.raises(OSError, match=r"\[Errno 5\]"):
             journal.void("1/0", lambda: None)
     assert not put(journal, "1/1", b"x")

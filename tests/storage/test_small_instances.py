@@ -26,7 +26,10 @@ from pacs_sdk.storage import (
     StoredInstance,
     open_archive,
 )
+from pacs_sdk.storage.objects import small_objects
 from pacs_sdk.storage.objects.backend import NewObject
+from pacs_sdk.storage.objects.journal_records import live_records
+from tests.storage.journals import before_each_flush
 from tests.storage.made_instances import made_instance
 
 
@@ -209,14 +212,65 @@ def test_what_another_process_has_found_meanwhile_is_not_promised(
 
 def test_what_is_taken_is_not_flushed(together: Together, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing goes to the journal that cannot get its name."""
-    flushed: list[int] = []
-    monkeypatch.setattr(os, "fdatasync", flushed.append)
+    flushed: list[None] = []
+    before_each_flush(monkeypatch, lambda: flushed.append(None))
     new = [NewObject("1.2/1.2.3/1.2.3.4.dcm", [b"x"])]
     together.go_on.set()
     for written, flushes in ((True, together.storage._journals.are_needed), (False, 0)):
         flushed.clear()
         assert together.storage.put_small(new) == [written]
         assert len(flushed) == flushes
+
+
+def test_files_are_written_with_the_journal_and_named_after_it(
+    together: Together, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has its name is on the disk, or in a journal that is."""
+    together.go_on.set()
+    root = together.storage.root
+    seen: list[tuple[int, int]] = []
+
+    def look() -> None:
+        seen.append((len(list(root.glob(".spool/*/*.part"))), len(list(root.glob("1/2/*")))))
+
+    before_each_flush(monkeypatch, look)
+    new = [NewObject(f"1/2/{number}", [b"x"]) for number in range(3)]
+    assert together.storage.put_small(new) == [True] * 3
+    assert seen == ([(3, 0)] if together.storage._journals.are_needed else [])
+    assert list(root.glob(".spool/*/*.part")) == []
+    assert len(list(root.glob("1/2/*"))) == 3
+
+
+@pytest.mark.parametrize("failing", ["journal", "spool"])
+def test_what_cannot_be_written_together_leaves_nothing(
+    together: Together, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """No file without a name, no record; whoever brought an object puts it alone."""
+    together.go_on.set()
+    journal = together.storage._journals._own
+    if journal is None and failing == "journal":
+        return  # nothing is flushed
+
+    def fail(name: str = "", *_: object, **__: object) -> NoReturn:
+        if name:
+            Path(name).write_bytes(b"a part")
+        raise OSError(errno.ENOSPC, "")
+
+    with monkeypatch.context() as patch:
+        if failing == "journal":
+            before_each_flush(patch, fail)
+        else:
+            patch.setattr(small_objects, "write_new", fail)
+        new = [NewObject(f"1/2/{number}", [b"x"]) for number in range(3)]
+        assert together.storage.put_small(new) == [False] * 3
+    assert list(together.storage.root.glob(".spool/*/*.part")) == []
+    assert list(together.storage.root.glob("1/2/*")) == []
+    for segment in () if journal is None else journal._segments:
+        assert segment.unnamed == 0
+        with segment.path.open("rb") as file:
+            keys = {one.key for one in live_records(file.fileno())}
+        assert failing == "journal" or keys.isdisjoint(one.key for one in new)
+    assert [raised(together.storage.put(one.key, one.parts)).created for one in new] == [True] * 3
 
 
 def test_a_thread_that_is_interrupted_leaves_the_others_to_themselves(

@@ -27,10 +27,11 @@ from typing import Final
 import attrs
 
 from pacs_sdk.storage.objects.backend import SMALL_OBJECT_BYTES, NewObject
+from pacs_sdk.storage.objects.block_writer import block_writer
 from pacs_sdk.storage.objects.disk import flat_view, sync_folder
 from pacs_sdk.storage.objects.file_system_sync import FileSystemSync
 from pacs_sdk.storage.objects.journal_records import record_bytes
-from pacs_sdk.storage.objects.journal_segment import Segment, new_segment
+from pacs_sdk.storage.objects.journal_segment import NewWriter, Segment, new_segment
 from pacs_sdk.storage.objects.spool import JOURNAL_SUFFIX
 
 __all__ = ["Journal", "JournalEntry"]
@@ -67,6 +68,7 @@ class Journal:
     Args:
         folder: Where the segments go; it is on the objects' file system.
         new_sync: Makes what waits for the file system; raises ``OSError`` where there is no such.
+        new_writer: Makes what writes the segments.
         segment_bytes: How large a segment is.
         begun_after: How many objects are offered in vain at first.
     """
@@ -76,11 +78,13 @@ class Journal:
         folder: Path,
         *,
         new_sync: Callable[[Path], FileSystemSync] = FileSystemSync,
+        new_writer: NewWriter = block_writer,
         segment_bytes: int = _SEGMENT_BYTES,
         begun_after: int = _BEGUN_AFTER,
     ) -> None:
         self._folder = folder
         self._new_sync = new_sync
+        self._new_writer = new_writer
         self._sync: FileSystemSync | None = None
         self._segment_bytes = segment_bytes
         self._left = begun_after
@@ -93,11 +97,16 @@ class Journal:
         self._segments: list[Segment] = []
         self._work: threading.Thread | None = None
 
-    def write(self, objects: Sequence[NewObject]) -> Sequence[JournalEntry | None]:
+    def write(
+        self, objects: Sequence[NewObject], meanwhile: Callable[[int], None] = lambda _: None
+    ) -> Sequence[JournalEntry | None]:
         """Have objects on the disk, by one flush.
 
         Args:
             objects: What is new, none of it of a key that is to be replaced.
+            meanwhile: Called with the number of each that is written, while it is, where the system
+                can; for what need not wait until the object is on the disk. It raises no
+                ``OSError``.
 
         Returns:
             For each what :meth:`named` or :meth:`withdraw` is to be called with; ``None`` where it
@@ -108,16 +117,29 @@ class Journal:
         now = time.time_ns()
         with self._lock:
             entries = [self._added(new, now) for new in objects]
-        last = {entry.segment.path: entry for entry in entries if entry is not None}
+        added = [entry for entry in entries if entry is not None]
+        last = {entry.segment: entry.end for entry in added}
+        begun: list[tuple[Segment, int]] = []
         try:
-            for entry in last.values():
-                entry.segment.flush_up_to(entry.end)
+            try:
+                begun += [(segment, end) for segment in last if (end := segment.begin_flush())]
+                for number, entry in enumerate(entries):
+                    if entry is not None:
+                        meanwhile(number)
+            finally:
+                for segment, end in begun:
+                    segment.end_flush(end)
+            for segment, end in last.items():
+                segment.flush_up_to(end)
         except OSError:  # nobody knows what is on the disk now, nor will
             self._is_used = False
-            for one in entries:
-                if one is not None:
-                    self.named(one)
+            for entry in added:
+                self.named(entry)
             return [None] * len(objects)
+        except BaseException:  # whoever brought them was interrupted
+            for entry in added:
+                self.withdraw(entry)
+            raise
         return entries
 
     def named(self, entry: JournalEntry) -> None:
@@ -162,10 +184,8 @@ class Journal:
                 raise OSError(errno.ENOSPC, "too little is free")
             self._sync = self._new_sync(self._folder)
             for number in range(2):
-                segment = new_segment(
-                    self._folder / f"{number}{JOURNAL_SUFFIX}", self._segment_bytes
-                )
-                self._segments.append(segment)
+                path = self._folder / f"{number}{JOURNAL_SUFFIX}"
+                self._segments.append(new_segment(path, self._segment_bytes, self._new_writer))
             for folder in (self._folder, *self._folder.parents[:2]):
                 sync_folder(folder)
         except OSError:
@@ -194,7 +214,7 @@ class Journal:
             self._sync = None
         with self._lock:
             for segment in self._segments:
-                os.close(segment.descriptor)
+                segment.close()
             self._segments.clear()
         return self._is_safe
 

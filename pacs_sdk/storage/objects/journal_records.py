@@ -30,10 +30,10 @@ from typing_extensions import Buffer
 from xxhash import xxh3_128
 
 from pacs_sdk.storage.objects.backend import MAX_KEY_LENGTH, SMALL_OBJECT_BYTES
+from pacs_sdk.storage.objects.block_writer import BLOCK_BYTES
 from pacs_sdk.storage.objects.disk import write_all_at
 
 __all__ = [
-    "BLOCK_BYTES",
     "HEADER_BYTES",
     "LiveRecord",
     "Place",
@@ -45,9 +45,6 @@ __all__ = [
     "void_in_file",
     "void_record",
 ]
-
-BLOCK_BYTES: Final = 4096
-"""What a record's length is rounded up to."""
 
 _MAGIC: Final = b"PACSJRN1"
 _HEADER: Final = struct.Struct("<8s16sIHBxQ16s")

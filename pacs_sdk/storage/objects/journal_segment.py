@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import mmap
 import os
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import attrs
 
+from pacs_sdk.storage.objects.block_writer import BLOCK_BYTES, BlockWriter, block_writer
 from pacs_sdk.storage.objects.disk import write_all_at
 from pacs_sdk.storage.objects.file_locks import lock_blocking, unlock
 from pacs_sdk.storage.objects.journal_records import (
-    BLOCK_BYTES,
     encode_header,
     record_bytes,
     void_record,
 )
 
-__all__ = ["Segment", "new_segment"]
+__all__ = ["NewWriter", "Segment", "new_segment"]
+
+NewWriter: TypeAlias = Callable[[Path, memoryview], BlockWriter]
+"""Makes what writes a file, by its path, from a buffer."""
 
 
 @attrs.define(eq=False)
@@ -30,7 +35,10 @@ class Segment:
 
     path: Path
     descriptor: int
+    """For its lock."""
     buffer: memoryview
+    writer: BlockWriter
+    """Writes the buffer to the file, by whoever holds ``flushing``."""
     lap: bytes = attrs.field(factory=lambda: uuid.uuid4().bytes)
     end: int = 0
     """Where the next record goes."""
@@ -44,15 +52,6 @@ class Segment:
     """Where the records are that count, by the objects' keys; each has one, nearly always."""
     flushing: threading.Lock = attrs.field(factory=threading.Lock)
 
-    def begin(self) -> None:
-        """Have all its blocks on the disk, so that later a flush has nothing else to do.
-
-        Raises:
-            OSError: As from the operating system.
-        """
-        write_all_at(self.descriptor, self.buffer, 0)
-        os.fsync(self.descriptor)
-
     def append(self, key: str, pieces: Sequence[memoryview], size: int, now: int) -> int:
         """Add a record that there is room for, in memory; return where it is."""
         offset, name = self.end, key.encode()
@@ -65,6 +64,40 @@ class Segment:
         self.places.setdefault(key, []).append(offset)
         self.unnamed += 1
         return offset
+
+    def begin_flush(self) -> int:
+        """Begin to have on the disk what is not, unless that is being done; don't wait for it.
+
+        Returns:
+            Up to where; 0 if nothing was begun. Otherwise :meth:`end_flush` is to be called soon,
+            as nobody else can flush before.
+        """
+        if not self.flushing.acquire(blocking=False):
+            return 0
+        end = 0
+        try:
+            if self.flushed < self.end and not self.is_broken:
+                self.writer.begin(self.flushed, self.end)
+                end = self.end
+        except OSError:
+            self.is_broken = True
+        except BaseException:  # it was interrupted: something may be under way
+            self.is_broken = True
+            raise
+        finally:
+            if not end:
+                self.flushing.release()
+        return end
+
+    def end_flush(self, end: int) -> None:
+        """Wait for what was begun; whether it is on the disk now, `flush_up_to` tells."""
+        try:
+            self._wait()
+            self.flushed = end
+        except OSError:
+            return
+        finally:
+            self.flushing.release()
 
     def flush_up_to(self, position: int) -> None:
         """Have so many bytes on the disk; one flush does for all who wait here meanwhile.
@@ -84,8 +117,8 @@ class Segment:
         Raises:
             OSError: As from the operating system.
         """
-        void_record(self.buffer, offset)
         with self.flushing:
+            void_record(self.buffer, offset)
             self._write(offset, offset + BLOCK_BYTES)
 
     def begin_lap(self) -> None:
@@ -94,25 +127,37 @@ class Segment:
         Raises:
             OSError: As from the operating system.
         """
-        self.buffer[:BLOCK_BYTES] = memoryview(bytes(BLOCK_BYTES))
         with self.flushing:
+            self.buffer[:BLOCK_BYTES] = memoryview(bytes(BLOCK_BYTES))
             self._write(0, BLOCK_BYTES)
         self.lap = uuid.uuid4().bytes
         self.end = self.flushed = 0
         self.places.clear()
 
-    def _write(self, begin: int, end: int) -> None:
-        """Have some blocks of the buffer on the disk, one at a time.
+    def close(self) -> None:
+        """Close the file."""
+        with self.flushing:
+            self.writer.close()
+            os.close(self.descriptor)
 
-        That something could not be written the system tells to the first who asks, and to nobody
-        else, whoever's it was; so nothing is believed after that.
-        """
+    # That something could not be written the system tells to the first who asks, and to nobody
+    # else, whoever's it was; so nothing is believed after that.
+
+    def _write(self, begin: int, end: int) -> None:
+        """Have some blocks of the buffer on the disk, one at a time."""
         if self.is_broken:
             raise OSError(errno.EIO, "an earlier record could not be written")
         try:
-            write_all_at(self.descriptor, self.buffer[begin:end], begin)
-            os.fdatasync(self.descriptor)
+            self.writer.begin(begin, end)
         except OSError:
+            self.is_broken = True
+            raise
+        self._wait()
+
+    def _wait(self) -> None:
+        try:
+            self.writer.wait()
+        except BaseException:
             self.is_broken = True
             raise
 
@@ -126,14 +171,21 @@ class Segment:
             unlock(self.descriptor)
 
 
-def new_segment(path: Path, size: int) -> Segment:
-    """Make a segment, and have it on the disk."""
+def new_segment(path: Path, size: int, new_writer: NewWriter = block_writer) -> Segment:
+    """Make a segment, and have all its blocks on the disk: later a flush has nothing else to do.
+
+    Raises:
+        OSError: As from the operating system.
+    """
+    buffer = memoryview(mmap.mmap(-1, size))  # which begins where a page does
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    segment = Segment(path, descriptor, memoryview(bytearray(size)))
     try:
-        segment.begin()
+        write_all_at(descriptor, buffer, 0)
+        os.fsync(descriptor)
+        if hasattr(os, "posix_fadvise"):  # what is cached has to be thrown out by each later write
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        return Segment(path, descriptor, buffer, new_writer(path, buffer))
     except OSError:
         os.close(descriptor)
         path.unlink(missing_ok=True)
         raise
-    return segment

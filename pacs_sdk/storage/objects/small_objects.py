@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.storage.objects.backend import SMALL_OBJECT_BYTES, NewObject, checked_key
 from pacs_sdk.storage.objects.disk import remove_spooled, write_new
+from pacs_sdk.storage.objects.journal import JournalEntry
 from pacs_sdk.storage.objects.object_names import ObjectNames
 from pacs_sdk.storage.objects.spool import Spool
 from pacs_sdk.storage.objects.storage_journals import StorageJournals
@@ -35,18 +36,31 @@ class SmallObjects:
         places = [self._free_place(one, folders) for one in objects]
         if not self._journals.are_needed:
             return [self._write(new, place) for new, place in zip(objects, places, strict=True)]
+        return self._put_durably(objects, places)
+
+    def _put_durably(self, objects: Sequence[NewObject], places: Sequence[str]) -> list[bool]:
+        """Have objects in the journal, and their files written meanwhile, then give them names."""
         free = [number for number, place in enumerate(places) if place]
-        entries = self._journals.write([objects[number] for number in free])
+        spooled: dict[int, str] = {}
+
+        def spool(position: int) -> None:
+            number = free[position]
+            spooled[number] = self._spooled(objects[number])
+
         written = [False] * len(objects)
-        left = dict(zip(free, entries, strict=True))
+        left: dict[int, JournalEntry | None] = {}
         try:
+            entries = self._journals.write([objects[number] for number in free], spool)
+            left.update(zip(free, entries, strict=True))
             for number, entry in zip(free, entries, strict=True):
                 if entry is not None:
-                    written[number] = self._write(objects[number], places[number])
+                    written[number] = self._named(spooled.pop(number), places[number])
                 self._journals.end(left.pop(number), named=written[number])
         finally:
             for entry in left.values():  # it was interrupted
                 self._journals.end(entry, named=False)
+            for name in spooled.values():
+                remove_spooled(name)
         return written
 
     def _free_place(self, new: NewObject, folders: dict[tuple[str, ...], str]) -> str:
@@ -65,11 +79,25 @@ class SmallObjects:
         return "" if self._journals.are_needed and os.path.lexists(place) else place
 
     def _write(self, new: NewObject, place: str) -> bool:
-        if not place:
-            return False
-        spooled = self._spool.new_name()
+        return bool(place) and self._named(self._spooled(new), place)
+
+    def _spooled(self, new: NewObject) -> str:
+        """Write a file without a name; empty text where that cannot be done."""
+        name = self._spool.new_name()
         try:
-            write_new(spooled, new.parts, durable=False)
+            write_new(name, new.parts, durable=False)
+        except BaseException as exc:
+            remove_spooled(name)
+            if isinstance(exc, OSError):
+                return ""
+            raise
+        return name
+
+    def _named(self, spooled: str, place: str) -> bool:
+        """Give a file its name, if it was written and the name is free."""
+        if not spooled:
+            return False
+        try:
             return self._names.publish(spooled, place)
         except OSError:
             return False

@@ -33,9 +33,11 @@ class StorageJournals:
         """Whether an object has to be in a journal before its unsynced file gets its name."""
         return self._own is not None
 
-    def write(self, objects: Sequence[NewObject]) -> Sequence[JournalEntry | None]:
+    def write(
+        self, objects: Sequence[NewObject], meanwhile: Callable[[int], None]
+    ) -> Sequence[JournalEntry | None]:
         """Have objects on the disk, before their files get their names; see `Journal.write`."""
-        return [None] * len(objects) if self._own is None else self._own.write(objects)
+        return [None] * len(objects) if self._own is None else self._own.write(objects, meanwhile)
 
     def end(self, entry: JournalEntry | None, *, named: bool) -> None:
         """Note that an object has its name, or that it will not have it."""
