@@ -169,6 +169,9 @@ def _entries(count: int) -> list[IndexEntry]:
 
 
 def _new(folder: Path) -> Path:
+    """Make a folder, when the disk has nothing left to do for those who were measured before."""
+    if hasattr(os, "sync"):
+        os.sync()
     return Path(tempfile.mkdtemp(dir=folder))
 
 
