@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import zlib
 from typing import Final
@@ -42,6 +43,10 @@ from pacs_sdk.storage.same_instance import (
 from pacs_sdk.storage.small_instances import SmallInstances
 
 __all__ = ["Ingest", "StoredInstance"]
+
+_PIECE_BYTES: Final = 1 << 24
+"""A large instance is written in pieces of this, each of which the disk begins with at once: what is
+hashed a moment later is not far from the processor then, and smaller ones take longer."""
 
 _TURNS: Final = 64
 """Locks that the instances share. Two that meet by chance wait for each other, no more."""
@@ -131,14 +136,72 @@ class Ingest:
             OSError: The instance that is given cannot be read.
         """
         instance = _read_once(instance)
-        look = early_look_at(instance)
-        known, absence = (None, None) if look is None else (look.description, look.absence)
+        encoded, look = instance.encoded, early_look_at(instance)
+        if look is not None and isinstance(encoded, ReceivedBytes):
+            return self._store(instance, encoded.received.meta, look.absence, look.description)
+        absence = self._absence_of_large(instance)
+        begun = None if absence is None else self._begun(instance)
+        if begun is None:
+            return self._store(instance, None, absence)
+        try:
+            written = attrs.evolve(instance, encoded=begun.finish())
+            return self._store(written, begun.meta, absence)
+        finally:
+            begun.discard()
+
+    def _absence_of_large(self, instance: Instance) -> Absence | None:
+        """Look for an instance in the index that is worth to be begun."""
+        if self._receiving is None or instance.size <= SMALL_OBJECT_BYTES:
+            return None
+        with contextlib.suppress(PacsException):  # it is met again, and told
+            return self._absence(instance.sop_instance_uid)
+        return None
+
+    def _begun(self, instance: Instance) -> ReceivedObject | None:
+        """Write a new, large instance before looking at it, if it is to be flushed.
+
+        The disk is busy with it then while it is looked at. Where that fails, it is put as
+        others are, and whoever brought it is told why.
+        """
+        receiving, encoded = self._receiving, instance.encoded
+        if receiving is None or not isinstance(encoded, MemoryBytes):
+            return None
+        announced = instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid
+        with contextlib.suppress(PacsException, OSError):
+            received = receiving.receive(part10_header(*announced))
+            if not received.is_durable:
+                return None
+            view = encoded.view()
+            try:
+                for start in range(0, view.nbytes, _PIECE_BYTES):
+                    received.write(view[start : start + _PIECE_BYTES])
+            except BaseException:
+                received.discard()
+                raise
+            return received
+        return None
+
+    def _store(
+        self,
+        instance: Instance,
+        meta: bytes | None,
+        absence: Absence | None,
+        known: Description | None = None,
+    ) -> StoredInstance:
+        """Store an instance.
+
+        Args:
+            instance: It.
+            meta: The File Meta Information that was made for it, if it has some.
+            absence: That it was not in the index a moment ago.
+            known: What it tells of itself, if that is known.
+        """
         described = self._described(instance) if known is None else known
         identity = described.identity
         check_announced(instance, identity)
         # Between its object and its row nobody else of this process may move the instance.
         with self._turns[zlib.crc32(identity.sop_instance_uid.encode()) % _TURNS]:
-            put = self._put(instance, described, look)
+            put = self._put(instance, described, meta)
             stored = self._indexed(put, instance, absence) if isinstance(put, _PutObject) else put
         if stored.created and not stored.kept_beside:
             self._announce(stored)
@@ -168,16 +231,14 @@ class Ingest:
     # -- the object --------------------------------------------------------------
 
     def _put(
-        self, instance: Instance, described: Description, look: EarlyLook | None
+        self, instance: Instance, described: Description, meta: bytes | None
     ) -> _PutObject | StoredInstance:
         """Put the object; return what lies under its key then."""
         identity = described.identity
         syntax = instance.transfer_syntax_uid
         encoded = instance.encoded
         received = encoded.received if isinstance(encoded, ReceivedBytes) else None
-        if received is not None and look is not None:  # made for it when it began to arrive
-            meta = received.meta
-        else:
+        if meta is None:
             meta = part10_header(identity.sop_class_uid, identity.sop_instance_uid, syntax)
         if received is not None and received.meta == meta:
             content_hash = received.content_hash

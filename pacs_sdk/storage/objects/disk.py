@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ __all__ = [
     "sync_folder",
     "sync_path",
     "write_all_at",
+    "write_back",
     "write_new",
     "write_pieces",
 ]
@@ -39,6 +41,22 @@ _SMALLEST_BLOCK: Final = 512
 
 _MOST_TOGETHER: Final = 512
 """Pieces in one ``writev``; POSIX allows 1,024 (``IOV_MAX``)."""
+
+_BEGIN_TO_WRITE: Final = 2
+"""``SYNC_FILE_RANGE_WRITE``"""
+
+
+def _found_sync_file_range() -> Callable[[int, int, int, int], int] | None:
+    """Find what Linux has for it (``sync_file_range(2)``), and Python has not."""
+    if sys.platform != "linux":
+        return None
+    found = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    if found is not None:
+        found.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+    return found
+
+
+_sync_file_range: Final = _found_sync_file_range()
 
 _FOLDERS_CANNOT_BE_SYNCED: Final = frozenset((errno.EINVAL, errno.EBADF, errno.ENOTSUP))
 """What some network file systems answer, which look after names by themselves."""
@@ -128,6 +146,20 @@ def write_all_at(descriptor: int, data: Buffer, offset: int) -> None:
         written = os.pwrite(descriptor, rest, offset)
         offset += written
         rest = rest[written:]
+
+
+def write_back(descriptor: int, start: int, end: int) -> None:
+    """Have the disk begin with a part of a file, where the system can: a flush waits for less then.
+
+    Whether it is written the flush tells, as always.
+
+    Args:
+        descriptor: Of the file.
+        start: Where the part begins; a multiple of 4,096.
+        end: Where it ends; a multiple of 4,096.
+    """
+    if _sync_file_range is not None:
+        _sync_file_range(descriptor, start, end - start, _BEGIN_TO_WRITE)
 
 
 def remove_spooled(path: str) -> None:

@@ -119,7 +119,7 @@ class FileStorage(StorageBackend):
     def receive(self, meta: bytes) -> ReceivedObject:
         """Begin an object; see :meth:`ReceivingBackend.receive`."""
         # Hashing takes a tenth of the time of an image, for which relaxed storage has none.
-        return ReceivedObject(self._spool.new_name(), meta, hashed=self._durable)
+        return ReceivedObject(self._spool.new_name(), meta, durable=self._durable)
 
     @edge()
     def put_received(

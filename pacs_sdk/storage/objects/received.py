@@ -17,7 +17,7 @@ from xxhash import xxh3_128
 from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.encoding.instance import HEAD_BYTES
-from pacs_sdk.storage.objects.disk import reason_of, write_pieces
+from pacs_sdk.storage.objects.disk import reason_of, write_back, write_pieces
 
 __all__ = ["ReceivedBytes", "ReceivedObject"]
 
@@ -35,6 +35,12 @@ _LONG_PIECE: Final = 1 << 12
 """Pieces that are shorter on average are collected too: the system takes longer to go through a
 list of them than to copy them takes."""
 
+_WRITTEN_BACK_AT_ONCE: Final = 1 << 17
+"""So much is worth a request to the disk of its own, if it is to be flushed."""
+
+_PAGE: Final = 4096
+"""A page of the system's cache, or a part of one: what is written to it later is written again."""
+
 _O_BINARY: Final = getattr(os, "O_BINARY", 0)
 
 
@@ -47,11 +53,11 @@ class ReceivedObject:
     Args:
         path: A file that does not exist. It is made for a data set of more than 32 KiB.
         meta: What the object begins with.
-        hashed: Whether what is written is hashed as it passes by, while it is in the
-            processor's cache anyway.
+        durable: Whether it is going to be flushed. Then what is written is hashed as it passes by,
+            while it is in the processor's cache anyway, and the disk begins while the rest arrives.
     """
 
-    def __init__(self, path: Path | str, meta: bytes, *, hashed: bool = True) -> None:
+    def __init__(self, path: Path | str, meta: bytes, *, durable: bool = True) -> None:
         self.name = os.fspath(path)
         """Where it is, as text: in the spool first, under its name later."""
         self.meta = meta
@@ -65,10 +71,16 @@ class ReceivedObject:
         self._is_looked_at = False
         self._descriptor: int | None = None
         self._is_discarded = False
-        self._hash = xxh3_128(meta) if hashed else None
+        self._hash = xxh3_128(meta) if durable else None
+        self._in_file = self._written_back = 0
         self._pending = bytearray()
         self._head = b""
         self._spooled: str | None = self.name
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether it is going to be flushed."""
+        return self._hash is not None
 
     @property
     def path(self) -> Path:
@@ -99,25 +111,27 @@ class ReceivedObject:
             OSError: They cannot be written.
             PacsException: ``STORAGE_WRITE_FAILED``: there can be no file for them.
         """
-        if self._hash is not None:
-            for piece in pieces:
-                self._hash.update(piece)
         length = sum(map(len, pieces))
         before, self.size = self.size, self.size + length
         if before < _KEPT_HEAD:
             self._keep(pieces)
-        if self.size <= _KEPT_ALONE:
-            return
+        if self.size > _KEPT_ALONE:
+            self._to_file(pieces, length, before)
+        if self._hash is not None:  # not before: the disk is busy meanwhile
+            for piece in pieces:
+                self._hash.update(piece)
+        if self.size > _KEPT_HEAD and not self._is_looked_at:
+            self._is_looked_at = True
+            if self.look is not None:
+                self.look(self.head())
+
+    def _to_file(self, pieces: Sequence[memoryview], length: int, before: int) -> None:
         if self._descriptor is None:  # what was kept in memory alone so far goes first
             self._begin_file()
             meta = memoryview(self.meta)
             pieces = (meta, self.head()[:before], *pieces) if before else (meta, *pieces)
             length += len(meta) + before
         self._write(pieces, length)
-        if self.size > _KEPT_HEAD and not self._is_looked_at:
-            self._is_looked_at = True
-            if self.look is not None:
-                self.look(self.head())
 
     def finish(self) -> ByteSource:
         """Return the data set, which is there until :meth:`discard`.
@@ -209,6 +223,12 @@ class ReceivedObject:
         if self._descriptor is None:
             raise ValueError("the object was discarded")
         write_pieces(self._descriptor, pieces, length)
+        self._in_file += length
+        if self._hash is not None:
+            whole = self._in_file & -_PAGE
+            if whole - self._written_back >= _WRITTEN_BACK_AT_ONCE:
+                write_back(self._descriptor, self._written_back, whole)
+                self._written_back = whole
 
 
 class ReceivedBytes:
