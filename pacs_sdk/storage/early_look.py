@@ -1,4 +1,4 @@
-"""What is found out about an instance before all of it has arrived: its sender is busy anyway.
+"""What is found out about an instance while its sender, or the disk, is busy with it anyway.
 
 The index attributes are in the first bytes of a data set. What is known by the end need not be
 found out while the sender waits for its answer
@@ -9,18 +9,24 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import Final
 
 import attrs
 
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import PacsException
-from pacs_sdk.encoding import Instance, InstanceHeader
+from pacs_sdk.encoding import Instance, InstanceHeader, part10_header
 from pacs_sdk.encoding.instance import HEAD_BYTES
 from pacs_sdk.storage.index.index_transactions import Absence
-from pacs_sdk.storage.objects.received import ReceivedBytes
+from pacs_sdk.storage.objects.backend import ReceivingBackend
+from pacs_sdk.storage.objects.received import ReceivedBytes, ReceivedObject
 from pacs_sdk.storage.records import InstanceIdentity
 
-__all__ = ["Description", "EarlyLook", "early_look_at"]
+__all__ = ["Description", "EarlyLook", "early_look_at", "written_ahead"]
+
+_PIECE_BYTES: Final = 1 << 24
+"""A large instance is written in pieces of this, each of which the disk begins with at once: what is
+hashed a moment later is not far from the processor then, and smaller ones take longer."""
 
 
 @attrs.frozen
@@ -71,3 +77,35 @@ def early_look_at(instance: Instance) -> EarlyLook | None:
     look = encoded.received.look if isinstance(encoded, ReceivedBytes) else None
     announced = instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid
     return look if isinstance(look, EarlyLook) and look.announced == announced else None
+
+
+def written_ahead(instance: Instance, receiving: ReceivingBackend | None) -> ReceivedObject | None:
+    """Write a new, large instance before it is looked at, if it is going to be flushed.
+
+    The disk is busy with it then meanwhile. Whoever asked for it discards it in the end.
+
+    Args:
+        instance: What is in memory, or mapped.
+        receiving: Where it goes, if that can write what has no key yet.
+
+    Returns:
+        The object, without a key; ``None`` where it is to be put as others are. So it is after an
+        error, too, which is met again there, and told.
+    """
+    encoded = instance.encoded
+    if receiving is None or not isinstance(encoded, MemoryBytes):
+        return None
+    announced = instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid
+    with contextlib.suppress(PacsException, OSError):
+        received = receiving.receive(part10_header(*announced))
+        if not received.is_durable:
+            return None
+        view = encoded.view()
+        try:
+            for start in range(0, view.nbytes, _PIECE_BYTES):
+                received.write(view[start : start + _PIECE_BYTES])
+        except BaseException:
+            received.discard()
+            raise
+        return received
+    return None

@@ -16,7 +16,7 @@ from pacs_sdk.core.ports import Clock, EventBus, Logger, SystemClock
 from pacs_sdk.core.results import Failure, PacsResult, Success, raised
 from pacs_sdk.encoding import Instance, part10_header
 from pacs_sdk.storage.duplicates import record_duplicate
-from pacs_sdk.storage.early_look import Description, EarlyLook, early_look_at
+from pacs_sdk.storage.early_look import Description, EarlyLook, early_look_at, written_ahead
 from pacs_sdk.storage.index.database_errors import error_words
 from pacs_sdk.storage.index.index_database import IndexDatabase
 from pacs_sdk.storage.index.index_transactions import Absence, RefusedEntry
@@ -43,10 +43,6 @@ from pacs_sdk.storage.same_instance import (
 from pacs_sdk.storage.small_instances import SmallInstances
 
 __all__ = ["Ingest", "StoredInstance"]
-
-_PIECE_BYTES: Final = 1 << 24
-"""A large instance is written in pieces of this, each of which the disk begins with at once: what is
-hashed a moment later is not far from the processor then, and smaller ones take longer."""
 
 _TURNS: Final = 64
 """Locks that the instances share. Two that meet by chance wait for each other, no more."""
@@ -140,7 +136,7 @@ class Ingest:
         if look is not None and isinstance(encoded, ReceivedBytes):
             return self._store(instance, encoded.received.meta, look.absence, look.description)
         absence = self._absence_of_large(instance)
-        begun = None if absence is None else self._begun(instance)
+        begun = None if absence is None else written_ahead(instance, self._receiving)
         if begun is None:
             return self._store(instance, None, absence)
         try:
@@ -155,30 +151,6 @@ class Ingest:
             return None
         with contextlib.suppress(PacsException):  # it is met again, and told
             return self._absence(instance.sop_instance_uid)
-        return None
-
-    def _begun(self, instance: Instance) -> ReceivedObject | None:
-        """Write a new, large instance before looking at it, if it is to be flushed.
-
-        The disk is busy with it then while it is looked at. Where that fails, it is put as
-        others are, and whoever brought it is told why.
-        """
-        receiving, encoded = self._receiving, instance.encoded
-        if receiving is None or not isinstance(encoded, MemoryBytes):
-            return None
-        announced = instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid
-        with contextlib.suppress(PacsException, OSError):
-            received = receiving.receive(part10_header(*announced))
-            if not received.is_durable:
-                return None
-            view = encoded.view()
-            try:
-                for start in range(0, view.nbytes, _PIECE_BYTES):
-                    received.write(view[start : start + _PIECE_BYTES])
-            except BaseException:
-                received.discard()
-                raise
-            return received
         return None
 
     def _store(

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import Instance
-from pacs_sdk.storage import Archive, Durability, open_archive
+from pacs_sdk.storage import Archive, Durability, ingest, open_archive
 from pacs_sdk.storage.early_look import Description
 from pacs_sdk.storage.index.tables import instances as instance_rows
 from pacs_sdk.storage.ingest import Ingest
@@ -58,9 +58,9 @@ def test_it_is_written_before_it_is_looked_at(
     """All of it; where nothing is flushed there is nothing to be gained."""
     real, seen = Ingest._described, list[list[int]]()
 
-    def described(ingest: Ingest, instance: Instance) -> Description:
+    def described(itself: Ingest, instance: Instance) -> Description:
         seen.append(spooled(tmp_path))
-        return real(ingest, instance)
+        return real(itself, instance)
 
     monkeypatch.setattr(Ingest, "_described", described)
     instance = large()
@@ -68,7 +68,7 @@ def test_it_is_written_before_it_is_looked_at(
     assert stored.created
     assert seen == [[stored.size_bytes] if is_durable(request) else []]
     small = made_instance()
-    monkeypatch.setattr(Ingest, "_begun", lambda *_: pytest.fail("it was begun"))
+    monkeypatch.setattr(ingest, "written_ahead", lambda *_: pytest.fail("it was begun"))
     assert raised(archive.store(small)).created
     assert seen[1:] == [[]]
     for one in (instance, small):
@@ -98,7 +98,7 @@ def test_what_is_known_is_not_written_again(
     def never(*_: object) -> NoReturn:
         pytest.fail("it was begun")
 
-    monkeypatch.setattr(Ingest, "_begun", never)
+    monkeypatch.setattr(ingest, "written_ahead", never)
     assert not raised(archive.store(instance)).created
     other = large(SOPInstanceUID=instance.sop_instance_uid, PatientID="P2")
     assert archive.store(other).failure().code is ErrorCode.DUPLICATE_OBJECT
