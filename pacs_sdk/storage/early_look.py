@@ -89,7 +89,7 @@ def written_ahead(instance: Instance, receiving: ReceivingBackend | None) -> Rec
         receiving: Where it goes, if that can write what has no key yet.
 
     Returns:
-        The object, without a key; ``None`` where it is to be put as others are. So it is after an
+        The object, complete, without a key; ``None`` where it is to be put as others are. So it is after an
         error, too, which is met again there, and told.
     """
     encoded = instance.encoded
@@ -104,6 +104,7 @@ def written_ahead(instance: Instance, receiving: ReceivingBackend | None) -> Rec
         try:
             for start in range(0, view.nbytes, _PIECE_BYTES):
                 received.write(view[start : start + _PIECE_BYTES])
+            received.finish()  # here, where an error of the last of it is expected
         except BaseException:
             received.discard()
             raise

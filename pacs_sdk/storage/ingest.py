@@ -140,7 +140,7 @@ class Ingest:
         if begun is None:
             return self._store(instance, None, absence)
         try:
-            written = attrs.evolve(instance, encoded=begun.finish())
+            written = attrs.evolve(instance, encoded=ReceivedBytes(begun))
             return self._store(written, begun.meta, absence)
         finally:
             begun.discard()

@@ -137,6 +137,19 @@ def test_what_cannot_be_written_before_is_written_as_others_are(
     assert spooled(tmp_path) == []
 
 
+def test_what_cannot_be_finished_before_is_written_as_others_are(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last of it may not fit: that is an error of the disk, not of who brought it."""
+
+    def full(_: ReceivedObject) -> NoReturn:
+        raise OSError(errno.ENOSPC, "")
+
+    monkeypatch.setattr(ReceivedObject, "finish", full)
+    assert raised(archive.store(large())).created
+    assert spooled(tmp_path) == []
+
+
 # -- what the disk is told -------------------------------------------------------------------------
 
 
