@@ -22,7 +22,7 @@ from benchmarks.harness import Comparison, Contestant, scaled
 from benchmarks.launch import Launch
 from benchmarks.loopback_client import CT_IMAGE_STORAGE, Client, store_message
 from benchmarks.made_images import made_images
-from benchmarks.peers import null_server, our_server, present, storescp
+from benchmarks.peers import least_in_c, null_server, our_server, present, storescp
 from pacs_sdk.encoding import read_bytes
 
 __all__ = ["comparisons"]
@@ -77,6 +77,7 @@ def comparisons() -> tuple[Comparison, ...]:
             our_server("pacs_sdk, relaxed", *quiet),
             *present(storescp()),
             null_server("the least in Python: PDUs, file, name, answer", keeps=True),
+            *present(least_in_c("the least in C: the same")),
         )
     ]
     bare = _Copying(Launch("bare copy in Python", _command, says_when_ready=True), images)

@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ __all__ = [
     "dcmtk",
     "dcmtk_environment",
     "has_pynetdicom",
+    "least_in_c",
     "null_server",
     "on_one_processor",
     "orthanc",
@@ -270,6 +272,23 @@ def null_server(
     return Launch(name, command, says_when_ready=True)
 
 
+def least_in_c(name: str, maximum_length: int = OUR_MAXIMUM_LENGTH) -> Launch | None:
+    """Run ``least_server.c``: what storing costs in C when nothing else is done; ``None`` without a compiler.
+
+    Args:
+        name: What tables call it.
+        maximum_length: The longest P-DATA-TF it takes, in bytes.
+    """
+    program = _compiled("least_server.c")
+    if program is None:
+        return None
+
+    def command(folder: Path, port: int) -> list[str]:
+        return [str(program), str(folder), str(maximum_length)]
+
+    return Launch(name, command, says_when_ready=True)
+
+
 def present(*launches: Launch | None) -> tuple[Launch, ...]:
     """Keep the servers that are installed; those that aren't have been named already."""
     return tuple(launch for launch in launches if launch is not None)
@@ -311,6 +330,23 @@ def _orthanc_program() -> Path | None:
         _left_out("Orthanc")
         return None
     return Path(found)
+
+
+@functools.cache
+def _compiled(source: str) -> Path | None:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        _left_out("A C compiler")
+        return None
+    program = Path(_programs().name) / Path(source).stem
+    path = Path(__file__).with_name(source)
+    subprocess.run([compiler, "-O2", "-o", str(program), str(path)], check=True)
+    return program
+
+
+@functools.cache
+def _programs() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="pacs-bench-programs-")
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from benchmarks.peers import (
     STOCK_MAXIMUM_LENGTH,
     dcmtk,
     dcmtk_environment,
+    least_in_c,
     null_server,
     on_one_processor,
     orthanc,
@@ -111,6 +112,7 @@ def _servers(
     limits = (
         null_server("nothing kept: the client's limit", maximum_length),
         null_server("the least in Python: PDUs, file, name, answer", maximum_length, keeps=True),
+        *present(least_in_c("the least in C: the same", maximum_length)),
     )
     return (
         ours,
