@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import functools
 import importlib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import attrs
 import pytest
 
-from benchmarks.__main__ import main
+import benchmarks
+from benchmarks.__main__ import benchmark_names, main
 from benchmarks.harness import (
     Comparison,
     Contestant,
@@ -51,6 +54,14 @@ def test_table_gives_medians_rates_and_ratios_to_ours() -> None:
     assert [cell.strip() for cell in theirs.split("|")[1:-1]] == [
         "theirs", "500.00", "0%", "200", "2.50",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", benchmark_names())
+def test_each_benchmark_has_something_to_measure(name: str) -> None:
+    """A module that only helps the others must not end a run of all benchmarks."""
+    source = Path(benchmarks.__path__[0], f"{name}.py").read_text(encoding="utf-8")
+    functions = {one.name for one in ast.parse(source).body if isinstance(one, ast.FunctionDef)}
+    assert functions & {"comparisons", "figures"}
 
 
 def test_what_is_around_a_run_is_done_for_each_and_not_timed(
