@@ -9,6 +9,7 @@ rows to one of a million instances. Give the folder the disk that is to be measu
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import statistics
@@ -47,79 +48,111 @@ _RELAXED = 4000
 _SMALL_SIDE = 68
 _WRITERS = 8
 _SLOWER_S = 0.002
-_ROUNDS = 5
+_EMPTY_FILES = 200
+_SLOW_EMPTY_FILES = 20_000
+"""Empty files a second; a quiet ext4 makes over 100,000, but 3,000 after many were removed."""
+_BARE = "a file written and flushed, one after another"
+_ROUNDS = 6
 _FULL = (1_000, 100_000)
 """Studies in an index of 10,000 and of 1,000,000 instances."""
 
 
 def figures() -> Iterator[Figure]:
-    """Measure in turns, five rounds; every round begins with an empty archive.
+    """Measure in turns, six rounds; each begins with an empty archive.
 
     Nothing is removed before the end: ext4 makes new files slowly for minutes after others were.
     """
     with tempfile.TemporaryDirectory() as folder:
+        yield from _empty_files(Path(folder))
         yield from _against_the_disk(Path(folder))
         yield from _against_a_slower_disk(Path(folder))
         yield from _relaxed(Path(folder))
     yield from _full_index()
 
 
+def _empty_files(folder: Path) -> Iterator[Figure]:
+    """Tell whether the other figures are worth anything here."""
+    place = _new(folder)
+    begin = time.perf_counter()
+    for number in range(_EMPTY_FILES):
+        os.close(os.open(f"{place}/{number}", os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    rate = _EMPTY_FILES / (time.perf_counter() - begin)
+    slow = "; files were removed a moment ago? See speed.md" if rate < _SLOW_EMPTY_FILES else ""
+    yield Figure(f"an empty file made{slow}", f"{rate:,.0f} /s")
+
+
 def _against_the_disk(folder: Path) -> Iterator[Figure]:
     for what, side, count in (("10 KB", _SMALL_SIDE, _DURABLE), ("525 KB", 512, _DURABLE // 20)):
         instances = _instances(scaled(count), side)
-        bare, steps, together, one, many, bound = [], [], [], [], [], []
-        for _ in range(_ROUNDS):
-            bare.append(_bare_rate(_new(folder), instances))
-            steps.append(_steps_rate(_new(folder), instances, 1))
-            together.append(_steps_rate(_new(folder), instances, _WRITERS))
-            one.append(_rate(_new(folder), instances, Durability.DURABLE, 1))
-            many.append(_rate(_new(folder), instances, Durability.DURABLE, _WRITERS))
-            with _one_processor():
-                bound.append(_rate(_new(folder), instances, Durability.DURABLE, _WRITERS))
-        named = {
-            "a file written and flushed, one after another": bare,
-            "the steps of an atomic put alone: spool, flush, link, flush the folder": steps,
-            f"the same steps alone, in {_WRITERS} threads": together,
-            "durable, one writer": one,
-            f"durable, {_WRITERS} writers": many,
-            f"durable, {_WRITERS} writers on one processor": bound,
+        steps = functools.partial(_steps_rate, folder, instances)
+        contestants: dict[str, Callable[[], float]] = {
+            _BARE: functools.partial(_bare_rate, folder, instances),
+            "the steps of an atomic put alone: spool, flush, link, flush the folder": (
+                functools.partial(steps, 1)
+            ),
+            f"the same steps alone, in {_WRITERS} threads": functools.partial(steps, _WRITERS),
+            **_durable(folder, instances),
+            f"durable, {_WRITERS} writers on one processor": functools.partial(
+                _bound_rate, folder, instances
+            ),
         }
-        yield from _against(bare, what, named)
+        yield from _against_the_first(what, contestants)
 
 
 def _against_a_slower_disk(folder: Path) -> Iterator[Figure]:
     """Let every flush take as much longer as it does on a disk that is not in a data centre."""
     instances = _instances(scaled(_DURABLE // 4))
-    bare, one, many = [], [], []
+    bare = functools.partial(_bare_rate, folder, instances)
     with _slower_flushes():
-        for _ in range(_ROUNDS):
-            bare.append(_bare_rate(_new(folder), instances))
-            one.append(_rate(_new(folder), instances, Durability.DURABLE, 1))
-            many.append(_rate(_new(folder), instances, Durability.DURABLE, _WRITERS))
-    named = {
-        "a file written and flushed, one after another": bare,
-        "durable, one writer": one,
-        f"durable, {_WRITERS} writers": many,
+        yield from _against_the_first(
+            f"10 KB, each flush made {_SLOWER_S * 1000:g} ms longer",
+            {_BARE: bare, **_durable(folder, instances)},
+        )
+
+
+def _durable(folder: Path, instances: Sequence[Instance]) -> dict[str, Callable[[], float]]:
+    rate = functools.partial(_rate, folder, instances, Durability.DURABLE)
+    return {
+        "durable, one writer": functools.partial(rate, 1),
+        f"durable, {_WRITERS} writers": functools.partial(rate, _WRITERS),
     }
-    yield from _against(bare, f"10 KB, each flush made {_SLOWER_S * 1000:g} ms longer", named)
 
 
-def _against(
-    bare: Sequence[float], what: str, named: Mapping[str, Sequence[float]]
+def _against_the_first(
+    what: str, contestants: Mapping[str, Callable[[], float]]
 ) -> Iterator[Figure]:
-    """Tell rates, and how many times the bare one they are."""
-    for name, rates in named.items():
-        ratio = statistics.median(rates) / statistics.median(bare)
-        yield Figure(f"{what}: {name}", f"{_per_s(rates)} ({ratio:.2f} ×)")
+    """Tell rates, and how many times that of the first one they are."""
+    rates = _in_turns(contestants)
+    bare = next(iter(rates.values()))
+    for name, rate in rates.items():
+        yield Figure(f"{what}: {name}", f"{rate:,.0f} /s ({rate / bare:.2f} ×)")
 
 
 def _relaxed(folder: Path) -> Iterator[Figure]:
     instances = _instances(scaled(_RELAXED))
-    for writers in (1, _WRITERS):
-        rates = [
-            _rate(_new(folder), instances, Durability.RELAXED, writers) for _ in range(_ROUNDS)
-        ]
-        yield Figure(f"relaxed, {writers} writer{'s' if writers > 1 else ''}", _per_s(rates))
+    rate = functools.partial(_rate, folder, instances, Durability.RELAXED)
+    contestants = {
+        "relaxed, 1 writer": functools.partial(rate, 1),
+        f"relaxed, {_WRITERS} writers": functools.partial(rate, _WRITERS),
+    }
+    for name, measured in _in_turns(contestants).items():
+        yield Figure(name, f"{measured:,.0f} /s")
+
+
+def _in_turns(contestants: Mapping[str, Callable[[], float]]) -> dict[str, float]:
+    """Measure each once a round, and return the medians.
+
+    Every round begins with another one and goes the other way round: where a disk is fast until
+    so much was written, that is not always the luck of the same.
+    """
+    names = list(contestants)
+    rates: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(_ROUNDS):
+        shift = number % len(names)
+        order = names[shift:] + names[:shift]
+        for name in reversed(order) if number % 2 else order:
+            rates[name].append(contestants[name]())
+    return {name: statistics.median(measured) for name, measured in rates.items()}
 
 
 def _full_index() -> Iterator[Figure]:
@@ -146,7 +179,7 @@ def _full_index() -> Iterator[Figure]:
             ratio = statistics.median(measured) / statistics.median(rates[0])
             yield Figure(
                 f"rows added to an index of {scaled(studies) * 10:,} instances",
-                f"{_per_s(measured)} ({ratio:.2f} ×)",
+                f"{statistics.median(measured):,.0f} /s ({ratio:.2f} ×)",
             )
         for index in indexes:
             index.close()
@@ -176,6 +209,7 @@ def _new(folder: Path) -> Path:
 
 
 def _bare_rate(folder: Path, instances: Sequence[Instance]) -> float:
+    folder = _new(folder)
     begin = time.perf_counter()
     for number, instance in enumerate(instances):
         descriptor = os.open(f"{folder}/{number}", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
@@ -186,6 +220,7 @@ def _bare_rate(folder: Path, instances: Sequence[Instance]) -> float:
 
 
 def _steps_rate(folder: Path, instances: Sequence[Instance], threads: int) -> float:
+    folder = _new(folder)
     spool, place = folder / "spool", folder / "place"
     spool.mkdir()
     place.mkdir()
@@ -214,7 +249,7 @@ def _steps_rate(folder: Path, instances: Sequence[Instance], threads: int) -> fl
 def _rate(
     folder: Path, instances: Sequence[Instance], durability: Durability, writers: int
 ) -> float:
-    with open_archive(folder, durability=durability).unwrap() as archive:
+    with open_archive(_new(folder), durability=durability).unwrap() as archive:
         begin = time.perf_counter()
         if writers == 1:
             for instance in instances:
@@ -222,6 +257,11 @@ def _rate(
         else:
             _in_threads(lambda instance: archive.store(instance).unwrap(), instances, writers)
         return len(instances) / (time.perf_counter() - begin)
+
+
+def _bound_rate(folder: Path, instances: Sequence[Instance]) -> float:
+    with _one_processor():
+        return _rate(folder, instances, Durability.DURABLE, _WRITERS)
 
 
 def _in_threads(work: Callable[[_T], object], items: Sequence[_T], threads: int) -> None:
@@ -264,7 +304,3 @@ def _one_processor() -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, allowed)
-
-
-def _per_s(rates: Sequence[float]) -> str:
-    return f"{statistics.median(rates):,.0f} /s"
