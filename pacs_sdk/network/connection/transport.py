@@ -19,8 +19,8 @@ __all__ = ["Transport", "WokenUp"]
 
 _QUICK_ACK: Final = getattr(socket, "TCP_QUICKACK", None)
 
-_SOON_S: Final = 50e-6
-"""How long a read asks again before it waits."""
+_SOON_S: Final = 200e-6
+"""How long a read asks again before it waits: a client reads its next image in that time."""
 
 _MOST_SKIPPED: Final = 31
 """After so many reads that were not asked for again, one is: the peer may have become faster."""
