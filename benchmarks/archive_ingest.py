@@ -39,7 +39,7 @@ from pacs_sdk.storage import (
 )
 from pacs_sdk.storage.objects.block_writer import DirectWriter
 
-__all__ = ["figures"]
+__all__ = ["figures", "in_turns"]
 
 _T = TypeVar("_T")
 
@@ -122,7 +122,7 @@ def _against_the_first(
     what: str, contestants: Mapping[str, Callable[[], float]]
 ) -> Iterator[Figure]:
     """Tell rates, and how many times that of the first one they are."""
-    rates = _in_turns(contestants)
+    rates = in_turns(contestants)
     bare = next(iter(rates.values()))
     for name, rate in rates.items():
         yield Figure(f"{what}: {name}", f"{rate:,.0f} /s ({rate / bare:.2f} ×)")
@@ -135,11 +135,11 @@ def _relaxed(folder: Path) -> Iterator[Figure]:
         "relaxed, 1 writer": functools.partial(rate, 1),
         f"relaxed, {_WRITERS} writers": functools.partial(rate, _WRITERS),
     }
-    for name, measured in _in_turns(contestants).items():
+    for name, measured in in_turns(contestants).items():
         yield Figure(name, f"{measured:,.0f} /s")
 
 
-def _in_turns(contestants: Mapping[str, Callable[[], float]]) -> dict[str, float]:
+def in_turns(contestants: Mapping[str, Callable[[], float]]) -> dict[str, float]:
     """Measure each once a round, and return the medians.
 
     Every round begins with another one and goes the other way round: where a disk is fast until
@@ -148,9 +148,9 @@ def _in_turns(contestants: Mapping[str, Callable[[], float]]) -> dict[str, float
     names = list(contestants)
     rates: dict[str, list[float]] = {name: [] for name in names}
     for number in range(_ROUNDS):
-        shift = number % len(names)
-        order = names[shift:] + names[:shift]
-        for name in reversed(order) if number % 2 else order:
+        order = names[::-1] if number % 2 else names
+        first = order.index(names[number % len(names)])
+        for name in order[first:] + order[:first]:
             rates[name].append(contestants[name]())
     return {name: statistics.median(measured) for name, measured in rates.items()}
 

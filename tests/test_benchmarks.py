@@ -7,6 +7,7 @@ import contextlib
 import functools
 import importlib
 import re
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 import benchmarks
 from benchmarks.__main__ import benchmark_names, main
+from benchmarks.archive_ingest import in_turns
 from benchmarks.harness import (
     Comparison,
     Contestant,
@@ -54,6 +56,20 @@ def test_table_gives_medians_rates_and_ratios_to_ours() -> None:
     assert [cell.strip() for cell in theirs.split("|")[1:-1]] == [
         "theirs", "500.00", "0%", "200", "2.50",
     ]  # fmt: skip
+
+
+def test_no_contestant_of_a_disk_always_follows_the_same_other() -> None:
+    """Each begins a round once, and who comes behind whom changes: a burst is nobody's alone."""
+    order: list[str] = []
+
+    def contestant(name: str) -> float:
+        order.append(name)
+        return float(len(order))
+
+    medians = in_turns({name: functools.partial(contestant, name) for name in "abcdef"})
+    rounds = ["".join(order[start : start + 6]) for start in range(0, 36, 6)]
+    assert rounds == ["abcdef", "bafedc", "cdefab", "dcbafe", "efabcd", "fedcba"]
+    assert medians["a"] == statistics.median([1, 8, 17, 22, 27, 36])
 
 
 @pytest.mark.parametrize("name", benchmark_names())
