@@ -18,6 +18,8 @@ from typing import Any, NoReturn
 import hypothesis
 import pytest
 
+from tests.pynetdicom_pause import mend_pynetdicom
+
 __all__: list[str] = []
 
 # -- hypothesis: the same examples in every CI run, no timing in either -------------------
@@ -70,6 +72,12 @@ def _checked(address: Any) -> None:
     """Let loopback and Unix socket addresses pass."""
     if isinstance(address, tuple) and not _is_local(address[0]):
         _refuse(address)
+
+
+@pytest.fixture(autouse=True)
+def _mended_pynetdicom() -> None:
+    """Keep pynetdicom's clients from taking an answer away from themselves."""
+    mend_pynetdicom()
 
 
 @pytest.fixture(scope="session", autouse=True)
