@@ -193,9 +193,16 @@ def test_pynetdicom_is_refused() -> None:
     """It understands our A-ASSOCIATE-RJ, and a context that is refused in an acceptance."""
     config = ServerConfig("ARCHIVE", require_called_ae_title=True)
     contexts = (VERIFICATION, IMPLICIT), (CT_IMAGE, EXPLICIT)
+    received: list[Any] = []
+    taken = [(evt.EVT_PDU_RECV, lambda event: received.append(event.pdu))]
     with serving(EchoService(), config=config) as server:
-        with called_by_pynetdicom(*contexts, port=server.port, called="OTHER") as association:
-            assert association.is_rejected
+        with called_by_pynetdicom(
+            *contexts, port=server.port, called="OTHER", evt_handlers=taken
+        ) as association:
+            # Not whether it calls itself rejected: where we are quick, it says it couldn't connect.
+            assert not association.is_established
+        (rejection,) = received
+        assert (rejection.result, rejection.source, rejection.reason_diagnostic) == (1, 1, 7)
         with called_by_pynetdicom(*contexts, port=server.port, called="ARCHIVE") as association:
             assert [c.abstract_syntax for c in association.accepted_contexts] == [VERIFICATION]
             assert [c.result for c in association.rejected_contexts] == [3]
