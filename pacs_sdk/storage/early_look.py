@@ -17,7 +17,7 @@ from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.encoding import Instance, InstanceHeader, part10_header
 from pacs_sdk.encoding.instance import HEAD_BYTES
-from pacs_sdk.storage.index.index_transactions import Absence
+from pacs_sdk.storage.index.absences import Absence
 from pacs_sdk.storage.objects.backend import ReceivingBackend
 from pacs_sdk.storage.objects.received import ReceivedBytes, ReceivedObject
 from pacs_sdk.storage.records import InstanceIdentity

@@ -17,9 +17,10 @@ from pacs_sdk.core.results import Failure, PacsResult, Success, raised
 from pacs_sdk.encoding import Instance, part10_header
 from pacs_sdk.storage.duplicates import record_duplicate
 from pacs_sdk.storage.early_look import Description, EarlyLook, early_look_at, written_ahead
+from pacs_sdk.storage.index.absences import Absence
 from pacs_sdk.storage.index.database_errors import error_words
 from pacs_sdk.storage.index.index_database import IndexDatabase
-from pacs_sdk.storage.index.index_transactions import Absence, RefusedEntry
+from pacs_sdk.storage.index.index_transactions import RefusedEntry
 from pacs_sdk.storage.objects.backend import (
     SMALL_OBJECT_BYTES,
     DuplicatePolicy,
@@ -44,8 +45,9 @@ from pacs_sdk.storage.small_instances import SmallInstances
 
 __all__ = ["Ingest", "StoredInstance"]
 
-_TURNS: Final = 64
-"""Locks that the instances share. Two that meet by chance wait for each other, no more."""
+_TURNS: Final = 1024
+"""Locks that the instances share. Two that meet by chance wait for each other, no more; of eight
+that are stored at a moment that is one time in forty."""
 
 
 @attrs.frozen

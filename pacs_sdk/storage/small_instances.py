@@ -18,9 +18,9 @@ from typing_extensions import Buffer
 
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.storage.group_commit import GroupCommit, Pending
+from pacs_sdk.storage.index.absences import Absence
 from pacs_sdk.storage.index.deferred_rows import Refused
 from pacs_sdk.storage.index.index_database import IndexDatabase
-from pacs_sdk.storage.index.index_transactions import Absence
 from pacs_sdk.storage.objects.backend import NewObject, SmallObjectBackend
 from pacs_sdk.storage.records import IndexEntry
 

@@ -15,8 +15,9 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import Failure
 from pacs_sdk.storage import IndexEntry, open_archive
 from pacs_sdk.storage.index import deferred_rows
+from pacs_sdk.storage.index.absences import Absence
 from pacs_sdk.storage.index.deferred_rows import ROOM_BYTES, DeferredRows
-from pacs_sdk.storage.index.index_transactions import Absence, RefusedEntry
+from pacs_sdk.storage.index.index_transactions import RefusedEntry
 from pacs_sdk.storage.index.index_writer import InstanceRow
 from pacs_sdk.testing import RecordingLogger
 from tests.storage.entries import make_entry

@@ -50,8 +50,12 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def objects_below(folder: Path) -> list[str]:
-    """Name the files below a folder, the unfinished ones among them."""
-    return sorted(path.name for path in folder.rglob("*") if path.suffix in (".dcm", ".part"))
+    """Name the files below a folder, those that were begun and not finished among them."""
+    return sorted(
+        path.name
+        for path in folder.rglob("*")
+        if path.suffix in (".dcm", ".part") and path.stat().st_size
+    )
 
 
 def failure(result: PacsResult[object]) -> PacsError:

@@ -19,7 +19,7 @@ from pacs_sdk.encoding import (
 from pacs_sdk.encoding.instance import HEAD_BYTES
 from pacs_sdk.storage import Archive, Query, StoredInstance, open_archive
 from pacs_sdk.storage.early_look import EarlyLook, early_look_at
-from pacs_sdk.storage.index.index_transactions import _ABSENT_S
+from pacs_sdk.storage.index.absences import _ABSENT_S
 from pacs_sdk.storage.objects.received import ReceivedObject
 from pacs_sdk.testing import FakeClock
 from tests.storage.made_instances import made_instance
@@ -38,7 +38,7 @@ def clock() -> FakeClock:
 def archive(tmp_path: Path, clock: FakeClock) -> Iterator[Archive]:
     """Give an archive of that clock, whose rows are written when somebody asks."""
     with open_archive(tmp_path).unwrap() as opened:
-        opened._index._transactions._clock = clock
+        opened._index._transactions.absences._clock = clock
         deferred = opened._index._deferred
         assert deferred is not None
         deferred._quiet_s = 3600.0
@@ -149,9 +149,8 @@ def test_an_instance_is_looked_for_once(archive: Archive) -> None:
     """When it begins to arrive, and not again within a moment."""
     instance = made_instance(EncapsulatedDocument=DOCUMENT)
     received = begun(archive, instance)
-    with patch.object(
-        archive._index._transactions, "_indexed", side_effect=AssertionError("again")
-    ):
+    absences = archive._index._transactions.absences
+    with patch.object(absences, "_found", side_effect=AssertionError("again")):
         assert ended(archive, instance, received) is not None
 
 

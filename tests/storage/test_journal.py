@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from typing_extensions import Buffer
 from xxhash import xxh3_128
 
+from pacs_sdk.storage.objects import journal_segment
 from pacs_sdk.storage.objects.backend import SMALL_OBJECT_BYTES, NewObject
 from pacs_sdk.storage.objects.block_writer import CachedWriter, DirectWriter
 from pacs_sdk.storage.objects.disk import is_remainder
@@ -32,6 +33,7 @@ from pacs_sdk.storage.objects.journal_records import (
     places_from,
     void_in_file,
 )
+from pacs_sdk.storage.objects.journal_segment import NewWriter
 from pacs_sdk.storage.objects.other_journals import OtherJournals
 from tests.storage.journals import NotedSync, before_each_flush, begun_journal
 
@@ -400,6 +402,84 @@ def test_it_begins_in_the_background(folder: Path) -> None:
     assert {one.stat().st_size for one in folder.iterdir()} == {8192}
     assert put(journal, KEY, b"x")
     journal.close()
+
+
+def sizes_of(folder: Path) -> dict[str, int]:
+    """Tell how long the segments are."""
+    return {one.name: one.stat().st_size for one in folder.iterdir()}
+
+
+@pytest.mark.parametrize("writer", [CachedWriter, DirectWriter])
+def test_it_grows_as_it_is_used(folder: Path, writer: NewWriter) -> None:
+    """By as much as there is, when half of it is used; the second one comes with its second half."""
+    block = 4096
+    journal = Journal(
+        folder,
+        new_sync=lambda _: NotedSync(),
+        new_writer=writer,
+        segment_bytes=8 * block,
+        first_bytes=2 * block,
+    )
+    journal.begin()
+    if not journal._is_used:
+        pytest.skip("files here are not written past the system's cache")
+    assert sizes_of(folder) == {"0.journal": 2 * block}
+    seen = []
+    for number in range(8):
+        assert put(journal, f"1/{number}", bytes([number]))
+        if journal._work is not None:
+            journal._work.join()
+        seen.append({name: size // block for name, size in sizes_of(folder).items()})
+    assert [found["0.journal"] for found in seen] == [4, 8, 8, 8, 8, 8, 8, 8]
+    assert [found.get("1.journal", 0) for found in seen] == [0, 0, 0, 8, 8, 8, 8, 8]
+    assert written(folder) == {f"1/{number}": bytes([number]) for number in range(8)}
+    assert put(journal, "1/8", b"x")  # in the second one
+    assert [segment.end for segment in journal._segments][1] == block
+    assert journal.close()
+
+
+def test_what_there_is_no_room_for_yet_is_not_taken(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever offers it has its file on the disk meanwhile."""
+    journal = Journal(
+        folder, new_sync=lambda _: NotedSync(), segment_bytes=1 << 20, first_bytes=16_384
+    )
+    journal.begin()
+    go_on = threading.Event()
+    real = os.fsync
+
+    def slow(descriptor: int) -> None:
+        assert go_on.wait(10)
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", slow)
+        assert put(journal, "1/0", bytes(10_000))
+        assert not put(journal, "1/1", bytes(10_000))
+        assert not put(journal, "1/2", bytes(SMALL_OBJECT_BYTES))
+        go_on.set()
+        finished(journal)
+    assert put(journal, "1/3", bytes(10_000))
+    assert set(written(folder)) == {"1/0", "1/3"}
+    journal.close()
+
+
+def test_one_that_cannot_grow_ends_and_keeps_what_it_has(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, say: objects are flushed with their files from then on."""
+    journal = Journal(
+        folder, new_sync=lambda _: NotedSync(), segment_bytes=1 << 20, first_bytes=8192
+    )
+    journal.begin()
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_segment, "write_all_at", failing)
+        assert put(journal, "1/0", b"x")
+        finished(journal)
+    assert not put(journal, "1/1", b"x")
+    assert written(folder) == {"1/0": b"x"}
+    assert journal.close()
 
 
 def test_where_file_systems_are_not_synced_as_a_whole_there_is_none(folder: Path) -> None:

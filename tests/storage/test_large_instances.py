@@ -20,6 +20,8 @@ from pacs_sdk.storage.ingest import Ingest
 from pacs_sdk.storage.objects import disk, received
 from pacs_sdk.storage.objects.content_hash import hash_parts
 from pacs_sdk.storage.objects.received import ReceivedObject
+from pacs_sdk.storage.objects.spool import Spool
+from pacs_sdk.storage.objects.spool_files import SpoolFiles
 from tests.storage.made_instances import made_instance
 
 META = b"what an object begins with"
@@ -39,8 +41,9 @@ def is_durable(request: pytest.FixtureRequest) -> bool:
 
 
 def spooled(folder: Path) -> list[int]:
-    """List how long the files are that have no names yet."""
-    return [path.stat().st_size for path in folder.rglob("*.part") if path.is_file()]
+    """List how long the files are that have no names yet; empty ones wait for the next object."""
+    sizes = [path.stat().st_size for path in folder.rglob("*.part") if path.is_file()]
+    return [size for size in sizes if size]
 
 
 def large(**elements: object) -> Instance:
@@ -159,11 +162,11 @@ def test_the_disk_begins_with_whole_pages_before_they_are_hashed(
     """Each once, in order, when there are many; never what is not written yet."""
     asked: list[tuple[int, int]] = []
     hashed_before: list[bool] = []
-    found = ReceivedObject(tmp_path / "object", META)
+    found = ReceivedObject(SpoolFiles(Spool(tmp_path / "spool")), META)
     begun = found.content_hash
 
     def write_back(descriptor: int, start: int, end: int) -> None:
-        assert end <= (tmp_path / "object").stat().st_size
+        assert end <= found.path.stat().st_size
         asked.append((start, end))
         hashed_before.append(found.content_hash != begun)
 
@@ -183,7 +186,7 @@ def test_the_disk_is_left_alone_where_nothing_is_flushed(
     """Whoever chose that has no time for it."""
     asked: list[object] = []
     monkeypatch.setattr(received, "write_back", lambda *one: asked.append(one))
-    found = ReceivedObject(tmp_path / "object", META, durable=False)
+    found = ReceivedObject(SpoolFiles(Spool(tmp_path / "spool")), META, durable=False)
     found.write(memoryview(bytes(500_000)))
     found.discard()
     assert asked == []

@@ -172,8 +172,8 @@ def test_of_two_processes_with_one_instance_the_faster_one_has_created_it(tmp_pa
     """One has put the object, and the other adds its row just before that one promises it."""
     with open_quiet(tmp_path) as one, open_quiet(tmp_path) as other:
         sent = made_instance()
-        transactions = one._index._transactions
-        is_indexed = transactions.is_indexed
+        absences = one._index._transactions.absences
+        is_indexed = absences.is_indexed
         created: list[bool] = []
 
         def slow_look(sop_instance_uid: str) -> bool:
@@ -181,7 +181,7 @@ def test_of_two_processes_with_one_instance_the_faster_one_has_created_it(tmp_pa
             created.append(other.store(sent).unwrap().created)
             return result
 
-        transactions.is_indexed = slow_look  # type: ignore[method-assign]
+        absences.is_indexed = slow_look  # type: ignore[method-assign]
         created.append(one.store(sent).unwrap().created)
         assert created == [True, False]
         assert found(one) == [sent.sop_instance_uid]

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import attrs
@@ -24,6 +25,7 @@ from pacs_sdk.storage import (
     FileStorage,
     Query,
     StoredInstance,
+    ingest,
     open_archive,
 )
 from pacs_sdk.storage.objects import small_objects
@@ -98,6 +100,12 @@ def together(
     ):
         for _ in range(20):
             raised(archive.store(made_instance()))
+        numbers: dict[bytes, int] = {}  # so that no two wait for each other by chance
+        monkeypatch.setattr(
+            ingest,
+            "zlib",
+            SimpleNamespace(crc32=lambda uid: numbers.setdefault(uid, len(numbers))),
+        )
         made = Together(archive, pool)
         journal = made.storage._journals._own
         if journal is not None and journal._work is not None:
@@ -251,16 +259,17 @@ def test_what_cannot_be_written_together_leaves_nothing(
     if journal is None and failing == "journal":
         return  # nothing is flushed
 
-    def fail(name: str = "", *_: object, **__: object) -> NoReturn:
-        if name:
-            Path(name).write_bytes(b"a part")
+    def fail(descriptor: int | None = None, *_: object) -> NoReturn:
+        if descriptor is not None:
+            os.write(descriptor, b"a part")
+            os.close(descriptor)
         raise OSError(errno.ENOSPC, "")
 
     with monkeypatch.context() as patch:
         if failing == "journal":
             before_each_flush(patch, fail)
         else:
-            patch.setattr(small_objects, "write_new", fail)
+            patch.setattr(small_objects, "write_and_close", fail)
         new = [NewObject(f"1/2/{number}", [b"x"]) for number in range(3)]
         assert together.storage.put_small(new) == [False] * 3
     assert list(together.storage.root.glob(".spool/*/*.part")) == []
@@ -308,7 +317,7 @@ def test_an_interrupted_put_holds_no_place_in_the_journal(
         patch.setattr(together.storage._names, "publish", interrupted)
         with pytest.raises(KeyboardInterrupt):
             together.storage.put_small([NewObject(f"1/2/{number}", [b"x"]) for number in range(3)])
-    assert journal is None or [one.unnamed for one in journal._segments] == [0, 0]
+    assert journal is None or not any(one.unnamed for one in journal._segments)
     assert [path for path in together.storage.root.rglob("*.part") if path.is_file()] == []
 
 

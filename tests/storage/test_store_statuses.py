@@ -34,7 +34,9 @@ class Served:
     def objects(self) -> list[str]:
         """Name the objects, and unfinished files if there are any."""
         files = (self.folder / "objects").rglob("*")
-        return sorted(path.name for path in files if path.suffix in (".dcm", ".part"))
+        return sorted(
+            path.name for path in files if path.suffix in (".dcm", ".part") and path.stat().st_size
+        )
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from typing import Final, Protocol, TypeAlias
 
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.ports import Logger
-from pacs_sdk.storage.index.index_transactions import Absence, RefusedEntry
+from pacs_sdk.storage.index.absences import Absence
+from pacs_sdk.storage.index.index_transactions import RefusedEntry
 from pacs_sdk.storage.index.index_writer import InstanceRow
 from pacs_sdk.storage.records import IndexEntry
 

@@ -12,13 +12,14 @@ from sqlalchemy import URL, Connection
 from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
 from pacs_sdk.core.results import PacsResult, edge
 from pacs_sdk.core.uids import is_valid_uid
+from pacs_sdk.storage.index.absences import Absence
 from pacs_sdk.storage.index.change_feed import ChangeFeed
 from pacs_sdk.storage.index.deferred_rows import DeferredRows, PromiseBoard, Refused
 from pacs_sdk.storage.index.destination_table import DestinationTable
 from pacs_sdk.storage.index.further_attributes import NO_FURTHER_ATTRIBUTES, FurtherAttributes
 from pacs_sdk.storage.index.index_readers import IndexReaders
 from pacs_sdk.storage.index.index_search import IndexSearch, not_indexed
-from pacs_sdk.storage.index.index_transactions import Absence, IndexTransactions
+from pacs_sdk.storage.index.index_transactions import IndexTransactions
 from pacs_sdk.storage.index.index_writer import IndexWriter
 from pacs_sdk.storage.index.schema import index_errors, open_engine, reading_engine
 from pacs_sdk.storage.records import AddOutcome, IndexEntry
@@ -95,7 +96,7 @@ class IndexDatabase(IndexSearch):
         if (
             found
             and deferred is not None
-            and not self._transactions.is_indexed(entry.identity.sop_instance_uid)
+            and not self._transactions.absences.is_indexed(entry.identity.sop_instance_uid)
         ):
             deferred.settle_for_found()
         self.settle()
@@ -143,7 +144,7 @@ class IndexDatabase(IndexSearch):
             PacsException: ``INDEX_FAILED``.
         """
         if self.is_in_file:  # else rows would get numbers, which no rollback takes back
-            self._transactions.is_indexed("")
+            self._transactions.absences.is_indexed("")
             self._transactions.rehearse()
 
     def absences(self, uids: Sequence[str]) -> Sequence[Absence | None]:
@@ -160,7 +161,7 @@ class IndexDatabase(IndexSearch):
         """
         if self._deferred is None:
             return [None] * len(uids)
-        return self._transactions.absences(uids)
+        return self._transactions.absences.of(uids)
 
     def promise(
         self, entry: IndexEntry, refused: Refused, since: int, absence: Absence | None = None

@@ -6,10 +6,10 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import attrs
-from sqlalchemy import Connection, Engine, PoolProxiedConnection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from pacs_sdk.core.errors import PacsException
@@ -17,13 +17,14 @@ from pacs_sdk.core.ports import Clock
 from pacs_sdk.core.results import Failure, PacsResult, Success, edge
 from pacs_sdk.encoding import InstanceHeader
 from pacs_sdk.storage.group_commit import GroupCommit, Pending
+from pacs_sdk.storage.index.absences import Absence, Absences
 from pacs_sdk.storage.index.database_errors import index_errors, is_retriable, is_unavailable
 from pacs_sdk.storage.index.index_writer import IndexWriter, InstanceRow, PlainRows
 from pacs_sdk.storage.index.sqlite_engine import WRITES
 from pacs_sdk.storage.index.upsert import write_order
 from pacs_sdk.storage.records import AddOutcome, IndexEntry, InstanceIdentity
 
-__all__ = ["Absence", "IndexTransactions", "RefusedEntry"]
+__all__ = ["IndexTransactions", "RefusedEntry"]
 
 _NOT_INDEXED: Final = "the instance could not be indexed"
 
@@ -32,12 +33,6 @@ _REFUSED: Final = (PacsException, SQLAlchemyError, sqlite3.Error)
 
 _ATTEMPTS: Final = 8
 """How often a transaction is made that other processes get into the way of."""
-
-_ABSENT_S: Final = 0.02
-"""How long another process is taken to have added nothing; so long a promised row may wait, so
-within this time two processes may store one instance in two studies anyway."""
-
-_HAVE_ROWS: Final = "SELECT sop_instance_uid FROM instances WHERE sop_instance_uid IN (%s)"
 
 _NO_UID: Final = "rehearsal"
 """No instance can have it, nor its study and series."""
@@ -82,16 +77,6 @@ class RefusedEntry:
     """Why: a ``PacsException`` with ``DUPLICATE_OBJECT`` where the index has another object."""
 
 
-@attrs.frozen
-class Absence:
-    """That an instance had no row at a moment."""
-
-    transactions: int
-    """How many transactions this process had committed then."""
-    until: float
-    """When to look again, by the clock's monotonic time."""
-
-
 class IndexTransactions:
     """Writes the index through one connection, which threads take in turns.
 
@@ -109,14 +94,12 @@ class IndexTransactions:
         """What is written through; for :meth:`writing` to give."""
         self._writer = writer
         self._check_open = check_open
-        self._clock = clock
         self._count = 0
         self._lock = threading.Lock()
         self._holder: int | None = None
         self._group: GroupCommit[_Add, AddOutcome] = GroupCommit(self._write)
-        self._engine = engine
-        self._lookup: PoolProxiedConnection | None = None
-        self._looking = threading.Lock()
+        self.absences = Absences(engine, check_open, clock, lambda: self._count)
+        """What looks for instances, in SQLite."""
         driver = self.connection.connection.driver_connection
         self._driver = driver if isinstance(driver, sqlite3.Connection) else None
 
@@ -130,59 +113,16 @@ class IndexTransactions:
         """Whether the calling thread is within :meth:`writing`."""
         return self._holder == threading.get_ident()
 
-    def is_indexed(self, sop_instance_uid: str) -> bool:
-        """Tell whether an instance has a row in SQLite that is committed.
-
-        Raises:
-            PacsException: ``INDEX_FAILED``.
-        """
-        return bool(self._indexed((sop_instance_uid,)))
-
-    def _indexed(self, uids: Sequence[str]) -> Sequence[tuple[str]]:
-        with self._looking:
-            self._check_open()
-            try:  # no context manager: once an image
-                if self._lookup is None:
-                    self._lookup = self._engine.raw_connection()
-                driver: Any = self._lookup.driver_connection
-                found: list[tuple[str]]
-                found = driver.execute(_HAVE_ROWS % ",".join("?" * len(uids)), uids).fetchall()
-            except (SQLAlchemyError, sqlite3.Error) as exc:
-                with index_errors("the index could not be searched"):
-                    raise exc
-            return found
-
-    def absences(self, uids: Sequence[str]) -> list[Absence | None]:
-        """Look for instances before they are promised rows; ``None`` for each that has one.
-
-        Raises:
-            PacsException: ``INDEX_FAILED``.
-        """
-        absence = Absence(self._count, self._clock.monotonic() + _ABSENT_S)
-        found = self._indexed(uids)
-        return [None if (uid,) in found else absence for uid in uids]
-
     def is_absent(self, sop_instance_uid: str, known: Absence | None) -> bool:
-        """Tell whether an instance has no row, given what was found a moment ago.
-
-        Raises:
-            PacsException: ``INDEX_FAILED``.
-        """
-        if (
-            known is not None
-            and known.transactions == self._count
-            and self._clock.monotonic() < known.until
-        ):
-            return True
-        return not self.is_indexed(sop_instance_uid)
+        """Tell whether an instance has no row; see :meth:`Absences.is_absent`."""
+        return self.absences.is_absent(sop_instance_uid, known)
 
     def close(self, is_first: Callable[[], bool]) -> bool:
         """Close the connections after what is being written, if the owner says so."""
-        with self._lock, self._looking:
+        with self._lock:
             if not is_first():
                 return False
-            if self._lookup is not None:
-                self._lookup.close()
+            self.absences.close()
             self.connection.close()
             return True
 

@@ -21,11 +21,13 @@ __all__ = [
     "holds_exactly",
     "is_remainder",
     "make_folders",
+    "new_file",
     "reason_of",
     "remove_spooled",
     "sync_folder",
     "sync_path",
     "write_all_at",
+    "write_and_close",
     "write_back",
     "write_new",
     "write_pieces",
@@ -98,9 +100,22 @@ def write_new(path: Path | str, parts: Sequence[Buffer], *, durable: bool) -> in
     Raises:
         OSError: As from the operating system.
     """
+    return write_and_close(new_file(path), parts, durable=durable)
+
+
+def new_file(path: Path | str) -> int:
+    """Make an empty file that does not exist; return a descriptor to write to it.
+
+    Raises:
+        OSError: As from the operating system.
+    """
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666)
+
+
+def write_and_close(descriptor: int, parts: Sequence[Buffer], *, durable: bool = False) -> int:
+    """Write parts to a file, as :func:`write_new` does, and close it."""
     pieces = [flat_view(part) for part in parts]
     size = sum(piece.nbytes for piece in pieces)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666)
     try:
         write_pieces(descriptor, pieces, size)
         if durable:

@@ -41,6 +41,7 @@ from pacs_sdk.storage.objects.object_names import ObjectNames
 from pacs_sdk.storage.objects.received import ReceivedObject
 from pacs_sdk.storage.objects.small_objects import SmallObjects
 from pacs_sdk.storage.objects.spool import SPOOL_NAME, Spool
+from pacs_sdk.storage.objects.spool_files import SpoolFiles
 from pacs_sdk.storage.objects.storage_journals import StorageJournals, restore_files
 
 __all__ = ["FileStorage"]
@@ -72,7 +73,8 @@ class FileStorage(StorageBackend):
             self._spool = Spool(self._root / SPOOL_NAME)
             self._names = ObjectNames(self._root, self._spool, durable=self._durable)
             self._journals = StorageJournals(self._spool, durable=self._durable)
-            self._small = SmallObjects(self._spool, self._journals, self._names)
+            self._files = SpoolFiles(self._spool)
+            self._small = SmallObjects(self._files, self._journals, self._names)
             self._restored = 0
             try:
                 self._swept = self._spool.sweep(self._restore)
@@ -119,7 +121,7 @@ class FileStorage(StorageBackend):
     def receive(self, meta: bytes) -> ReceivedObject:
         """Begin an object; see :meth:`ReceivingBackend.receive`."""
         # Hashing takes a tenth of the time of an image, for which relaxed storage has none.
-        return ReceivedObject(self._spool.new_name(), meta, durable=self._durable)
+        return ReceivedObject(self._files, meta, durable=self._durable)
 
     @edge()
     def put_received(
@@ -269,6 +271,7 @@ class FileStorage(StorageBackend):
 
     def close(self) -> None:
         """Remove this process's part of the spool; it does no harm to do so twice."""
+        self._files.close()
         self._spool.close(keep=not self._journals.close())
 
     # -- inside ------------------------------------------------------------------

@@ -10,6 +10,8 @@ journal at the next start (docs/explanation/decisions/0035-a-journal-for-small-o
 ::
 
     .spool/<id>/0.journal, 1.journal     the two segments of a process, used in turns
+
+The first is small at the beginning and grows as it is used, which is sooner than to make both.
 """
 
 from __future__ import annotations
@@ -40,10 +42,14 @@ _SEGMENT_BYTES: Final = 4 << 20
 """Some hundred objects of 10 KB between two syncs of the file system; twice as many take as
 long, and longer to make."""
 
+_FIRST_BYTES: Final = 256 << 10
+"""So much of the first segment is made at first, in some 2 ms; as much again whenever half of
+what there is is used. The second one is made when half of the first is."""
+
 _LEFT_FREE: Final = 256
 """There is no journal where less room is free than this many segments take."""
 
-_BEGUN_AFTER: Final = 16
+_BEGUN_AFTER: Final = 4
 """Whoever stores a few objects makes no journal: it would take longer to write."""
 
 
@@ -70,6 +76,8 @@ class Journal:
         new_sync: Makes what waits for the file system; raises ``OSError`` where there is no such.
         new_writer: Makes what writes the segments.
         segment_bytes: How large a segment is.
+        first_bytes: How much of the first one is made at first. Where that is all of it, the
+            second one is made with it.
         begun_after: How many objects are offered in vain at first.
     """
 
@@ -80,6 +88,7 @@ class Journal:
         new_sync: Callable[[Path], FileSystemSync] = FileSystemSync,
         new_writer: NewWriter = block_writer,
         segment_bytes: int = _SEGMENT_BYTES,
+        first_bytes: int = _FIRST_BYTES,
         begun_after: int = _BEGUN_AFTER,
     ) -> None:
         self._folder = folder
@@ -87,6 +96,7 @@ class Journal:
         self._new_writer = new_writer
         self._sync: FileSystemSync | None = None
         self._segment_bytes = segment_bytes
+        self._first_bytes = first_bytes
         self._left = begun_after
         self._process = os.getpid()
         self._is_used = True
@@ -112,10 +122,12 @@ class Journal:
             For each what :meth:`named` or :meth:`withdraw` is to be called with; ``None`` where it
             is not on the disk: it is too large, or there is no journal now.
         """
-        if not self._is_used or os.getpid() != self._process:
+        if os.getpid() != self._process:
             return [None] * len(objects)
         now = time.time_ns()
         with self._lock:
+            if not self._is_used:
+                return [None] * len(objects)
             entries = [self._added(new, now) for new in objects]
         added = [entry for entry in entries if entry is not None]
         last = {entry.segment: entry.end for entry in added}
@@ -178,21 +190,21 @@ class Journal:
                 segment.places.pop(key, None)
 
     def begin(self) -> None:
-        """Make the segments, unless that cannot be done here."""
+        """Make what is needed at first, unless that cannot be done here."""
         try:
             if shutil.disk_usage(self._folder).free < _LEFT_FREE * self._segment_bytes:
                 raise OSError(errno.ENOSPC, "too little is free")
             self._sync = self._new_sync(self._folder)
-            for number in range(2):
-                path = self._folder / f"{number}{JOURNAL_SUFFIX}"
-                self._segments.append(new_segment(path, self._segment_bytes, self._new_writer))
-            for folder in (self._folder, *self._folder.parents[:2]):
+            first = self._new_segment(min(self._first_bytes, self._segment_bytes))
+            is_small = self._segment_bytes <= self._first_bytes
+            spare = self._new_segment(self._segment_bytes) if is_small else None
+            for folder in self._folder.parents[:2]:
                 sync_folder(folder)
         except OSError:
             self._is_used = False
             return
         with self._lock:
-            self._current, self._spare = self._segments
+            self._current, self._spare = first, spare
 
     def close(self) -> bool:
         """Wait until all objects are on the disk in their files; nothing is written afterwards.
@@ -239,13 +251,41 @@ class Journal:
             if self._left < 0 and self._work is None:
                 self._start(self.begin)
             return None
+        self._grow_in_time(current, length)
         if current.end + length > len(current.buffer):
             if self._spare is None:
                 return None
             self._start(self._use_again, current)
             current = self._current = self._spare
             self._spare = None
-        return current
+        return current if current.end + length <= current.ready else None
+
+    def _grow_in_time(self, current: Segment, length: int) -> None:
+        """Have more made, before what there is is used up."""
+        is_whole = current.ready == len(current.buffer)
+        if 2 * (current.end + length) < current.ready or (is_whole and len(self._segments) > 1):
+            return
+        if self._work is None or not self._work.is_alive():
+            self._start(self._grow, current)
+
+    def _grow(self, current: Segment) -> None:
+        try:
+            if current.ready < len(current.buffer):
+                current.grow(min(2 * current.ready, len(current.buffer)))
+                return
+            spare = self._new_segment(self._segment_bytes)
+        except OSError:
+            self._is_used = False
+            return
+        with self._lock:
+            self._spare = spare
+
+    def _new_segment(self, ready: int) -> Segment:
+        path = self._folder / f"{len(self._segments)}{JOURNAL_SUFFIX}"
+        segment = new_segment(path, self._segment_bytes, self._new_writer, ready)
+        self._segments.append(segment)
+        sync_folder(self._folder)
+        return segment
 
     def _start(self, work: Callable[..., None], *arguments: object) -> None:
         self._work = threading.Thread(target=work, args=arguments, name="journal", daemon=True)

@@ -39,6 +39,8 @@ class Segment:
     buffer: memoryview
     writer: BlockWriter
     """Writes the buffer to the file, by whoever holds ``flushing``."""
+    ready: int
+    """So many bytes of the file are on the disk, and records may go there."""
     lap: bytes = attrs.field(factory=lambda: uuid.uuid4().bytes)
     end: int = 0
     """Where the next record goes."""
@@ -121,6 +123,15 @@ class Segment:
             void_record(self.buffer, offset)
             self._write(offset, offset + BLOCK_BYTES)
 
+    def grow(self, size: int) -> None:
+        """Have more of the file on the disk.
+
+        Raises:
+            OSError: As from the operating system.
+        """
+        _make_blocks(self.descriptor, self.buffer, self.ready, size)
+        self.ready = size
+
     def begin_lap(self) -> None:
         """Begin again at its start; what is in it does not count any more.
 
@@ -171,21 +182,35 @@ class Segment:
             unlock(self.descriptor)
 
 
-def new_segment(path: Path, size: int, new_writer: NewWriter = block_writer) -> Segment:
-    """Make a segment, and have all its blocks on the disk: later a flush has nothing else to do.
+def new_segment(
+    path: Path, size: int, new_writer: NewWriter = block_writer, ready: int | None = None
+) -> Segment:
+    """Make a segment.
+
+    Args:
+        path: Its file.
+        size: How large it may grow.
+        new_writer: Makes what writes it.
+        ready: How much of it is made at once; all, if nothing is said.
 
     Raises:
         OSError: As from the operating system.
     """
+    ready = size if ready is None else ready
     buffer = memoryview(mmap.mmap(-1, size))  # which begins where a page does
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        write_all_at(descriptor, buffer, 0)
-        os.fsync(descriptor)
-        if hasattr(os, "posix_fadvise"):  # what is cached has to be thrown out by each later write
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        return Segment(path, descriptor, buffer, new_writer(path, buffer))
+        _make_blocks(descriptor, buffer, 0, ready)
+        return Segment(path, descriptor, buffer, new_writer(path, buffer), ready)
     except OSError:
         os.close(descriptor)
         path.unlink(missing_ok=True)
         raise
+
+
+def _make_blocks(descriptor: int, buffer: memoryview, start: int, end: int) -> None:
+    """Have blocks of a file on the disk, empty: later a flush has nothing else to do."""
+    write_all_at(descriptor, buffer[start:end], start)
+    os.fsync(descriptor)
+    if hasattr(os, "posix_fadvise"):  # what is cached has to be thrown out by each later write
+        os.posix_fadvise(descriptor, start, end - start, os.POSIX_FADV_DONTNEED)

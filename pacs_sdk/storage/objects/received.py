@@ -17,7 +17,8 @@ from xxhash import xxh3_128
 from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.encoding.instance import HEAD_BYTES
-from pacs_sdk.storage.objects.disk import reason_of, write_back, write_pieces
+from pacs_sdk.storage.objects.disk import reason_of, remove_spooled, write_back, write_pieces
+from pacs_sdk.storage.objects.spool_files import SpoolFiles
 
 __all__ = ["ReceivedBytes", "ReceivedObject"]
 
@@ -41,8 +42,6 @@ _WRITTEN_BACK_AT_ONCE: Final = 1 << 17
 _PAGE: Final = 4096
 """A page of the system's cache, or a part of one: what is written to it later is written again."""
 
-_O_BINARY: Final = getattr(os, "O_BINARY", 0)
-
 
 class ReceivedObject:
     """What a data set goes to piece by piece, behind its File Meta Information.
@@ -51,15 +50,16 @@ class ReceivedObject:
     removes its file, and so does the sweep of the spool if the process dies.
 
     Args:
-        path: A file that does not exist. It is made for a data set of more than 32 KiB.
+        files: Gives the file, for a data set of more than 32 KiB.
         meta: What the object begins with.
         durable: Whether it is going to be flushed. Then what is written is hashed as it passes by,
             while it is in the processor's cache anyway, and the disk begins while the rest arrives.
     """
 
-    def __init__(self, path: Path | str, meta: bytes, *, durable: bool = True) -> None:
-        self.name = os.fspath(path)
-        """Where it is, as text: in the spool first, under its name later."""
+    def __init__(self, files: SpoolFiles, meta: bytes, *, durable: bool = True) -> None:
+        self._files = files
+        self.name = ""
+        """Where it is, as text, if it has a file: in the spool first, under its name later."""
         self.meta = meta
         """Preamble and File Meta Information."""
         self.size = 0
@@ -75,7 +75,7 @@ class ReceivedObject:
         self._in_file = self._written_back = 0
         self._pending = bytearray()
         self._head = b""
-        self._spooled: str | None = self.name
+        self._spooled: str | None = None
 
     @property
     def is_durable(self) -> bool:
@@ -84,7 +84,7 @@ class ReceivedObject:
 
     @property
     def path(self) -> Path:
-        """Where it is: in the spool first, under its name later."""
+        """Where its file is: in the spool first, under its name later."""
         return Path(self.name)
 
     @property
@@ -167,16 +167,17 @@ class ReceivedObject:
             self._spooled = None
 
     def discard(self) -> None:
-        """Close the file, and remove it from the spool."""
-        self._is_discarded = True
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is None:
+        """Close the file, and remove it from the spool; the sender was answered, if at all."""
+        if self._is_discarded:
             return
-        with contextlib.suppress(OSError):  # a network file system may report a failed write
-            os.close(descriptor)
-        if self._spooled is not None:
-            with contextlib.suppress(OSError):  # a folder that went away took the file along
-                os.unlink(self._spooled)  # noqa: PTH108  # text: once an image
+        self._is_discarded = True
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            with contextlib.suppress(OSError):  # a network file system may report a failed write
+                os.close(descriptor)
+            if self._spooled is not None:
+                remove_spooled(self._spooled)
+        self._files.make_ready()
 
     def _keep(self, pieces: Sequence[memoryview]) -> None:
         """Keep the beginning in memory."""
@@ -202,14 +203,13 @@ class ReceivedObject:
         if self._is_discarded:
             raise ValueError("the object was discarded")
         try:
-            self._descriptor = os.open(
-                self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, 0o666
-            )
+            self.name, self._descriptor = self._files.take()
         except OSError as exc:
             raise PacsException(
                 ErrorCode.STORAGE_WRITE_FAILED,
                 f"what arrives could not be kept: {reason_of(exc)}",
             ) from exc
+        self._spooled = self.name
         if self.on_begun is not None:
             self.on_begun()
 

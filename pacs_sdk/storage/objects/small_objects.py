@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.storage.objects.backend import SMALL_OBJECT_BYTES, NewObject, checked_key
-from pacs_sdk.storage.objects.disk import remove_spooled, write_new
+from pacs_sdk.storage.objects.disk import remove_spooled, write_and_close
 from pacs_sdk.storage.objects.journal import JournalEntry
 from pacs_sdk.storage.objects.object_names import ObjectNames
-from pacs_sdk.storage.objects.spool import Spool
+from pacs_sdk.storage.objects.spool_files import SpoolFiles
 from pacs_sdk.storage.objects.storage_journals import StorageJournals
 
 __all__ = ["SmallObjects"]
@@ -20,13 +20,13 @@ class SmallObjects:
     """Puts what is small and new; what is neither, or fails, is put alone, and fails there.
 
     Args:
-        spool: Where files are written before they get their names.
+        files: Give what is written before it gets its name.
         journals: Have objects on the disk, if they have to be.
         names: Gives them.
     """
 
-    def __init__(self, spool: Spool, journals: StorageJournals, names: ObjectNames) -> None:
-        self._spool = spool
+    def __init__(self, files: SpoolFiles, journals: StorageJournals, names: ObjectNames) -> None:
+        self._files = files
         self._journals = journals
         self._names = names
 
@@ -83,9 +83,12 @@ class SmallObjects:
 
     def _spooled(self, new: NewObject) -> str:
         """Write a file without a name; empty text where that cannot be done."""
-        name = self._spool.new_name()
         try:
-            write_new(name, new.parts, durable=False)
+            name, descriptor = self._files.take()
+        except OSError:
+            return ""
+        try:
+            write_and_close(descriptor, new.parts)
         except BaseException as exc:
             remove_spooled(name)
             if isinstance(exc, OSError):

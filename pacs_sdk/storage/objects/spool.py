@@ -174,7 +174,12 @@ def _taken_over(lock: Path) -> Iterator[bool]:
 
 
 def _remove(folder: Path) -> int:
-    """Remove a dead process's files; return how many were unfinished."""
-    files = sum(1 for one in folder.iterdir() if one.suffix != JOURNAL_SUFFIX)
+    """Remove a dead process's files; return how many were unfinished.
+
+    An empty one had not been begun.
+    """
+    files = sum(
+        1 for one in folder.iterdir() if one.suffix != JOURNAL_SUFFIX and one.stat().st_size
+    )
     shutil.rmtree(folder, ignore_errors=True)
     return files
