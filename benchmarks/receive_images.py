@@ -1,7 +1,8 @@
 """C-STORE into our server and into others, sent by DCMTK's ``storescu``.
 
 Each run begins with an empty store; starting the server is not timed, the client is from its
-start to its end. What is durable when a C-STORE is answered differs, and names say so.
+start to its end. Images come in the order in which they were made, as a modality sends them: of a
+folder the client would take them in none. What is durable when a C-STORE is answered differs, and names say so.
 """
 
 from __future__ import annotations
@@ -58,11 +59,11 @@ class _Receiver:
 
     def send(self) -> None:
         """Run as many clients as there are to be, each with a part of the images."""
-        command = [str(dcmtk("storescu")), "-aec", "ANY", "-R", "+sd", "+r"]
+        command = [str(dcmtk("storescu")), "-aec", "ANY", "-R"]
         folders = self.images.folders if self.senders > 1 else (self.images.folder,)
         clients = [
             subprocess.Popen(
-                [*command, "127.0.0.1", str(self._port), str(folder)],
+                [*command, "127.0.0.1", str(self._port), *map(str, sorted(folder.rglob("*.dcm")))],
                 env=dcmtk_environment(nagle=self.nagle),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

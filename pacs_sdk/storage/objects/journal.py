@@ -49,7 +49,7 @@ what there is is used. The second one is made when half of the first is."""
 _LEFT_FREE: Final = 256
 """There is no journal where less room is free than this many segments take."""
 
-_BEGUN_AFTER: Final = 4
+_BEGUN_AFTER: Final = 16
 """Whoever stores a few objects makes no journal: it would take longer to write."""
 
 
