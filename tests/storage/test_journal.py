@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from typing_extensions import Buffer
 from xxhash import xxh3_128
 
+from pacs_sdk.storage.objects import journal as journal_module
 from pacs_sdk.storage.objects import journal_segment
 from pacs_sdk.storage.objects.backend import SMALL_OBJECT_BYTES, NewObject
 from pacs_sdk.storage.objects.block_writer import CachedWriter, DirectWriter
@@ -458,11 +459,29 @@ def test_what_there_is_no_room_for_yet_is_not_taken(
         assert put(journal, "1/0", bytes(10_000))
         assert not put(journal, "1/1", bytes(10_000))
         assert not put(journal, "1/2", bytes(SMALL_OBJECT_BYTES))
+        assert [one.name for one in threading.enumerate()].count("journal") == 1
         go_on.set()
         finished(journal)
     assert put(journal, "1/3", bytes(10_000))
     assert set(written(folder)) == {"1/0", "1/3"}
     journal.close()
+
+
+def test_the_names_of_its_files_are_on_the_disk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And those of the folders above; before the first record, and before the second is used."""
+    synced: list[Path] = []
+    monkeypatch.setattr(journal_module, "sync_folder", synced.append)
+    made = Journal(folder, new_sync=lambda _: NotedSync(), segment_bytes=16_384, first_bytes=8192)
+    made.begin()
+    assert synced == [folder, folder.parent, folder.parent.parent]
+    for number in range(2):
+        assert put(made, f"1/{number}", b"x")
+        finished(made)
+    assert len(made._segments) == 2
+    assert synced[3:] == [folder]
+    made.close()
 
 
 def test_one_that_cannot_grow_ends_and_keeps_what_it_has(

@@ -239,6 +239,8 @@ def test_an_object_that_is_given_up_leaves_no_more_than_the_next_file(tmp_path: 
 def test_an_archive_that_received_leaves_nothing(tmp_path: Path) -> None:
     """When it is closed."""
     with raised(open_archive(tmp_path)) as archive:
+        storage = archive._backend
+        assert isinstance(storage, FileStorage)
         for _ in range(3):
             one = made_instance(EncapsulatedDocument=bytes(100_000))
             found = archive.receive(
@@ -247,4 +249,7 @@ def test_an_archive_that_received_leaves_nothing(tmp_path: Path) -> None:
             assert found is not None
             found.write(one.encoded.view())
             found.discard()
+        ((_, descriptor),) = storage._files._ready
     assert list(tmp_path.rglob("*.part")) == []
+    with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+        os.fstat(descriptor)

@@ -57,10 +57,10 @@ class SpoolFiles:
 
         Where that fails, it fails again when the file is needed, and is told then.
         """
-        if not self._wanted or self._is_closed or os.getpid() != self._process:
+        if os.getpid() != self._process:
             return
         with self._lock:
-            if not self._wanted or len(self._ready) == _MOST_READY:
+            if self._is_closed or not self._wanted:
                 return
             self._wanted -= 1
         with contextlib.suppress(OSError):
