@@ -254,7 +254,11 @@ def orthanc(
 
 
 def null_server(
-    name: str, maximum_length: int = OUR_MAXIMUM_LENGTH, *, keeps: bool = False
+    name: str,
+    maximum_length: int = OUR_MAXIMUM_LENGTH,
+    *,
+    keeps: bool = False,
+    indexes: bool = False,
 ) -> Launch:
     """Run a server that takes images, answers, and keeps nothing: the client's own limit.
 
@@ -262,12 +266,14 @@ def null_server(
         name: What tables call it.
         maximum_length: The longest P-DATA-TF it takes, in bytes.
         keeps: Whether it writes files all the same: the least that a server in Python does.
+        indexes: Whether it keeps an index of these, too: the least that an archive does.
     """
 
     def command(folder: Path, port: int) -> list[str]:
         length = ("--maximum-length", str(maximum_length))
         kept = ("--keep", str(folder)) if keeps else ()
-        return [sys.executable, "-m", "benchmarks.null_server", *length, *kept]
+        indexed = ("--index",) if indexes else ()
+        return [sys.executable, "-m", "benchmarks.null_server", *length, *kept, *indexed]
 
     return Launch(name, command, says_when_ready=True)
 

@@ -113,6 +113,9 @@ def _servers(
     limits = (
         null_server("nothing kept: the client's limit", maximum_length),
         null_server("the least in Python: PDUs, file, name, answer", maximum_length, keeps=True),
+        null_server(
+            "the least in Python: header and index, too", maximum_length, keeps=True, indexes=True
+        ),
         *present(least_in_c("the least in C: the same", maximum_length)),
     )
     return (

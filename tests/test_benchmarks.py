@@ -28,7 +28,11 @@ from benchmarks.harness import (
     table,
 )
 from benchmarks.loopback_client import CT_IMAGE_STORAGE, Client, store_message
+from benchmarks.made_images import made_images
 from benchmarks.peers import null_server
+from pacs_sdk.encoding import read_file
+from pacs_sdk.services import StorageScu
+from pacs_sdk.storage import IndexDatabase, Query, index_url
 
 
 def test_contestants_alternate_and_take_turns_to_start() -> None:
@@ -187,6 +191,21 @@ def test_the_server_that_keeps_nothing_answers() -> None:
             for number, data in enumerate(images, 1):
                 client.store(store_message(f"1.2.{number}", [memoryview(data)]))
             client.release()
+
+
+@pytest.mark.slow
+def test_the_least_archive_has_files_and_rows(tmp_path: Path) -> None:
+    """Else it would be no limit for one that has: all files, and rows 32 at a time."""
+    images = [read_file(path).unwrap() for path in made_images(40, side=16).paths]
+    least = null_server("the least", keeps=True, indexes=True)
+    here = attrs.evolve(least, command=lambda _, port: least.command(tmp_path, port))
+    with here.running() as server:
+        report = StorageScu().store(server.peer, images).unwrap()
+    assert {one.status for one in report.outcomes} == {0}
+    assert len(list((tmp_path / "place").iterdir())) == 40
+    index = IndexDatabase(index_url(tmp_path / "index.sqlite"))
+    assert index.count(Query.of("IMAGE").unwrap()).unwrap() == 32
+    index.close()
 
 
 @pytest.mark.slow
