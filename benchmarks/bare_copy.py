@@ -77,7 +77,9 @@ def comparisons() -> tuple[Comparison, ...]:
             our_server("pacs_sdk, relaxed", *quiet),
             *present(storescp()),
             null_server("the least in Python: PDUs, file, name, answer", keeps=True),
-            null_server("the least in Python: header and index, too", keeps=True, indexes=True),
+            null_server(
+                "a plain archive in Python: header and index, too", keeps=True, indexes=True
+            ),
             *present(least_in_c("the least in C: the same")),
         )
     ]

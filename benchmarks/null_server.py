@@ -3,8 +3,9 @@
 What a client does with it is the most that it can do: whatever a server does with an image comes
 on top. With ``--keep FOLDER`` it writes each data set to a file and gives that its name, which is
 the least that a server in Python does. With ``--index`` it reads the header as well, looks whether it
-has the instance, and writes rows, 32 at a time after an answer, which is the least that an archive in
-Python does. It believes all that it is told, and serves one association after another.
+has the instance, and writes rows, 32 at a time after an answer: a plain archive, which is no limit, as
+it waits to be woken for each PDU and writes each by itself. It believes all that it is told, and
+serves one association after another.
 """
 
 from __future__ import annotations

@@ -266,7 +266,7 @@ def null_server(
         name: What tables call it.
         maximum_length: The longest P-DATA-TF it takes, in bytes.
         keeps: Whether it writes files all the same: the least that a server in Python does.
-        indexes: Whether it keeps an index of these, too: the least that an archive does.
+        indexes: Whether it keeps an index of these, too, as a plain archive does.
     """
 
     def command(folder: Path, port: int) -> list[str]:

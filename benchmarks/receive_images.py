@@ -1,8 +1,9 @@
 """C-STORE into our server and into others, sent by DCMTK's ``storescu``.
 
 Each run begins with an empty store; starting the server is not timed, the client is from its
-start to its end. Images come in the order in which they were made, as a modality sends them: of a
-folder the client would take them in none. What is durable when a C-STORE is answered differs, and names say so.
+start to its end. Images come in the order in which they were made, as a modality sends them; of a
+folder the client would take them in none. What is durable when a C-STORE is answered differs, and
+names say so.
 """
 
 from __future__ import annotations
@@ -114,7 +115,10 @@ def _servers(
         null_server("nothing kept: the client's limit", maximum_length),
         null_server("the least in Python: PDUs, file, name, answer", maximum_length, keeps=True),
         null_server(
-            "the least in Python: header and index, too", maximum_length, keeps=True, indexes=True
+            "a plain archive in Python: header and index, too",
+            maximum_length,
+            keeps=True,
+            indexes=True,
         ),
         *present(least_in_c("the least in C: the same", maximum_length)),
     )

@@ -194,11 +194,11 @@ def test_the_server_that_keeps_nothing_answers() -> None:
 
 
 @pytest.mark.slow
-def test_the_least_archive_has_files_and_rows(tmp_path: Path) -> None:
-    """Else it would be no limit for one that has: all files, and rows 32 at a time."""
+def test_the_plain_archive_has_files_and_rows(tmp_path: Path) -> None:
+    """Else ours could not be compared with it: all files, and rows 32 at a time."""
     images = [read_file(path).unwrap() for path in made_images(40, side=16).paths]
-    least = null_server("the least", keeps=True, indexes=True)
-    here = attrs.evolve(least, command=lambda _, port: least.command(tmp_path, port))
+    plain = null_server("plain", keeps=True, indexes=True)
+    here = attrs.evolve(plain, command=lambda _, port: plain.command(tmp_path, port))
     with here.running() as server:
         report = StorageScu().store(server.peer, images).unwrap()
     assert {one.status for one in report.outcomes} == {0}

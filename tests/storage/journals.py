@@ -45,11 +45,16 @@ def begun_journal(
     sync: FileSystemSync | None = None,
     segment_bytes: int = SEGMENT_BYTES,
     new_writer: NewWriter = block_writer,
+    first_bytes: int | None = None,
 ) -> Journal:
-    """Make a journal that takes the first object."""
+    """Make a journal that takes the first object; whole, unless it is told how much at first."""
     known = sync or NotedSync()
     journal = Journal(
-        folder, new_sync=lambda _: known, new_writer=new_writer, segment_bytes=segment_bytes
+        folder,
+        new_sync=lambda _: known,
+        new_writer=new_writer,
+        segment_bytes=segment_bytes,
+        first_bytes=segment_bytes if first_bytes is None else first_bytes,
     )
     journal.begin()
     return journal

@@ -414,14 +414,9 @@ def sizes_of(folder: Path) -> dict[str, int]:
 def test_it_grows_as_it_is_used(folder: Path, writer: NewWriter) -> None:
     """By as much as there is, when half of it is used; the second one comes with its second half."""
     block = 4096
-    journal = Journal(
-        folder,
-        new_sync=lambda _: NotedSync(),
-        new_writer=writer,
-        segment_bytes=8 * block,
-        first_bytes=2 * block,
+    journal = begun_journal(
+        folder, segment_bytes=8 * block, new_writer=writer, first_bytes=2 * block
     )
-    journal.begin()
     if not journal._is_used:
         pytest.skip("files here are not written past the system's cache")
     assert sizes_of(folder) == {"0.journal": 2 * block}
@@ -443,10 +438,7 @@ def test_what_there_is_no_room_for_yet_is_not_taken(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever offers it has its file on the disk meanwhile."""
-    journal = Journal(
-        folder, new_sync=lambda _: NotedSync(), segment_bytes=1 << 20, first_bytes=16_384
-    )
-    journal.begin()
+    journal = begun_journal(folder, segment_bytes=1 << 20, first_bytes=16_384)
     go_on = threading.Event()
     real = os.fsync
 
@@ -473,8 +465,7 @@ def test_the_names_of_its_files_are_on_the_disk(
     """And those of the folders above; before the first record, and before the second is used."""
     synced: list[Path] = []
     monkeypatch.setattr(journal_module, "sync_folder", synced.append)
-    made = Journal(folder, new_sync=lambda _: NotedSync(), segment_bytes=16_384, first_bytes=8192)
-    made.begin()
+    made = begun_journal(folder, segment_bytes=16_384, first_bytes=8192)
     assert synced == [folder, folder.parent, folder.parent.parent]
     for number in range(2):
         assert put(made, f"1/{number}", b"x")
@@ -488,10 +479,7 @@ def test_one_that_cannot_grow_ends_and_keeps_what_it_has(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk, say: objects are flushed with their files from then on."""
-    journal = Journal(
-        folder, new_sync=lambda _: NotedSync(), segment_bytes=1 << 20, first_bytes=8192
-    )
-    journal.begin()
+    journal = begun_journal(folder, segment_bytes=1 << 20, first_bytes=8192)
     with monkeypatch.context() as patch:
         patch.setattr(journal_segment, "write_all_at", failing)
         assert put(journal, "1/0", b"x")

@@ -148,7 +148,7 @@ class IndexDatabase(IndexSearch):
             self._transactions.rehearse()
 
     def absences(self, uids: Sequence[str]) -> Sequence[Absence | None]:
-        """Look for instances by one statement, to know of each when it is promised a row.
+        """Look for instances, to know of each when it is promised a row.
 
         Args:
             uids: SOP Instance UIDs, some dozens.

@@ -60,7 +60,7 @@ class SpoolFiles:
         if os.getpid() != self._process:
             return
         with self._lock:
-            if self._is_closed or not self._wanted:
+            if not self._wanted:
                 return
             self._wanted -= 1
         with contextlib.suppress(OSError):
