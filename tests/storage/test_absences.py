@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.storage.index.absences import _ABSENT_S, _MOST_GAPS, Absence, Absences
+from pacs_sdk.storage.index.absences import (
+    _ABSENT_S,
+    _MOST_AFTER,
+    _MOST_STRETCHES,
+    Absence,
+    Absences,
+)
 from pacs_sdk.testing import FakeClock
 from tests.storage.entries import make_entry, open_index
 
@@ -117,13 +123,33 @@ def test_uids_are_compared_as_the_database_compares_them(table: Table) -> None:
 
 
 def test_one_look_does_for_the_instances_that_follow(table: Table) -> None:
-    """As far as the next one that is there; and for those before, down to the last one."""
-    table.add("1.2.100", "1.2.200")
+    """As far as several that are there; and for those before, down to the last one."""
+    there = [100, *range(200, 200 + _MOST_AFTER)]
+    table.add(*[f"1.2.{number}" for number in there], "1.2.9")
     assert table.absent("1.2.150") == [True]
-    assert table.absent(*[f"1.2.{number}" for number in range(101, 200)]) == [True] * 99
+    between = [number for number in range(101, there[-1]) if number not in there]
+    assert table.absent(*[f"1.2.{number}" for number in between]) == [True] * len(between)
     assert table.statements == [("1.2.150",)]
-    assert table.absent("1.2.200", "1.2.100") == [False, False]
-    assert len(table.statements) == 3
+    for number in (100, there[-1], 9):
+        assert table.absent("1.2.150", f"1.2.{number}") == [True, False]
+        table.transactions += 1  # so that the next one is not told by what was found for this one
+
+
+def test_one_look_does_for_numbers_without_leading_zeros(table: Table) -> None:
+    """As most senders count: in the order of UIDs 1005 comes after 100 and before 101."""
+    table.add(*[f"1.2.{number}" for number in range(1, 1000)])
+    for number in range(1000, 1000 + 10 * (_MOST_AFTER - 1)):
+        assert table.absent(f"1.2.{number}") == [True]
+    assert table.statements == [("1.2.1000",)]
+
+
+def test_a_look_that_finds_few_tells_of_all_that_come_after(table: Table) -> None:
+    """There are none behind them."""
+    table.add(*[f"1.2.{number}" for number in range(1, _MOST_AFTER)])
+    assert table.absent("1.2.0", "1.9", "2.5", "1.2.7") == [True, True, True, False]
+    assert [one for one in table.statements if one == ("1.2.0",)] == [("1.2.0",)]
+    assert table.absent("1.2.99", "1.2.7777") == [True, True]
+    assert len(table.statements) == 4
 
 
 def test_a_look_holds_for_a_moment(table: Table) -> None:
@@ -144,11 +170,14 @@ def test_a_look_holds_until_this_process_adds_something(table: Table) -> None:
 
 
 def test_what_was_found_may_be_used_as_long_as_it_holds(table: Table) -> None:
-    """Whoever promises a row does not look again; else it does."""
+    """Whoever promises a row does not look again; else it does, for all that follow."""
     (known,) = table.absences.of(["1.5"])
     assert table.absences.is_absent("1.5", known)
+    assert table.absences.is_absent("1.6", None)
     assert len(table.statements) == 1
-    assert table.absences.is_absent("1.5", None)
+    table.add("1.4")
+    assert table.absences.is_absent("1.5", known)
+    assert table.absences.is_absent("1.6", None)
     assert len(table.statements) == 2
     table.add("1.5")
     assert not table.absences.is_absent("1.5", known)
@@ -158,10 +187,10 @@ def test_what_was_found_may_be_used_as_long_as_it_holds(table: Table) -> None:
 
 def test_instances_in_no_order_are_looked_for_together(table: Table) -> None:
     """One statement for the first of those with one beginning, one for all others."""
-    table.add(*[f"2.25.{number}" for number in range(100, 1000, 100)])
-    wanted = [f"2.25.{number}" for number in (850, 150, 450, 300)]
+    table.add(*[f"2.25.{number}" for number in range(10_000, 99_999, 100)])
+    wanted = [f"2.25.{number}" for number in (85_550, 15_550, 45_550, 30_000)]
     assert table.absent(*wanted) == [True, True, True, False]
-    assert table.statements == [("2.25.150",), ["2.25.300", "2.25.450", "2.25.850"]]
+    assert table.statements == [("2.25.15550",), ["2.25.30000", "2.25.45550", "2.25.85550"]]
 
 
 def test_each_series_has_its_own_gap(table: Table) -> None:
@@ -173,9 +202,9 @@ def test_each_series_has_its_own_gap(table: Table) -> None:
 
 def test_no_more_than_some_gaps_are_remembered(table: Table) -> None:
     """However many beginnings there are."""
-    for number in range(3 * _MOST_GAPS):
+    for number in range(3 * _MOST_STRETCHES):
         assert table.absent(f"1.{number}.1") == [True]
-        assert len(table.absences._gaps) <= _MOST_GAPS
+        assert len(table.absences._stretches) <= _MOST_STRETCHES
 
 
 # -- in an index -----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import pytest
 
 from pacs_sdk.encoding import Instance, write_file
 from pacs_sdk.storage import open_archive
+from pacs_sdk.storage.index.absences import Absence
 from pacs_sdk.storage.upkeep import shared_promises
 from pacs_sdk.storage.upkeep.shared_promises import SharedPromises
 from pacs_sdk.testing import RecordingLogger
@@ -173,15 +174,15 @@ def test_of_two_processes_with_one_instance_the_faster_one_has_created_it(tmp_pa
     with open_quiet(tmp_path) as one, open_quiet(tmp_path) as other:
         sent = made_instance()
         absences = one._index._transactions.absences
-        is_indexed = absences.is_indexed
+        looked_for = absences._looked_for
         created: list[bool] = []
 
-        def slow_look(sop_instance_uid: str) -> bool:
-            result = is_indexed(sop_instance_uid)
+        def slow_look(uid: str) -> Absence | None:
+            result = looked_for(uid)
             created.append(other.store(sent).unwrap().created)
             return result
 
-        absences.is_indexed = slow_look  # type: ignore[method-assign]
+        absences._looked_for = slow_look  # type: ignore[method-assign]
         created.append(one.store(sent).unwrap().created)
         assert created == [True, False]
         assert found(one) == [sent.sop_instance_uid]

@@ -1,12 +1,15 @@
 """Which instances SQLite does not have, looked up for each instance that comes.
 
-What is asked is not whether an instance is there, but which ones come before and after it in the
-order of UIDs: so it is known that there is none between both. Those of a series nearly always
-follow one another, and as long as they are sent in that order one look does for those of 20 ms.
+What is asked is not whether an instance is there, but which one comes before it in the order of
+UIDs and which come after it: so it is known that there is none between them. Those of a series
+nearly always follow one another, and as long as they are sent in that order one look does for those
+of 20 ms. The next one alone would not do: numbers mostly have no leading zeros, so 1005 comes after
+100 and before 101.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -27,13 +30,18 @@ within this time two processes may store one instance in two studies anyway."""
 
 _HAVE_ROWS: Final = "SELECT sop_instance_uid FROM instances WHERE sop_instance_uid IN (%s)"
 
+_MOST_AFTER: Final = 16
+"""So many of those that come after an instance are asked for."""
+
 _NEIGHBOURS: Final = (
     "SELECT (SELECT max(sop_instance_uid) FROM instances WHERE sop_instance_uid < ?1), "
-    "(SELECT min(sop_instance_uid) FROM instances WHERE sop_instance_uid >= ?1)"
+    "(SELECT json_group_array(sop_instance_uid) FROM (SELECT sop_instance_uid FROM instances "
+    "WHERE sop_instance_uid >= ?1 ORDER BY sop_instance_uid LIMIT %d))"
 )
+"""In one row: the driver lets other threads run Python at each."""
 
-_MOST_GAPS: Final = 64
-"""So many gaps are remembered, one for each beginning of UIDs."""
+_MOST_STRETCHES: Final = 64
+"""So many stretches are remembered, one for each beginning of UIDs."""
 
 
 @attrs.frozen
@@ -47,14 +55,24 @@ class Absence:
 
 
 @attrs.frozen
-class _Gap:
-    """That none of these UIDs had a row at a moment."""
+class _Stretch:
+    """Which UIDs had a row at a moment, in a part of their order."""
 
     after: str
-    """The one before them that had one; empty where there was none."""
+    """Where it begins, behind this one; empty where none comes before."""
+    present: frozenset[str]
+    """Those in it that had one."""
     before: str | None
-    """The next one after them; ``None`` where there was none."""
+    """Where it ends, before this one; ``None`` where none comes after."""
     absence: Absence
+
+    def tells(self, uid: str) -> bool:
+        """Tell whether an instance had no row, as far as this is known."""
+        return (
+            self.after < uid  # as SQLite compares them: by their bytes
+            and (self.before is None or uid < self.before)
+            and uid not in self.present
+        )
 
 
 class Absences:
@@ -78,7 +96,7 @@ class Absences:
         self._check_open = check_open
         self._clock = clock
         self._transactions = transactions
-        self._gaps: dict[str, _Gap] = {}
+        self._stretches: dict[str, _Stretch] = {}
         self._connection: PoolProxiedConnection | None = None
         self._looking = threading.Lock()
 
@@ -89,7 +107,7 @@ class Absences:
             PacsException: ``INDEX_FAILED``.
         """
         if len(uids) == 1:
-            return [self._known(uids[0]) or self._looked_for(uids[0])]
+            return [self._now(uids[0])]
         found: dict[str, Absence | None] = {}
         looked_for: set[str] = set()
         rest: list[str] = []
@@ -112,7 +130,9 @@ class Absences:
         Raises:
             PacsException: ``INDEX_FAILED``.
         """
-        return (known is not None and self._holds(known)) or not self.is_indexed(sop_instance_uid)
+        if known is not None and self._holds(known):
+            return True
+        return self._now(sop_instance_uid) is not None
 
     def is_indexed(self, sop_instance_uid: str) -> bool:
         """Tell whether an instance has a row that is committed.
@@ -130,27 +150,29 @@ class Absences:
 
     # -- inside ------------------------------------------------------------------
 
+    def _now(self, uid: str) -> Absence | None:
+        return self._known(uid) or self._looked_for(uid)
+
     def _known(self, uid: str) -> Absence | None:
         """Return what an earlier look tells of an instance."""
-        gap = self._gaps.get(_beginning(uid))
-        if (
-            gap is not None
-            and gap.after < uid  # as SQLite compares them: by their bytes
-            and (gap.before is None or uid < gap.before)
-            and self._holds(gap.absence)
-        ):
-            return gap.absence
+        stretch = self._stretches.get(_beginning(uid))
+        if stretch is not None and stretch.tells(uid) and self._holds(stretch.absence):
+            return stretch.absence
         return None
 
     def _looked_for(self, uid: str) -> Absence | None:
         absence = self._absence_now()
-        ((after, before),) = self._found(_NEIGHBOURS, (uid,))
-        if before == uid:
-            return None
-        if len(self._gaps) >= _MOST_GAPS:
-            self._gaps.clear()
-        self._gaps[_beginning(uid)] = _Gap(after or "", before, absence)
-        return absence
+        ((after, found),) = self._found(_NEIGHBOURS % _MOST_AFTER, (uid,))
+        present: list[str] = json.loads(found)
+        if len(self._stretches) >= _MOST_STRETCHES:
+            self._stretches.clear()
+        self._stretches[_beginning(uid)] = _Stretch(
+            after or "",
+            frozenset(present),
+            max(present) if len(present) == _MOST_AFTER else None,
+            absence,
+        )
+        return None if uid in present else absence
 
     def _looked_for_all(self, uids: Sequence[str]) -> dict[str, Absence | None]:
         absence = self._absence_now()

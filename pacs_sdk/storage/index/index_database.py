@@ -144,7 +144,7 @@ class IndexDatabase(IndexSearch):
             PacsException: ``INDEX_FAILED``.
         """
         if self.is_in_file:  # else rows would get numbers, which no rollback takes back
-            self._transactions.absences.is_indexed("")
+            self._transactions.absences.of([""])
             self._transactions.rehearse()
 
     def absences(self, uids: Sequence[str]) -> Sequence[Absence | None]:
