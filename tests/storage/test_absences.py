@@ -61,7 +61,7 @@ class Table:
             for uid in uids:
                 connection.exec_driver_sql("INSERT OR IGNORE INTO instances VALUES (?)", (uid,))
         if not by_another:
-            self.transactions += 1
+            self.transactions += 2
 
     def absent(self, *uids: str) -> list[bool]:
         """Tell of each whether it is said to be absent."""
@@ -132,7 +132,7 @@ def test_one_look_does_for_the_instances_that_follow(table: Table) -> None:
     assert table.statements == [("1.2.150",)]
     for number in (100, there[-1], 9):
         assert table.absent("1.2.150", f"1.2.{number}") == [True, False]
-        table.transactions += 1  # so that the next one is not told by what was found for this one
+        table.transactions += 2  # so that the next one is not told by what was found for this one
 
 
 def test_one_look_does_for_numbers_without_leading_zeros(table: Table) -> None:
@@ -167,6 +167,16 @@ def test_a_look_holds_until_this_process_adds_something(table: Table) -> None:
     assert table.absent("1.5") == [True]
     table.add("1.6")
     assert table.absent("1.6", "1.7") == [False, True]
+
+
+def test_nothing_that_is_found_during_a_commit_holds(table: Table) -> None:
+    """Others may see the rows already, and it may have been found without them."""
+    table.transactions += 1
+    (known,) = table.absences.of(["1.5"])
+    assert known is not None
+    table.add("1.5", by_another=True)
+    assert not table.absences.is_absent("1.5", known)
+    assert table.absent("1.5") == [False]
 
 
 def test_what_was_found_may_be_used_as_long_as_it_holds(table: Table) -> None:
@@ -227,6 +237,29 @@ def test_the_database_looks_into_the_order_of_uids_only(tmp_path: Path) -> None:
     plan = [row[-1] for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}")]
     assert sum(step.startswith("SEARCH instances USING COVERING INDEX") for step in plan) == 2
     assert not [step for step in plan if step.startswith("SCAN instances")]
+    index.close()
+
+
+def test_whoever_looks_during_a_commit_is_not_told_the_same_afterwards(tmp_path: Path) -> None:
+    """Neither where a series is new nor where all are known: the count differs before, in and after."""
+    index = open_index(tmp_path)
+    if not index.is_in_file:
+        pytest.skip("rows are not promised in PostgreSQL")
+    transactions = index._transactions
+    assert transactions._driver is not None
+    counts: list[int] = []
+
+    def traced(statement: str) -> None:
+        if statement.startswith("COMMIT"):
+            counts.append(transactions._count)
+
+    transactions._driver.set_trace_callback(traced)
+    for number in range(2):
+        before = transactions._count
+        index.add(make_entry(SOPInstanceUID=f"1.2.{number}")).unwrap()
+        after = transactions._count
+        assert [before % 2, counts.pop() % 2, after % 2] == [0, 1, 0]
+        assert after > before
     index.close()
 
 

@@ -49,7 +49,7 @@ class Absence:
     """That an instance had no row at a moment."""
 
     transactions: int
-    """How many transactions this process had committed then."""
+    """What this process had counted then; odd while it committed something."""
     until: float
     """When to look again, by the clock's monotonic time."""
 
@@ -82,7 +82,8 @@ class Absences:
         engine: The database.
         check_open: Raises ``INDEX_FAILED`` where the index has been closed.
         clock: Tells for how long an instance is known to be absent.
-        transactions: Counts what this process has committed.
+        transactions: Counts what this process commits: once before, once after it. Between both
+            others may see it already, or not yet.
     """
 
     def __init__(
@@ -184,7 +185,9 @@ class Absences:
 
     def _holds(self, absence: Absence) -> bool:
         return (
-            absence.transactions == self._transactions() and self._clock.monotonic() < absence.until
+            not absence.transactions & 1
+            and absence.transactions == self._transactions()
+            and self._clock.monotonic() < absence.until
         )
 
     def _found(self, statement: str, uids: Sequence[str]) -> Sequence[tuple[Any, ...]]:

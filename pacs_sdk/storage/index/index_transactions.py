@@ -202,15 +202,16 @@ class IndexTransactions:
             self._check_open()
             self._holder = threading.get_ident()
             try:
-                with self.connection.begin():
+                with self.connection.begin() as transaction:
                     yield self.connection
+                    with self._committing():
+                        transaction.commit()
             except BaseException:
                 self._writer.rolled_back()
                 raise
             finally:
                 self._holder = None
             self._writer.committed()
-            self._count += 1
 
     # -- inside ------------------------------------------------------------------
 
@@ -257,9 +258,7 @@ class IndexTransactions:
             self._check_open()
             plain = None if self._driver is None else self._writer.plain_rows(rows)
             if plain is not None and self._driver is not None:  # all of known series
-                written = _inserted(self._driver, plain)
-                self._count += written
-                return written
+                return self._inserted(self._driver, plain)
         try:
             with self.writing() as connection:
                 self._writer.prepare(connection, rows)
@@ -269,6 +268,35 @@ class IndexTransactions:
         except _NotNew:
             return False
         return True
+
+    def _inserted(self, driver: sqlite3.Connection, plain: PlainRows) -> bool:
+        """Insert rows in one transaction, or none if one of the instances is there already."""
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+            if not plain.inserted_by(driver):
+                driver.rollback()
+                return False
+            with self._committing():
+                driver.execute("COMMIT")
+        except sqlite3.Error:
+            driver.rollback()
+            return False
+        except BaseException:
+            driver.rollback()
+            raise
+        return True
+
+    @contextlib.contextmanager
+    def _committing(self) -> Iterator[None]:
+        """Count a commit: one more before it, and one more after it, however it ends.
+
+        Others may see its rows while this thread waits to run on.
+        """
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count += 1
 
     def _write_alone(self, pending: Pending[_Add, AddOutcome]) -> None:
         task = pending.task
@@ -294,23 +322,6 @@ class IndexTransactions:
                     raise
                 with self._lock:  # one of them may have removed a series that we remember
                     self._writer.forget()
-
-
-def _inserted(driver: sqlite3.Connection, plain: PlainRows) -> bool:
-    """Insert rows in one transaction, or none if one of the instances is there already."""
-    try:
-        driver.execute("BEGIN IMMEDIATE")
-        if not plain.inserted_by(driver):
-            driver.rollback()
-            return False
-        driver.execute("COMMIT")
-    except sqlite3.Error:
-        driver.rollback()
-        return False
-    except BaseException:
-        driver.rollback()
-        raise
-    return True
 
 
 def _outcome_of(pending: Pending[_Add, AddOutcome]) -> PacsResult[AddOutcome]:
