@@ -75,7 +75,16 @@ class Archive:
         self._index = index
         self._logger = logger or NullLogger()
         events = bus or NullEventBus()
-        self._ingest = Ingest(backend, index, events, self._logger, duplicates, layout)
+        make_lasting = (lambda: None) if session is None else session.make_lasting
+        self._ingest = Ingest(
+            backend,
+            index,
+            events,
+            self._logger,
+            duplicates,
+            layout,
+            make_lasting=make_lasting,
+        )
         self._objects = ObjectOpener(backend, self._logger)
         self._coercion = rules.coercion
         self._capacity = capacity_of(rules.limits, rules.make_room, backend, index, self._logger)
@@ -89,7 +98,7 @@ class Archive:
             logger=self._logger,
             may_delete=rules.may_delete,
             storing=self._storing,
-            make_lasting=(lambda: None) if session is None else session.make_lasting,
+            make_lasting=make_lasting,
         )
         """Deletes, brings back, and removes for good."""
         self.further_attributes = index.further

@@ -6,29 +6,42 @@ brought back.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Final
 
 import attrs
-from sqlalchemy import Connection, Insert, Row, bindparam, delete, exists, select
+from sqlalchemy import Connection, Insert, Row, bindparam, delete, exists, or_, select
 
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.storage.index.changes import moment
 from pacs_sdk.storage.index.index_database import IndexDatabase
 from pacs_sdk.storage.index.portable_sql import insert_or_update
 from pacs_sdk.storage.index.schema import index_errors
-from pacs_sdk.storage.index.tables import deleted_objects, instances, series, studies
+from pacs_sdk.storage.index.tables import (
+    deleted_objects,
+    duplicate_objects,
+    instances,
+    series,
+    studies,
+)
+from pacs_sdk.storage.objects.disk import reason_of
 
 __all__ = [
     "DeletedInstance",
     "DeletionReport",
+    "brought_back",
     "deleted_instances",
+    "flush_index",
     "forget_deleted",
     "insert_of_deleted",
     "instance_to_delete",
+    "is_back",
     "is_deleted",
-    "is_indexed_with",
     "keys_to_purge",
     "lock_deleted",
+    "lock_kept",
 ]
 
 _NOT_LISTED: Final = "deleted objects could not be listed"
@@ -47,11 +60,20 @@ _INSTANCE_BY_UID: Final = (
     )
     .where(instances.c.sop_instance_uid == bindparam("uid"))
 )
-_IS_INDEXED_WITH: Final = select(
-    exists().where(
-        instances.c.sop_instance_uid == bindparam("uid"),
-        instances.c.storage_key == bindparam("key"),
+_IS_BACK: Final = select(
+    or_(
+        exists().where(
+            instances.c.sop_instance_uid == bindparam("uid"),
+            instances.c.storage_key == bindparam("key"),
+        ),
+        exists().where(duplicate_objects.c.storage_key == bindparam("key")),
     )
+)
+_KEPT: Final = tuple(
+    select(table.c.pk)
+    .where(table.c.sop_instance_uid == bindparam("uid"), table.c.storage_key == bindparam("key"))
+    .with_for_update()
+    for table in (instances, duplicate_objects)
 )
 _DUE: Final = (
     select(deleted_objects)
@@ -178,12 +200,55 @@ def lock_deleted(connection: Connection, storage_key: str) -> str | None:
     return uid
 
 
-def is_indexed_with(connection: Connection, sop_instance_uid: str, storage_key: str) -> bool:
-    """Tell whether an instance is in the index with this object: it has come back then."""
-    found = connection.execute(_IS_INDEXED_WITH, {"uid": sop_instance_uid, "key": storage_key})
+def is_back(connection: Connection, sop_instance_uid: str, storage_key: str) -> bool:
+    """Tell whether an object has come back: as that of its instance, or kept beside it."""
+    found = connection.execute(_IS_BACK, {"uid": sop_instance_uid, "key": storage_key})
     return bool(found.scalar())
+
+
+def lock_kept(connection: Connection, sop_instance_uid: str, storage_key: str) -> bool:
+    """Lock the row of an object that is kept, until the caller's transaction ends.
+
+    Returns:
+        Whether there is one: as that of its instance, or kept beside it.
+    """
+    wanted = {"uid": sop_instance_uid, "key": storage_key}
+    return any(connection.execute(one, wanted).scalar() is not None for one in _KEPT)
 
 
 def forget_deleted(connection: Connection, storage_key: str) -> None:
     """Remove the row of an object that is removed for good or brought back."""
     connection.execute(_FORGET, {"key": storage_key})
+
+
+@contextlib.contextmanager
+def brought_back(index: IndexDatabase, storage_key: str) -> Iterator[None]:
+    """Let an object count as deleted no more, unless what is done meanwhile fails.
+
+    Whoever removes it for good has done so before, or finds afterwards that it is not to be removed.
+
+    Args:
+        index: Where it is recorded.
+        storage_key: Its key.
+
+    Raises:
+        PacsException: ``INDEX_FAILED``.
+    """
+    with index_errors("a deletion could not be undone"), index.writing() as connection:
+        forget_deleted(connection, storage_key)
+        yield
+
+
+def flush_index(make_lasting: Callable[[], None]) -> None:
+    """Have on the disk what was committed.
+
+    Raises:
+        PacsException: ``INDEX_FAILED``.
+    """
+    try:
+        make_lasting()
+    except OSError as exc:
+        raise PacsException(
+            ErrorCode.INDEX_FAILED,
+            f"the index could not be flushed to the disk: {reason_of(exc)}",
+        ) from exc

@@ -20,11 +20,13 @@ from pacs_sdk.encoding import read_source
 from pacs_sdk.storage.deleted_objects import (
     DeletedInstance,
     DeletionReport,
+    brought_back,
     deleted_instances,
+    flush_index,
     forget_deleted,
     insert_of_deleted,
     instance_to_delete,
-    is_indexed_with,
+    is_back,
     keys_to_purge,
     lock_deleted,
 )
@@ -34,7 +36,6 @@ from pacs_sdk.storage.index.index_database import IndexDatabase
 from pacs_sdk.storage.index.schema import index_errors
 from pacs_sdk.storage.objects.backend import StorageBackend
 from pacs_sdk.storage.objects.content_hash import hash_source
-from pacs_sdk.storage.objects.disk import reason_of
 from pacs_sdk.storage.objects.imported_folders import IMPORT_PREFIX
 from pacs_sdk.storage.objects.layouts import is_duplicate_key
 from pacs_sdk.storage.query.query import Query
@@ -129,7 +130,7 @@ class Deletion:
         found = raised(self._index.locations(query))
         while batch := list(islice(found, _BATCH)):
             deleted = self._delete_batch(batch, now, until, reason)
-            self._flush_index()
+            flush_index(self._make_lasting)
             objects = list(chain.from_iterable(deleted))
             count, size = count + len(deleted), size + sum(one for _, one in objects)
             if keep == AT_ONCE:
@@ -234,8 +235,8 @@ class Deletion:
                 source.size - instance.size,
             )
             raised(self._index.add(entry))
-            self._forget(one.storage_key)
-        self._flush_index()
+            self._forget(one)
+        flush_index(self._make_lasting)
         instances_back = sum(not is_duplicate_key(one.storage_key) for one in wanted)
         self._logger.info(
             "instances-restored", study_instance_uid=study_instance_uid, instances=instances_back
@@ -259,23 +260,13 @@ class Deletion:
 
     # -- inside ------------------------------------------------------------------
 
-    def _flush_index(self) -> None:
-        """Have on the disk what was committed."""
-        try:
-            self._make_lasting()
-        except OSError as exc:
-            raise PacsException(
-                ErrorCode.INDEX_FAILED,
-                f"the index could not be flushed to the disk: {reason_of(exc)}",
-            ) from exc
-
     def _back_beside(self, one: DeletedInstance) -> None:
         """Record again what was kept beside an instance."""
         digest = hash_source(raised(self._backend.open(one.storage_key)))
         record_duplicate(
             self._index, self._clock, one.sop_instance_uid, one.storage_key, one.size_bytes, digest
         )
-        self._forget(one.storage_key)
+        self._forget(one)
 
     def _remove(self, key: str) -> bool:
         """Remove an object for good, unless its instance has come back.
@@ -291,9 +282,9 @@ class Deletion:
             uid = lock_deleted(connection, key)
             if uid is None:  # somebody else was faster
                 return False
-            is_back = is_indexed_with(connection, uid, key)
+            has_come_back = is_back(connection, uid, key)
             # What lies in an imported folder is somebody else's, and stays there.
-            if not is_back and not key.startswith(IMPORT_PREFIX):
+            if not has_come_back and not key.startswith(IMPORT_PREFIX):
                 removed = self._backend.delete(key)
                 if (
                     isinstance(removed, Failure)
@@ -301,8 +292,14 @@ class Deletion:
                 ):
                     raise PacsException.of(removed.failure())
             forget_deleted(connection, key)
-        return not is_back
+        return not has_come_back
 
-    def _forget(self, key: str) -> None:
-        with index_errors("a deletion could not be undone"), self._index.writing() as connection:
-            forget_deleted(connection, key)
+    def _forget(self, one: DeletedInstance) -> None:
+        """Note that an object is back, unless it was removed for good meanwhile."""
+        with brought_back(self._index, one.storage_key):
+            pass
+        found = self._backend.stat(one.storage_key)
+        if isinstance(found, Failure) and found.failure().code is ErrorCode.OBJECT_NOT_FOUND:
+            if not is_duplicate_key(one.storage_key):
+                self._index.remove(one.sop_instance_uid)
+            raise PacsException.of(found.failure())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import zlib
+from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -15,12 +16,19 @@ from pacs_sdk.core.events import InstanceStored
 from pacs_sdk.core.ports import Clock, EventBus, Logger, SystemClock
 from pacs_sdk.core.results import Failure, PacsResult, Success, raised
 from pacs_sdk.encoding import Instance, part10_header
+from pacs_sdk.storage.deleted_objects import (
+    brought_back,
+    flush_index,
+    forget_deleted,
+    lock_kept,
+)
 from pacs_sdk.storage.duplicates import record_duplicate
 from pacs_sdk.storage.early_look import Description, EarlyLook, early_look_at, written_ahead
 from pacs_sdk.storage.index.absences import Absence
 from pacs_sdk.storage.index.database_errors import error_words
 from pacs_sdk.storage.index.index_database import IndexDatabase
 from pacs_sdk.storage.index.index_transactions import RefusedEntry
+from pacs_sdk.storage.index.schema import index_errors
 from pacs_sdk.storage.objects.backend import (
     SMALL_OBJECT_BYTES,
     DuplicatePolicy,
@@ -48,6 +56,9 @@ __all__ = ["Ingest", "StoredInstance"]
 _TURNS: Final = 1024
 """Locks that the instances share. Two that meet by chance wait for each other, no more; of eight
 that are stored at a moment that is one time in forty."""
+
+
+_NOT_MADE_SURE: Final = "it could not be made sure that an object is there"
 
 
 @attrs.frozen
@@ -96,9 +107,11 @@ class Ingest:
         duplicates: The policy.
         layout: Makes the keys of new objects; those that are stored keep theirs.
         clock: Tells when a duplicate came.
+        make_lasting: Has all rows that are committed on the disk, where that is wanted; raises
+            ``OSError``.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the last ones are keywords with defaults
         self,
         backend: StorageBackend,
         index: IndexDatabase,
@@ -106,9 +119,12 @@ class Ingest:
         logger: Logger,
         duplicates: DuplicatePolicy,
         layout: StorageLayout | None = None,
+        *,
         clock: Clock | None = None,
+        make_lasting: Callable[[], None] = lambda: None,
     ) -> None:
         self._backend = backend
+        self._make_lasting = make_lasting
         self._receiving = backend if isinstance(backend, ReceivingBackend) else None
         self._index = index
         self._tags = index.further.header_tags
@@ -270,7 +286,9 @@ class Ingest:
             kept = self._known.intact(key, source)
         if kept is None or (not has_row and self._known.is_deleted(key)):
             # What is damaged, or only there until its deletion cannot be undone any more.
-            raised(self._put_bytes(key, meta, instance, DuplicatePolicy.REPLACE))
+            with brought_back(self._index, key):
+                raised(self._put_bytes(key, meta, instance, DuplicatePolicy.REPLACE))
+            flush_index(self._make_lasting)
             return _PutObject(entry, written=True, replaces=True)
         found = _PutObject(
             attrs.evolve(entry, size_bytes=source.size)
@@ -303,6 +321,8 @@ class Ingest:
         put = raised(self._put_bytes(key, meta, instance, DuplicatePolicy.REJECT))
         uid = entry.identity.sop_instance_uid
         is_new = record_duplicate(self._index, self._clock, uid, key, put.size_bytes, digest)
+        if is_new and not put.created:
+            self._make_sure(attrs.evolve(entry, storage_key=key), instance)
         if is_new:
             self._logger.warning("duplicate-kept", storage_key=key, sop_instance_uid=uid)
         return StoredInstance(entry.identity, key, put.size_bytes, is_new, kept_beside=True)
@@ -325,13 +345,14 @@ class Ingest:
                 return self._other_key(put, instance, added.failure())
             self._logger.error("object-not-indexed", storage_key=entry.storage_key)
             raise PacsException.of(added.failure())
-        if added.unwrap().created:
-            if not put.written:
-                self._make_sure(entry, instance)
-            return _stored(entry, created=True)
-        if put.replaces or (put.written and not self._known.is_described(entry)):
-            return self._replaced(entry)
-        return _stored(entry, created=False)
+        stored = _stored(entry, created=added.unwrap().created)
+        if not stored.created and (
+            put.replaces or (put.written and not self._known.is_described(entry))
+        ):
+            stored = self._replaced(entry)
+        if put.replaces or (stored.created and not put.written):
+            self._make_sure(entry, instance)
+        return stored
 
     def _not_indexed(self, refused: RefusedEntry) -> None:
         """Keep an object whose row was promised beside the one that has its UID.
@@ -348,15 +369,34 @@ class Ingest:
             )
 
     def _make_sure(self, entry: IndexEntry, instance: Instance) -> None:
-        """Write an object that was there, and was removed for good before it had its row."""
-        found = self._backend.stat(entry.storage_key)
-        if isinstance(found, Success) or found.failure().code is not ErrorCode.OBJECT_NOT_FOUND:
+        """Write an object again that was removed for good before it had its row.
+
+        Raises:
+            PacsException: Its bytes have gone with it. It has no row then, and the sender is told.
+        """
+        key, uid = entry.storage_key, entry.identity.sop_instance_uid
+        if not self._known.is_deleted(key) and self._is_there(key):
             return
-        identity = entry.identity
-        meta = part10_header(
-            identity.sop_class_uid, identity.sop_instance_uid, entry.transfer_syntax_uid
-        )
-        raised(self._put_bytes(entry.storage_key, meta, instance, DuplicatePolicy.REPLACE))
+        meta = part10_header(entry.identity.sop_class_uid, uid, entry.transfer_syntax_uid)
+        put: PacsResult[StoredObject] | None = None
+        with index_errors(_NOT_MADE_SURE), self._index.writing() as connection:
+            if not lock_kept(connection, uid, key):  # it was deleted after it had its row
+                return
+            forget_deleted(connection, key)  # who removes it for good has done so now, or won't
+            if not self._is_there(key):
+                put = self._put_bytes(key, meta, instance, DuplicatePolicy.REPLACE)
+        flush_index(self._make_lasting)
+        if isinstance(put, Failure):
+            self._index.remove(uid)
+            raise PacsException(
+                ErrorCode.STORAGE_WRITE_FAILED,
+                f"instance {uid} was deleted for good while it was stored; send it again",
+                sop_instance_uid=uid,
+            )
+
+    def _is_there(self, key: str) -> bool:
+        found = self._backend.stat(key)
+        return isinstance(found, Success) or found.failure().code is not ErrorCode.OBJECT_NOT_FOUND
 
     def _replaced(self, entry: IndexEntry) -> StoredInstance:
         """Let the row of an instance tell of another object, and delete the one before."""

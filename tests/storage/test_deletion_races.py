@@ -1,0 +1,199 @@
+"""Deleting for good, or bringing back, while the same instance is sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pacs_sdk.core.errors import ErrorCode, PacsError
+from pacs_sdk.core.results import Failure, PacsResult, raised
+from pacs_sdk.encoding import Instance
+from pacs_sdk.storage import (
+    Archive,
+    DuplicatePolicy,
+    FileStorage,
+    IndexDatabase,
+    Query,
+)
+from pacs_sdk.storage.deletion import Deletion
+from pacs_sdk.storage.ingest import Ingest
+from pacs_sdk.testing import FakeClock
+from tests.storage.databases import Database, address_of
+from tests.storage.made_instances import made_instance
+
+UID = "9.1"
+HOUR = timedelta(hours=1)
+LARGE = "large " * 20_000
+"""Of more than 64 KiB: its object is not in the journal, and has a file before it is stored."""
+
+
+class Fixture:
+    """An archive, and what deletes in it."""
+
+    def __init__(self, folder: Path, policy: DuplicatePolicy) -> None:
+        self.clock = FakeClock(datetime(2026, 1, 2, 12, tzinfo=UTC))
+        self.backend = FileStorage(folder / "objects")
+        self.index = IndexDatabase(address_of(folder), clock=self.clock)
+        self.archive = Archive(self.backend, self.index, duplicates=policy)
+        self.deletion = Deletion(self.backend, self.index, self.clock)
+
+    def delete(self, keep: timedelta) -> None:
+        """Delete the instance."""
+        query = raised(Query.of("IMAGE", return_keys=[], SOPInstanceUID=UID))
+        raised(self.deletion.delete(query, keep=keep))
+
+    def purge(self) -> None:
+        """Remove for good what was deleted, as housekeeping does when its time has come."""
+        self.clock.advance(HOUR.total_seconds())
+        raised(self.deletion.purge())
+
+    def rows(self) -> int:
+        """Count the instances that a query finds."""
+        return raised(self.index.count(raised(Query.of("IMAGE", SOPInstanceUID=UID))))
+
+    def before_its_row(self, what: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Do something between an object and its row, once."""
+        add, todo = self.index.add, [what]
+
+        def late(*arguments: Any, **named: Any) -> Any:
+            if todo:
+                todo.pop()()
+            return add(*arguments, **named)
+
+        monkeypatch.setattr(self.index, "add", late)
+
+    def is_kept(self, instance: Instance) -> bool:
+        """Tell whether an instance is found, with its own bytes."""
+        opened = raised(self.archive.open(UID))
+        return self.rows() == 1 and bytes(opened.encoded.view()) == bytes(instance.encoded.view())
+
+
+def sent(comment: str = "") -> Instance:
+    """Make the instance, with other content for another comment."""
+    return made_instance(SOPInstanceUID=UID, TextValue=comment)
+
+
+@pytest.fixture
+def made(tmp_path: Path, database: Database) -> Iterator[Callable[[DuplicatePolicy], Fixture]]:
+    """Make archives that are closed in the end."""
+    fixtures: list[Fixture] = []
+
+    def make(policy: DuplicatePolicy) -> Fixture:
+        fixtures.append(Fixture(tmp_path, policy))
+        return fixtures[-1]
+
+    yield make
+    for fixture in fixtures:
+        fixture.archive.close()
+
+
+@pytest.mark.parametrize("policy", [DuplicatePolicy.REJECT, DuplicatePolicy.REPLACE])
+@pytest.mark.parametrize("comment", ["small", LARGE], ids=["small", "large"])
+def test_what_is_sent_while_the_one_before_is_removed_stays(
+    made: Callable[[DuplicatePolicy], Fixture],
+    policy: DuplicatePolicy,
+    comment: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its object has the name of the deleted one; or the sender is told that it is not stored."""
+    fixture = made(policy)
+    raised(fixture.archive.store(sent()))
+    fixture.delete(HOUR)
+    fixture.before_its_row(fixture.purge, monkeypatch)
+    stored = fixture.archive.store(sent(comment))
+    if isinstance(stored, Failure):
+        assert (policy, comment) == (DuplicatePolicy.REPLACE, LARGE)
+        assert stored.failure().code is ErrorCode.STORAGE_WRITE_FAILED
+        assert "send it again" in stored.failure().message
+        assert fixture.rows() == 0
+        stored = fixture.archive.store(sent(comment))
+    assert raised(stored).created
+    assert fixture.is_kept(sent(comment))
+    fixture.purge()
+    assert fixture.is_kept(sent(comment))
+
+
+@pytest.mark.parametrize("policy", [DuplicatePolicy.REJECT, DuplicatePolicy.REPLACE])
+def test_what_is_sent_after_a_deletion_that_can_be_undone_stays(
+    made: Callable[[DuplicatePolicy], Fixture], policy: DuplicatePolicy
+) -> None:
+    """Nothing is left of the deletion, and what was deleted cannot be brought back over it."""
+    fixture = made(policy)
+    raised(fixture.archive.store(sent()))
+    fixture.delete(HOUR)
+    raised(fixture.archive.store(sent("other")))
+    assert list(raised(fixture.deletion.deleted())) == []
+    fixture.purge()
+    assert fixture.is_kept(sent("other"))
+
+
+def test_what_is_deleted_after_it_has_its_row_is_gone(
+    made: Callable[[DuplicatePolicy], Fixture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that has not returned yet does not bring it back."""
+    fixture = made(DuplicatePolicy.REPLACE)
+    raised(fixture.archive.store(sent()))
+    make_sure = Ingest._make_sure
+
+    def late(self: Ingest, *arguments: Any) -> None:
+        fixture.delete(timedelta(0))
+        make_sure(self, *arguments)
+
+    monkeypatch.setattr(Ingest, "_make_sure", late)
+    raised(fixture.archive.store(sent("other")))
+    assert fixture.rows() == 0
+    assert list(fixture.backend.list()) == []
+
+
+def test_a_store_that_fails_leaves_the_deletion_as_it_was(
+    made: Callable[[DuplicatePolicy], Fixture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can be undone, and otherwise is done when its time has come."""
+    fixture = made(DuplicatePolicy.REJECT)
+    raised(fixture.archive.store(sent()))
+    fixture.delete(HOUR)
+    put = fixture.backend.put
+
+    def full(*arguments: Any, policy: DuplicatePolicy) -> PacsResult[Any]:
+        if policy is DuplicatePolicy.REPLACE:
+            return Failure(PacsError(ErrorCode.STORAGE_WRITE_FAILED, "the disk is full"))
+        return put(*arguments, policy=policy)
+
+    monkeypatch.setattr(fixture.backend, "put", full)
+    assert isinstance(fixture.archive.store(sent("other")), Failure)
+    monkeypatch.undo()
+    assert raised(fixture.deletion.restore("1.2")) == 1
+    assert fixture.is_kept(sent())
+
+
+def test_a_duplicate_that_is_sent_again_after_its_deletion_stays(
+    made: Callable[[DuplicatePolicy], Fixture],
+) -> None:
+    """As the instance does beside which it is kept."""
+    fixture = made(DuplicatePolicy.KEEP_BOTH)
+    both = sent(), sent("other")
+    assert [raised(fixture.archive.store(one)).kept_beside for one in both] == [False, True]
+    fixture.delete(HOUR)
+    assert [raised(fixture.archive.store(one)).kept_beside for one in both] == [False, True]
+    fixture.purge()
+    (duplicate,) = raised(fixture.archive.duplicates(UID))
+    raised(fixture.backend.open(duplicate.storage_key))
+    assert fixture.is_kept(sent())
+
+
+def test_what_is_removed_while_it_is_brought_back_is_not_said_to_be_back(
+    made: Callable[[DuplicatePolicy], Fixture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no row without an object."""
+    fixture = made(DuplicatePolicy.REJECT)
+    raised(fixture.archive.store(sent()))
+    fixture.delete(HOUR)
+    fixture.before_its_row(fixture.purge, monkeypatch)
+    restored = fixture.deletion.restore("1.2")
+    assert isinstance(restored, Failure)
+    assert restored.failure().code is ErrorCode.OBJECT_NOT_FOUND
+    assert fixture.rows() == 0
