@@ -200,8 +200,9 @@ def test_a_write_that_is_refused_is_told_at_once(direct: DirectWriter) -> None:
 
 
 def answering(writer: DirectWriter, result: int, interrupted: int) -> Callable[..., int]:
-    """Answer in the system's place how a write ended, after so many signals."""
+    """Answer in the system's place how a write that was begun ended, after so many signals."""
     left = interrupted
+    writer._event.request = 0
 
     def call(*_: int | None) -> int:
         nonlocal left
@@ -209,7 +210,7 @@ def answering(writer: DirectWriter, result: int, interrupted: int) -> Callable[.
             left -= 1
             ctypes.set_errno(errno.EINTR)
             return -1
-        writer._event.result = result
+        writer._event.request, writer._event.result = 1, result
         return 1
 
     return call
@@ -248,6 +249,13 @@ def test_a_signal_does_not_end_the_wait(
         direct.wait()
     ctypes.set_errno(0)
     assert call() == 1  # every signal has come
+
+
+def test_who_was_interrupted_may_wait_again(direct: DirectWriter) -> None:
+    """Also where the system had told the end already, which it does once."""
+    direct.begin(0, BLOCK_BYTES)
+    direct.wait()
+    direct.wait()
 
 
 def test_a_file_that_is_not_there_cannot_be_written(tmp_path: Path, buffer: memoryview) -> None:

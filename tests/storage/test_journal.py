@@ -326,6 +326,7 @@ def test_pieces_of_any_shape_are_bytes(journal: Journal, folder: Path) -> None:
     entry = written_to(journal, KEY, np.empty((0, 4)).data, pixels.data, b"")
     assert entry is not None
     assert written(folder) == {KEY: pixels.tobytes()}
+    journal.named(entry)
 
 
 def test_a_full_segment_is_used_again_when_all_is_in_files(

@@ -94,7 +94,7 @@ class IndexTransactions:
         """What is written through; for :meth:`writing` to give."""
         self._writer = writer
         self._check_open = check_open
-        self._count = 0
+        self._count = 0  # one more before each commit, and one more after it: see Absences
         self._lock = threading.Lock()
         self._holder: int | None = None
         self._group: GroupCommit[_Add, AddOutcome] = GroupCommit(self._write)
@@ -202,15 +202,15 @@ class IndexTransactions:
             self._check_open()
             self._holder = threading.get_ident()
             try:
-                with self.connection.begin() as transaction:
+                with self.connection.begin():
                     yield self.connection
-                    with self._committing():
-                        transaction.commit()
+                    self._count += 1  # odd while it is committed
             except BaseException:
                 self._writer.rolled_back()
                 raise
             finally:
                 self._holder = None
+                self._count += self._count & 1
             self._writer.committed()
 
     # -- inside ------------------------------------------------------------------
@@ -276,8 +276,11 @@ class IndexTransactions:
             if not plain.inserted_by(driver):
                 driver.rollback()
                 return False
-            with self._committing():
+            self._count += 1
+            try:
                 driver.execute("COMMIT")
+            finally:
+                self._count += 1
         except sqlite3.Error:
             driver.rollback()
             return False
@@ -285,18 +288,6 @@ class IndexTransactions:
             driver.rollback()
             raise
         return True
-
-    @contextlib.contextmanager
-    def _committing(self) -> Iterator[None]:
-        """Count a commit: one more before it, and one more after it, however it ends.
-
-        Others may see its rows while this thread waits to run on.
-        """
-        self._count += 1
-        try:
-            yield
-        finally:
-            self._count += 1
 
     def _write_alone(self, pending: Pending[_Add, AddOutcome]) -> None:
         task = pending.task

@@ -9,6 +9,7 @@ the system would have to be woken for it.
 from __future__ import annotations
 
 import abc
+import contextlib
 import ctypes
 import errno
 import os
@@ -54,6 +55,12 @@ class BlockWriter(abc.ABC):
         """Give back what it has of the system; nothing is begun afterwards, and twice does no harm."""
 
 
+def _check_open(is_open: bool) -> None:
+    """Raise what the system would: another file may have the descriptor's number by now."""
+    if not is_open:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
 class CachedWriter(BlockWriter):
     """Writes into the system's cache and flushes that, as any system can.
 
@@ -73,10 +80,12 @@ class CachedWriter(BlockWriter):
 
     def begin(self, start: int, end: int) -> None:
         """Note what is to be written: all of it is waited for."""
+        _check_open(self._is_open)
         self._range = (start, end)
 
     def wait(self) -> None:
         """Write, and flush."""
+        _check_open(self._is_open)
         start, end = self._range
         write_all_at(self._descriptor, self._buffer[start:end], start)
         os.fdatasync(self._descriptor)
@@ -172,20 +181,19 @@ class DirectWriter(BlockWriter):
 
     def begin(self, start: int, end: int) -> None:
         """Hand the write to the system."""
+        _check_open(self._is_open)
         request = self._request
+        self._event.request = 0
         request.address = self._address + start
         request.length = end - start
         request.offset = start
         self._system(*self._submission)
 
     def wait(self) -> None:
-        """Wait until the system has done it."""
-        while True:
-            try:
+        """Wait until the system has done it; who was interrupted may wait again."""
+        while not self._event.request:  # the system puts the address of the request there
+            with contextlib.suppress(InterruptedError):  # by a signal
                 self._system(*self._completion)
-                break
-            except InterruptedError:  # by a signal
-                continue
         result = self._event.result
         if result < 0:
             raise OSError(-result, os.strerror(-result))

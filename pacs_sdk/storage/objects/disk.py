@@ -235,22 +235,27 @@ def make_folders(folder: Path, *, durable: bool) -> None:
             sync_folder(one.parent)
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> tuple[int, int]:
     """Wait until the names in a folder are on the disk.
+
+    Returns:
+        Which folder that was, by its device and number: another one of this name has others.
 
     Raises:
         OSError: As from the operating system.
     """
     if os.name != "posix":  # a folder cannot be opened there, nor has it to be
-        return
+        return 0, 0
     descriptor = os.open(folder, os.O_RDONLY)
     try:
+        found = os.fstat(descriptor)
         _sync(descriptor)
     except OSError as exc:
         if exc.errno not in _FOLDERS_CANNOT_BE_SYNCED:
             raise
     finally:
         os.close(descriptor)
+    return found.st_dev, found.st_ino
 
 
 def sync_path(path: Path | str) -> None:

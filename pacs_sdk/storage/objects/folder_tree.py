@@ -19,7 +19,8 @@ class FolderTree:
 
     A folder's own name needs to be synced once, when it is new; that is remembered. It
     is remembered by whoever has synced it, not by whoever made it: another thread or
-    process may have made the folder a moment ago, and not have come to syncing it.
+    process may have made the folder a moment ago, and not have come to syncing it. Nor is it
+    remembered by its name alone: another process may have removed it and made it again.
 
     Args:
         root: The topmost folder; it is never made again, for a disk may have been
@@ -30,7 +31,7 @@ class FolderTree:
     def __init__(self, root: Path, *, durable: bool) -> None:
         self._root = root
         self._durable = durable
-        self._synced: set[Path] = set()
+        self._synced: dict[Path, tuple[int, int]] = {}
 
     def make(self, folder: Path) -> None:
         """Make a folder and those above it, up to the root.
@@ -54,13 +55,13 @@ class FolderTree:
         """
         if not self._durable:
             return
-        sync_folder(folder)
-        while folder != self._root and folder not in self._synced:
-            sync_folder(folder.parent)
+        found = sync_folder(folder)
+        while folder != self._root and self._synced.get(folder) != found:
+            above = sync_folder(folder.parent)
             if len(self._synced) >= _REMEMBERED_FOLDERS:
                 self._synced.clear()
-            self._synced.add(folder)
-            folder = folder.parent
+            self._synced[folder] = found
+            folder, found = folder.parent, above
 
     def sync_removal(self, folder: Path) -> None:
         """Sync that a name in a folder is gone; perhaps the folder is gone as well.
@@ -81,7 +82,7 @@ class FolderTree:
     def prune(self, folder: Path) -> None:
         """Remove a folder and those above it, as far as they are empty."""
         while folder != self._root:
-            self._synced.discard(folder)
+            self._synced.pop(folder, None)
             try:
                 folder.rmdir()
             except OSError:  # not empty, or somebody else was faster
@@ -93,4 +94,4 @@ class FolderTree:
             folder.mkdir()
         except FileExistsError:
             return
-        self._synced.discard(folder)  # what was synced was another folder of this name
+        self._synced.pop(folder, None)  # what was synced was another folder of this name

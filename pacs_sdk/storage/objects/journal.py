@@ -49,6 +49,9 @@ what there is is used. The second one is made when half of the first is."""
 _LEFT_FREE: Final = 256
 """There is no journal where less room is free than this many segments take."""
 
+_NAMED_WITHIN_S: Final = 10.0
+"""So long is waited, at the end, for files that get their names at that moment."""
+
 _BEGUN_AFTER: Final = 16
 """Whoever stores a few objects makes no journal: it would take longer to write."""
 
@@ -134,13 +137,13 @@ class Journal:
         begun: list[tuple[Segment, int]] = []
         try:
             try:
-                begun += [(segment, end) for segment in last if (end := segment.begin_flush())]
+                # One by one: none is lost where the next is interrupted.
+                begun.extend((one, end) for one in last if (end := one.begin_flush()))
                 for number, entry in enumerate(entries):
                     if entry is not None:
                         meanwhile(number)
             finally:
-                for segment, end in begun:
-                    segment.end_flush(end)
+                _end_flushes(begun)
             for segment, end in last.items():
                 segment.flush_up_to(end)
         except OSError:  # nobody knows what is on the disk now, nor will
@@ -217,6 +220,8 @@ class Journal:
         with self._lock:
             self._is_used = False
             self._lock.notify_all()
+            is_named = self._lock.wait_for(self._is_named, _NAMED_WITHIN_S)
+            self._is_safe = self._is_safe and is_named  # else the segments stay
         if self._work is not None:
             self._work.join()
         if self._sync is not None:
@@ -288,8 +293,13 @@ class Journal:
         return segment
 
     def _start(self, work: Callable[..., None], *arguments: object) -> None:
-        self._work = threading.Thread(target=work, args=arguments, name="journal", daemon=True)
-        self._work.start()
+        thread = threading.Thread(target=work, args=arguments, name="journal", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system gives this process no more of them
+            self._is_used = False
+            return
+        self._work = thread
 
     def _use_again(self, segment: Segment) -> None:
         """Make a full segment the spare one, once all its objects are in their files."""
@@ -307,6 +317,9 @@ class Journal:
         except OSError:
             self._is_used = False
 
+    def _is_named(self) -> bool:
+        return not any(segment.unnamed for segment in self._segments)
+
     def _wait_for_all(self) -> None:
         if self._sync is None:
             raise RuntimeError("the journal was not begun")
@@ -314,3 +327,13 @@ class Journal:
             self._sync.wait()
         except OSError:  # the segments stay, for the next start
             self._is_used = self._is_safe = False
+
+
+def _end_flushes(begun: list[tuple[Segment, int]]) -> None:
+    """Wait for all that were begun, also where waiting for one is interrupted."""
+    if begun:
+        segment, end = begun.pop()
+        try:
+            segment.end_flush(end)
+        finally:
+            _end_flushes(begun)

@@ -168,8 +168,11 @@ class Segment:
     def _wait(self) -> None:
         try:
             self.writer.wait()
-        except BaseException:
+        except OSError:
             self.is_broken = True
+            raise
+        except BaseException:  # an interrupt: what has begun ends first, as it may be voided next
+            self._wait()
             raise
 
     @contextlib.contextmanager

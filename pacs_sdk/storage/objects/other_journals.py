@@ -17,7 +17,7 @@ from pathlib import Path
 import attrs
 
 from pacs_sdk.storage.objects.content_hash import hash_parts
-from pacs_sdk.storage.objects.file_locks import lock_blocking
+from pacs_sdk.storage.objects.file_locks import lock_blocking, unlock
 from pacs_sdk.storage.objects.journal_records import (
     LiveRecord,
     content_of,
@@ -179,6 +179,9 @@ def _locked(path: Path) -> Iterator[int | None]:
         return
     try:
         lock_blocking(descriptor)
-        yield descriptor
+        try:
+            yield descriptor
+        finally:
+            unlock(descriptor)  # a child that was forked meanwhile has the descriptor, too
     finally:
         os.close(descriptor)

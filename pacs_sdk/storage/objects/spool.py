@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from pacs_sdk.storage.objects.file_locks import hold_new_lock, lock_blocking, try_lock
+from pacs_sdk.storage.objects.file_locks import hold_new_lock, lock_blocking, try_lock, unlock
 
 __all__ = ["JOURNAL_SUFFIX", "SPOOL_NAME", "Spool"]
 
@@ -139,8 +139,16 @@ class Spool:
         place = self._root / f"{name}.claim"
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            lock_blocking(descriptor)
-            yield place
+            while True:
+                lock_blocking(descriptor)
+                if _is_at(descriptor, place):
+                    break
+                os.close(descriptor)  # whoever had it has removed it
+                descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                yield place
+            finally:
+                unlock(descriptor)  # a child that was forked meanwhile has the descriptor, too
         finally:
             os.close(descriptor)
 
@@ -168,9 +176,21 @@ def _taken_over(lock: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        yield try_lock(descriptor)
+        is_held = try_lock(descriptor)
+        try:
+            yield is_held
+        finally:
+            if is_held:
+                unlock(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _is_at(descriptor: int, place: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), place.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _remove(folder: Path) -> int:
