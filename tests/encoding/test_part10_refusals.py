@@ -130,6 +130,24 @@ def test_cut_in_the_middle_of_pixel_data(name: str) -> None:
         assert "(7FE0,0010)" in error.message or "(FFFE,E000)" in error.message
 
 
+@pytest.mark.parametrize("fragment_bytes", [4, 100_000])
+def test_cut_after_an_extended_offset_table(fragment_bytes: int) -> None:
+    """A table before Pixel Data doesn't make up for its end (PS3.3 C.7.6.3.1.8)."""
+    table = b"".join(
+        struct.pack("<HH2sHIQ", 0x7FE0, element, b"OV", 0, 8, value)
+        for element, value in ((1, 0), (2, fragment_bytes))
+    )
+    pixels = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, 0xFFFFFFFF)
+    items = b"\xfe\xff\x00\xe0" + bytes(4) + b"\xfe\xff\x00\xe0"
+    items += struct.pack("<I", fragment_bytes) + bytes(fragment_bytes)
+    rle = part10_header(CT_IMAGE, "1.2.3", "1.2.840.10008.1.2.5")
+    data = rle + identifiers(VECTORS[1]) + table + pixels + items
+    assert not isinstance(read_bytes(data + b"\xfe\xff\xdd\xe0\0\0\0\0"), Failure)
+    for kept in (len(data) + 4, len(data), len(data) - 2, len(data) - len(items) - 4):
+        error = failure((data + b"\xfe\xff\xdd\xe0\0\0\0\0")[:kept])
+        assert error.code is ErrorCode.TRUNCATED
+
+
 def test_cut_in_the_meta() -> None:
     """A file that ends inside its File Meta Information says so."""
     error = failure(file_of()[:200])

@@ -21,8 +21,10 @@ from pacs_sdk.encoding import (
     decode_frames,
     instance_from_dataset,
     read_file,
+    transcode,
 )
 from pacs_sdk.encoding.pixel_data import frames
+from pacs_sdk.encoding.rendering import modality_values
 from tests.encoding.shipped import path_of
 
 EXPLICIT = EXPLICIT_VR_LITTLE_ENDIAN
@@ -62,6 +64,37 @@ def test_whole_numbers(bits: int, signed: int, syntax: TransferSyntax) -> None:
     assert found.shape == (1, 2, 3)
     assert found.dtype == dtype.newbyteorder("=")
     assert np.array_equal(found[0], stored)
+
+
+@pytest.mark.parametrize("syntax", NATIVE, ids=str)
+@pytest.mark.parametrize("chosen", [None, [1], [1, 0]])
+@pytest.mark.parametrize(("signed", "first"), [(1, [-1, -2048, 2047]), (0, [4095, 2048, 2047])])
+def test_bits_above_high_bit_are_no_part_of_a_value(
+    signed: int, first: list[int], chosen: list[int] | None, syntax: TransferSyntax
+) -> None:
+    """Cells may hold overlays and unextended signs there (PS3.5 8.1.1); values don't, as in RLE."""
+    cells = np.array([[[0x0FFF, 0xF800, 0x97FF], [0xF001, 2, 3]], [[0x8005] * 3] * 2], "<u2")
+    dataset = image(cells, 16, PixelRepresentation=signed, NumberOfFrames=2)
+    dataset.BitsStored, dataset.HighBit = 12, 11
+    instance = raised(instance_from_dataset(dataset, syntax))
+    values = np.array([[first, [1, 2, 3]], [[5] * 3] * 2], "i2" if signed else "u2")
+    expected = values[chosen or [0, 1]]
+    compressed = raised(transcode(instance, RLELossless))
+    for source in (dataset, instance, compressed):
+        out = np.empty_like(expected)
+        assert raised(decode_frames(source, frames=chosen, out=out)) is out
+        assert np.array_equal(out, expected)
+        found = raised(decode_frames(source, frames=chosen))
+        assert found.dtype == expected.dtype
+        assert np.array_equal(found, expected)
+
+
+def test_cells_whose_numbers_begin_higher_come_as_they_are() -> None:
+    """With another High Bit than Bits Stored − 1 no bit is taken away; that has a name of its own."""
+    dataset = image(np.array([[0xFFF8, 0x10, 0x28], [0, 0, 0]], "<u2"), 16)
+    dataset.BitsStored, dataset.HighBit = 12, 14
+    assert raised(decode_frames(dataset))[0, 0].tolist() == [0xFFF8, 0x10, 0x28]
+    assert raised(modality_values(dataset))[0, 0].tolist() == [0xFFF, 2, 5]
 
 
 @pytest.mark.parametrize("syntax", NATIVE, ids=str)

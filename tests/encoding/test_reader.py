@@ -122,6 +122,22 @@ def test_trailing_bytes_are_left_out(vector: Vector) -> None:
         assert dataset == whole
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        explicit(0x7FE00000, b"UL", b"\x14\0\0\0"),  # group length
+        b"\xe0\x7f\x01\x00" + b"OV\0\0" + struct.pack("<I", 8) + bytes(8),  # offset table
+    ],
+)
+def test_pixels_that_are_cut_off_after_others_of_their_group(before: bytes) -> None:
+    """Only what follows Pixel Data itself may be no element; cut inside of it, there is a failure."""
+    pixels = b"\xe0\x7f\x10\x00" + b"OB\0\0" + struct.pack("<I", 4) + b"\1\2\3\4"
+    assert decoded(before + pixels + b"rubbish").PixelData == b"\1\2\3\4"
+    for length in range(len(before) + 1, len(before + pixels)):
+        error = decode_dataset((before + pixels)[:length], EXPLICIT).failure()
+        assert error.code is ErrorCode.TRUNCATED
+
+
 def test_elements_after_pixel_data_are_kept() -> None:
     """Padding and signatures after Pixel Data are elements like others."""
     padding = b"\xfc\xff\xfc\xff" + b"OB\x00\x00" + b"\x02\x00\x00\x00" + b"\0\0"

@@ -428,6 +428,28 @@ def test_fragments_without_end() -> None:
         assert caught.value.error.code is ErrorCode.TRUNCATED
 
 
+BEFORE_PIXELS = [
+    long(0x7FE00001, b"OV", bytes(8)),  # Extended Offset Table, and its lengths
+    long(0x7FE00001, b"OV", bytes(8)) + long(0x7FE00002, b"OV", bytes(8)),
+    short(0x7FE00000, b"UL", b"\x10\0\0\0"),  # group length
+]
+
+
+@pytest.mark.parametrize("before", BEFORE_PIXELS)
+@pytest.mark.parametrize("tag", [0x7FE00010, 0x7FE00008, 0x7FE00009])
+def test_what_stands_before_the_pixels_in_their_group(before: bytes, tag: int) -> None:
+    """A group length or an Extended Offset Table are no pixels: these have to reach their end."""
+    whole = before + long(tag, b"OW", b"\x01\x02\x03\x04")
+    assert is_complete(whole, len(whole), EXPLICIT)
+    assert is_complete(whole + b"rubbish", len(whole) + 7, EXPLICIT)
+    for length in range(len(before) + 1, len(whole)):
+        with pytest.raises(PacsException) as caught:
+            is_complete(whole[:length], length, EXPLICIT)
+        assert caught.value.error.code is ErrorCode.TRUNCATED
+    # With the beginning alone it cannot be told.
+    assert not is_complete(before, len(whole), EXPLICIT)
+
+
 @pytest.mark.parametrize("levels", range(1, 8))
 @pytest.mark.parametrize("syntax", [EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN], ids=str)
 def test_sequences_of_undefined_length_are_passed_at_any_depth(

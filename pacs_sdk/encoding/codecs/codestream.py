@@ -33,6 +33,7 @@ _APP_8: Final = 0xE8
 _APP_14: Final = 0xEE
 _ALONE: Final = frozenset((0x01, *range(0xD0, 0xD9)))
 """Markers without a length (ISO/IEC 10918-1 B.1.1.3)."""
+_START_OF_SCAN: Final = b"\xff\xda"
 _END_OF_IMAGE: Final = b"\xff\xd9"
 _MOST_PIXELS_A_BIT: Final = 128
 """What the DCT processes can do at most: every block of 8 by 8 takes a Huffman code, which
@@ -59,6 +60,8 @@ class Codestream:
     """Whether it is JPEG process 14, which has no colour transform."""
     adobe: bool = False
     """Whether an Adobe APP14 segment names the colour transform."""
+    first_scan: int = 0
+    """Where the marker SOS of the first scan is, in JPEG and JPEG-LS."""
 
 
 def check_codestream(found: Codestream, description: FrameDescription) -> None:
@@ -114,17 +117,20 @@ def jpeg_codestream(data: bytes) -> Codestream:
         raise pixel_failure("its codestream has no frame header before the first scan")
     if spiff not in (None, (found.rows, found.columns)):
         raise pixel_failure(f"its SPIFF header gives the size {spiff}, its frame header another")
-    return attrs.evolve(found, adobe=adobe)
+    scan = data.find(_START_OF_SCAN, pos)
+    return attrs.evolve(found, adobe=adobe, first_scan=pos if scan < 0 else scan)
 
 
 def check_jpeg_complete(found: Codestream, data: bytes) -> None:
     """Refuse what is cut off: libjpeg would make the rest of the image grey and say nothing.
 
+    An end before the first scan is none: segments may hold small images with their own.
+
     Raises:
         PacsException: ``PIXEL_DATA_FAILED`` where the end is missing, or where there are
             fewer bytes than an image of this size can be compressed to.
     """
-    if data.rfind(_END_OF_IMAGE) < 0:  # from the end, where it is
+    if data.rfind(_END_OF_IMAGE, found.first_scan) < 0:  # from the end, where it is
         raise pixel_failure("its JPEG codestream has no end")
     pixels = found.rows * found.columns
     bits = pixels * found.samples if found.lossless_jpeg else -(-pixels // _MOST_PIXELS_A_BIT)

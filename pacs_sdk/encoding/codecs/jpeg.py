@@ -20,7 +20,9 @@ from pacs_sdk.encoding.codecs.description import (
     Capability,
     EncodeOptions,
     FrameDescription,
+    pixel_failure,
 )
+from pacs_sdk.encoding.codecs.jpeg_scans import check_components, may_end_early, with_longer_scans
 from pacs_sdk.encoding.codecs.stored import unsigned_room, without_sign, ybr_to_rgb
 
 __all__ = ["JpegCodec"]
@@ -68,13 +70,19 @@ class JpegCodec(ImagecodecsCodec):
         found = jpeg_codestream(data)
         check_codestream(found, description)
         check_jpeg_complete(found, data)
+        check_components(found, data)
         stored_as, wanted = _jpeg_colour_spaces(found, description)
-        decoded = imagecodecs.jpeg8_decode(
-            data,
-            colorspace=stored_as,
-            outcolorspace=wanted,
-            out=unsigned_room(out, found.precision),
-        )
+
+        def decode(codestream: bytes, room: np.ndarray | None) -> np.ndarray:
+            return imagecodecs.jpeg8_decode(
+                codestream, colorspace=stored_as, outcolorspace=wanted, out=room
+            )
+
+        decoded = decode(data, unsigned_room(out, found.precision))
+        if may_end_early(found, data, decoded):
+            longer = decode(with_longer_scans(found, data), None)
+            if not np.array_equal(decoded, longer):
+                raise pixel_failure("a scan of its JPEG codestream ends before the image does")
         values = without_sign(decoded, found.precision, description)
         if found.lossless_jpeg or description.photometric.startswith("YBR_PARTIAL"):
             return ybr_to_rgb(values, description)

@@ -10,7 +10,9 @@ from pydicom.pixels.processing import convert_color_space
 from pacs_sdk.encoding.codecs.description import FrameDescription, pixel_failure
 
 __all__ = [
+    "cells_hold_more",
     "conform_bits",
+    "conform_cells",
     "conform_shape",
     "finished_cells",
     "unsigned_room",
@@ -69,6 +71,29 @@ def conform_bits(values: np.ndarray, description: FrameDescription, bits: int) -
     return extended
 
 
+def cells_hold_more(description: FrameDescription) -> bool:
+    """Whether cells have bits above their numbers, which begin at the lowest bit."""
+    bits = description.bits_stored
+    return 1 <= bits < description.bits_allocated and description.high_bit == bits - 1
+
+
+def conform_cells(cells: np.ndarray, description: FrameDescription, out: np.ndarray) -> None:
+    """Do what :func:`conform_bits` does on the way to where native cells are wanted.
+
+    Args:
+        cells: Whole numbers as wide as those of the attributes, in any byte order.
+        description: What they are, of which :func:`cells_hold_more`.
+        out: Where their numbers go, of the dtype of the attributes.
+    """
+    bits = description.bits_stored
+    if out.dtype.kind == "u":
+        np.bitwise_and(cells, out.dtype.type((1 << bits) - 1), out=out)
+        return
+    extra = out.dtype.itemsize * 8 - bits
+    np.left_shift(cells, extra, out=out)
+    np.right_shift(out, extra, out=out)
+
+
 def unsigned_room(out: np.ndarray, precision: int) -> np.ndarray | None:
     """Say where a decoder can write that knows no sign; ``None`` where it has to make room.
 
@@ -94,7 +119,7 @@ def without_sign(decoded: np.ndarray, precision: int, description: FrameDescript
 def finished_cells(planes: np.ndarray, description: FrameDescription) -> np.ndarray:
     """Make a frame of cells that were compressed as they lie (samples, rows, columns)."""
     values = planes[0] if description.samples == 1 else np.moveaxis(planes, 0, -1)
-    if description.high_bit == description.bits_stored - 1:
+    if cells_hold_more(description):
         values = conform_bits(values, description, description.bits_stored)
     return ybr_to_rgb(values, description)
 

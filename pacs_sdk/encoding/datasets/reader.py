@@ -25,7 +25,7 @@ from pacs_sdk.encoding.datasets.lazy_dataset import (
     build_dataset,
     build_foreign,
 )
-from pacs_sdk.encoding.datasets.scanner import PIXEL_DATA_GROUP
+from pacs_sdk.encoding.datasets.scanner import PIXEL_DATA_GROUP, PIXEL_TAGS
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
 __all__ = ["Selection", "decode_dataset", "decoded"]
@@ -126,8 +126,7 @@ def decoded(
         else:
             stop = reader.read(found, 0, stop, layout, until=selection.end)
     except PacsException as exc:
-        has_pixels = any(tag >> 16 == PIXEL_DATA_GROUP for tag in found)
-        if exc.error.code is ErrorCode.LIMIT_EXCEEDED or not has_pixels:
+        if exc.error.code is ErrorCode.LIMIT_EXCEEDED or PIXEL_TAGS.isdisjoint(found):
             raise
     inherited = Inherited(effective_character_sets(None, policy), policy=policy)
     dataset = build_dataset(found, layout, inherited)

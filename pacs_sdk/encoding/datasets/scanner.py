@@ -41,10 +41,14 @@ from pacs_sdk.encoding.datasets.elements import (
 from pacs_sdk.encoding.datasets.header import INDEX_TAGS, InstanceHeader
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
-__all__ = ["PIXEL_DATA_GROUP", "is_complete", "scan_header", "scanned"]
+__all__ = ["PIXEL_DATA_GROUP", "PIXEL_TAGS", "is_complete", "scan_header", "scanned"]
 
 PIXEL_DATA_GROUP: Final = 0x7FE0
 """The group of Pixel Data and its float twins; the scan never goes past it."""
+
+PIXEL_TAGS: Final = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
+"""Float Pixel Data, Double Float Pixel Data and Pixel Data. A group length and the Extended
+Offset Table may stand before them in their group."""
 
 _SHORTEST_HEADER: Final = 8
 
@@ -309,7 +313,7 @@ def is_complete(
         tag, vr, length, start = read_header(data, pos, layout)
         if length != UNDEFINED_LENGTH:
             end = start + length
-        elif skip_fragments is not None and tag >> 16 == PIXEL_DATA_GROUP:
+        elif skip_fragments is not None and tag in PIXEL_TAGS:
             end = skip_fragments(start)
         else:
             try:
@@ -320,7 +324,7 @@ def is_complete(
                 raise
         if end > size:
             raise truncated(tag, pos, length, size - start)
-        if tag >> 16 == PIXEL_DATA_GROUP:
+        if tag in PIXEL_TAGS:
             return True
         pos = skip(data, end).end()  # type: ignore[union-attr]
     return True

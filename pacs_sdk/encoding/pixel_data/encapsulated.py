@@ -78,17 +78,28 @@ class EncapsulatedFrames:
         """
         if self.lengths:
             return self._by_extended_table(index)
-        last = index + 1 >= len(self.starts)
-        end = self.source.size if last else self.starts[index + 1]
-        pieces = [
-            self.source.slice(start, length).view()
-            for start, length in _fragments(
-                self.source, self.starts[index], end, self.delimited and last
-            )
-        ]
+        pieces = [self.source.slice(start, size).view() for start, size in self.fragments(index)]
         if not pieces:
             raise _failed(f"frame {index} has no fragment", self.starts[index])
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def fragments(self, index: int) -> list[tuple[int, int]]:
+        """Return where the fragments of a frame begin, without their headers, and their lengths.
+
+        Args:
+            index: Which frame, from 0; the last one has all that remain.
+
+        Raises:
+            PacsException: As by :meth:`frame`.
+            OSError: The source cannot be read.
+        """
+        last = index + 1 >= len(self.starts)
+        end = self.source.size if last else self.starts[index + 1]
+        return list(_fragments(self.source, self.starts[index], end, self.delimited and last))
+
+    def ends_image(self, start: int, length: int) -> bool:
+        """Whether a fragment ends with the marker that ends an image."""
+        return _ends_image(self.source, start, length)
 
     def _by_extended_table(self, index: int) -> Buffer:
         tag, length = _item(self.source, self.starts[index])

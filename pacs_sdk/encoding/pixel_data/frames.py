@@ -185,7 +185,7 @@ def _frames(image: _Image, options: FrameOptions) -> np.ndarray:
     if out is not None:
         shape = (len(wanted), *frame.shape)
         out = _checked_out(out, shape, native_type(pixels.keyword, frame))
-    return native_frames(native, image.layout, wanted, out)
+    return native_frames(native, image.layout, wanted, out, cells=options.cells)
 
 
 def _through_codec(image: _Image, wanted: Sequence[int], options: FrameOptions) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.encoding.byte_order import swapped
 from pacs_sdk.encoding.codecs.description import FrameDescription, pixel_failure
+from pacs_sdk.encoding.codecs.stored import cells_hold_more, conform_cells
 from pacs_sdk.encoding.pixel_data.pixel_layout import PixelLayout
 
 __all__ = ["NativePixels", "native_frames", "native_type"]
@@ -38,6 +39,8 @@ def native_frames(
     layout: PixelLayout,
     wanted: Sequence[int],
     out: np.ndarray | None = None,
+    *,
+    cells: bool = True,
 ) -> np.ndarray:
     """Shape native pixels.
 
@@ -47,6 +50,9 @@ def native_frames(
         wanted: The frames to take; of others at most the byte is read that they share.
         out: Where to put them, of the shape and dtype of the result; a new array where it
             isn't given. Values are copied once.
+        cells: Leave the cells as they are, with whatever is above High Bit, an overlay of old
+            editions perhaps; else they become the numbers they hold (PS3.5 8.1.1), where these
+            begin at the lowest bit.
 
     Raises:
         PacsException: ``PIXEL_DATA_FAILED`` where the attributes don't describe the bytes.
@@ -64,11 +70,19 @@ def native_frames(
     if out is None:
         out = np.empty((len(wanted), *frame.shape), dtype=dtype)
     if wanted == range(layout.frames):
-        out[...] = _shaped(pixels, frame, 0, layout.frames)
+        _put(_shaped(pixels, frame, 0, layout.frames), frame, out, as_cells=cells)
     else:
         for place, index in enumerate(wanted):
-            out[place] = _shaped(pixels, frame, index, 1)[0]
+            _put(_shaped(pixels, frame, index, 1), frame, out[place : place + 1], as_cells=cells)
     return out
+
+
+def _put(found: np.ndarray, frame: FrameDescription, out: np.ndarray, *, as_cells: bool) -> None:
+    if as_cells or out.dtype.kind == "f" or not cells_hold_more(frame):
+        out[...] = found
+        return
+    for one, place in zip(found, out, strict=True):  # so that it stays in the processor's cache
+        conform_cells(one, frame, place)
 
 
 def native_type(keyword: str, frame: FrameDescription) -> np.dtype:

@@ -61,6 +61,9 @@ class FrameOptions:
     """Where to put them."""
     codecs: CodecRegistry | None = None
     """What decodes compressed frames; the default registry where it isn't given."""
+    cells: bool = False
+    """Leave native cells as they are, with whatever is above High Bit; else they become the
+    numbers they hold."""
 
 
 @attrs.frozen

@@ -13,7 +13,12 @@ from pacs_sdk.encoding.datasets.deflated import inflate
 from pacs_sdk.encoding.datasets.elements import Layout, layout_of, read_header
 from pacs_sdk.encoding.datasets.header import InstanceHeader
 from pacs_sdk.encoding.datasets.scanner import PIXEL_DATA_GROUP, scanned
-from pacs_sdk.encoding.pixel_data.encapsulated import value_extent
+from pacs_sdk.encoding.pixel_data.encapsulated import (
+    EncapsulatedFrames,
+    extended_offset_table,
+    locate_frames,
+    value_extent,
+)
 from pacs_sdk.encoding.pixel_data.frames import EncodedInstance
 from pacs_sdk.encoding.pixel_data.pixel_element import PixelElements, find_pixel_elements
 from pacs_sdk.encoding.pixel_data.pixel_layout import LAYOUT_TAGS, PixelLayout, layout_of_header
@@ -65,6 +70,17 @@ class PixelSource:
         """The value of the element with the pixels, and no byte after it."""
         length = self.end - self.pixels.begin
         return self.encoded.slice(self.pixels.begin, length)
+
+    def located(self) -> EncapsulatedFrames:
+        """Find the frames of encapsulated Pixel Data.
+
+        Raises:
+            PacsException: As :func:`locate_frames`, or as :meth:`pixel_layout`.
+            OSError: The source cannot be read.
+        """
+        frames, pixels = self.pixel_layout().frames, self.pixels
+        table = extended_offset_table(pixels.offsets, pixels.lengths, frames)
+        return locate_frames(self.value, frames, extended=table, delimited=pixels.delimited)
 
 
 def open_pixels(instance: EncodedInstance) -> PixelSource | None:

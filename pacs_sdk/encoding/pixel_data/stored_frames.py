@@ -15,6 +15,10 @@ from pacs_sdk.encoding.codecs.description import FrameDescription, pixel_failure
 from pacs_sdk.encoding.codecs.registry import CodecRegistry, default_codecs
 from pacs_sdk.encoding.codecs.stored import ybr_to_rgb
 from pacs_sdk.encoding.pixel_data.frames import frame_decoder
+from pacs_sdk.encoding.pixel_data.further_frames import (
+    check_no_further_fragments,
+    check_no_further_native,
+)
 from pacs_sdk.encoding.pixel_data.native import NativePixels, native_frames
 from pacs_sdk.encoding.pixel_data.pixel_layout import PixelLayout
 from pacs_sdk.encoding.pixel_data.pixel_source import PixelSource
@@ -79,7 +83,7 @@ def stored_frames(source: PixelSource, codecs: CodecRegistry | None) -> StoredFr
             ``OPERATION_NOT_SUPPORTED`` for native pixels that aren't whole numbers or are
             subsampled in both directions, ``LIMIT_EXCEEDED`` for frames of more than
             :data:`MAX_FRAME_BYTES`, ``PIXEL_DATA_FAILED`` where the attributes make no
-            image or frames cannot be told apart.
+            image, frames cannot be told apart, or there are more than Number of Frames says.
         OSError: The source cannot be read.
     """
     layout = source.pixel_layout(raw=True)
@@ -114,6 +118,7 @@ def _encapsulated(
         bits = frame.bits_allocated
         wanted = attrs.evolve(wanted, bits_stored=bits, high_bit=bits - 1)
     decode_into = frame_decoder(syntax, attrs.evolve(layout, frame=wanted), source.pixels, registry)
+    check_no_further_fragments(source.located(), layout, syntax)
 
     def read(index: int) -> np.ndarray:
         decoded = np.empty(wanted.shape, dtype=wanted.dtype)
@@ -147,6 +152,7 @@ def _native(source: PixelSource, layout: PixelLayout) -> StoredFrames:
             ErrorCode.OPERATION_NOT_SUPPORTED,
             "native pixels in YBR_PARTIAL_420 are not defined (PS3.3 C.7.6.3.1.2)",
         )
+    check_no_further_native(native.source.size, layout)
 
     def read(index: int) -> np.ndarray:
         found: np.ndarray = native_frames(native, layout, (index,))[0]
@@ -165,6 +171,7 @@ def _subsampled(native: NativePixels, layout: PixelLayout) -> StoredFrames:
         )
     groups = attrs.evolve(frame, samples=1, columns=frame.columns * 2, planar=False)
     grouped = attrs.evolve(layout, frame=groups)
+    check_no_further_native(native.source.size, grouped)
 
     def read(index: int) -> np.ndarray:
         found = native_frames(native, grouped, (index,))[0]

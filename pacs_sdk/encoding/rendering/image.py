@@ -70,7 +70,7 @@ def _of_dataset(
     dataset: DicomDataset, syntax: TransferSyntax, codecs: CodecRegistry | None
 ) -> RenderedImage:
     def cells(frame: int) -> np.ndarray:
-        options = FrameOptions(frames=frame, codecs=codecs)
+        options = FrameOptions(frames=frame, codecs=codecs, cells=True)
         found: np.ndarray = raised(frames_of_dataset(dataset, syntax, options))[0]
         return found
 
@@ -85,7 +85,7 @@ def _of_dataset(
 
 def _of_instance(instance: Instance, codecs: CodecRegistry | None) -> RenderedImage:
     def cells(frame: int) -> np.ndarray:
-        options = FrameOptions(frames=frame, codecs=codecs)
+        options = FrameOptions(frames=frame, codecs=codecs, cells=True)
         found: np.ndarray = raised(frames_of_instance(instance, options))[0]
         return found
 

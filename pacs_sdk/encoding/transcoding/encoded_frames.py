@@ -19,7 +19,6 @@ from pacs_sdk.encoding.files.part10 import read_file
 from pacs_sdk.encoding.instance import Instance
 from pacs_sdk.encoding.pixel_data.encapsulated import (
     EncapsulatedFrames,
-    extended_offset_table,
     locate_frames,
     value_extent,
 )
@@ -113,9 +112,7 @@ def encoded_frames(source: Instance | str | os.PathLike[str]) -> EncodedFrames:
     if not found.syntax.encapsulated:
         native = NativePixels(pixels.keyword, found.value, pixels.swapped, pixels.little)
         return EncodedFrames(found.syntax, layout, native)
-    table = extended_offset_table(pixels.offsets, pixels.lengths, layout.frames)
-    located = locate_frames(found.value, layout.frames, extended=table, delimited=pixels.delimited)
-    return EncodedFrames(found.syntax, layout, located)
+    return EncodedFrames(found.syntax, layout, found.located())
 
 
 def _opened(instance: Instance) -> PixelSource:

@@ -78,8 +78,9 @@ def transcode(  # each but the first two is a keyword with a default
         no codec decodes the source or encodes ``to``, as with MPEG and HEVC streams;
         ``OPERATION_NOT_SUPPORTED`` where ``to`` cannot hold such an object (no Pixel Data,
         float pixels, bits above Bits Stored that would be lost); ``PIXEL_DATA_FAILED`` for
-        damaged pixels, ``LIMIT_EXCEEDED``, ``ENCODE_FAILED``, ``INVALID_UID``,
-        ``FILE_WRITE_FAILED``, or what reading gives.
+        damaged pixels, and where there are more frames than Number of Frames says, which would
+        be lost (from native to native they stay); ``LIMIT_EXCEEDED``, ``ENCODE_FAILED``,
+        ``INVALID_UID``, ``FILE_WRITE_FAILED``, or what reading gives.
     """
     target = to if isinstance(to, TransferSyntax) else known_transfer_syntax(to)
     if target.uid == instance.transfer_syntax_uid:

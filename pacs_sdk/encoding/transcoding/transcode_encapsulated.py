@@ -15,7 +15,6 @@ from pacs_sdk.encoding.codecs.description import Codec, FrameDescription
 from pacs_sdk.encoding.codecs.recompression import recompression
 from pacs_sdk.encoding.codecs.registry import default_codecs
 from pacs_sdk.encoding.instance import Instance
-from pacs_sdk.encoding.pixel_data.encapsulated import extended_offset_table, locate_frames
 from pacs_sdk.encoding.pixel_data.encapsulation import (
     SEQUENCE_DELIMITATION,
     FragmentWriter,
@@ -23,6 +22,7 @@ from pacs_sdk.encoding.pixel_data.encapsulation import (
     pixel_data_header,
 )
 from pacs_sdk.encoding.pixel_data.frames import DECODER_ERRORS
+from pacs_sdk.encoding.pixel_data.further_frames import check_no_further_fragments
 from pacs_sdk.encoding.pixel_data.spliced import Surroundings, encoded_around
 from pacs_sdk.encoding.pixel_data.stored_frames import (
     CELL_SYNTAXES,
@@ -62,16 +62,16 @@ def recompressed(job: TranscodeJob) -> Instance | None:
     """Give frames another compression without decoding them, where there is a way.
 
     Raises:
-        PacsException: ``PIXEL_DATA_FAILED`` where a frame cannot be recompressed.
+        PacsException: ``PIXEL_DATA_FAILED`` where a frame cannot be recompressed, or there are
+            more than Number of Frames says.
         OSError: The source cannot be read.
     """
     source = job.source
     convert = recompression(source.syntax.uid, job.target.uid)
     if convert is None or not source.pixels.delimited:
         return None
-    layout, pixels = source.pixel_layout(), source.pixels
-    table = extended_offset_table(pixels.offsets, pixels.lengths, layout.frames)
-    located = locate_frames(source.value, layout.frames, extended=table, delimited=True)
+    layout, located = source.pixel_layout(), source.located()
+    check_no_further_fragments(located, layout, source.syntax)
 
     def encode(index: int) -> bytes:
         return convert(located.frame(index))
