@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -132,6 +136,32 @@ def test_two_nodes_settle_a_study_once(
     store(index, "1.1", "9.1")
     clock.advance(60)
     assert (raised(settler.step()), raised(other.step())) == (("1.1",), ())
+
+
+def test_nodes_that_look_all_the_time_settle_each_study_once(
+    tmp_path: Path, index: IndexDatabase, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three of them, with so many steps that they come into each other's way."""
+    monkeypatch.setattr("pacs_sdk.storage.index.settling._CHANGES_A_STEP", 20)
+    monkeypatch.setattr("pacs_sdk.storage.index.settling._STUDIES_A_STEP", 5)
+    studies = {f"1.{number}" for number in range(100)}
+    for study in studies:
+        store(index, study, f"9.{study}")
+    clock.advance(60)
+    found: list[str] = []
+
+    def look() -> None:
+        with closing(IndexDatabase(address_of(tmp_path), clock=clock)) as node:
+            settler = StudySettler(node.writing, QUIET, clock=clock)
+            start.wait()
+            while len(found) < len(studies):
+                found.extend(raised(settler.step()))
+
+    start = threading.Barrier(3)
+    with ThreadPoolExecutor(3) as pool:
+        for one in [pool.submit(look) for _ in range(3)]:
+            one.result()
+    assert Counter(settled_in_feed(index)) == Counter(found) == Counter(studies)
 
 
 def test_who_knows_that_more_comes_may_object(index: IndexDatabase, clock: FakeClock) -> None:

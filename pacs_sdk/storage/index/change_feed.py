@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Final, TypeAlias
 
-from sqlalchemy import BigInteger, Connection, bindparam, delete, literal, select, tuple_
+from sqlalchemy import BigInteger, Connection, bindparam, delete, exists, literal, select, tuple_
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
@@ -60,10 +60,12 @@ class ChangeFeed:
 
         Returns:
             ``Success`` with the next changes, none if there are none; or ``Failure`` with
-            ``INVALID_ARGUMENT`` or ``INDEX_FAILED``.
+            ``INVALID_ARGUMENT``, also for a position that was given before the database was
+            restored into another server, or with ``INDEX_FAILED``.
         """
         position = FeedPosition.of(since) if isinstance(since, str) else since
         with index_errors(_FAILED), self._reading() as connection:
+            _check_place(connection, position)
             return changes_after(connection, position, _checked_limit(limit))
 
     @edge()
@@ -93,10 +95,12 @@ class ChangeFeed:
             position: That of the last change that was dealt with; ``FEED_START`` for none.
 
         Returns:
-            ``Success``, or ``Failure`` with ``INVALID_ARGUMENT`` or ``INDEX_FAILED``.
+            ``Success``, or ``Failure`` with ``INVALID_ARGUMENT`` as for :meth:`changes`, or
+            with ``INDEX_FAILED``.
         """
         name = _checked_name(cursor)
         with index_errors(_NOT_KEPT), self._writing() as connection:
+            _check_place(connection, position)
             keep_cursor(connection, name, position)
 
     @edge()
@@ -161,6 +165,28 @@ def keep_cursor(connection: Connection, name: str, position: FeedPosition) -> No
 
 
 _CURSOR: Final = select(change_cursors).where(change_cursors.c.name == bindparam("name"))
+_IS_CHANGE: Final = select(
+    exists().where(
+        changes.c.pk == bindparam("number"), changes.c.transaction_id == bindparam("transaction")
+    )
+)
+
+
+def _check_place(connection: Connection, position: FeedPosition) -> None:
+    """Refuse a position that this feed cannot have given, for what it lies before is not known.
+
+    A change is kept for ever, and its transaction has the number of the position until the
+    database is restored into another server.
+    """
+    if position.transaction == 0:
+        return  # the start, or a change with that number; what is new comes after it
+    values = {"number": position.number, "transaction": position.transaction}
+    if not connection.execute(_IS_CHANGE, values).scalar():
+        raise PacsException(
+            ErrorCode.INVALID_ARGUMENT,
+            f"the change feed has no position {position}: the database was restored, or the index "
+            "made anew, after it was given; begin at the start, from which changes come again",
+        )
 
 
 def _changes(rows: object) -> Iterator[Change]:

@@ -1,4 +1,10 @@
-"""The change feed: what happened to instances and studies, in the order of its commits."""
+"""The change feed: what happened to instances and studies.
+
+A change stands after all that were committed before it was written. So what happened to one
+instance stands in the order in which it happened, for who changes an instance waits for who is
+changing it. Of what several nodes did at the same moment either may come first, the same for
+every reader.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +42,12 @@ class FeedPosition:
 
     Transactions of several nodes may end in another order than they began. A place is
     therefore told by transaction first; no place is given away before all transactions
-    below it have ended.
+    below it have ended. It is good until the database is restored into another server.
     """
 
     transaction: int = 0
-    """The transaction, of databases that run several at a time."""
+    """The latest transaction that was known when the change was written: its own, or the highest
+    that had ended. 0 in databases that run one at a time."""
     number: int = 0
     """The number of the change."""
 

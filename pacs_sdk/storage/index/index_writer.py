@@ -31,7 +31,7 @@ from pacs_sdk.storage.index.further_attributes import (
 )
 from pacs_sdk.storage.index.known_rows import KnownRows
 from pacs_sdk.storage.index.parent_rows import ParentRows
-from pacs_sdk.storage.index.portable_sql import insert_or_leave, own_transaction
+from pacs_sdk.storage.index.portable_sql import insert_or_leave, latest_transaction
 from pacs_sdk.storage.index.row_removal import remove_instance
 from pacs_sdk.storage.index.tables import changes, instances
 from pacs_sdk.storage.index.values import ColumnValue, column_values
@@ -290,7 +290,7 @@ class IndexWriter:
         row = _change(kind, milliseconds(self._clock), identity)
         change = self._change
         if change is None:
-            statement = insert(changes).values(transaction_id=own_transaction(connection))
+            statement = insert(changes).values(transaction_id=latest_transaction(connection))
             change = self._change = DriverInsert.of(statement, connection.dialect, list(row))
         change.execute(connection, row)
 

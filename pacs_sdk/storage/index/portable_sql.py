@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Insert, Table, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 
-__all__ = ["insert_or_leave", "insert_or_update", "own_transaction", "transactions_before"]
+__all__ = ["insert_or_leave", "insert_or_update", "latest_transaction", "transactions_before"]
+
+_OWN: Final = "pg_current_xact_id()::text::bigint"
+_OLDEST_RUNNING: Final = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+_HIGHEST_ENDED: Final = "pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1"
+"""Numbers of transactions in PostgreSQL, as the statement sees them that asks."""
 
 
 def insert_or_leave(connection: Connection, table: Table, unique: Sequence[str]) -> Insert:
@@ -46,10 +51,19 @@ def insert_or_update(
     return made
 
 
-def own_transaction(connection: Connection) -> ColumnElement[int]:
-    """Return the number of the transaction that runs, as SQL; 0 where there is one at a time."""
+def latest_transaction(connection: Connection) -> ColumnElement[int]:
+    """Return the number of the latest transaction that a statement knows of, as SQL.
+
+    That is its own, or the highest that had ended when the statement began if that is higher.
+    A statement that comes after a commit therefore never gives less than one in the transaction
+    that was committed. As it never gives less than its own, what is not committed yet has no
+    number below :func:`transactions_before`.
+
+    Returns:
+        0 where there is one at a time.
+    """
     if connection.dialect.name == "postgresql":
-        return literal_column("pg_current_xact_id()::text::bigint", BigInteger)
+        return literal_column(f"greatest({_OWN}, {_HIGHEST_ENDED})", BigInteger)
     return literal_column("0", BigInteger)
 
 
@@ -60,7 +74,7 @@ def transactions_before(connection: Connection) -> ColumnElement[int] | None:
         ``None`` where writers take turns: what is visible is never followed by less.
     """
     if connection.dialect.name == "postgresql":
-        return literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint", BigInteger)
+        return literal_column(_OLDEST_RUNNING, BigInteger)
     return None
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "in_schema",
     "lift_limits",
     "lock_migrations",
+    "lock_settling",
     "postgres_address",
     "postgres_engine",
     "use_alone",
@@ -55,6 +56,9 @@ _MIGRATION_LOCK: Final = 0x5041_4353_0001
 _USE_LOCK: Final = f"{0x5041_4353}, hashtext(current_schema())"
 """The advisory lock that all connections to the index of a schema share, wherever they come
 from: who replaces its tables has it alone."""
+
+_SETTLING_LOCK: Final = f"{0x5041_4354}, hashtext(current_schema())"
+"""The advisory lock of who looks for studies that have settled."""
 
 _ALONE_WAIT_MS: Final = 5_000
 """How long the server may take to notice that a process was killed which had the index open."""
@@ -177,6 +181,16 @@ def lock_migrations(connection: Connection) -> None:
     """
     lift_limits(connection)
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+
+
+def lock_settling(connection: Connection) -> bool:
+    """Keep other nodes from looking for settled studies until the end of the transaction.
+
+    Returns:
+        Whether nobody else is looking for them.
+    """
+    locked = connection.scalar(text(f"SELECT pg_try_advisory_xact_lock({_SETTLING_LOCK})"))
+    return bool(locked)
 
 
 def use_alone(connection: Connection, name: str) -> None:

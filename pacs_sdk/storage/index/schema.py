@@ -1,4 +1,4 @@
-"""Opening the index database: which kind it is, checks, migrations."""
+"""Opening the index database: which kind it is, checks, migrations, what a restored one needs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pacs_sdk.storage.index.postgres_engine import (
     postgres_address,
     postgres_engine,
 )
+from pacs_sdk.storage.index.restored_feed import is_restored, renumber
 from pacs_sdk.storage.index.sqlite_engine import WRITES, sqlite_engine, switch_to_wal
 from pacs_sdk.storage.index.tables import SCHEMA_REVISION, instances
 
@@ -47,6 +48,8 @@ _migrating: Final = threading.Lock()
 
 def open_engine(url: str | URL) -> Engine:
     """Open an index database, making or migrating its tables.
+
+    In PostgreSQL the change feed is renumbered where the database comes from another server.
 
     Args:
         url: ``sqlite:///`` and a path, or ``postgresql://user:password@host/database``.
@@ -129,9 +132,10 @@ def _prepare(engine: Engine, name: str) -> None:
         found = _found_revision(connection, name)
         if not is_sqlite:
             check_encoding(connection, name)
+        is_ready = found == SCHEMA_REVISION and (is_sqlite or not is_restored(connection))
     if is_sqlite:
         switch_to_wal(engine)
-    if found == SCHEMA_REVISION:
+    if is_ready:
         return
     with _migrating, engine.execution_options(**{WRITES: True}).begin() as connection:
         if not is_sqlite:
@@ -139,6 +143,8 @@ def _prepare(engine: Engine, name: str) -> None:
         found = _found_revision(connection, name)  # another process may have been faster
         if found != SCHEMA_REVISION:
             _migrate(connection, found, name)
+        if not is_sqlite and is_restored(connection):
+            renumber(connection)
 
 
 def _found_revision(connection: Connection, name: str) -> str | None:

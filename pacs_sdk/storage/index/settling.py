@@ -14,7 +14,8 @@ from pacs_sdk.core.ports import Clock, EventBus, NullEventBus, SystemClock
 from pacs_sdk.core.results import edge
 from pacs_sdk.storage.index.change_feed import Connect, changes_after, cursor_position, keep_cursor
 from pacs_sdk.storage.index.changes import Change, ChangeKind, milliseconds
-from pacs_sdk.storage.index.portable_sql import insert_or_update, own_transaction
+from pacs_sdk.storage.index.portable_sql import insert_or_update, latest_transaction
+from pacs_sdk.storage.index.postgres_engine import lock_settling
 from pacs_sdk.storage.index.schema import index_errors
 from pacs_sdk.storage.index.tables import changes, studies, unsettled_studies
 
@@ -41,7 +42,7 @@ class StudySettler:
 
     It follows the feed itself, by a cursor of its own, so storing an image costs nothing
     more, and a restart or another node that takes over changes nothing. What it does is one
-    transaction: several nodes may call :meth:`step`.
+    transaction, which one node makes at a time: several may call :meth:`step`.
 
     Args:
         writing: Gives a connection in a transaction that writes.
@@ -76,13 +77,15 @@ class StudySettler:
         """Look at what happened since, and settle what is due.
 
         So many changes at a time that no other writer has to wait for long; while there are
-        more of them nothing settles.
+        more of them nothing settles. Nor does it while another node looks.
 
         Returns:
-            ``Success`` with the Study Instance UIDs of those that settled, or ``Failure``
-            with ``INDEX_FAILED``.
+            ``Success`` with the Study Instance UIDs of those that settled by this, or
+            ``Failure`` with ``INDEX_FAILED``.
         """
         with index_errors("settled studies could not be looked for"), self._writing() as connection:
+            if not _is_alone(connection):
+                return ()
             # What comes later in the feed may be about a study that seems to be quiet.
             settled = self._settle(connection) if self._follow(connection) else ()
         for study_instance_uid in settled:
@@ -116,8 +119,7 @@ class StudySettler:
         for uid in connection.execute(_DUE, {"before": before}).scalars().all():
             if not connection.execute(_IS_STORED, {"uid": uid}).scalar():
                 connection.execute(_FORGET, {"uid": uid})  # all of it was deleted
-            elif self._may_settle(uid):
-                connection.execute(_FORGET, {"uid": uid})
+            elif self._may_settle(uid) and connection.execute(_FORGET, {"uid": uid}).rowcount:
                 connection.execute(
                     insert(changes).values(
                         kind=int(ChangeKind.SETTLED),
@@ -125,11 +127,17 @@ class StudySettler:
                         study_instance_uid=uid,
                         series_instance_uid="",
                         sop_instance_uid="",
-                        transaction_id=own_transaction(connection),
+                        transaction_id=latest_transaction(connection),
                     )
                 )
                 settled.append(uid)
         return tuple(settled)
+
+
+def _is_alone(connection: Connection) -> bool:
+    """Tell whether no other node makes a step until this one is committed."""
+    # In SQLite writers take turns.
+    return connection.dialect.name != "postgresql" or lock_settling(connection)
 
 
 def _at_ms(change: Change) -> int:

@@ -246,7 +246,8 @@ changes: Final = Table(
     _text_column("study_instance_uid"),
     _text_column("series_instance_uid"),
     _text_column("sop_instance_uid"),
-    # On PostgreSQL transactions may end in another order than their rows are numbered.
+    # On PostgreSQL transactions may end in another order than their rows are numbered; this is
+    # the latest that was known when the row was written (``latest_transaction``).
     Column("transaction_id", BigInteger, nullable=False),
     Index("ix_changes_order", "transaction_id", "pk").ddl_if(dialect="postgresql"),
     sqlite_autoincrement=True,
