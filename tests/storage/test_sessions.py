@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,6 @@ import pytest
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.storage import open_archive
 from pacs_sdk.storage.upkeep.sessions import SESSIONS_NAME, Purpose, Sessions
-from pacs_sdk.storage.upkeep.write_intents import WriteIntents
 from tests.storage.processes import killed_processes
 
 pytestmark = pytest.mark.slow  # most start a process and kill it
@@ -121,129 +118,3 @@ def test_a_folder_that_cannot_be_used_is_an_error_in_words(tmp_path: Path) -> No
         Sessions(tmp_path)
     assert caught.value.error.code is ErrorCode.STORAGE_WRITE_FAILED
     assert open_archive(tmp_path).failure().code is ErrorCode.STORAGE_WRITE_FAILED
-
-
-# -- write intents ---------------------------------------------------------------------------
-
-
-class Intents:
-    """Write intents with few folders in a file, and a count of how often rows were made sure."""
-
-    def __init__(self, folder: Path, *, durable: bool = False, at_most: int = 2) -> None:
-        self.folder = folder
-        self.settled = 0
-        self.fails = False
-        self.intents = WriteIntents(
-            folder / "s", durable=durable, settle=self._settle, at_most=at_most
-        )
-
-    def _settle(self) -> None:
-        if self.fails:
-            raise OSError("the disk is on fire")
-        self.settled += 1
-
-    def files(self) -> dict[str, list[str]]:
-        """Read what is written."""
-        return {path.name: path.read_text().split() for path in sorted(self.folder.iterdir())}
-
-
-@pytest.mark.parametrize("durable", [True, False])
-def test_a_folder_is_written_down_once(tmp_path: Path, durable: bool) -> None:
-    """However many objects go there; and before ``note`` returns."""
-    made = Intents(tmp_path, durable=durable)
-    for number in range(100):
-        made.intents.note(f"1/2/{number}.dcm")
-        assert made.files() == {"s.1": ["1/2"]}
-    made.intents.close()
-    assert made.files() == {}
-
-
-def test_an_old_file_goes_when_all_that_was_being_stored_is_in_the_index(tmp_path: Path) -> None:
-    """An operation that began with an old file keeps it, and those after it."""
-    made = Intents(tmp_path)
-    slow = made.intents.storing()
-    slow.__enter__()
-    for study in "abcde":
-        with made.intents.storing():
-            made.intents.note(f"{study}/1.dcm")
-    assert made.files() == {"s.1": ["a", "b"], "s.2": ["c", "d"], "s.3": ["e"]}
-    assert made.settled == 0
-    slow.__exit__(None, None, None)
-    with made.intents.storing():
-        made.intents.note("f/1.dcm")
-    assert made.files() == {"s.3": ["e", "f"]}
-    assert made.settled == 1
-
-
-def test_a_file_stays_where_the_rows_cannot_be_made_sure_of(tmp_path: Path) -> None:
-    """Storing goes on; closing says what is wrong, and leaves everything to recovery."""
-    made = Intents(tmp_path)
-    made.fails = True
-    for study in "abc":
-        with made.intents.storing():
-            made.intents.note(f"{study}/1.dcm")
-    assert made.files() == {"s.1": ["a", "b"], "s.2": ["c"]}
-    with pytest.raises(OSError, match="fire"):
-        made.intents.close()
-    assert made.files() == {"s.1": ["a", "b"], "s.2": ["c"]}
-    made.fails = False
-    made.intents.close()
-    assert made.files() == {}
-
-
-def test_many_threads_write_every_folder_down(tmp_path: Path) -> None:
-    """No folder is lost between threads, and no file is left."""
-    made = Intents(tmp_path, durable=True, at_most=10_000)
-
-    def work(first: int) -> None:
-        for number in range(40):
-            with made.intents.storing():
-                made.intents.note(f"{first + number}/1.dcm")
-
-    threads = [threading.Thread(target=work, args=(100 * one,)) for one in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    (folders,) = made.files().values()
-    assert sorted(map(int, folders)) == [
-        100 * one + number for one in range(8) for number in range(40)
-    ]
-    made.intents.close()
-
-
-def test_what_cannot_be_announced_is_not_stored(tmp_path: Path) -> None:
-    """A full or missing disk is an error of the store, before anything is written."""
-    made = Intents(tmp_path / "gone")
-    with pytest.raises(PacsException) as caught:
-        made.intents.note("1/2/3.dcm")
-    assert caught.value.error.code is ErrorCode.STORAGE_WRITE_FAILED
-
-
-def test_whoever_waits_for_a_sync_that_fails_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The system tells it to one only; what comes later goes to another file."""
-    made = Intents(tmp_path, durable=True, at_most=10)
-    made.intents.note("a/1.dcm")
-    real, begun, go_on = os.fsync, threading.Event(), threading.Event()
-
-    def fail_once(_: int) -> None:
-        begun.set()
-        assert go_on.wait(30)
-        monkeypatch.setattr(os, "fsync", real)
-        raise OSError(errno.EIO, "")
-
-    monkeypatch.setattr(os, "fsync", fail_once)
-    with ThreadPoolExecutor() as pool:
-        first = pool.submit(made.intents.note, "b/1.dcm")
-        assert begun.wait(30)
-        second = pool.submit(made.intents.note, "c/1.dcm")
-        while made.files() != {"s.1": ["a", "b", "c"]}:  # it has come, and waits for the first
-            assert not second.done()
-        go_on.set()
-        for one in (first, second):
-            with pytest.raises(PacsException, match="input/output error"):
-                one.result(30)
-    made.intents.note("c/1.dcm")
-    assert made.files() == {"s.2": ["c"]}  # nothing that the old one has is being stored

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shutil import disk_usage
@@ -69,6 +70,7 @@ class IndexDatabase(IndexSearch):
             self._engine, self._writer, self._readers.check_open, clock
         )
         self._deferred: DeferredRows | None = None
+        self._process = os.getpid()
         self.feed = ChangeFeed(self.reading, self.writing)
         """What was stored, replaced, deleted and settled."""
         self.destinations = DestinationTable(self.reading, self.writing)
@@ -192,8 +194,13 @@ class IndexDatabase(IndexSearch):
         if self._deferred is not None:
             self._deferred.write_many()
 
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether the calling thread is within :meth:`writing`."""
+        return self._transactions.is_mine
+
     def settle(self) -> None:
-        """Write all that was promised.
+        """Write all that was promised; nothing within a transaction of the calling thread.
 
         Raises:
             PacsException: ``INDEX_FAILED``: it cannot be written now.
@@ -231,8 +238,12 @@ class IndexDatabase(IndexSearch):
     def close(self) -> None:
         """Close the database, after what is running; later calls and iterators fail.
 
-        What cannot be written of what was promised is logged, and :meth:`settle` says so.
+        What cannot be written of what was promised is logged, and :meth:`settle` says so. In a
+        forked child nothing happens: rows and connections are its parent's, and a thread that the
+        child has not may hold the locks.
         """
+        if os.getpid() != self._process:
+            return
         if self._deferred is not None:
             self._deferred.close()
         if self._transactions.close(self._readers.close):

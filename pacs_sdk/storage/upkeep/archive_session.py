@@ -172,16 +172,35 @@ class ArchiveSession:
         serving = [one for one in dead if one.purpose is Purpose.SERVING]
         report = _recovered(self.storage, self.index, serving, found)
         report_recovery(report, self._logger)
-        for one in dead:
-            self._sessions.forget(one)
+        if dead:
+            self._forget(dead, report)
         return report
+
+    def _forget(self, dead: Sequence[DeadSession], report: RecoveryReport) -> None:
+        """Forget sessions that were looked after, once a power failure cannot undo that.
+
+        Those stay of which an object could not be read: perhaps it can be at the next start.
+        """
+        try:
+            if self._index_file is not None:
+                _sync_log(self._index_file)
+        except OSError as exc:
+            self._logger.error("recovery-not-recorded", reason=reason_of(exc))
+            return
+        unread = _unread_folders(report)
+        for one in dead:
+            if unread.isdisjoint(one.folders):
+                self._sessions.forget(one)
 
     def _settle_rows(self) -> None:
         """Have the rows of all that was acknowledged on the disk.
 
         Raises:
-            OSError: They aren't, or not all of them could be written.
+            OSError: They aren't, or not all of them could be written: in a transaction of the
+                calling thread, say, which may be about to remove an object.
         """
+        if self.index.is_in_transaction:
+            raise OSError("rows cannot be written within a transaction")
         try:
             self.index.settle()
         except PacsException as exc:
@@ -228,6 +247,15 @@ def _recovered(
         swept_files=found.swept_files,
         restored_objects=found.restored_objects,
         index_missing=found.index_missing,
+    )
+
+
+def _unread_folders(report: RecoveryReport) -> frozenset[str]:
+    """Return the folders of objects of which nothing is known but that reading failed."""
+    return frozenset(
+        one.storage_key.rpartition("/")[0]
+        for one in report.not_indexed
+        if one.error.code is ErrorCode.STORAGE_READ_FAILED
     )
 
 

@@ -26,7 +26,7 @@ from pacs_sdk.storage.index.tables import (
     unsettled_studies,
 )
 
-__all__ = ["CARRIED_OVER", "carry_over", "carrying_statements", "deleted_keys"]
+__all__ = ["CARRIED_OVER", "carry_over", "carrying_statements", "deleted_keys", "is_damage"]
 
 CARRIED_OVER: Final = "reindex_carried_over"
 """The row of ``archive_state`` that says that it is done; whoever finishes removes it."""
@@ -143,7 +143,7 @@ def carry_over(old: Path, new: Path) -> str:
                 connection.execute("SELECT count(*) FROM old.instances").fetchone()
                 _in_one_transaction(connection)
             except sqlite3.DatabaseError as exc:
-                if not _is_damage(exc):
+                if not is_damage(exc):
                     raise
                 return f"the index is damaged: {exc}"
         finally:
@@ -180,5 +180,6 @@ def _columns(table: Table, without: str = "") -> str:
     return ", ".join(column.name for column in table.columns if column.name != without)
 
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Tell whether a database is damaged, or none, by the error that using it gives."""
     return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

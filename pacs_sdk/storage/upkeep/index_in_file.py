@@ -11,11 +11,15 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger
 from pacs_sdk.storage.index.further_attributes import FurtherAttributes
 from pacs_sdk.storage.index.index_database import IndexDatabase, index_url
+from pacs_sdk.storage.index.schema import index_errors
 from pacs_sdk.storage.objects.disk import reason_of, sync_folder, sync_path
-from pacs_sdk.storage.upkeep.carrying_over import carry_over, deleted_keys
+from pacs_sdk.storage.upkeep.carrying_over import carry_over, deleted_keys, is_damage
 from pacs_sdk.storage.upkeep.new_index import Position, begin_index, finish_index
 
 __all__ = ["IndexInFile", "remove_unfinished_index"]
+
+_BUSY_S: Final = 5.0
+"""How long another program may read the new index before it is an error, a backup say."""
 
 _PREFIX: Final = "re"
 """The new index of ``index.sqlite`` is ``reindex.sqlite``. It is worth nothing any more once
@@ -88,11 +92,14 @@ def _replace_index(made: Path, place: Path) -> None:
         place: The old one, which nobody has open either.
 
     Raises:
-        PacsException: ``STORAGE_WRITE_FAILED``.
+        PacsException: ``INDEX_FAILED`` or ``STORAGE_WRITE_FAILED``.
     """
     try:
+        with index_errors(f"the new index {made} could not be completed"):
+            _complete(made)
         sync_path(made)
-        _empty_log(place)
+        with index_errors(f"the old index {place} could not be closed"):
+            _empty_log(place)
         made.replace(place)
         sync_folder(place.parent)
     except OSError as exc:
@@ -103,15 +110,39 @@ def _replace_index(made: Path, place: Path) -> None:
         ) from exc
 
 
+def _complete(made: Path) -> None:
+    """Have all of the new index in its file, which alone is renamed.
+
+    SQLite does so when a database is closed, but doesn't say so if it couldn't: the disk was
+    full, say. Then all that was written is in the log (WAL).
+
+    Raises:
+        sqlite3.Error: Not all of it is there.
+    """
+    with contextlib.closing(sqlite3.connect(made, timeout=_BUSY_S)) as new:
+        (is_busy, *_) = new.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    log = made.with_name(f"{made.name}-wal")
+    if is_busy or (log.exists() and log.stat().st_size):
+        raise sqlite3.OperationalError("its log is still in use")
+
+
 def _empty_log(place: Path) -> None:
     """Have nothing in the old index's log (WAL): it would be applied to the new index.
 
     A database that is whole takes it in when it is closed, and so stays what it was. The log
     of one that is not is of no use.
+
+    Raises:
+        sqlite3.Error: Not all of the log could be taken in, and that is not for damage: the disk
+            is full, say. The old index stays as it is.
     """
     if place.exists():
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(place)) as old:
-            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            with contextlib.closing(sqlite3.connect(place)) as old:
+                old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.DatabaseError as exc:
+            if not is_damage(exc):
+                raise
     for suffix in ("-wal", "-shm"):
         place.with_name(f"{place.name}{suffix}").unlink(missing_ok=True)
 

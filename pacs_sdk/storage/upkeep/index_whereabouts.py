@@ -10,7 +10,7 @@ from sqlalchemy import URL
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.storage.index.index_database import index_url
 from pacs_sdk.storage.index.schema import checked_url, is_sqlite_url
-from pacs_sdk.storage.objects.disk import reason_of
+from pacs_sdk.storage.objects.disk import reason_of, sync_folder
 
 __all__ = ["INDEX_NAME", "check_place", "file_of", "index_address", "is_elsewhere", "note_place"]
 
@@ -65,7 +65,7 @@ def check_place(data_dir: Path, database_url: str | None) -> None:
 
 
 def note_place(data_dir: Path, *, elsewhere: bool) -> None:
-    """Leave a note for whoever looks for the index in the folder.
+    """Leave a note for whoever looks for the index in the folder, and have it on the disk.
 
     Args:
         data_dir: The archive's folder.
@@ -76,10 +76,13 @@ def note_place(data_dir: Path, *, elsewhere: bool) -> None:
     """
     marker = data_dir / _ELSEWHERE_NAME
     try:
+        if marker.exists() == elsewhere:
+            return
         if elsewhere:
             marker.touch()
         else:
             marker.unlink(missing_ok=True)
+        sync_folder(data_dir)
     except OSError as exc:
         raise PacsException(
             ErrorCode.STORAGE_WRITE_FAILED,

@@ -68,7 +68,8 @@ class RecoveryReport:
     their row now, or are recorded as duplicates if that is what they are kept as."""
     not_indexed: tuple[FailedObject, ...] = ()
     """Objects without a row that could not be indexed: damaged, no instances of DICOM, or
-    with the UID of another instance. They stay where they are."""
+    with the UID of another instance. They stay where they are. What could not be read for
+    another reason than its content is tried again at the next start."""
     without_object: tuple[str, ...] = ()
     """Keys of rows whose object is not there."""
     rows_removed: int = 0

@@ -26,8 +26,8 @@ from typing import Any, Final
 import attrs
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.storage.objects.disk import reason_of, sync_folder
-from pacs_sdk.storage.objects.file_locks import hold_new_lock, lock_blocking, try_lock
+from pacs_sdk.storage.objects.disk import reason_of, sync_folder, write_pieces
+from pacs_sdk.storage.objects.file_locks import hold_new_lock, lock_blocking, try_lock, unlock
 
 __all__ = [
     "LAST_FIND_NAME",
@@ -102,15 +102,17 @@ class OpenSession:
         """What the paths of its write intents begin with; a dot and a number follow."""
         self._lock_file = folder / f"{identifier}{_LOCK_SUFFIX}"
         self._descriptor: int | None = descriptor
+        self._process = os.getpid()
 
     def close(self) -> None:
-        """Take its lock file away: it ended well. It does no harm to do so twice."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is None:
-            return
-        with contextlib.suppress(OSError):  # the disk went away; the next start will look
-            self._lock_file.unlink(missing_ok=True)
-        os.close(descriptor)
+        """Take its lock file away: it ended well. It does no harm to do so twice.
+
+        A forked child leaves it, as its parent still has the archive open.
+        """
+        if os.getpid() == self._process and self._descriptor is not None:
+            with contextlib.suppress(OSError):  # the disk went away; the next start will look
+                self._lock_file.unlink(missing_ok=True)
+        self.abandon()
 
     def abandon(self) -> None:
         """Leave its files as a process leaves them that dies: the next opening looks after it."""
@@ -139,11 +141,16 @@ class Sessions:
         """Wait until no other process is opening the archive, and keep others waiting."""
         with self._errors():
             descriptor = os.open(self._folder / _TURN, os.O_RDWR | os.O_CREAT, 0o600)
+        process = os.getpid()
         try:
             with self._errors():
                 lock_blocking(descriptor)
             yield
         finally:
+            if os.getpid() == process:
+                # To close it is not enough: a child that another thread has forked holds it too.
+                with contextlib.suppress(OSError):  # it was not locked
+                    unlock(descriptor)
             os.close(descriptor)
 
     def living(self) -> tuple[SessionHolder, ...]:
@@ -190,11 +197,18 @@ class Sessions:
             descriptor = hold_new_lock(self._folder / f"{identifier}{_LOCK_SUFFIX}")
             if descriptor is None:  # nobody takes files away while this process has the turn
                 raise OSError("a new lock file was taken away")
-            os.write(descriptor, json.dumps(card).encode())
-            if durable:
-                os.fsync(descriptor)
-                sync_folder(self._folder)
-        return OpenSession(self._folder, identifier, descriptor)
+            session = OpenSession(self._folder, identifier, descriptor)
+            try:
+                text = json.dumps(card).encode()
+                write_pieces(descriptor, [memoryview(text)], len(text))
+                if durable:
+                    os.fsync(descriptor)
+                    sync_folder(self._folder)
+                    sync_folder(self._folder.parent)  # perhaps a relaxed archive has made it
+            except OSError:
+                session.close()
+                raise
+        return session
 
     # -- inside ------------------------------------------------------------------
 
@@ -210,11 +224,20 @@ class Sessions:
             if path.suffix.removeprefix(".").isdigit()
         ]
 
+    def _texts(self, identifier: str) -> list[str]:
+        """Read the write intents of a session, which may live and begin another file meanwhile."""
+        while True:
+            try:
+                return [
+                    path.read_text("utf-8", errors="replace") for path in self._intents(identifier)
+                ]
+            except FileNotFoundError:  # an old one, whose rows are safe: others may be new
+                continue
+
     def _left(self, path: Path) -> DeadSession:
         identifier = path.name.removesuffix(_LOCK_SUFFIX)
         folders: set[str] = set()
-        for intents in self._intents(identifier):
-            text = intents.read_text("utf-8", errors="replace")
+        for text in self._texts(identifier):
             # A line without its end was cut short, and what it announces was not begun.
             folders.update(line[:-1] for line in text.splitlines(keepends=True) if line[-1] == "\n")
         card = _card(path)
@@ -241,7 +264,12 @@ def _is_free(path: Path) -> bool:
     except FileNotFoundError:  # its session was closed this moment
         return False
     try:
-        return try_lock(descriptor) and path.exists()
+        if not try_lock(descriptor):
+            return False
+        try:
+            return path.exists()
+        finally:
+            unlock(descriptor)  # as in turn(): a child may be forked this moment
     finally:
         os.close(descriptor)
 

@@ -73,9 +73,14 @@ class SharedPromises:
     def __init__(self, session: Path, mend: Callable[[str], None]) -> None:
         self._mend = mend
         self._folder = session.parent
+        self._process = os.getpid()
         self._path = session.with_name(f"{session.name}{PROMISES_SUFFIX}")
-        self._mine = _mapped(self._path, os.O_CREAT | os.O_EXCL)
-        self._last_find = _mapped(session.with_name(LAST_FIND_NAME), os.O_CREAT)
+        try:
+            self._mine = _mapped(self._path, os.O_CREAT | os.O_EXCL)
+            self._last_find = _mapped(session.with_name(LAST_FIND_NAME), os.O_CREAT)
+        except OSError:
+            self._path.unlink(missing_ok=True)
+            raise
         self._others: dict[str, _Other] = {}
         self._looking = threading.Lock()
         self._read_of = (0, 0)
@@ -119,10 +124,11 @@ class SharedPromises:
         """Take the file away; all that was promised is written. Twice does no harm.
 
         No file is held from then on, so that a disk can be taken away while the archive's object
-        is still there.
+        is still there. A forked child leaves the file to its parent.
         """
-        with contextlib.suppress(OSError):  # a reader may have it mapped where that hinders
-            self._path.unlink(missing_ok=True)
+        if os.getpid() == self._process:
+            with contextlib.suppress(OSError):  # a reader may have it mapped where that hinders
+                self._path.unlink(missing_ok=True)
         self._mine = self._last_find = memoryview(bytearray(_BYTES)).cast("Q")
         self._others.clear()
 
@@ -173,6 +179,9 @@ def _mapped(path: Path, flags: int = 0) -> memoryview:
     """Map the numbers of a file; one that is just being made has none yet, which is zero."""
     descriptor = os.open(path, os.O_RDWR | flags, 0o600)
     try:
+        if flags and hasattr(os, "posix_fallocate"):
+            # Else a number that is set when the disk has become full ends the process (SIGBUS).
+            os.posix_fallocate(descriptor, 0, _BYTES)
         if os.fstat(descriptor).st_size < _BYTES:
             os.truncate(descriptor, _BYTES)
         return memoryview(mmap.mmap(descriptor, _BYTES)).cast("Q")

@@ -17,6 +17,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,8 @@ class _Generation:
     """How many of them are on the disk for certain."""
     is_broken: bool = False
     """Whether it could not be synced once: what is on the disk, nobody knows then."""
+    is_cut: bool = False
+    """Whether it ends within a line: the disk had no room for the rest."""
     storing: int = 0
     """Operations that began while this was the newest file and have not ended."""
     syncing: threading.Lock = attrs.field(factory=threading.Lock)
@@ -53,11 +56,14 @@ class _Generation:
 class WriteIntents:
     """The write intents of one session; any thread may use them.
 
+    Whoever notes a folder may be within a transaction of the index, so nobody waits for the
+    index while holding the lock of the intents.
+
     Args:
         prefix: What the paths of the files begin with.
         durable: Whether a folder's name has to be on the disk.
-        settle: Makes sure that the rows that are committed are on the disk; it may raise
-            ``OSError``, and then the old files stay.
+        settle: Makes sure that the rows of all that was acknowledged are on the disk; it may
+            raise ``OSError``, and then the old files stay.
         at_most: How many folders a file has.
     """
 
@@ -73,6 +79,7 @@ class WriteIntents:
         self._durable = durable
         self._settle = settle
         self._at_most = at_most
+        self._process = os.getpid()
         self._lock = threading.Lock()
         self._number = 0
         self._generations: list[_Generation] = []
@@ -110,15 +117,17 @@ class WriteIntents:
     def close(self) -> None:
         """Remove the files, all having ended well; it does no harm to do so twice.
 
+        In a forked child they are only closed: they are its parent's.
+
         Raises:
             OSError: The rows could not be made sure of; the files are still there.
         """
-        with self._lock:
-            if self._generations:
-                self._settle()
-            for generation in self._generations:
-                _drop(generation)
-            self._generations.clear()
+        if os.getpid() != self._process:  # a thread that the child has not may hold the lock
+            generations, self._generations = self._generations, []
+            for generation in generations:
+                os.close(generation.descriptor)
+            return
+        self._drop_settled(self._generations)
 
     # -- inside ------------------------------------------------------------------
 
@@ -127,9 +136,9 @@ class WriteIntents:
             generation = self._newest()
             if folder in generation.noted:
                 return
-            if generation.written >= self._at_most or generation.is_broken:
+            if generation.written >= self._at_most or generation.is_broken or generation.is_cut:
                 generation = self._begin()
-            os.write(generation.descriptor, f"{folder}\n".encode())
+            _write(generation, folder)
             generation.written += 1
             position = generation.written
             generation.storing += 1  # it is not closed meanwhile
@@ -152,9 +161,13 @@ class WriteIntents:
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
             generation = _Generation(path, os.open(path, flags, 0o600))
-            self._generations.append(generation)
-            if self._durable:
-                sync_folder(path.parent)
+            try:
+                if self._durable:
+                    sync_folder(path.parent)
+            except OSError:  # a power failure may take its name, with all that it announces
+                _drop(generation)
+                raise
+            self._generations = [*self._generations, generation]
         except OSError as exc:
             raise PacsException(
                 ErrorCode.STORAGE_WRITE_FAILED,
@@ -166,20 +179,25 @@ class WriteIntents:
     def _remove_settled(self) -> None:
         """Remove the files before the newest whose operations have all ended."""
         with self._lock:
-            ended = 0
-            for generation in self._generations[:-1]:
-                if generation.storing:
-                    break
-                ended += 1
-            if not ended:
-                return
-            try:
-                self._settle()
-            except OSError:  # the old files stay, and it is tried again
-                return
-            for generation in self._generations[:ended]:
-                _drop(generation)
-            del self._generations[:ended]
+            ended = list(takewhile(lambda one: not one.storing, self._generations[:-1]))
+        with contextlib.suppress(OSError):  # the old files stay, and it is tried again
+            self._drop_settled(ended)
+
+    def _drop_settled(self, ended: list[_Generation]) -> None:
+        """Remove files whose operations have all ended, after the rows of these are safe.
+
+        Raises:
+            OSError: They aren't.
+        """
+        if not ended:
+            return
+        self._settle()
+        with self._lock:
+            # Another thread may have been faster.
+            dropped = [one for one in self._generations if one in ended]
+            self._generations = [one for one in self._generations if one not in ended]
+        for generation in dropped:
+            _drop(generation)
 
 
 class _Storing:
@@ -198,6 +216,18 @@ class _Storing:
     def __exit__(self, *_: object) -> None:
         with self._intents._lock:
             self._generation.storing -= 1
+
+
+def _write(generation: _Generation, folder: str) -> None:
+    """Write a folder's name, or nothing that counts.
+
+    Raises:
+        OSError: It is not written.
+    """
+    line = f"{folder}\n".encode()
+    if os.write(generation.descriptor, line) < len(line):
+        generation.is_cut = True  # whatever came after it would be one line with it
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _sync_up_to(generation: _Generation, position: int) -> None:
