@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 
@@ -177,7 +178,23 @@ def test_mixed_frames_of_reference() -> None:
     error = refusal([*made_slices(2), made_slice(2, FrameOfReferenceUID="1.7")])
     assert "FrameOfReferenceUID (0020,0052)" in error.message
     absent = [*made_slices(2), made_slice(2, FrameOfReferenceUID=None)]
-    assert load_volume(in_memory(absent)).unwrap().array.shape[0] == 3
+    volume = load_volume(in_memory(absent)).unwrap()
+    assert volume.array.shape[0] == 3
+    assert any("1 of the slices have no FrameOfReferenceUID" in one for one in volume.report.notes)
+
+
+@pytest.mark.parametrize("uids", list(itertools.permutations([None, "1.6", "1.7"])))
+def test_an_absent_frame_of_reference_joins_no_others(uids: tuple[str | None, ...]) -> None:
+    """Wherever the slice without one comes, slices of two frames of reference stay apart."""
+    datasets = [made_slice(n, FrameOfReferenceUID=uid) for n, uid in enumerate(uids)]
+    error = refusal(datasets)
+    assert "2 different values of FrameOfReferenceUID (0020,0052)" in error.message
+    first, second = (uid for uid in uids if uid)
+    assert f"0: 2 with {first} (such as instance 1.2.3.4.1)" in error.message
+    assert f"1: 1 with {second} (such as" in error.message
+    left = load_volume(in_memory(datasets), on_mixed="largest").unwrap()
+    assert left.array.shape[0] == 2
+    assert second in left.report.skipped[0].reason
 
 
 def test_different_images_of_one_place() -> None:

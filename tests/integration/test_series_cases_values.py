@@ -48,6 +48,32 @@ def test_signed_and_unsigned_slices_without_rescaling() -> None:
     assert any("PixelRepresentation (0028,0103) differ" in note for note in volume.report.notes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ([{"RescaleType": "HU"}, {"RescaleType": "US"}], "HU, US"),
+        ([{}, {"RescaleType": "US"}], "HU, US"),
+        ([{"Modality": "PT", "Units": "BQML"}, {"Modality": "PT"}], "BQML, none"),
+    ],
+)
+def test_slices_of_different_units_have_none_in_common(
+    changes: list[dict[str, Any]], words: str
+) -> None:
+    """Rescale Type or Units differ: no slice's is that of the volume, and a note tells it."""
+    datasets = [made_slice(n, **changes[n // 2]) for n in range(4)]
+    volume = loaded(datasets)
+    assert volume.report.value_unit == ""
+    assert any(f"differ among the slices: {words};" in note for note in volume.report.notes)
+    assert not any("differ" in note for note in loaded(datasets, rescale="none").report.notes)
+
+
+def test_an_absent_rescale_type_is_the_unit_of_the_others() -> None:
+    """In CT it means Hounsfield units: one slice that says so and one that does not agree."""
+    volume = loaded([made_slice(0, RescaleType="HU"), made_slice(1)])
+    assert volume.report.value_unit == "HU"
+    assert not any("differ" in note for note in volume.report.notes)
+
+
 def philips(number: int, scale: float = 0.004) -> pydicom.Dataset:
     """A slice as Philips writes it: display values by the rescaling, a scale slope beside."""
     one = made_slice(number, Modality="MR", RescaleSlope="2.5", RescaleIntercept="10")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 import numpy as np
@@ -11,12 +11,8 @@ from numpy.typing import NDArray
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.integration.itk.duplicates import without_duplicates
-from pacs_sdk.integration.itk.fill import (
-    FilledVolume,
-    SlicesFailedError,
-    checked_value,
-    fill_slices,
-)
+from pacs_sdk.integration.itk.fill import FilledVolume, SlicesFailedError, fill_slices
+from pacs_sdk.integration.itk.finish import GridValues, VolumeMemory, fill_gaps, resampled
 from pacs_sdk.integration.itk.geometry import POSITION_TOLERANCE, PointMm, VolumeGeometry
 from pacs_sdk.integration.itk.grouping import FoundVolume
 from pacs_sdk.integration.itk.image_slice import ImageSlice, not_loadable
@@ -24,26 +20,14 @@ from pacs_sdk.integration.itk.loaded import LoadedVolume, SliceSource
 from pacs_sdk.integration.itk.options import LoadOptions
 from pacs_sdk.integration.itk.places import SeparatedVolumes
 from pacs_sdk.integration.itk.report import SeriesReport, Skipped
-from pacs_sdk.integration.itk.resample import interpolate_gaps, nearest_slices, resample
+from pacs_sdk.integration.itk.resample import nearest_slices
 from pacs_sdk.integration.itk.rescale import Linear
 from pacs_sdk.integration.itk.slice_metadata import metadata_of
 from pacs_sdk.integration.itk.stack import SliceStack, stack_slices
+from pacs_sdk.integration.itk.value_notes import notes_on_values, unit_of
 from pacs_sdk.integration.itk.volume import VolumeAxis
 
 __all__ = ["VolumeMemory", "assemble", "numpy_memory"]
-
-
-class VolumeMemory(Protocol):
-    """Makes room for a volume."""
-
-    def __call__(
-        self, geometry: VolumeGeometry, dtype: np.dtype[Any], volumes: int | None, samples: int
-    ) -> NDArray[Any]:
-        """Return a writable, contiguous array ([volumes,] slices, rows, columns[, samples]).
-
-        Raises:
-            MemoryError: There is none.
-        """
 
 
 def numpy_memory(
@@ -65,14 +49,8 @@ class _Pieces:
     """How they lie."""
     filled: FilledVolume
     """Their values, before they are shaped: those of resampling still as stored."""
-    array: NDArray[Any]
-    """The finished values."""
-    mask: NDArray[np.bool_] | None
-    """Where they are no padding."""
-    actions: tuple[str, ...]
-    """What was done beyond the rescaling."""
-    value_range: tuple[float, float]
-    """The smallest and the largest value."""
+    grid: GridValues
+    """Their values as they lie in the grid."""
 
 
 def assemble(
@@ -109,7 +87,7 @@ def assemble(
             ]
             found = _without(found, exc.failures)
             continue
-        pieces.array.flags.writeable = False
+        pieces.grid.array.flags.writeable = False
         left_out = (*skipped, *unreadable)
         return _loaded(pieces, duplicates, left_out, options)
 
@@ -200,88 +178,13 @@ def _pieces(
     count = per_volume * len(found.volumes)
     filled = fill_slices(slices, places, count, allocate, options)
     if stack.resampling is None:
-        actions, value_range = _fill_gaps(filled, stack, len(found.volumes), options)
-        array, mask = made[0], filled.mask
+        grid = fill_gaps(made[0], filled, stack, options)
     else:
-        array, mask = _resampled(filled, stack, volumes, options, memory)
-        actions, value_range = (stack.resampling.reason,), filled.value_range
-    if mask is not None:
-        mask = mask.reshape(array.shape[: array.ndim - (samples > 1)])
-    return _Pieces(found, stack, filled, array, mask, actions, value_range)
-
-
-def _fill_gaps(
-    filled: FilledVolume, stack: SliceStack, volumes: int, options: LoadOptions
-) -> tuple[tuple[str, ...], tuple[float, float]]:
-    """Give the places that no slice fills their values."""
-    low, high = filled.value_range
-    gaps = [place for place, number in enumerate(stack.places) if number is None]
-    if not gaps:
-        return (), (low, high)
-    value = low if options.fill_value is None else options.fill_value
-    exact = checked_value(value, filled.array.dtype, "fill_value")
-    per_volume = len(stack.places)
-    for volume in range(volumes):
-        part = slice(volume * per_volume, (volume + 1) * per_volume)
-        if options.on_gap == "interpolate":
-            interpolate_gaps(filled.array[part], stack.places)
-        else:
-            filled.array[part][gaps] = exact
-        if filled.mask is not None:
-            filled.mask[part][gaps] = False
-    if options.on_gap == "interpolate":
-        return (f"{len(gaps)} slices interpolated between their neighbours",), (low, high)
-    words = f"{len(gaps)} slices filled with {exact:g}"
-    return (words,), (min(low, float(exact)), max(high, float(exact)))
-
-
-def _resampled(
-    filled: FilledVolume,
-    stack: SliceStack,
-    volumes: int | None,
-    options: LoadOptions,
-    memory: VolumeMemory,
-) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    resampling, stored = stack.resampling, filled.array
-    if resampling is None:
-        return stored, filled.mask
-    samples = stored.shape[3] if stored.ndim == 4 else 1
-    needed = int(np.prod(stack.geometry.size)) * samples * (volumes or 1) * stored.dtype.itemsize
-    if needed > options.max_volume_bytes:
-        raise PacsException(
-            ErrorCode.LIMIT_EXCEEDED,
-            f"the resampled volume takes {needed} bytes, the limit is "
-            f"{options.max_volume_bytes} (max_volume_bytes=)",
-            limit=options.max_volume_bytes,
-        )
-    value = filled.value_range[0] if options.fill_value is None else options.fill_value
-    outside = checked_value(value, stored.dtype, "fill_value")
-    out = memory(stack.geometry, stored.dtype, volumes, samples)
-    flat = out.reshape((volumes or 1, *stack.geometry.size[::-1], *stored.shape[3:]))
-    mask = None
-    if filled.mask is not None:
-        mask = np.empty(flat.shape[:4], np.bool_)
-    per_volume = len(stack.places)
-    for volume, room in enumerate(flat):
-        part = slice(volume * per_volume, (volume + 1) * per_volume)
-        resample(
-            stored[part],
-            resampling,
-            stack.geometry,
-            room,
-            interpolation=options.interpolation,
-            fill_value=outside,
-        )
-        if mask is not None and filled.mask is not None:
-            resample(
-                filled.mask[part],
-                resampling,
-                stack.geometry,
-                mask[volume],
-                interpolation="nearest",
-                fill_value=0,
-            )
-    return out, mask
+        grid = resampled(filled, stack, stack.resampling, volumes, options, memory)
+    if grid.mask is not None:
+        shape = grid.array.shape[: grid.array.ndim - (samples > 1)]
+        grid = attrs.evolve(grid, mask=grid.mask.reshape(shape))
+    return _Pieces(found, stack, filled, grid)
 
 
 # -- the result -------------------------------------------------------------------------------
@@ -301,13 +204,13 @@ def _loaded(
         for one in placed
     )
     return LoadedVolume(
-        pieces.array,
+        pieces.grid.array,
         pieces.stack.geometry,
         axis=pieces.found.axis,
         sources=sources,
         report=_report(pieces, duplicates, skipped, options),
         metadata=metadata_of(pieces.found.volumes[0][0], placed),
-        mask=pieces.mask,
+        mask=pieces.grid.mask,
     )
 
 
@@ -336,13 +239,14 @@ def _report(
 ) -> SeriesReport:
     found, stack, filled = pieces.found, pieces.stack, pieces.filled
     first = found.volumes[0][0]
-    actions = pieces.actions
+    actions = pieces.grid.actions
     if options.monochrome1 == "invert" and first.kind.photometric == "MONOCHROME1":
         actions += ("MONOCHROME1 inverted within the range of Bits Stored",)
     if filled.padding_voxels:
         done = "masked" if options.padding == "mask" else f"made {options.padding:g}"
         actions += (f"{filled.padding_voxels} voxels of padding {done}",)
     axis = found.axis
+    unit, unit_notes = unit_of(found, options)
     return SeriesReport(
         series_instance_uid=first.kind.series_instance_uid,
         modality=first.text("Modality"),
@@ -351,47 +255,14 @@ def _report(
         sort_key="ImagePositionPatient (0020,0032) along the normal of the slices",
         spacing=stack.spacing,
         rescale=filled.rescale,
-        value_type=pieces.array.dtype.name,
-        value_range=pieces.value_range,
-        value_unit=_unit(first, options),
+        value_type=pieces.grid.array.dtype.name,
+        value_range=pieces.grid.value_range,
+        value_unit=unit,
         duplicates=duplicates,
         skipped=skipped,
         gaps=stack.gaps,
         tilt_degrees=stack.tilt_degrees,
         volume_labels=() if axis is None else axis.labels,
         actions=actions,
-        notes=(*stack.notes, *found.notes, *_notes(found, options)),
+        notes=(*stack.notes, *found.notes, *notes_on_values(found, options), *unit_notes),
     )
-
-
-def _unit(first: ImageSlice, options: LoadOptions) -> str:
-    if options.rescale != "stated" or first.kind.is_colour:
-        return ""
-    unit = first.text("RescaleType") or first.text("Units")
-    if first.text("Modality") == "CT" and not unit and first.kind.rescale_stated:
-        return "HU"  # what Rescale Type means in a CT image where it is absent (PS3.3 C.8.2.1)
-    return unit
-
-
-def _notes(found: SeparatedVolumes, options: LoadOptions) -> list[str]:
-    kinds = list({id(one.kind): one.kind for volume in found.volumes for one in volume}.values())
-    notes = []
-    if any(kind.padding is not None for kind in kinds) and options.padding == "keep":
-        first = found.volumes[0][0]
-        notes.append(
-            f"PixelPaddingValue (0028,0120) is {first.text('PixelPaddingValue') or 'set'} as "
-            "stored; it was kept, rescaled"
-        )
-    if len({(kind.bits_stored, kind.signed) for kind in kinds}) > 1:
-        notes.append(
-            "BitsStored (0028,0101) or PixelRepresentation (0028,0103) differ among the slices; "
-            "each was read by its own"
-        )
-    if options.monochrome1 == "keep" and any(kind.photometric == "MONOCHROME1" for kind in kinds):
-        notes.append(
-            "PhotometricInterpretation (0028,0004) is MONOCHROME1: low values are meant to be "
-            "shown bright; the values are as they are stored and rescaled"
-        )
-    if any(kind.is_colour for kind in kinds):
-        notes.append(f"{kinds[0].photometric} became red, green and blue of 8 bits")
-    return notes

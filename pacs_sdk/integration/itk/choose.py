@@ -179,7 +179,7 @@ def _first_keyword(volumes: Sequence[FoundVolume]) -> str:
 
 def _told(one: FoundVolume, volumes: Sequence[FoundVolume]) -> str:
     keyword = _first_keyword(volumes)
-    return str(one.difference or Difference(keyword, one.first.text(keyword)))
+    return str(one.difference or Difference(keyword, one.text(keyword)))
 
 
 def _mixed(volumes: Sequence[FoundVolume]) -> PacsException:
@@ -202,5 +202,5 @@ def _mixed(volumes: Sequence[FoundVolume]) -> PacsException:
 
 def _value(one: FoundVolume, keyword: str) -> str:
     if one.difference is None or one.difference.keyword == keyword:
-        return one.first.text(keyword)
+        return one.text(keyword)
     return str(one.difference)

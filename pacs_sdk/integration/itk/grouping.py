@@ -77,6 +77,10 @@ class FoundVolume:
         """How many slices each of its volumes has."""
         return len(self.slices.volumes[0])
 
+    def text(self, keyword: str) -> str:
+        """Return an attribute as text, of the first image that has it; empty where none does."""
+        return next(filter(None, (one.text(keyword) for one in self.images())), "")
+
     def images(self) -> list[ImageSlice]:
         """All of its images, those that clash with another too."""
         clashing = [one for clash in self.slices.clashes for one in clash[1:]]
@@ -160,12 +164,12 @@ def volumes_of(slices: Sequence[ImageSlice]) -> list[FoundVolume]:
         slices: At least one.
     """
     found: list[FoundVolume] = []
-    alike = _alike(slices)
-    first = alike[0][0].kind
-    for members in alike:
-        normal = axes_of(members[0].kind.orientation)[:, 2]
-        for part in separate(members, normal):
-            difference = _difference(first, members[0]) if found else None
+    groups = _alike(slices)
+    first = groups[0].kind
+    for group in groups:
+        normal = axes_of(group.members[0].kind.orientation)[:, 2]
+        for part in separate(group.members, normal):
+            difference = _difference(first, group.members[0]) if found else None
             if found and difference is None:
                 keyword, _, value = part.label.rpartition(", ")[2].partition("=")
                 difference = Difference(keyword, value)
@@ -173,24 +177,40 @@ def volumes_of(slices: Sequence[ImageSlice]) -> list[FoundVolume]:
     return found
 
 
-def _alike(slices: Sequence[ImageSlice]) -> list[list[ImageSlice]]:
+@attrs.define(eq=False)
+class _Group:
+    """Slices that are alike."""
+
+    kind: SliceKind
+    """What they are like: the first one's kind, with the first Frame of Reference UID that any
+    of them has."""
+    members: list[ImageSlice]
+    """The slices."""
+
+    def takes(self, kind: SliceKind) -> bool:
+        """Tell whether a slice can be one of them, and remember its frame of reference."""
+        if _first_difference(self.kind, kind):
+            return False
+        if not self.kind.frame_of_reference_uid:
+            uid = kind.frame_of_reference_uid
+            self.kind = attrs.evolve(self.kind, frame_of_reference_uid=uid)
+        return True
+
+
+def _alike(slices: Sequence[ImageSlice]) -> list[_Group]:
     """Group slices whose kinds can be one volume, in the order they were found."""
-    groups: list[tuple[SliceKind, list[ImageSlice]]] = []
-    group_of: dict[int, list[ImageSlice]] = {}
+    groups: list[_Group] = []
+    group_of: dict[int, _Group] = {}
     for one in slices:
-        members = group_of.get(id(one.kind))
-        if members is None:
-            members = next((m for kind, m in groups if _fits(kind, one.kind)), None)
-            if members is None:
-                members = []
-                groups.append((one.kind, members))
-            group_of[id(one.kind)] = members
-        members.append(one)
-    return [members for _, members in groups]
-
-
-def _fits(one: SliceKind, other: SliceKind) -> bool:
-    return _first_difference(one, other) == ""
+        group = group_of.get(id(one.kind))
+        if group is None:
+            group = next((group for group in groups if group.takes(one.kind)), None)
+            if group is None:
+                group = _Group(one.kind, [])
+                groups.append(group)
+            group_of[id(one.kind)] = group
+        group.members.append(one)
+    return groups
 
 
 def _first_difference(one: SliceKind, other: SliceKind) -> str:

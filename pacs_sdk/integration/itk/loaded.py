@@ -38,13 +38,14 @@ class LoadedVolume(Volume):
 
     sources: tuple[SliceSource, ...] = attrs.field(kw_only=True)
     """Where each slice came from: first slice first, of a 4-D array volume by volume. After
-    resampling the nearest of the slices that one was made of."""
+    resampling the nearest of the slices that one was made of; a slice in a gap is made up."""
     report: SeriesReport = attrs.field(kw_only=True)
     """What was seen in the series and done to it."""
     metadata: SeriesMetadata = attrs.field(kw_only=True)
     """What its attributes say."""
     mask: NDArray[Any] | None = attrs.field(default=None, kw_only=True)
-    """With ``padding="mask"``: true where a voxel is no padding, of the array's shape."""
+    """With ``padding="mask"``: true where a voxel is no padding and has no part of any, of the
+    array's shape."""
 
     @property
     def sop_instance_uids(self) -> tuple[str, ...]:

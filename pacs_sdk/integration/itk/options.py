@@ -107,8 +107,9 @@ class LoadOptions:
     fill_value: float | None = None
     """The value where there is no slice; by default the smallest value of the volume."""
     slice_spacing: float | None = None
-    """The step in mm that variable spacing is resampled to, by default the smallest; and the
-    extent of a single slice, by default what its attributes say."""
+    """The step in mm that variable spacing is resampled to, by default the smallest, or as little
+    less as ends at the last slice; and the extent of a single slice, by default what its
+    attributes say."""
     interpolation: Literal["linear", "nearest"] = "linear"
     """How values between slices or pixels are made where something is resampled."""
     spacing_tolerance: float = DEFAULT_SPACING_TOLERANCE

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pacs_sdk.integration.itk.geometry import VolumeGeometry
-from pacs_sdk.integration.itk.stack import Resampling
+from pacs_sdk.integration.itk.grid import Resampling
 
 __all__ = ["interpolate_gaps", "nearest_slices", "resample"]
+
+_ROUNDING: Final = 1e-6
+"""What weight of a sample is rounding: it changes 16-bit values by less than a tenth."""
 
 
 def interpolate_gaps(array: NDArray[Any], places: Sequence[int | None]) -> None:
@@ -32,11 +35,17 @@ def interpolate_gaps(array: NDArray[Any], places: Sequence[int | None]) -> None:
             )
 
 
-def nearest_slices(resampling: Resampling, geometry: VolumeGeometry) -> list[int]:
-    """Return for each slice of the grid the number of the input slice that is nearest."""
+def nearest_slices(resampling: Resampling, geometry: VolumeGeometry) -> list[int | None]:
+    """Return for each slice of the grid the number of the input slice that is nearest.
+
+    It is ``None`` for one that is made up, where slices are missing.
+    """
     wanted = np.arange(geometry.size[2]) * geometry.spacing[2]
     middles = (resampling.distances_mm[1:] + resampling.distances_mm[:-1]) / 2
-    return [int(index) for index in np.searchsorted(middles, wanted)]
+    nearest: list[int | None] = np.searchsorted(middles, wanted).tolist()
+    for index in resampling.in_gaps:
+        nearest[index] = None
+    return nearest
 
 
 def resample(
@@ -51,11 +60,13 @@ def resample(
     """Bring slices that make no rectangular grid to one.
 
     Args:
-        stored: The slices: (slices, rows, columns[, samples]).
+        stored: The slices: (slices, rows, columns[, samples]). Of a mask a voxel is true where
+            all that it would be made of are.
         resampling: Where they lie.
         geometry: The grid.
         out: Room for its values: (slices, rows, columns[, samples]).
-        interpolation: Between neighbours, linear in each direction or the nearest.
+        interpolation: Between neighbours, linear in each direction or the nearest; between
+            slices around a gap always linear.
         fill_value: The value where no slice reaches.
     """
     distances = resampling.distances_mm
@@ -65,7 +76,7 @@ def resample(
         after = int(np.clip(np.searchsorted(distances, at), 1, len(distances) - 1))
         weight = (at - distances[after - 1]) / (distances[after] - distances[after - 1])
         weight = float(np.clip(weight, 0, 1))
-        if interpolation == "nearest":
+        if interpolation == "nearest" and index not in resampling.in_gaps:
             weight = round(weight)
         mixed = np.zeros(out.shape[1:])
         for number, part in ((after - 1, 1 - weight), (after, weight)):
@@ -117,4 +128,6 @@ def _moved_along(
 
 
 def _as_type(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    if dtype.kind == "b":
+        return values > 1 - _ROUNDING
     return np.rint(values).astype(dtype) if dtype.kind in "iu" else values.astype(dtype)

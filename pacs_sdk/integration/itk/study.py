@@ -8,11 +8,11 @@ from typing import Final, Unpack
 
 import attrs
 
-from pacs_sdk.core.errors import PacsException
+from pacs_sdk.core.errors import PacsError, PacsException
 from pacs_sdk.core.html_table import html_table
 from pacs_sdk.core.results import PacsResult, Success, edge, raised
 from pacs_sdk.integration.itk.assemble import assemble, numpy_memory
-from pacs_sdk.integration.itk.choose import all_series
+from pacs_sdk.integration.itk.choose import FoundSeries, all_series
 from pacs_sdk.integration.itk.grouping import FoundVolume, read_slices, volumes_of
 from pacs_sdk.integration.itk.image_slice import ImageSlice
 from pacs_sdk.integration.itk.load import LOADING_ERRORS, SharedMemory, series_of
@@ -22,6 +22,7 @@ from pacs_sdk.integration.itk.report import Skipped
 from pacs_sdk.integration.itk.sitk_image import simple_itk
 from pacs_sdk.integration.itk.sources import SeriesSource, find_objects
 from pacs_sdk.integration.itk.stack import stack_slices
+from pacs_sdk.integration.itk.unread import unread_of_series
 from pacs_sdk.integration.itk.volume import VolumeAxis
 
 __all__ = ["LoadableVolume", "LoadedStudy", "SeriesScan", "load_study", "scan_series"]
@@ -66,6 +67,8 @@ class LoadableVolume:
     _found: FoundVolume = attrs.field(repr=False)
     _options: LoadOptions = attrs.field(repr=False)
     _skipped: tuple[Skipped, ...] = attrs.field(repr=False, default=())
+    _lacking: PacsError | None = attrs.field(repr=False, default=None)
+    """Why an object of its series is not in it: what loading with ``strict`` gives."""
 
     @property
     def sop_instance_uids(self) -> tuple[str, ...]:
@@ -77,6 +80,9 @@ class LoadableVolume:
     def load(self, **settings: Unpack[LoadSettings]) -> LoadedSeries:
         """Decode it; see :func:`load_series`.
 
+        An object of its series that cannot be read or be a slice is an error, unless
+        ``strict=False`` leaves it out. Whatever else could not be read is in the report.
+
         Args:
             **settings: Fields of :class:`LoadOptions`, on top of those of the scan.
 
@@ -84,14 +90,14 @@ class LoadableVolume:
             ``Success``, or ``Failure`` with the codes of :func:`load_series`.
         """
         simple_itk()
-        options = attrs.evolve(self._options, **settings)
+        options = self._chosen(settings)
         shared = SharedMemory() if options.image_memory == "shared" else None
         volume = assemble(self._found, self._skipped, options, shared or numpy_memory)
         return series_of(volume, shared)
 
     @edge(LOADING_ERRORS)
     def load_volume(self, **settings: Unpack[LoadSettings]) -> LoadedVolume:
-        """Decode it without SimpleITK; see :func:`load_volume`.
+        """Decode it without SimpleITK; see :meth:`load` and :func:`load_volume`.
 
         Args:
             **settings: Fields of :class:`LoadOptions`, on top of those of the scan.
@@ -99,9 +105,18 @@ class LoadableVolume:
         Returns:
             ``Success``, or ``Failure`` with the codes of :func:`load_volume`.
         """
-        return assemble(
-            self._found, self._skipped, attrs.evolve(self._options, **settings), numpy_memory
-        )
+        return assemble(self._found, self._skipped, self._chosen(settings), numpy_memory)
+
+    def _chosen(self, settings: LoadSettings) -> LoadOptions:
+        """Return the options to load it with.
+
+        Raises:
+            PacsException: They are strict, and an object of its series is not in it.
+        """
+        options = attrs.evolve(self._options, **settings)
+        if options.strict and self._lacking is not None:
+            raise PacsException.of(self._lacking)
+        return options
 
     def cells(self) -> tuple[str, ...]:
         """Return what the table of :class:`SeriesScan` says about it."""
@@ -205,8 +220,8 @@ def scan_series(
 
     Args:
         source: As for :func:`load_series`.
-        options: The options that the volumes will be loaded with. ``strict`` has no say:
-            whatever cannot be read is listed.
+        options: The options that the volumes will be loaded with. ``strict`` has no say
+            about the scan: whatever cannot be read is listed. Loading a volume follows it.
         **settings: The fields of :class:`LoadOptions`, instead of or on top of ``options``.
 
     Returns:
@@ -214,22 +229,37 @@ def scan_series(
         ``INVALID_ARGUMENT`` or ``FILE_NOT_FOUND``, or what the archive or the peer gives.
     """
     chosen = attrs.evolve(options or LoadOptions(), **settings)
-    lenient = attrs.evolve(chosen, strict=False)
-    found, skipped = find_objects(
+    found, unread = find_objects(
         source,
         series_instance_uid=chosen.series_instance_uid,
         query=chosen.query,
         strict=False,
     )
+    lacking = unread_of_series(unread)
+    skipped = list(unread)
     volumes: list[LoadableVolume] = []
     for series in all_series(found):
         if chosen.series_instance_uid not in (None, series.series_instance_uid):
             continue
-        slices, unusable = read_slices(series.objects, lenient)
+        slices, unusable, error = _read(series, chosen)
         skipped += unusable
+        error = lacking.get(series.series_instance_uid, error)
         if slices:
-            volumes += [_loadable(volume, chosen) for volume in volumes_of(slices)]
+            volumes += [
+                _loadable(volume, chosen, (*unread, *unusable), error)
+                for volume in volumes_of(slices)
+            ]
     return SeriesScan(tuple(volumes), tuple(skipped))
+
+
+def _read(
+    series: FoundSeries, options: LoadOptions
+) -> tuple[list[ImageSlice], list[Skipped], PacsError | None]:
+    """Read what can be a slice, and why the first image that cannot be one is none."""
+    try:
+        return *read_slices(series.objects, attrs.evolve(options, strict=True)), None
+    except PacsException as exc:
+        return *read_slices(series.objects, attrs.evolve(options, strict=False)), exc.error
 
 
 @edge(LOADING_ERRORS)
@@ -252,7 +282,12 @@ def load_study(
     return LoadedStudy(scan, tuple(volume.load() for volume in scan.volumes))
 
 
-def _loadable(found: FoundVolume, options: LoadOptions) -> LoadableVolume:
+def _loadable(
+    found: FoundVolume,
+    options: LoadOptions,
+    skipped: tuple[Skipped, ...],
+    lacking: PacsError | None,
+) -> LoadableVolume:
     first = found.first
     number = first.number("SeriesNumber")
     return LoadableVolume(
@@ -266,9 +301,11 @@ def _loadable(found: FoundVolume, options: LoadOptions) -> LoadableVolume:
         plane=_plane(first),
         axis=found.slices.axis,
         difference="" if found.difference is None else str(found.difference),
-        problem=_problem(found, options),
+        problem=lacking.message if lacking and options.strict else _problem(found, options),
         found=found,
         options=options,
+        skipped=skipped,
+        lacking=lacking,
     )
 
 

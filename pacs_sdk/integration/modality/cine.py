@@ -10,18 +10,12 @@ from numpy.typing import NDArray
 
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.results import raised
-from pacs_sdk.encoding.pixels import ImageSource, decode_frames
-from pacs_sdk.encoding.rendering import modality_values, render_frame
-from pacs_sdk.encoding.rendering.attributes import (
-    functional_group,
-    items,
-    number,
-    numbers,
-    text,
-    whole,
-)
+from pacs_sdk.encoding.pixels import ImageSource
+from pacs_sdk.encoding.rendering import render_frame
+from pacs_sdk.encoding.rendering.attributes import items, number, numbers, text, whole
 from pacs_sdk.integration.itk.geometry import VolumeGeometry
 from pacs_sdk.integration.itk.volume import VolumeAxis
+from pacs_sdk.integration.modality.frame_values import frame_values
 from pacs_sdk.integration.modality.object_volume import ObjectVolume, unloadable
 
 __all__ = ["cine_of"]
@@ -29,7 +23,6 @@ __all__ = ["cine_of"]
 _IDENTITY: Final = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 _CENTIMETRES: Final = 3
 """Physical Units of an ultrasound region: cm (PS3.3 C.8.5.5.1.15)."""
-_MODALITY_LUT: Final = ("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence")
 _TWO_DIMENSIONS: Final = 1
 """Region Spatial Format: a 2D image (PS3.3 C.8.5.5.1.1)."""
 
@@ -75,18 +68,7 @@ def _frames(dataset: DicomDataset, pixels: ImageSource, count: int) -> NDArray[A
     if photometric == "PALETTE COLOR":
         coloured = [raised(render_frame(pixels, frame)).pixels for frame in range(count)]
         return np.stack(coloured)
-    if photometric.startswith("MONOCHROME") and _has_modality_lut(dataset):
-        return raised(modality_values(pixels))
-    return raised(decode_frames(pixels))
-
-
-def _has_modality_lut(dataset: DicomDataset) -> bool:
-    """Whether values differ from the cells that hold them, which are smaller."""
-    return (
-        any(keyword in dataset for keyword in _MODALITY_LUT)
-        or whole(dataset, "BitsStored") != whole(dataset, "BitsAllocated")
-        or functional_group(dataset, 0, "PixelValueTransformationSequence") is not None
-    )
+    return frame_values(dataset, pixels)
 
 
 def _axis(dataset: DicomDataset, count: int) -> VolumeAxis:

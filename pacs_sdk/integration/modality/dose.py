@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -163,7 +164,8 @@ def _regular(
             f"the steps of GridFrameOffsetVector (3004,000C) are {smallest:g} to {steps.max():g} "
             "mm; on_variable_spacing='resample' interpolates between them",
         )
-    return smallest, ascending[0] + smallest * np.arange(int(extent / smallest + 1e-6) + 1)
+    count = math.ceil(extent / smallest - _SPACING_TOLERANCE)  # so that the last frame is one
+    return extent / count, ascending[0] + extent / count * np.arange(count + 1)
 
 
 def _interpolated(

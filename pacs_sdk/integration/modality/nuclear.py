@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.element import VALUE_ERRORS
-from pacs_sdk.core.results import edge, raised
-from pacs_sdk.encoding.pixels import ImageSource, decode_frames
+from pacs_sdk.core.results import edge
+from pacs_sdk.encoding.pixels import ImageSource
 from pacs_sdk.encoding.rendering.attributes import items, number, numbers, text, whole
 from pacs_sdk.integration.itk.geometry import VolumeGeometry, axes_defect_of, axes_of
 from pacs_sdk.integration.itk.volume import VolumeAxis
+from pacs_sdk.integration.modality.frame_values import frame_values, has_modality_lut
 from pacs_sdk.integration.modality.frame_vectors import SLICE, FrameVectors
 from pacs_sdk.integration.modality.object_volume import ObjectVolume, unloadable
 from pacs_sdk.integration.modality.opened import name_of, opened
@@ -22,6 +23,8 @@ from pacs_sdk.integration.modality.opened import name_of, opened
 __all__ = ["NM_IMAGE_STORAGE", "load_nuclear_medicine"]
 
 NM_IMAGE_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.20"
+_UNSPECIFIED: Final = "US"
+"""Rescale Type: the unit is not said (PS3.3 C.11.1.1.2)."""
 
 
 @edge(VALUE_ERRORS)
@@ -29,8 +32,11 @@ def load_nuclear_medicine(source: ImageSource) -> tuple[ObjectVolume, ...]:
     """Read an NM image as one volume for each energy window and detector.
 
     Reconstructed slices (Slice Vector) are the slices of the volume. Frames that differ in
-    phase, time, rotation or angular view make a 4-D array, whose axis says which. Values are
-    counts as they are stored.
+    phase, time, rotation or angular view make a 4-D array, whose axis says which.
+
+    Values are what Units (0054,1001) names, counts where it is absent. They are as they are
+    stored, or stored × Rescale Slope + Rescale Intercept where these are stated (PS3.3 C.11.1).
+    Real World Value Mapping is not applied; a note says that it is there.
 
     Args:
         source: A path, an instance or a data set.
@@ -89,24 +95,47 @@ def _volume(
         raise unloadable(names[1], f"{names[0]} has not every slice for every {', '.join(along)}")
     placed = _placed(dataset, detector, slices, names[1])
     order = [table[key][one] for key in keys for one in slices[:: -1 if placed.reversed else 1]]
-    stored = raised(decode_frames(pixels, frames=order))
+    values = frame_values(dataset, pixels, order)
     grid = placed.geometry.size[::-1]
     axis = None
     if along:
         axis = VolumeAxis(along, tuple(tuple(str(part) for part in key) for key in keys))
-    array: NDArray[Any] = stored.reshape((*((len(keys),) if along else ()), *grid))
+    array: NDArray[Any] = values.reshape((*((len(keys),) if along else ()), *grid))
     return ObjectVolume(
         array,
         placed.geometry,
         axis=axis,
         name=names[0],
-        unit="counts" if text(dataset, "Units") in ("", "CNTS") else text(dataset, "Units"),
+        unit=_unit(dataset),
         frames=tuple(order),
         sop_instance_uid=text(dataset, "SOPInstanceUID"),
         dataset=dataset,
         in_patient=placed.in_patient,
-        notes=placed.notes,
+        notes=(*placed.notes, *_value_notes(dataset)),
     )
+
+
+def _unit(dataset: DicomDataset) -> str:
+    """Say what the values measure; nothing where they were rescaled and no attribute says it."""
+    stated = text(dataset, "Units")
+    if stated or not has_modality_lut(dataset):
+        return "counts" if stated in ("", "CNTS") else stated
+    tables = items(dataset, "ModalityLUTSequence")
+    if tables:
+        rescaled, unit = True, text(tables[0], "ModalityLUTType")
+    else:
+        slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
+        rescaled = slope not in (None, 1) or intercept not in (None, 0)
+        unit = text(dataset, "RescaleType")
+    if unit in ("", _UNSPECIFIED):
+        return "" if rescaled else "counts"
+    return unit
+
+
+def _value_notes(dataset: DicomDataset) -> tuple[str, ...]:
+    if not items(dataset, "RealWorldValueMappingSequence"):
+        return ()
+    return ("RealWorldValueMappingSequence (0040,9096) maps stored values; it was not applied",)
 
 
 @attrs.frozen

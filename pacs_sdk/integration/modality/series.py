@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Unpack
+from typing import Final, Unpack
 
 import attrs
-import numpy as np
-from numpy.typing import NDArray
 
 from pacs_sdk.core.element import VALUE_ERRORS
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge, raised
-from pacs_sdk.encoding.instance import Instance
-from pacs_sdk.integration.itk.load import load_series
-from pacs_sdk.integration.itk.loaded import ImageOnce, LoadedSeries
+from pacs_sdk.encoding.datasets.header import InstanceHeader
+from pacs_sdk.integration.itk.load import LOADING_ERRORS, load_series
+from pacs_sdk.integration.itk.loaded import LoadedSeries
 from pacs_sdk.integration.itk.options import LoadOptions, LoadSettings
-from pacs_sdk.integration.itk.sources import SeriesSource, find_objects
+from pacs_sdk.integration.itk.report import Skipped
+from pacs_sdk.integration.itk.sources import FoundObject, SeriesSource, find_objects
 from pacs_sdk.integration.modality.hounsfield import check_hounsfield
-from pacs_sdk.integration.pet import SuvScale, SuvType, suv_scales
+from pacs_sdk.integration.modality.suv_series import load_suv
+from pacs_sdk.integration.pet import SuvType
 
 __all__ = ["load_ct_series", "load_mr_series", "load_pet_series"]
 
-_ERRORS: Final = VALUE_ERRORS | {
-    FileNotFoundError: ErrorCode.FILE_NOT_FOUND,
-    OSError: ErrorCode.FILE_READ_FAILED,
-}
-
-_SAME_FACTOR: Final = 1e-6
-"""How far, relatively, factors of slices may differ and yet be one: times are whole seconds."""
+_ERRORS: Final = VALUE_ERRORS | LOADING_ERRORS
 
 
 @edge(_ERRORS)
@@ -37,7 +31,9 @@ def load_ct_series(
     """Load the only CT series of a source, in Hounsfield units.
 
     Args:
-        source: As of :func:`load_series`; images of other modalities in it don't matter.
+        source: As of :func:`load_series`; images of other modalities in it don't matter, but are
+            listed as skipped. A file that cannot be read may be one of them or a slice:
+            ``strict`` decides, as there.
         options: As of :func:`load_series`.
         **settings: The fields of :class:`LoadOptions`; ``series_instance_uid`` chooses among
             several CT series.
@@ -47,8 +43,13 @@ def load_ct_series(
         values are no Hounsfield units, or as :func:`load_series`.
     """
     chosen = attrs.evolve(options or LoadOptions(), **settings)
-    series = raised(load_series(_of_modality(source, chosen, "CT"), chosen))
+    series = _loaded(source, chosen, "CT")
     check_hounsfield(series.report.modality, series.metadata.text("RescaleType"))
+    if chosen.rescale == "stated" and series.report.value_unit != "HU":
+        raise PacsException(
+            ErrorCode.INVALID_ARGUMENT,
+            "Rescale Type is not the same in all slices, so there are no Hounsfield units",
+        )
     return series
 
 
@@ -59,7 +60,7 @@ def load_mr_series(
     """Load the only MR series of a source; its values have no unit.
 
     Args:
-        source: As of :func:`load_series`; images of other modalities in it don't matter.
+        source: As of :func:`load_ct_series`.
         options: As of :func:`load_series`.
         **settings: The fields of :class:`LoadOptions`; ``series_instance_uid`` chooses among
             several MR series, ``rescale`` says what becomes of the slope that some scanners
@@ -69,7 +70,7 @@ def load_mr_series(
         ``Success``, or ``Failure`` as :func:`load_series`.
     """
     chosen = attrs.evolve(options or LoadOptions(), **settings)
-    return raised(load_series(_of_modality(source, chosen, "MR"), chosen))
+    return _loaded(source, chosen, "MR")
 
 
 @edge(_ERRORS)
@@ -83,19 +84,18 @@ def load_pet_series(
     """Load the only PET series of a source as standardized uptake values.
 
     Args:
-        source: As of :func:`load_series`; images of other modalities in it don't matter.
+        source: As of :func:`load_ct_series`.
         options: As of :func:`load_series`.
         suv: What the SUV is related to, as of :func:`suv_scale`: ``"BW"``, ``"LBMJANMA"``,
             ``"LBMJAMES128"`` or ``"BSA"``; ``None`` leaves the values as they are, mostly Bq/ml.
         **settings: The fields of :class:`LoadOptions`; ``series_instance_uid`` chooses among
-            several PET series.
+            several PET series. ``padding`` and ``fill_value`` are SUV.
 
     Returns:
         ``Success`` with ``float32`` values, their unit and what they were computed from in the
         report; or ``Failure`` as :func:`suv_scale`, naming the attribute that is missing or
-        wrong; with ``INVALID_ARGUMENT`` for options that SUV cannot be computed with (stored
-        values, or resampling where each slice has a factor of its own); or as
-        :func:`load_series`.
+        wrong; with ``INVALID_ARGUMENT`` for stored values, of which no SUV can be computed; or
+        as :func:`load_series`.
     """
     kind = None if suv is None else SuvType.named(suv)
     chosen = attrs.evolve(options or LoadOptions(), **settings)
@@ -105,23 +105,43 @@ def load_pet_series(
             f"rescale={chosen.rescale!r} gives no activity, of which SUV are computed: leave it "
             "out, or take suv=None",
         )
-    instances = _of_modality(source, chosen, "PT")
-    series = raised(load_series(instances, chosen))
-    return series if kind is None else _as_suv(series, instances, kind)
+    if kind is None:
+        return _loaded(source, chosen, "PT")
+    found, skipped = _of_modality(source, chosen, "PT")
+    return load_suv(found, skipped, kind, chosen)
 
 
-def _of_modality(source: SeriesSource, options: LoadOptions, modality: str) -> list[Instance]:
-    """Return the instances of a modality, or those of the series that was asked for."""
+def _loaded(source: SeriesSource, options: LoadOptions, modality: str) -> LoadedSeries:
+    """Load a series of a modality; what was left out on the way to it is in the report."""
+    found, skipped = _of_modality(source, options, modality)
+    series = raised(load_series([one.instance for one in found], options))
+    report = attrs.evolve(series.report, skipped=(*skipped, *series.report.skipped))
+    return attrs.evolve(series, report=report)
+
+
+def _of_modality(
+    source: SeriesSource, options: LoadOptions, modality: str
+) -> tuple[list[FoundObject], list[Skipped]]:
+    """Return the objects of a modality, or those of the series that was asked for.
+
+    Returns:
+        The objects, and everything else with the reason why it is left out.
+
+    Raises:
+        PacsException: What :func:`find_objects` raises; ``SERIES_NOT_LOADABLE`` where there is
+            no such object.
+    """
     wanted_series = options.series_instance_uid
-    found, _ = find_objects(
-        source, series_instance_uid=wanted_series, query=options.query, strict=False
+    found, skipped = find_objects(
+        source, series_instance_uid=wanted_series, query=options.query, strict=options.strict
     )
-    wanted = [
-        one.instance
-        for one in found
-        if one.header.text("Modality") == modality
-        and wanted_series in (None, one.header.text("SeriesInstanceUID"))
-    ]
+    wanted = []
+    for one in found:
+        reason = _why_not(one.header, modality, wanted_series)
+        if reason:
+            skipped.append(Skipped(one.name, reason))
+        else:
+            wanted.append(one)
     if not wanted:
         there = sorted({one.header.text("Modality") or "none" for one in found})
         asked = f" in series {wanted_series}" if wanted_series else ""
@@ -130,53 +150,13 @@ def _of_modality(source: SeriesSource, options: LoadOptions, modality: str) -> l
             f"there is no {modality} image{asked}; the modalities are: "
             f"{', '.join(there) or 'none, there is no DICOM object'}",
         )
-    return wanted
+    return wanted, skipped
 
 
-def _as_suv(series: LoadedSeries, instances: list[Instance], kind: SuvType) -> LoadedSeries:
-    """Multiply each slice by its own factor."""
-    headers = {one.sop_instance_uid: one for one in instances}
-    used = list(dict.fromkeys(uid for uid in series.sop_instance_uids if uid))
-    datasets = [raised(headers[uid].dataset(until="PixelData")) for uid in used]
-    scales = dict(zip(used, raised(suv_scales(datasets, kind)), strict=True))
-    first = scales[used[0]]
-    # A slice that was made up to fill a gap has the factor of the first.
-    factors = np.array([scales.get(uid, first).factor for uid in series.sop_instance_uids])
-    one_factor = bool(np.ptp(factors) <= _SAME_FACTOR * factors[0])
-    if series.report.actions and not one_factor:
-        raise PacsException(
-            ErrorCode.INVALID_ARGUMENT,
-            "each slice has a factor to SUV of its own, and values of several were put together "
-            f"({series.report.actions[0]}): load it without that, or take suv=None",
-        )
-    peak = max(map(abs, series.report.value_range)) * float(factors.max())
-    if peak > float(np.finfo(np.float32).max):
-        raise PacsException(
-            ErrorCode.VALUE_CONVERSION_FAILED,
-            f"the SUV would be {peak:g}: a weight, dose or slope is absurd ({first.words})",
-        )
-    array = _scaled(series.array, factors)
-    array.flags.writeable = False
-    report = attrs.evolve(
-        series.report,
-        rescale=f"{series.report.rescale}; {_words(factors, first, one_factor=one_factor)}",
-        value_type=array.dtype.name,
-        value_range=(float(array.min()), float(array.max())),
-        value_unit=kind.unit,
-    )
-    return attrs.evolve(series, array=array, report=report, image=ImageOnce())
-
-
-def _scaled(array: NDArray[Any], factors: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Multiply slice by slice, in double precision and rounded once, without a large copy."""
-    scaled = np.empty(array.shape, np.float32)
-    planes = array.reshape(-1, *array.shape[-2:])
-    for plane, out, factor in zip(planes, scaled.reshape(planes.shape), factors, strict=True):
-        np.multiply(plane, factor, out=out, dtype=np.float64, casting="same_kind")
-    return scaled
-
-
-def _words(factors: NDArray[np.float64], first: SuvScale, *, one_factor: bool) -> str:
-    low, high = float(factors.min()), float(factors.max())
-    times = f"× {low:.6g}" if one_factor else f"each slice its own, × {low:.6g} to {high:.6g}"
-    return f"SUV ({first.suv_type}): {times}, {first.words}"
+def _why_not(header: InstanceHeader, modality: str, wanted_series: str | None) -> str:
+    """Say why an object is not wanted; empty where it is."""
+    its = header.text("Modality")
+    if its != modality:
+        return f"Modality (0008,0060) is {its or 'empty'}, not {modality}"
+    series = header.text("SeriesInstanceUID")
+    return "" if wanted_series in (None, series) else f"of another series, {series}"

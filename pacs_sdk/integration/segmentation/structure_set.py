@@ -34,7 +34,8 @@ class Contour:
     geometric_type: str
     """Contour Geometric Type (3006,0042)."""
     points_mm: NDArray[np.float64]
-    """Its points (x, y, z) in LPS mm, shape (n, 3)."""
+    """Its points (x, y, z) in LPS mm, shape (n, 3): Contour Data (3006,0050), moved by Contour
+    Offset Vector (3006,0045) where an old file has one."""
     sop_instance_uid: str = ""
     """The image that it was drawn on, where it says so."""
 

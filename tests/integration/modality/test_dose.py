@@ -76,6 +76,15 @@ def test_irregular_steps_are_refused_or_resampled() -> None:
     assert "resampled" in dose.notes[0]
 
 
+def test_resampling_goes_up_to_the_last_frame() -> None:
+    """Frames at 0, 2, 4 and 7 mm: steps of 1.75 mm, as steps of 2 mm would end before it."""
+    made = made_dose(PIXELS, GridFrameOffsetVector=["0", "2", "4", "7"])
+    dose = load_dose(made, on_variable_spacing="resample").unwrap()
+    assert dose.geometry.size == (3, 2, 5)
+    assert dose.geometry.spacing[2] == 1.75
+    assert dose.array[-1] == pytest.approx(PIXELS[3] * 0.002)
+
+
 def test_differences_of_doses_are_signed() -> None:
     """An ERROR dose may be negative."""
     pixels = np.array([[[-100, 50]]], np.int32)

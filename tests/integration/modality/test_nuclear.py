@@ -80,6 +80,74 @@ def test_a_gated_reconstruction() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "factor", "addend", "unit"),
+    [
+        ({}, 1, 0, "counts"),
+        ({"Units": "CNTS", "RescaleSlope": "2", "RescaleIntercept": "0"}, 2, 0, "counts"),
+        ({"Units": "BQML"}, 1, 0, "BQML"),
+        ({"Units": "BQML", "RescaleSlope": "0.5", "RescaleIntercept": "-3"}, 0.5, -3, "BQML"),
+        ({"RescaleSlope": "0.25", "RescaleIntercept": "0"}, 0.25, 0, ""),
+        ({"RescaleSlope": "0.25", "RescaleType": "US"}, 0.25, 0, ""),
+        ({"RescaleSlope": "0.25", "RescaleType": "BQML"}, 0.25, 0, "BQML"),
+        ({"RescaleSlope": "1", "RescaleIntercept": "0", "RescaleType": "US"}, 1, 0, "counts"),
+    ],
+)
+def test_values_have_the_unit_that_is_named(
+    changes: dict[str, object], factor: float, addend: float, unit: str
+) -> None:
+    """Slope and intercept are applied; without Units what was rescaled is no more counts."""
+    made = made_nm(PIXELS, SliceVector=list(range(8, 0, -1)), **TOMO, **changes)
+    (volume,) = load_nuclear_medicine(made).unwrap()
+    assert np.array_equal(volume.array, PIXELS[::-1] * factor + addend)
+    assert volume.unit == unit
+    assert volume.notes == ()
+
+
+def test_a_table_of_values() -> None:
+    """A Modality LUT gives the values, and its type their unit."""
+    table = dataset_with(
+        LUTDescriptor=[48, 0, 16], ModalityLUTType="BQML", LUTData=[3 * n for n in range(48)]
+    )
+    table["LUTData"].VR = table["LUTDescriptor"].VR = "US"
+    made = made_nm(PIXELS, SliceVector=list(range(1, 9)), **TOMO, ModalityLUTSequence=[table])
+    (volume,) = load_nuclear_medicine(made).unwrap()
+    assert np.array_equal(volume.array, PIXELS * 3)
+    assert volume.unit == "BQML"
+
+
+def test_values_behind_a_palette() -> None:
+    """Colours are for the screen: the values are rescaled as those of grey images."""
+    palette = dataset_with(
+        **{
+            f"{colour}PaletteColorLookupTable{part}": value
+            for colour in ("Red", "Green", "Blue")
+            for part, value in (("Descriptor", [4, 0, 16]), ("Data", bytes(8)))
+        }
+    )
+    made = made_nm(PIXELS[:1], PhotometricInterpretation="PALETTE COLOR", RescaleSlope="0.5")
+    made.update(palette)
+    (volume,) = load_nuclear_medicine(made).unwrap()
+    assert np.array_equal(volume.array[0], PIXELS[0] * 0.5)
+
+
+def test_a_mapping_to_real_world_values_is_noted() -> None:
+    """It is not applied, and a note says so."""
+    mapping = dataset_with(RealWorldValueSlope=0.5, RealWorldValueIntercept=0.0)
+    made = made_nm(PIXELS[:1], SliceVector=[1], **TOMO, RealWorldValueMappingSequence=[mapping])
+    (volume,) = load_nuclear_medicine(made).unwrap()
+    assert np.array_equal(volume.array, PIXELS[:1])
+    (note,) = volume.notes
+    assert "(0040,9096)" in note
+
+
+def test_bits_above_those_stored() -> None:
+    """What the cells have above Bits Stored, such as an old overlay, is no part of a count."""
+    made = made_nm(PIXELS[:1] | 0x8000, BitsStored=12, HighBit=11, SliceVector=[1], **TOMO)
+    (volume,) = load_nuclear_medicine(made).unwrap()
+    assert np.array_equal(volume.array, PIXELS[:1])
+
+
+@pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"SliceVector": [1, 2]}, "2 numbers for 8 frames"),

@@ -236,6 +236,48 @@ def test_contours_that_are_none() -> None:
     assert "triples" in load_structure_set(broken).failure().message
 
 
+def test_several_items_of_one_region() -> None:
+    """A region has the contours of all items that refer to it, and the first colour stated."""
+    made = structure_set(("CLOSED_PLANAR", 1, SQUARE), ("CLOSED_PLANAR", 2, SQUARE))
+    first, second = structure_set(), made.ROIContourSequence[0]
+    del first.ROIContourSequence[0].ROIDisplayColor
+    first.ROIContourSequence[0].ContourSequence = [second.ContourSequence.pop(0)]
+    first.ROIContourSequence.append(second)
+    found = load_structure_set(first).unwrap()
+    assert len(found.roi(7).contours) == 2
+    assert found.roi(7).colour == (255, 0, 10)
+    mask = found.mask(7, GRID).unwrap()
+    assert [bool(part.any()) for part in mask.array] == [False, True, True, False]
+    assert np.array_equal(mask.array[1], SOLID)
+    assert np.array_equal(mask.array[2], SOLID)
+
+
+def test_an_item_that_is_there_twice() -> None:
+    """Its contours count once: inside both is not outside. A hole of another item is a hole."""
+    made = structure_set(("CLOSED_PLANAR", 1, SQUARE))
+    again = structure_set(("CLOSED_PLANAR", 1, SQUARE), ("CLOSED_PLANAR", 1, INNER))
+    made.ROIContourSequence.append(again.ROIContourSequence[0])
+    found = load_structure_set(made).unwrap()
+    assert np.array_equal(found.mask(7, GRID).unwrap().array[1], WITH_HOLE)
+    again.ROIContourSequence[0].ContourSequence[1].ContourData = ["1", "2"]
+    assert "region 7, item 2, contour 2" in load_structure_set(made).failure().message
+
+
+def test_contours_beside_their_data() -> None:
+    """Contour Offset Vector of old files moves each point, here by one slice."""
+    made = structure_set(("CLOSED_PLANAR", 1, SQUARE))
+    (contour,) = made.ROIContourSequence[0].ContourSequence
+    step = np.subtract(GRID.point_of((0, 0, 1)), GRID.point_of((0, 0, 0)))
+    contour.ContourOffsetVector = [f"{part:.9g}" for part in step]
+    mask = load_structure_set(made).unwrap().mask(7, GRID).unwrap()
+    assert np.array_equal(mask.array[2], SOLID)
+    assert not mask.array[1].any()
+    contour.ContourOffsetVector = ["1", "2"]
+    error = load_structure_set(made).failure()
+    assert error.code is ErrorCode.SERIES_NOT_LOADABLE
+    assert "(3006,0045)" in error.message
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, about odd UIDs
 def test_the_structure_set_that_ships_with_pydicom() -> None:
     """A file of a planning system is read; one that is no structure set is refused."""
