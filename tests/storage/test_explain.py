@@ -128,3 +128,10 @@ def test_a_closed_index_explains_nothing(tmp_path_factory: pytest.TempPathFactor
     query = Query.of("STUDY").unwrap()
     assert index.explain(query).failure().code is ErrorCode.INDEX_FAILED
     assert index.count(query).failure().code is ErrorCode.INDEX_FAILED
+
+
+def test_taking_values_apart_is_no_look_at_a_table(index: IndexDatabase) -> None:
+    """Nor is it told as one, where a wild card is looked for in each of several values."""
+    explanation = explained(index, Query.of("PATIENT", OtherPatientIDs="A*").unwrap())
+    (scan,) = explanation.scans
+    assert "patients" in scan

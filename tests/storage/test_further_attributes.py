@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 import pydicom
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import Failure
@@ -38,6 +39,8 @@ ADDED = (
 )  # fmt: skip
 FURTHER = FurtherAttributes.of(ADDED)
 
+_numbers = itertools.count(1000)  # matches come in the order of UIDs, which are compared as text
+
 
 @pytest.fixture
 def index(database: Database) -> Iterator[IndexDatabase]:
@@ -47,8 +50,8 @@ def index(database: Database) -> Iterator[IndexDatabase]:
 
 
 def add(index: IndexDatabase, **elements: str | int | bytes) -> str:
-    """Add an instance; return its UID."""
-    entry = make_entry(**elements)
+    """Add an instance; return its UID, which comes after those before."""
+    entry = make_entry(**{"SOPInstanceUID": f"8.{next(_numbers)}", **elements})
     index.add(entry).unwrap()
     return entry.identity.sop_instance_uid
 
@@ -179,12 +182,22 @@ def test_text_is_matched_as_text_is(index: IndexDatabase) -> None:
     assert found(index, ImageType="AXIAL\\LOCALIZER") == [axial, scout]
     assert found(index, ImageType="*") == [axial, scout, none]
     assert found(index, ImageType="XIAL") == []
+    assert found(index, ImageType="ORIGINAL*AXIAL") == []
     assert found(index, RadiationMode="CON*") == [scout]
     assert found(index, RadiationMode="PULSED\\CONTINUOUS") == [scout]
     both = MatchingOptions(multiple_values=True, empty_values=True)
     assert found(index, ImageType="PRIMARY\\AXIAL", options=both) == [axial]
     assert found(index, ImageType='""', options=both) == [none]
     assert found(index, RadiationMode='""', options=both) == [axial, none]
+
+
+def test_a_backslash_in_a_text_is_a_character(index: IndexDatabase) -> None:
+    """ST, LT, UT and UR have one value (PS3.5 6.2)."""
+    uid = add(index, ImageComments="a\\b")
+    add(index, ImageComments="b")
+    assert found(index, ImageComments="a\\b") == [uid]
+    assert found(index, ImageComments="a\\?") == [uid]
+    assert found(index, ImageComments="b\\c") == []
 
 
 def test_numbers_are_matched_by_what_they_are(index: IndexDatabase) -> None:
@@ -234,6 +247,43 @@ def test_ranges_of_dates_and_times(index: IndexDatabase) -> None:
     assert found(index, AcquisitionDateTime="-2023") == []
 
 
+def test_date_times_are_compared_in_utc_where_both_tell_their_offset(
+    index: IndexDatabase,
+) -> None:
+    """The offset is taken into account (PS3.4 C.2.2.2.5); without one the digits are compared."""
+    west = add(index, AcquisitionDateTime="20240101230000-0500")  # 04:00 of the second
+    east = add(index, AcquisitionDateTime="202401020930+0530")  # 04:00 as well
+    none = add(index, AcquisitionDateTime="20240102040000")
+    assert found(index, AcquisitionDateTime="20240102030000+0000-20240102050000+0000") == [
+        west, east, none,
+    ]  # fmt: skip
+    assert found(index, AcquisitionDateTime="20240102040000+0000") == [west, east, none]
+    assert found(index, AcquisitionDateTime="20240102050000+0100") == [west, east]
+    assert found(index, AcquisitionDateTime="20240102040001+0000-") == []
+    assert found(index, AcquisitionDateTime="-20240102035959+0000") == []
+    assert found(index, AcquisitionDateTime="-20240102040000+0000") == [west, east, none]
+    assert found(index, AcquisitionDateTime="20240101+0000") == []
+    assert found(index, AcquisitionDateTime="20240101") == [west]
+    assert found(index, AcquisitionDateTime="20240102") == [east, none]
+    assert found(index, AcquisitionDateTime="2024010203-0000-20240102") == [west, east, none]
+    assert found(index, AcquisitionDateTime="20240102100000+0600-20240101230000-0500") == [
+        west, east,
+    ]  # fmt: skip
+
+
+def test_a_date_time_that_was_kept_without_utc_is_found_by_its_digits(
+    index: IndexDatabase,
+) -> None:
+    """As before, until the index is made anew."""
+    uid = add(index, AcquisitionDateTime="20240101230000-0500")
+    kept = {"0008002A": "20240101230000-0500", "0008002A_normal": "20240101230000000000"}
+    with index.writing() as connection:
+        connection.execute(update(instances).values(further_attributes=kept))
+    assert found(index, AcquisitionDateTime="2024010123") == [uid]
+    assert found(index, AcquisitionDateTime="2024010123+0000") == [uid]
+    assert found(index, AcquisitionDateTime="2024010204+0000") == []
+
+
 def test_names_are_matched_as_names_are(index: IndexDatabase) -> None:
     """Neither case nor accents count, words and sounds do where that is asked for."""
     add(
@@ -245,6 +295,8 @@ def test_names_are_matched_as_names_are(index: IndexDatabase) -> None:
     assert found(index, "STUDY", PhysiciansOfRecord="muller*") == ["1.7"]
     assert found(index, "STUDY", PhysiciansOfRecord="HOUSE^GREGORY") == ["1.7"]
     assert found(index, "STUDY", PhysiciansOfRecord="wilson*") == []
+    assert found(index, "STUDY", PhysiciansOfRecord="müller*gregory") == []
+    assert found(index, "STUDY", PhysiciansOfRecord="m?ller^j?rg") == ["1.7"]
     assert found(index, "PATIENT", ResponsiblePerson="DOE^M*") == ["P7"]
     assert found(index, "PATIENT", ResponsiblePerson="山田") == ["P7"]
     assert found(index, "PATIENT", ResponsiblePerson="mum", fuzzy=True) == ["P7"]
@@ -278,6 +330,7 @@ def test_their_instances_are_located_and_counted(index: IndexDatabase) -> None:
         ("SliceThickness", "1.25.3"),
         ("AcquisitionDateTime", "2024-13"),
         ("AcquisitionDateTime", "2025-2024"),
+        ("AcquisitionDateTime", "20240101230000-0500-20240102030000+0000"),
         ("AcquisitionDate", "20240132"),
         ("EchoNumbers", "1*"),
     ],

@@ -202,6 +202,28 @@ def test_a_study_keeps_its_patient(index: IndexDatabase, logger: RecordingLogger
     assert entry.fields["attributes"] == ("PatientID",)
 
 
+def test_an_id_that_comes_late_is_a_contradiction(
+    index: IndexDatabase, logger: RecordingLogger
+) -> None:
+    """A study stays with the patient it came with, who had no ID or issuer; that is recorded."""
+    add(index, PatientID="")
+    add(index, PatientID="P7", IssuerOfPatientID="H", PatientName="Doe", SOPInstanceUID="9.7")
+    add(index, PatientID="", SOPInstanceUID="9.8")
+    assert uids(index, "STUDY", PatientID="P7") == []
+    assert [match.get("PatientName") for match in find(index, "PATIENT")] == ["Doe"]
+    with index.reading() as connection:
+        rows = connection.execute(select(attribute_conflicts)).mappings().all()
+    assert [
+        (one["sop_instance_uid"], one["level"], one["keyword"], one["kept"], one["found"])
+        for one in rows
+    ] == [
+        ("9.7", "PATIENT", "PatientID", "", "P7"),
+        ("9.7", "PATIENT", "IssuerOfPatientID", "", "H"),
+    ]
+    (entry,) = logger.named("index-attributes-differ")
+    assert entry.fields["attributes"] == ("PatientID", "IssuerOfPatientID")
+
+
 def test_what_is_missing_is_filled_in(index: IndexDatabase, logger: RecordingLogger) -> None:
     """An attribute that the first instance lacks comes from a later one, and is searched by."""
     add(index)

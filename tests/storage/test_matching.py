@@ -121,6 +121,20 @@ def matches_by_reference(pattern: str, text: str) -> bool:
 _studies = itertools.count(100)
 
 
+def add_study(index: IndexDatabase, **elements: str) -> str:
+    """Add a study of another patient; return its UID."""
+    number = next(_studies)
+    study = f"7.{number}"
+    add(
+        index,
+        StudyInstanceUID=study,
+        SeriesInstanceUID=f"{study}.1",
+        PatientID=f"H{number}",
+        **elements,
+    )
+    return study
+
+
 @given(text=STORED, pattern=PATTERN)
 @example(text="a%b", pattern="a%*")
 @example(text="aaab", pattern="*a%b")
@@ -136,16 +150,23 @@ def test_wildcards_match_as_the_standard_says(
     growing_index: IndexDatabase, text: str, pattern: str
 ) -> None:
     """For any text and pattern the database agrees with a reference in Python."""
-    number = next(_studies)
-    study = f"7.{number}"
-    add(
-        growing_index,
-        StudyInstanceUID=study,
-        SeriesInstanceUID=f"{study}.1",
-        StudyDescription=text,
-        PatientID=f"H{number}",
-    )
+    study = add_study(growing_index, StudyDescription=text)
     expected = [study] if matches_by_reference(pattern, text) else []
     assert (
         uids(growing_index, "STUDY", StudyInstanceUID=study, StudyDescription=pattern) == expected
     )
+
+
+@given(texts=st.lists(STORED.filter(str.strip), min_size=1, max_size=4), pattern=PATTERN)
+@example(texts=["AX", "YB"], pattern="A*B")
+@example(texts=["A", "B"], pattern="A?B")
+@example(texts=['a"', '"b', "'"], pattern='?"')
+@example(texts=['"', "[", "]"], pattern='"?')
+def test_wildcards_match_one_of_several_values(
+    growing_index: IndexDatabase, texts: list[str], pattern: str
+) -> None:
+    """A value by itself has to match, whatever stands in it and in the others."""
+    study = add_study(growing_index, AdmittingDiagnosesDescription="\\".join(texts))
+    expected = [study] if any(matches_by_reference(pattern, one) for one in texts) else []
+    keys = {"StudyInstanceUID": study, "AdmittingDiagnosesDescription": pattern}
+    assert uids(growing_index, "STUDY", **keys) == expected

@@ -16,7 +16,7 @@ from returns.result import Failure
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.storage import IndexDatabase, Match, Query, QueryLevel, SortKey
 from pacs_sdk.storage.index.attributes import ATTRIBUTES, COMPUTED_ATTRIBUTES
-from pacs_sdk.storage.query.paging import MAX_SORT_KEYS
+from pacs_sdk.storage.query.paging import MAX_SORT_KEYS, Place
 from tests.storage.entries import add, open_index, uids
 
 MANY = 17
@@ -265,6 +265,40 @@ def test_a_token_belongs_to_level_and_order(index: IndexDatabase) -> None:
         assert Query.of(level, sort=sort, after=token).failure().code is ErrorCode.INVALID_ARGUMENT
 
 
+def test_every_token_that_is_given_is_taken(database: object, tmp_path: Path) -> None:
+    """Of the longest texts that the index keeps, and of characters that take most room in it."""
+    index = open_index(tmp_path)
+    texts = {
+        "PatientComments": "\x01" * 10_240,
+        "AdditionalPatientHistory": "\x02" * 10_240,
+        **dict.fromkeys(
+            ("EthnicGroup", "Occupation", "PatientAge", "StudyDescription"), "\x03" * 512
+        ),
+        **dict.fromkeys(("StudyID", "AccessionNumber"), "😀" * 512),
+    }
+    for number in range(3):
+        add(index, StudyInstanceUID=f"1.{number}", SeriesInstanceUID=f"1.{number}.1", **texts)
+    assert len(texts) == MAX_SORT_KEYS
+    whole = search(index, "STUDY", sort=tuple(texts))
+    paged = [
+        match.get("StudyInstanceUID")
+        for first in (whole[0], whole[1])
+        for match in search(index, "STUDY", sort=tuple(texts), after=first.after, limit=1)
+    ]
+    assert paged == ["1.1", "1.2"]
+    assert len(whole[0].after) > 16_384
+    index.close()
+
+
+def test_a_token_that_was_given_once_is_taken(index: IndexDatabase) -> None:
+    """Its text was escaped to ASCII."""
+    order = Query.of("STUDY", sort="PatientName").unwrap().order
+    place = Place(order, ("bär", 3))
+    assert base64.urlsafe_b64decode(place.token + "==") == f'[1,{order},"bär",3]'.encode()
+    for token in (place.token, packed(1, order, "bär", 3)):
+        assert Query.of("STUDY", sort="PatientName", after=token).unwrap().place == place
+
+
 def packed(*values: object) -> str:
     """Make a token of other values."""
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
@@ -280,6 +314,7 @@ ORDER = Query.of("STUDY", sort=("StudyDate", "NumberOfStudyRelatedSeries")).unwr
         "né",
         "=",
         "A" * 20_000,
+        packed(1, 1, "x" * 200_000),
         packed(),
         packed(1, ORDER),
         packed(2, ORDER, "20240101", 1, 5),

@@ -370,6 +370,7 @@ def test_return_keys_may_be_chosen() -> None:
         ("STUDY", {"RequestedContrastAgent": "x"}, ErrorCode.INVALID_ARGUMENT),
         ("STUDY", {"StudyDate": "soon"}, ErrorCode.FIND_INVALID_IDENTIFIER),
         ("STUDY", {"StudyInstanceUID": []}, ErrorCode.INVALID_ARGUMENT),
+        ("STUDY", {"PatientComments": ["a", "b"]}, ErrorCode.INVALID_ARGUMENT),  # one text
         ("STUDY", {"StudyInstanceUID": ()}, ErrorCode.INVALID_ARGUMENT),
     ],
 )

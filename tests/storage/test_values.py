@@ -14,7 +14,17 @@ from pacs_sdk.storage.index.attributes import (
     AttributeKind,
     QueryLevel,
 )
-from pacs_sdk.storage.index.names import folded_name, name_groups, name_sounds, name_words, sound_of
+from pacs_sdk.storage.index.names import (
+    ANY_CHARACTER,
+    ANY_CHARACTERS,
+    DOUBLE_LETTERS,
+    folded_name,
+    folded_pattern,
+    name_groups,
+    name_sounds,
+    name_words,
+    sound_of,
+)
 from pacs_sdk.storage.index.values import (
     MAX_TEXT_CHARACTERS,
     bounded_number,
@@ -22,7 +32,9 @@ from pacs_sdk.storage.index.values import (
     column_values,
     normal_date,
     normal_decimal,
+    normal_moment,
     normal_time,
+    universal_bounds,
 )
 from tests.storage.entries import make_header
 
@@ -75,6 +87,38 @@ def test_a_time_keeps_its_precision_or_is_nothing(text: str, normal: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("20240101230000-0500", "20240102040000000000", "20240102040000999999"),
+        ("20240102043015.25+0530", "20240101230015250000", "20240101230015259999"),
+        ("2024+0000", "20240101000000000000", "20241231235960999999"),
+        ("202402+0100", "20240131230000000000", "20240229225960999999"),
+        ("20230231+0000", "20230228000000000000", "20230228235960999999"),  # no such day
+        ("00010101+0100", "00010101000000000000", "00010101225960999999"),  # nor such a year
+        ("0000-0100", "00000101000000000000", "00001231235960999999"),
+    ],
+)
+def test_a_date_time_has_bounds_in_utc(text: str, first: str, last: str) -> None:
+    """The offset is taken off; what its precision leaves open stays open."""
+    assert universal_bounds(text) == (first, last)
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("20240101", "20240101000000000000"),
+        ("20240101230000-0500", "2024010123000000000020240102040000000000"),
+        ("soon", ""),
+        ("20240101+1500", ""),
+        ("", ""),
+    ],
+)
+def test_a_date_time_is_kept_as_told_and_in_utc(text: str, normal: str) -> None:
+    """In UTC where it tells its offset; what is no date and time is nothing."""
+    assert normal_moment(text) == normal
+
+
+@pytest.mark.parametrize(
     ("name", "folded"),
     [
         ("Doe^John", "doe^john"),
@@ -96,6 +140,35 @@ def test_a_time_keeps_its_precision_or_is_nothing(text: str, normal: str) -> Non
 def test_names_are_folded(name: str, folded: str) -> None:
     """Case, composition, spaces around components and delimiters at the end don't count."""
     assert folded_name(name) == folded
+
+
+@pytest.mark.parametrize(
+    ("pattern", "folded"),
+    [
+        ("Dóe*^J?hn", f"doe{ANY_CHARACTERS}^j{ANY_CHARACTER}hn"),
+        ("Doe ^ *^", f"doe^{ANY_CHARACTERS}"),
+        ("＊？", "*?"),  # full-width characters, which no name is found by in another place
+        ("\ufdd0", "\ufffd"),
+    ],
+)
+def test_patterns_of_names_are_folded(pattern: str, folded: str) -> None:
+    """A star that folding makes is no wild card."""
+    assert folded_pattern(pattern) == folded
+
+
+def test_letters_that_folding_makes_two_of_are_known() -> None:
+    """All that the character sets of one byte have (PS3.3 C.12.1.1.2), and the ligatures."""
+    parts = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 15)
+    letters = {
+        letter
+        for part in parts
+        for letter in bytes(range(0xA0, 0x100)).decode(f"iso8859_{part}", "ignore")
+        if letter.isalpha() and len(folded_name(letter)) > 1
+    }
+    known = {letter: pair for pair, several in DOUBLE_LETTERS.items() for letter in several}
+    assert letters == set("ßÆæÞþŒœ\u0e33")
+    assert letters < known.keys()
+    assert {letter: folded_name(letter) for letter in known} == known
 
 
 def test_a_name_has_three_groups() -> None:

@@ -29,9 +29,9 @@ from pacs_sdk.storage.index.attributes import (
 from pacs_sdk.storage.index.values import (
     MAX_LONG_TEXT_CHARACTERS,
     bounded_text,
-    moment_bounds,
     name_values,
     normal_date,
+    normal_moment,
     normal_number,
     normal_time,
 )
@@ -176,8 +176,7 @@ def further_values(
             case AttributeKind.TIME:
                 text = normal_time(text)
             case AttributeKind.DATE_TIME:
-                bounds = moment_bounds(text)
-                found[attribute.normal_column] = bounds[0] if bounds else ""
+                found[attribute.normal_column] = normal_moment(text)
             case AttributeKind.DECIMAL:
                 numbers = [normal_number(one, attribute.vr) for one in text.split("\\")]
                 found[attribute.normal_column] = "\\".join(numbers)

@@ -12,8 +12,12 @@ import unicodedata
 from typing import Final
 
 __all__ = [
+    "ANY_CHARACTER",
+    "ANY_CHARACTERS",
+    "DOUBLE_LETTERS",
     "MAX_FOLDED_CHARACTERS",
     "folded_name",
+    "folded_pattern",
     "name_groups",
     "name_sounds",
     "name_words",
@@ -49,6 +53,34 @@ _LETTERS: Final = str.maketrans(
 )
 """Letters that Unicode doesn't take for others with a mark; ``ß`` is ``ss`` in any folding."""
 
+DOUBLE_LETTERS: Final = {
+    "ss": "ßẞ",
+    "ae": "æÆǽǼǣǢ",
+    "oe": "œŒ",
+    "th": "þÞ",
+    "ij": "ĳĲ",
+    "ff": "ﬀ",
+    "fi": "ﬁ",
+    "fl": "ﬂ",
+    "\u0e4d\u0e32": "\u0e33",  # of Thai, a nasal and a vowel
+}
+"""Letters that are two when they are folded, by these two: all that the character sets of one
+byte have (PS3.3 C.12.1.1.2), and some ligatures. None of them stands in a folded name."""
+
+ANY_CHARACTERS: Final = "\ufdd0"
+ANY_CHARACTER: Final = "\ufdd1"
+"""What ``*`` and ``?`` are in a folded pattern: code points that no text has. A star in it is
+one that folding has made, of the full-width star, and no wild card."""
+
+_WILD_CARDS: Final = str.maketrans(
+    {
+        "*": ANY_CHARACTERS,
+        "?": ANY_CHARACTER,
+        ANY_CHARACTERS: "\ufffd",
+        ANY_CHARACTER: "\ufffd",
+    }
+)
+
 _WORD_ENDS: Final = re.compile(r"[\s^=\\,;.\-'`\u2010-\u2015\u2018\u2019\u00b7\u30fb/()\"]+")
 
 _SOUNDS: Final = {
@@ -82,6 +114,11 @@ def folded_name(text: str) -> str:
         return folded.strip()[:MAX_FOLDED_CHARACTERS]
     parts = "^".join([part.strip() for part in folded.split("^")])
     return parts[:MAX_FOLDED_CHARACTERS].rstrip("^")
+
+
+def folded_pattern(text: str) -> str:
+    """Make a pattern for one component group comparable: see :data:`ANY_CHARACTERS`."""
+    return folded_name(text.translate(_WILD_CARDS))
 
 
 def name_groups(text: str) -> tuple[str, str, str]:

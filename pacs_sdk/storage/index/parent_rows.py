@@ -184,19 +184,23 @@ class ParentRows:
     def _compare_patient(
         self, connection: Connection, row: _Row, values: _Values, entry: IndexEntry
     ) -> None:
-        """Compare a study's patient with what another instance of the study says."""
+        """Compare a study's patient with what another instance of the study says.
+
+        The study stays with the patient it came with, even one without an ID: whoever adds to it
+        or removes it holds the lock of that patient (see ``upsert``), and counts on it.
+        """
         differing = [
             _Difference(attribute.keyword, row[attribute.column], values[attribute.column])
             for attribute in attributes_of(QueryLevel.PATIENT)
             if attribute.column in _FOUND_BY
             and values[attribute.column]
-            and row[attribute.column]
             and values[attribute.column] != row[attribute.column]
         ]
-        if differing:  # another patient, whose other attributes don't belong to this one
+        if differing:
             self._conflict(connection, QueryLevel.PATIENT, differing, entry)
-        else:
-            self._reconcile(connection, QueryLevel.PATIENT, row, values, entry)
+        if any(one.kept for one in differing):
+            return  # another patient, whose other attributes don't belong to this one
+        self._reconcile(connection, QueryLevel.PATIENT, row, values, entry)
 
     def _reconcile(
         self,

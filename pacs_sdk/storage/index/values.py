@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import calendar
+import datetime as dt
 import re
 import struct
 from collections.abc import Iterable
@@ -17,6 +19,7 @@ from pacs_sdk.storage.index.names import name_groups, name_sounds, name_words
 __all__ = [
     "MAX_LONG_TEXT_CHARACTERS",
     "MAX_TEXT_CHARACTERS",
+    "MOMENT_DIGITS",
     "VALUE_END",
     "ColumnValue",
     "bounded_number",
@@ -26,8 +29,10 @@ __all__ = [
     "name_values",
     "normal_date",
     "normal_decimal",
+    "normal_moment",
     "normal_number",
     "normal_time",
+    "universal_bounds",
 ]
 
 ColumnValue: TypeAlias = str | int | dict[str, str] | None
@@ -79,9 +84,11 @@ _DATE_TIME: Final = re.compile(
     r"(?P<year>\d{4})(?:(?P<month>0[1-9]|1[0-2])(?:(?P<day>0[1-9]|[12]\d|3[01])"
     r"(?:(?P<hour>[01]\d|2[0-3])(?:(?P<minute>[0-5]\d)"
     r"(?:(?P<second>[0-5]\d|60)(?:\.(?P<fraction>\d{1,6}))?)?)?)?)?)?"
-    r"(?:[+-](?:0\d|1[0-4])[0-5]\d)?",
+    r"(?P<offset>[+-](?:0\d|1[0-4])[0-5]\d)?",
     re.ASCII,
 )
+MOMENT_DIGITS: Final = 20
+"""Of a moment to the microsecond."""
 _FIRST_PARTS: Final = ("0000", "01", "01", "00", "00", "00")
 _LAST_PARTS: Final = ("9999", "12", "31", "23", "59", "60")
 
@@ -153,8 +160,8 @@ def normal_number(text: str, vr: VR) -> str:
 def moment_bounds(text: str) -> tuple[str, str] | None:
     """Return the first and the last moment that a date and time (DT) may be.
 
-    What it doesn't say is open: ``202403`` is all of March. The offset from UTC is not
-    looked at (PS3.5 6.2).
+    What it doesn't say is open: ``202403`` is all of March. These are moments of the time zone
+    that it is told in, see :func:`universal_bounds`.
 
     Returns:
         Two texts of twenty digits, to the microsecond; ``None`` if it is no DT.
@@ -170,6 +177,42 @@ def moment_bounds(text: str) -> tuple[str, str] | None:
 
 def _filled(part: str, otherwise: str) -> str:
     return part or otherwise
+
+
+def universal_bounds(text: str) -> tuple[str, str] | None:
+    """Return the first and the last moment of a date and time (DT) in UTC.
+
+    Returns:
+        As :func:`moment_bounds`; ``None``, too, where it doesn't tell its offset from UTC.
+    """
+    found, bounds = _DATE_TIME.fullmatch(text.strip()), moment_bounds(text)
+    if found is None or bounds is None or not found["offset"]:
+        return None
+    sign, hours, minutes = found["offset"][0], found["offset"][1:3], found["offset"][3:]
+    offset = dt.timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == "-" else 1)
+    return _earlier(bounds[0], offset), _earlier(bounds[1], offset)
+
+
+def _earlier(moment: str, offset: dt.timedelta) -> str:
+    """Take an offset from a moment; a day that its month doesn't have is the last of it."""
+    year, month, day = int(moment[:4]), int(moment[4:6]), int(moment[6:8])
+    try:
+        day = min(day, calendar.monthrange(year, month)[1])
+        earlier = dt.datetime(year, month, day, int(moment[8:10]), int(moment[10:12])) - offset  # noqa: DTZ001  # told by its digits
+    except (ValueError, OverflowError):  # before the year 1, or after 9999
+        return moment
+    return f"{earlier.year:04}{earlier:%m%d%H%M}{moment[12:]}"
+
+
+def normal_moment(text: str) -> str:
+    """Return the first moment that a date and time (DT) may be, empty if it is none.
+
+    Returns:
+        :data:`MOMENT_DIGITS` as it is told, and where it tells its offset from UTC as many
+        of the same moment in UTC.
+    """
+    bounds, universal = moment_bounds(text), universal_bounds(text)
+    return (bounds[0] if bounds else "") + (universal[0] if universal else "")
 
 
 def name_values(attribute: IndexedAttribute, name: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from pacs_sdk.storage.index.attributes import TIMES_OF_DATES
 from pacs_sdk.storage.index.schema import index_errors
 from pacs_sdk.storage.query.matchers import (
     AllOf,
+    DateTimeRange,
     Empty,
     Exact,
     FuzzyName,
@@ -34,6 +35,7 @@ _WORDS: Final[dict[type[Matcher], str]] = {
     Wildcard: "wild card matching",
     Range: "range matching",
     MomentRange: "range matching of date and time together",
+    DateTimeRange: "range matching",
     Empty: "empty value matching",
     AllOf: "multiple value matching: all of them",
     FuzzyName: "fuzzy matching: words that begin or sound so",
@@ -43,7 +45,7 @@ _NO_INDEX: Final = ", in the JSON of each row: no index helps to find it"
 """What is said of attributes that a site added."""
 
 _FULL_SCAN: Final = re.compile(
-    r"^SCAN (?!SUBQUERY|CONSTANT)(?!.* USING (COVERING )?INDEX)|\bSeq Scan on "
+    r"^SCAN (?!SUBQUERY|CONSTANT|.* VIRTUAL TABLE)(?!.* USING (COVERING )?INDEX)|\bSeq Scan on "
 )
 
 _LITERAL: Final = re.compile(r"'(?:[^']|'')*'")

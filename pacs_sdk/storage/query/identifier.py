@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import attrs
 import pydicom
@@ -11,11 +12,14 @@ from pydicom.dataelem import RawDataElement
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET, DicomTag
-from pacs_sdk.core.vr import VR
+from pacs_sdk.core.vr import VR, VrKind
 from pacs_sdk.encoding import CharacterSetPolicy, InstanceHeader
 from pacs_sdk.encoding.charsets import DEFAULT_POLICY
 
-__all__ = ["ItemKeys", "identifier_keys", "text_of", "texts_of"]
+__all__ = ["SINGLE_TEXTS", "ItemKeys", "identifier_keys", "text_of", "texts_of"]
+
+SINGLE_TEXTS: Final = frozenset(vr for vr in VR if vr.kind is VrKind.TEXT and not vr.rule.multiple)
+"""VRs of one value, in which a backslash is a character and leading spaces count (PS3.5 6.2)."""
 
 
 @attrs.frozen

@@ -11,7 +11,8 @@ UID, or a list of them  any of them
 ``1030``                that time, however precisely written; ranges as with dates
 number                  that number, however written
 ``202403``              (DT) any moment of that time; ranges as with dates
-``CT\MR``                any of them; the standard leaves it open without negotiation
+``CT\MR``                any of them; the standard leaves it open without negotiation. Of ST, LT,
+                        UT and UR that text: a backslash is a character there (PS3.5 6.2)
 ======================  ==========================================================
 
 Options (:class:`~pacs_sdk.storage.query.matchers.MatchingOptions`) give more:
@@ -33,8 +34,15 @@ from typing import Final
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.core.vr import VR
 from pacs_sdk.storage.index.attributes import AttributeKind, IndexedAttribute
-from pacs_sdk.storage.index.names import folded_name, name_words
+from pacs_sdk.storage.index.names import (
+    ANY_CHARACTER,
+    ANY_CHARACTERS,
+    folded_name,
+    folded_pattern,
+    name_words,
+)
 from pacs_sdk.storage.index.values import (
     MAX_TEXT_CHARACTERS,
     bounded_number,
@@ -42,14 +50,18 @@ from pacs_sdk.storage.index.values import (
     normal_date,
     normal_number,
     normal_time,
+    universal_bounds,
 )
+from pacs_sdk.storage.query.identifier import SINGLE_TEXTS
 from pacs_sdk.storage.query.matchers import (
     AllOf,
+    DateTimeRange,
     Empty,
     Exact,
     FuzzyName,
     Matcher,
     MatchingOptions,
+    Moment,
     MomentRange,
     Range,
     Wildcard,
@@ -90,6 +102,8 @@ _AFTER_ANY_DIGIT: Final = "~"
 
 _NUMBER: Final = re.compile(r"[+-]?\d{1,12}", re.ASCII)
 _STARS: Final = re.compile(r"\*+")
+_WILD_CARDS: Final = str.maketrans({"*": " ", "?": " ", ANY_CHARACTERS: "*", ANY_CHARACTER: "?"})
+"""Of a folded pattern; a star that folding has made of another character ends a word."""
 
 
 def parse_key(
@@ -99,7 +113,7 @@ def parse_key(
 
     Args:
         attribute: What is matched.
-        text: The key's value, several values joined by a backslash.
+        text: The key's value, several values joined by a backslash where the VR has several.
         options: Which further kinds of matching were asked for.
 
     Returns:
@@ -114,7 +128,9 @@ def parse_key(
         raise _invalid(attribute, text, "not a text")
     if options.empty_values and text.strip(" \0") == EMPTY_VALUE:
         return (Empty(),)
-    values = [value.strip(" \0") for value in text.split("\\")]
+    values = _values(attribute, text)
+    if any("\0" in value for value in values):  # no value has it, and PostgreSQL takes none
+        raise _invalid(attribute, text, "a NUL within a value")
     if attribute.kind is AttributeKind.UID:
         return (_uids(attribute, text, values),)
     given = [value for value in values if value]
@@ -128,7 +144,19 @@ def parse_key(
         case AttributeKind.DATE | AttributeKind.TIME | AttributeKind.DATE_TIME:
             parse = _RANGES[attribute.kind]
             return tuple(parse(attribute, value) for value in given)
+    if attribute.vr is VR.DS:  # in a column as it is written, and compared by what it is
+        given = [one if _has_wild_card(one) else _decimal(attribute, one) for one in given]
     return _texts(attribute, given, options)
+
+
+def _values(attribute: IndexedAttribute, text: str) -> list[str]:
+    if attribute.vr in SINGLE_TEXTS:
+        return [text.rstrip(" \0")]
+    return [value.strip(" \0") for value in text.split("\\")]
+
+
+def _has_wild_card(text: str) -> bool:
+    return "*" in text or "?" in text
 
 
 def parse_moments(
@@ -241,19 +269,34 @@ def _ends(text: str) -> tuple[str, bool, str]:
 
 def _date_time(attribute: IndexedAttribute, text: str) -> Matcher:
     """Understand a date and time (DT), or a range; a hyphen may begin an offset from UTC, too."""
-    if (single := moment_bounds(text)) is not None:
-        return Range(*single)
+    if moment_bounds(text) is not None:
+        return DateTimeRange(*_moments(text))
     for found in re.finditer("-", text):
         low, high = text[: found.start()].strip(), text[found.end() :].strip()
-        first, last = moment_bounds(low), moment_bounds(high)
+        (first, _), (_, last) = _moments(low), _moments(high)
         if (low and not first) or (high and not last) or not (first or last):
             continue
-        if first and last and first[0] > last[1]:
+        if first and last and _is_after(first, last):
             raise _invalid(attribute, text, "a range that ends before it begins")
-        return Range(first[0] if first else None, last[1] if last else None)
+        return DateTimeRange(first, last)
     raise _invalid(
         attribute, text, "not a date and time YYYYMMDDHHMMSS.FFFFFF, nor a range such as 2024-"
     )
+
+
+def _moments(text: str) -> tuple[Moment, Moment] | tuple[None, None]:
+    """Return the first and the last moment that a date and time may be, if it is one."""
+    told = moment_bounds(text)
+    if told is None:
+        return None, None
+    first, last = universal_bounds(text) or ("", "")
+    return Moment(told[0], first), Moment(told[1], last)
+
+
+def _is_after(one: Moment, other: Moment) -> bool:
+    if one.universal and other.universal:
+        return one.universal > other.universal
+    return one.told > other.told
 
 
 _RANGES: Final = {
@@ -284,7 +327,7 @@ def _has_all_of(attribute: IndexedAttribute) -> bool:
 
 def _all_of(attribute: IndexedAttribute, values: list[str]) -> Matcher:
     for value in values:
-        if "*" in value or "?" in value:
+        if _has_wild_card(value):
             raise _invalid(attribute, value, "a wild card among values that all have to be there")
         if len(value) > MAX_TEXT_CHARACTERS:
             raise _invalid(attribute, value, f"longer than {MAX_TEXT_CHARACTERS} characters")
@@ -298,7 +341,8 @@ def _fuzzy(attribute: IndexedAttribute, values: list[str]) -> tuple[Matcher, ...
             raise _invalid(attribute, value, f"longer than {MAX_TEXT_CHARACTERS} characters")
         if not value.strip("*"):
             return ()
-        words = [_STARS.sub("*", word).rstrip("*") for word in name_words(folded_name(value))]
+        folded = folded_pattern(value).translate(_WILD_CARDS)
+        words = [_STARS.sub("*", word).rstrip("*") for word in name_words(folded)]
         wanted = tuple(dict.fromkeys(word for word in words if word))
         if not wanted:
             raise _invalid(attribute, value, "a name without a letter")
@@ -324,7 +368,7 @@ def _texts(
             return ()
         if attribute.kind is AttributeKind.NAME and not folded_name(value.replace("=", "")):
             raise _invalid(attribute, value, "a name without a letter")
-        if "*" in value or "?" in value:
+        if _has_wild_card(value):
             wildcards.append(Wildcard(_STARS.sub("*", value)))
         else:
             exact.append(value)

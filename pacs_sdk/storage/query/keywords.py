@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.tags import DicomTag
-from pacs_sdk.storage.query.identifier import ItemKeys, text_of
+from pacs_sdk.storage.query.identifier import SINGLE_TEXTS, ItemKeys, text_of
 
 __all__ = ["keys_of_keywords"]
 
@@ -20,7 +20,8 @@ def keys_of_keywords(keys: Mapping[str, object]) -> tuple[dict[int, str], dict[i
 
     Raises:
         PacsException: ``INVALID_TAG`` for a keyword that doesn't exist, ``INVALID_ARGUMENT``
-            for an empty list, and for a sequence whose value is no mapping.
+            for an empty list, for a list where a backslash between two values would be a
+            character, and for a sequence whose value is no mapping.
     """
     matching: dict[int, str] = {}
     nested: dict[int, dict[int, str]] = {}
@@ -28,10 +29,13 @@ def keys_of_keywords(keys: Mapping[str, object]) -> tuple[dict[int, str], dict[i
         sequence, dot, attribute = keyword.partition(".")
         tag = DicomTag.of(sequence)
         if dot:
-            nested.setdefault(int(tag), {})[int(DicomTag.of(attribute))] = _text(keyword, value)
+            nested.setdefault(int(tag), {})[int(DicomTag.of(attribute))] = _text(
+                DicomTag.of(attribute), keyword, value
+            )
         elif isinstance(value, Mapping):
+            inner = {DicomTag.of(one): text for one, text in value.items()}
             item = nested.setdefault(int(tag), {})
-            item.update({int(DicomTag.of(one)): _text(one, text) for one, text in value.items()})
+            item.update({int(one): _text(one, one.keyword, text) for one, text in inner.items()})
         elif tag.dictionary_vr == "SQ" and value not in (None, "", [], ()):
             raise PacsException(
                 ErrorCode.INVALID_ARGUMENT,
@@ -39,7 +43,7 @@ def keys_of_keywords(keys: Mapping[str, object]) -> tuple[dict[int, str], dict[i
                 tag=str(tag),
             )
         else:
-            matching[int(tag)] = _text(keyword, value)
+            matching[int(tag)] = _text(tag, keyword, value)
     items = {
         tag: ItemKeys({one: text for one, text in item.items() if text})
         for tag, item in nested.items()
@@ -47,11 +51,19 @@ def keys_of_keywords(keys: Mapping[str, object]) -> tuple[dict[int, str], dict[i
     return matching, items
 
 
-def _text(keyword: str, value: object) -> str:
-    if isinstance(value, list | tuple) and not value:
-        raise PacsException(
-            ErrorCode.INVALID_ARGUMENT,
-            f"{keyword} is an empty list: as a key that would match everything; "
-            "leave it out, or don't search",
-        )
+def _text(tag: DicomTag, keyword: str, value: object) -> str:
+    if isinstance(value, list | tuple):
+        if not value:
+            raise PacsException(
+                ErrorCode.INVALID_ARGUMENT,
+                f"{keyword} is an empty list: as a key that would match everything; "
+                "leave it out, or don't search",
+            )
+        if len(value) > 1 and tag.dictionary_vr in SINGLE_TEXTS:
+            raise PacsException(
+                ErrorCode.INVALID_ARGUMENT,
+                f"{keyword} is a list: it has one value ({tag.dictionary_vr}), which may have "
+                "backslashes in it; search for one text after the other",
+                tag=str(tag),
+            )
     return text_of(value)

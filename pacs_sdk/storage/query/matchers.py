@@ -8,11 +8,13 @@ import attrs
 
 __all__ = [
     "AllOf",
+    "DateTimeRange",
     "Empty",
     "Exact",
     "FuzzyName",
     "Matcher",
     "MatchingOptions",
+    "Moment",
     "MomentRange",
     "Range",
     "Wildcard",
@@ -77,6 +79,29 @@ class MomentRange:
 
 
 @attrs.frozen
+class Moment:
+    """A date and time in one."""
+
+    told: str
+    """Its digits, to the microsecond, as they are told."""
+    universal: str = ""
+    """The same in UTC; empty where its offset is not told."""
+
+
+@attrs.frozen
+class DateTimeRange:
+    """What lies between two moments, ends included, in UTC where both tell their offset.
+
+    Where an end, or what is compared with it, does not, the digits are compared as they are told.
+    """
+
+    low: Moment | None
+    """The first; ``None`` for no limit."""
+    high: Moment | None
+    """The last; ``None`` for no limit."""
+
+
+@attrs.frozen
 class Empty:
     """No value, or no attribute at all."""
 
@@ -97,4 +122,6 @@ class FuzzyName:
     """The words, folded; those with ``*`` or ``?`` are patterns for a word's beginning."""
 
 
-Matcher: TypeAlias = Exact | Wildcard | Range | MomentRange | Empty | AllOf | FuzzyName
+Matcher: TypeAlias = (
+    Exact | Wildcard | Range | MomentRange | DateTimeRange | Empty | AllOf | FuzzyName
+)

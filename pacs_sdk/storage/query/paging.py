@@ -13,6 +13,7 @@ import attrs
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.tags import DicomTag, TagLike
+from pacs_sdk.core.vr import VR
 from pacs_sdk.storage.index.attributes import (
     ATTRIBUTES,
     COMPUTED_ATTRIBUTES,
@@ -20,6 +21,7 @@ from pacs_sdk.storage.index.attributes import (
     ComputedKind,
     QueryLevel,
 )
+from pacs_sdk.storage.index.values import MAX_LONG_TEXT_CHARACTERS, MAX_TEXT_CHARACTERS
 
 __all__ = [
     "MAX_ROWS",
@@ -41,8 +43,13 @@ has all before it."""
 
 _TOKEN_VERSION: Final = 1
 
-_MAX_TOKEN_CHARACTERS: Final = 16_384
-"""Some ten texts of the longest that the index keeps."""
+_MAX_TOKEN_CHARACTERS: Final = 8 * (
+    sum(one.vr is VR.LT for one in ATTRIBUTES.values()) * MAX_LONG_TEXT_CHARACTERS
+    + MAX_SORT_KEYS * MAX_TEXT_CHARACTERS
+)
+"""The longest that is given: each text as long as the index keeps it, and of what JSON writes
+longest, control characters of six bytes, which are eight in base64. The long texts are among
+the sort keys, so that enough is left for the UID and the numbers at the end."""
 
 _Value: TypeAlias = str | int
 
@@ -134,8 +141,11 @@ class Place:
     @property
     def token(self) -> str:
         """The place as an opaque text. It holds values: treat it as patient data."""
-        packed = json.dumps([_TOKEN_VERSION, self.order, *self.values], separators=(",", ":"))
-        return base64.urlsafe_b64encode(packed.encode("ascii")).decode("ascii").rstrip("=")
+        # Escaped to ASCII, as once, a token was twice as long; such a one is understood as well.
+        packed = json.dumps(
+            [_TOKEN_VERSION, self.order, *self.values], ensure_ascii=False, separators=(",", ":")
+        )
+        return base64.urlsafe_b64encode(packed.encode()).decode("ascii").rstrip("=")
 
 
 def order_of(level: QueryLevel, keys: Sequence[SortKey]) -> int:

@@ -1,0 +1,87 @@
+"""Patterns in SQL: LIKE on a text, and on each of several values in one column."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType
+
+from pacs_sdk.storage.index.values import VALUE_END
+
+__all__ = ["ESCAPE", "begins_so", "contains", "like_text", "some_value_like"]
+
+ESCAPE: Final = "/"
+_LAST_CHARACTER: Final = "\U0010ffff"
+
+
+def like_text(text: str) -> str:
+    """Write a text as a pattern that only the text itself matches."""
+    for special in (ESCAPE, "%", "_"):
+        text = text.replace(special, ESCAPE + special)
+    return text
+
+
+def contains(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+    """Ask that a pattern matches some part of a text."""
+    return column.like(f"%{pattern}%", escape=ESCAPE)
+
+
+def begins_so(
+    column: ColumnElement[Any], prefix: str, condition: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """Say once more what a text begins with, so that any database can look it up in an index."""
+    if not prefix:
+        return condition
+    return and_(column >= prefix, column <= prefix + _LAST_CHARACTER, condition)
+
+
+class _SomeValueLike(FunctionElement[Any]):
+    """Whether one of the values in the first of two clauses matches the pattern in the second.
+
+    It has no type, as ``is_among`` has none.
+    """
+
+    name = "some_value_like"
+    type = NullType()
+    inherit_cache = True
+
+
+def some_value_like(column: ColumnElement[str], pattern: ColumnElement[str]) -> ColumnElement[bool]:
+    """Ask that a pattern matches one of several values by itself.
+
+    The values are taken apart for it: ask for something simpler first, that few rows have.
+
+    Args:
+        column: The values, joined by backslashes.
+        pattern: The pattern.
+    """
+    return _SomeValueLike(column, pattern)
+
+
+_CODE_OF_VALUE_END: Final = ord(VALUE_END)
+
+
+@compiles(_SomeValueLike)
+def _in_json(element: _SomeValueLike, compiler: SQLCompiler, **options: Any) -> str:
+    # A backslash is two in JSON, in front of whatever else is escaped.
+    column, pattern = (compiler.process(one, **options) for one in element.clauses)
+    end = f"char({_CODE_OF_VALUE_END}, {_CODE_OF_VALUE_END})"
+    values = f"""'[' || replace(json_quote({column}), {end}, '","') || ']'"""
+    return (
+        f"EXISTS (SELECT 1 FROM json_each({values}) AS one_value "  # noqa: S608  # made by the compiler
+        f"WHERE one_value.value LIKE {pattern} ESCAPE '{ESCAPE}')"
+    )
+
+
+@compiles(_SomeValueLike, "postgresql")
+def _in_array(element: _SomeValueLike, compiler: SQLCompiler, **options: Any) -> str:
+    column, pattern = (compiler.process(one, **options) for one in element.clauses)
+    values = f"string_to_array({column}, chr({_CODE_OF_VALUE_END}))"
+    return (
+        f"EXISTS (SELECT 1 FROM unnest({values}) AS one_value(value) "  # noqa: S608  # made by the compiler
+        f"WHERE one_value.value LIKE {pattern} ESCAPE '{ESCAPE}')"
+    )
