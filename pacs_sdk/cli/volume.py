@@ -73,6 +73,13 @@ def volume(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     nrrd: Annotated[
         Path | None, typer.Option(metavar="OUT", help="Write it as NRRD (.nrrd) or .mha.")
     ] = None,
+    lenient: Annotated[
+        bool,
+        typer.Option(
+            "--lenient",
+            help="Leave out files that cannot be read, and name them, where a volume lacks them.",
+        ),
+    ] = False,
 ) -> None:
     """List the volumes that a folder of DICOM files holds, and look at one.
 
@@ -81,7 +88,7 @@ def volume(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     NIfTI and NRRD too. Of several without a choice only the list is printed.
     """
     chosen_window = _window(window)
-    scan = _scanned(folder, series)
+    scan = _scanned(folder, series, strict=not lenient)
     table(_COLUMNS, ((*one.cells(), one.series_instance_uid) for one in scan))
     note_each([f"skipped {one.name}: {one.reason}" for one in scan.skipped])
     taken = _taken(scan, series, number)
@@ -101,7 +108,7 @@ def volume(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     _write(loaded, nifti, nrrd)
 
 
-def _scanned(folder: Path, series: str | None) -> SeriesScan:
+def _scanned(folder: Path, series: str | None, *, strict: bool) -> SeriesScan:
     """Read the headers, with a bar of the files."""
     from pacs_sdk.core.results import raised
     from pacs_sdk.integration.itk import scan_series
@@ -110,7 +117,8 @@ def _scanned(folder: Path, series: str | None) -> SeriesScan:
         raise CommandFailed(f"there is no {folder}: check the path")
     files = [folder] if folder.is_file() else sorted(filter(Path.is_file, folder.rglob("*")))
     with bar("Reading", len(files)) as progress:
-        scan = raised(scan_series(_counted(files, progress), series_instance_uid=series))
+        counted = _counted(files, progress)
+        scan = raised(scan_series(counted, series_instance_uid=series, strict=strict))
     if not len(scan):
         note_each([f"skipped {one.name}: {one.reason}" for one in scan.skipped])
         where = f" of series {series}" if series else ""

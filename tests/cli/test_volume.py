@@ -95,6 +95,20 @@ def test_a_volume_that_cannot_be(tmp_path: Path) -> None:
     assert "1 slice is missing" in done.stdout
 
 
+def test_a_file_that_is_cut_short(tmp_path: Path) -> None:
+    """Nothing is loaded without it, unless that is asked for; it is named both times."""
+    in_files(in_memory(made_slices(4)), tmp_path / "in")
+    last = max((tmp_path / "in").iterdir())
+    last.write_bytes(last.read_bytes()[:-10])
+    done = pacs("volume", tmp_path / "in")
+    assert done.exit_code == 1
+    assert last.name in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "preview.png").exists()
+    done = pacs("volume", tmp_path / "in", "--lenient")
+    assert last.name in done.stderr
+    assert "× 3" in succeeded(done).splitlines()[0]
+
+
 def test_wrong_usage(tmp_path: Path) -> None:
     """A folder that is not there, an unknown window, and a file of another kind."""
     assert "no-such" in failed(pacs("volume", tmp_path / "no-such"))
