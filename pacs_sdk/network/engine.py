@@ -84,6 +84,11 @@ class AssociationEngine(StateMachine):
         return self.state is State.STA6
 
     @property
+    def is_within_message(self) -> bool:
+        """Whether some of a message, or of another PDU, has come, and the rest has not."""
+        return self.is_established and (self._stream.is_within_pdu or self._assembler.has_begun)
+
+    @property
     def is_finished(self) -> bool:
         """Whether nothing more can happen on this association."""
         return self.state is State.STA1

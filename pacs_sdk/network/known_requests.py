@@ -43,7 +43,7 @@ class KnownRequests:
         self._policy = policy
         self._lock = threading.Lock()
         self._requests: dict[bytes, AAssociateRQ] = {}
-        self._answers: dict[AAssociateRQ, Acceptance | None] = {}
+        self._answers: dict[tuple[AAssociateRQ, bytes], Acceptance | None] = {}
 
     def decode(self, data: bytes | memoryview) -> Pdu:
         """Read one complete PDU, as :func:`decode_pdu` does.
@@ -68,7 +68,7 @@ class KnownRequests:
                 self._requests.clear()
                 self._answers.clear()
             self._requests[whole] = request
-            self._answers.setdefault(request, None)
+            self._answers.setdefault(_key(request), None)
 
     def answer(
         self, request: AAssociateRQ, identity_response: UserIdentityAC | None = None
@@ -82,7 +82,7 @@ class KnownRequests:
         Raises:
             PacsException: ``INVALID_PDU``, the answer cannot be sent.
         """
-        known = self._answers.get(request)
+        known = self._answers.get(_key(request))
         if known is not None:
             return known
         answer = negotiate(request, self._policy, identity_response=identity_response)
@@ -93,8 +93,8 @@ class KnownRequests:
         )
         if self._decides_alone(request):
             with self._lock:
-                if request in self._answers:
-                    self._answers[request] = acceptance
+                if _key(request) in self._answers:
+                    self._answers[_key(request)] = acceptance
         return acceptance
 
     def _decides_alone(self, request: AAssociateRQ) -> bool:
@@ -114,3 +114,8 @@ class KnownRequests:
             for uid, context in supported.items()
             if uid != context.abstract_syntax
         }
+
+
+def _key(request: AAssociateRQ) -> tuple[AAssociateRQ, bytes]:
+    """Tell requests apart that are answered alike but for the bytes that are returned to them."""
+    return request, request.received_fields

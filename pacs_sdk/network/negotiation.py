@@ -141,6 +141,7 @@ def negotiate(
         calling_ae_title=request.calling_ae_title,
         presentation_contexts=contexts,
         user_information=_answered_information(request, policy, contexts, roles, identity_response),
+        returned_fields=request.received_fields,
     )
 
 

@@ -113,6 +113,11 @@ class MessageAssembler:
         self._is_command = False
         self._fragments = 0
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether some of a message has come, and the rest has not."""
+        return bool(self._command) or self._dataset_context is not None
+
     def begin(self, context: AcceptedContext, length: int, *, is_command: bool) -> None:
         """Begin a fragment (PS3.8 E.1).
 

@@ -20,10 +20,13 @@ from typing_extensions import Buffer
 from pacs_sdk.network.pdu_fields import (
     MAX_UINT8,
     MAX_UINT16,
+    RETURNED_LENGTH,
+    masked,
     named_abort_reason,
     named_abort_source,
     named_reject_result,
     named_reject_source,
+    nothing_or_bytes,
     text_up_to,
     texts_up_to,
     unique_context_ids,
@@ -140,6 +143,10 @@ class AAssociateRQ:
     """UID of the application context; empty when a peer left it out."""
     protocol_version: int = attrs.field(default=1, validator=unsigned_up_to(MAX_UINT16))
     """One bit a version spoken; bit 0 is version 1."""
+    received_fields: bytes = attrs.field(
+        default=b"", eq=False, repr=masked, validator=nothing_or_bytes(RETURNED_LENGTH)
+    )
+    """Bytes 11 to 74 as a peer sent them: both AE titles, and what is reserved behind them."""
 
 
 @attrs.frozen
@@ -162,6 +169,11 @@ class AAssociateAC:
     """UID of the application context; empty when a peer left it out."""
     protocol_version: int = attrs.field(default=1, validator=unsigned_up_to(MAX_UINT16))
     """One bit a version spoken; bit 0 is version 1."""
+    returned_fields: bytes = attrs.field(
+        default=b"", eq=False, repr=masked, validator=nothing_or_bytes(RETURNED_LENGTH)
+    )
+    """Bytes 11 to 74 of the request, which are returned as they came (PS3.8 Table 9-17); they
+    are written from the AE titles if there are none."""
 
 
 @attrs.frozen

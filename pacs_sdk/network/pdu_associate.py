@@ -16,6 +16,7 @@ from pacs_sdk.network.pdu import (
     PresentationContextAC,
     PresentationContextRQ,
 )
+from pacs_sdk.network.pdu_fields import RETURNED_LENGTH
 from pacs_sdk.network.pdu_items import (
     ITEM_HEADER_LENGTH,
     PADDING,
@@ -46,6 +47,9 @@ _USER_INFORMATION: Final = 0x50
 _HEADER_LENGTH: Final = 6
 _FIXED_PART: Final = struct.Struct(">H2x16s16s32x")
 """Protocol version, reserved, called and calling AE title, reserved (PS3.8 Table 9-11)."""
+_VERSION: Final = struct.Struct(">H2x")
+"""The same up to the AE titles: the rest of an acceptance is returned, not tested."""
+_RETURNED: Final = slice(10, 10 + RETURNED_LENGTH)
 
 _CONTEXT_RQ: Final = struct.Struct(">B3x")  # context ID (PS3.8 Table 9-13)
 _CONTEXT_AC: Final = struct.Struct(">BxBx")  # context ID, result (PS3.8 Table 9-18)
@@ -92,6 +96,7 @@ def read_request(pdu: bytes) -> AAssociateRQ:
         information,
         application_context,
         fixed.protocol_version,
+        pdu[_RETURNED],
     )
 
 
@@ -232,10 +237,7 @@ def write_accept(accept: AAssociateAC) -> bytes:
         )
     return b"".join(
         (
-            # Not checked: they are the requestor's, to be returned as they came.
-            _write_fixed_part(
-                accept.protocol_version, accept.called_ae_title, accept.calling_ae_title
-            ),
+            _write_returned_part(accept),
             _write_application_context(accept.application_context_name),
             *map(_write_answered_context, accept.presentation_contexts),
             _write_user_information_item(information),
@@ -253,11 +255,23 @@ def _checked_ae_title(title: str, item: str) -> str:
     return title
 
 
-def _write_fixed_part(version: int, called: str, calling: str) -> bytes:
+def _write_returned_part(accept: AAssociateAC) -> bytes:
+    """Write what is the requestor's, not checked: it is returned as it came."""
+    version = accept.protocol_version
+    if accept.returned_fields:
+        return _VERSION.pack(_checked_version(version)) + accept.returned_fields
+    return _write_fixed_part(version, accept.called_ae_title, accept.calling_ae_title)
+
+
+def _checked_version(version: int) -> int:
     if not version & _VERSION_1:
         raise forbidden("protocol version", f"is {version}, without bit 0 for version 1")
+    return version
+
+
+def _write_fixed_part(version: int, called: str, calling: str) -> bytes:
     return _FIXED_PART.pack(
-        version,
+        _checked_version(version),
         called.encode("latin-1").ljust(MAX_AE_TITLE_LENGTH),
         calling.encode("latin-1").ljust(MAX_AE_TITLE_LENGTH),
     )

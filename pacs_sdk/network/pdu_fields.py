@@ -19,6 +19,7 @@ __all__ = [
     "MAX_UINT8",
     "MAX_UINT16",
     "MAX_UINT32",
+    "RETURNED_LENGTH",
     "bytes_up_to",
     "masked",
     "named",
@@ -26,6 +27,7 @@ __all__ = [
     "named_abort_source",
     "named_reject_result",
     "named_reject_source",
+    "nothing_or_bytes",
     "text_up_to",
     "texts_up_to",
     "unique_context_ids",
@@ -40,6 +42,9 @@ MAX_UINT16: Final = 0xFFFF
 
 MAX_UINT32: Final = 0xFFFFFFFF
 """The most that four bytes can say."""
+
+RETURNED_LENGTH: Final = 64
+"""How much of a request its acceptance returns (PS3.8 Table 9-17, bytes 11 to 74)."""
 
 _Validator: TypeAlias = "Callable[[Any, attrs.Attribute[Any], Any], None]"
 _EnumT = TypeVar("_EnumT", bound=enum.IntEnum)
@@ -107,6 +112,18 @@ def bytes_up_to(longest: int) -> _Validator:
         if len(value) > longest:
             raise _does_not_fit(
                 owner, attribute.name, f"has {len(value)} bytes, more than {longest}"
+            )
+
+    return check
+
+
+def nothing_or_bytes(length: int) -> _Validator:
+    """Make the validator of exactly so many bytes, or none."""
+
+    def check(owner: object, attribute: attrs.Attribute[Any], value: bytes) -> None:
+        if len(value) not in (0, length):
+            raise _does_not_fit(
+                owner, attribute.name, f"has {len(value)} bytes instead of {length}"
             )
 
     return check

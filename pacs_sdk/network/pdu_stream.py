@@ -95,6 +95,11 @@ class PduStream:
         self._pdv_remaining = 0
         self._control = 0
 
+    @property
+    def is_within_pdu(self) -> bool:
+        """Whether some of a PDU has come, and the rest has not."""
+        return self._expect is not _Expect.PDU_HEADER or bool(self._pending)
+
     def take(self, view: memoryview) -> memoryview:
         """Take some steps through the stream, one at least; return what is left of the view.
 

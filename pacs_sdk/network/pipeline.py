@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Container, Generator, Iterable, Iterator
 from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
@@ -69,6 +69,7 @@ def pipelined(
     timeout_s: float | None,
     *,
     meanwhile: Callable[[], None] | None = None,
+    give_up: Callable[[], None] | None = None,
 ) -> Generator[Performed[_KeyT], None, None]:
     """Send requests, up to ``window`` of them ahead of their responses.
 
@@ -82,36 +83,48 @@ def pipelined(
         timeout_s: How long the peer may send nothing while something is outstanding.
         meanwhile: Called each time before an answer is waited for: the peer works, and so may
             we, at what is to be sent next.
+        give_up: Called when an exception passes while something is outstanding: its responses
+            are still to come, and nobody waits for them.
 
     Yields:
         Each operation once it is answered.
 
     Raises:
-        PacsException: What ended the association, after everything that was answered before;
-            or ``INVALID_DIMSE_MESSAGE`` for a message that answers none of the requests.
+        PacsException: What ended the association, or ``INVALID_DIMSE_MESSAGE`` for a message
+            that answers none of the requests.
+        Exception: Why there is no next request, or why it cannot be sent; after everything that
+            is outstanding was answered, so that the next operation finds no stray response.
     """
     most = min(window or _MOST_OUTSTANDING, _MOST_OUTSTANDING)
     outstanding: dict[int, Operation[_KeyT]] = {}
-    waiting = iter(operations)
+    try:
+        yield from _exchanged(line, iter(operations), most, timeout_s, meanwhile, outstanding)
+    except BaseException:
+        if outstanding and give_up is not None:
+            give_up()
+        raise
+
+
+def _exchanged(
+    line: _Line,
+    waiting: Iterator[Operation[_KeyT]],
+    most: int,
+    timeout_s: float | None,
+    meanwhile: Callable[[], None] | None,
+    outstanding: dict[int, Operation[_KeyT]],
+) -> Generator[Performed[_KeyT], None, None]:
     is_more = True
-    failure: PacsException | None = None
+    failure: Exception | None = None
     while True:
         while is_more and len(outstanding) < most:
-            operation = next(waiting, None)
+            try:
+                operation = _sent(line, waiting, outstanding)
+            except Exception as exc:  # noqa: BLE001  # raised when the rest is answered
+                failure, operation = exc, None
             if operation is None:
                 is_more = False
-                break
-            number = operation.request.message_id
-            if number in outstanding:
-                raise PacsException(
-                    ErrorCode.PROTOCOL_MISUSE, f"message {number} is outstanding already"
-                )
-            try:
-                line.send(operation.context_id, operation.request, operation.data)
-            except PacsException as exc:  # what was answered before has arrived all the same
-                failure, is_more = exc, False
-                break
-            outstanding[number] = operation
+            else:
+                outstanding[operation.request.message_id] = operation
         if not outstanding:
             if failure is not None:
                 raise failure
@@ -129,6 +142,20 @@ def pipelined(
         if status_category(response.status) is not StatusCategory.PENDING:
             del outstanding[response.message_id_being_responded_to]
             yield Performed(answered, response)
+
+
+def _sent(
+    line: _Line, waiting: Iterator[Operation[_KeyT]], outstanding: Container[int]
+) -> Operation[_KeyT] | None:
+    """Send the next request, if there is one more."""
+    operation = next(waiting, None)
+    if operation is None:
+        return None
+    number = operation.request.message_id
+    if number in outstanding:
+        raise PacsException(ErrorCode.PROTOCOL_MISUSE, f"message {number} is outstanding already")
+    line.send(operation.context_id, operation.request, operation.data)
+    return operation
 
 
 def _response(incoming: IncomingMessage | None) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Final, TypedDict, Unpack
 
@@ -134,7 +135,7 @@ class ServerBase:
         """Note that it runs from now on."""
         self._listener = listener
         self._port = listener.getsockname()[1]
-        self._core.stopping.clear()
+        self._core.stopping = threading.Event()  # an association of before still has the other
 
     def _log_start(self) -> None:
         self._core.logger.info("server-started", host=self.host, port=self._port)

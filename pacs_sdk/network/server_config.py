@@ -54,7 +54,11 @@ class ServerConfig:
     driver: Driver = Driver.THREADED
     """Which driver a program should take; each class of server is one of them."""
     worker_threads: int = 16
-    """How many associations the asyncio driver works on at the same time."""
+    """How many associations the asyncio driver works on at the same time. A handler keeps its
+    thread while it waits for its peer: up to ``send_timeout_s`` for one that takes no answers, up
+    to ``sub_operation_timeout_s`` for each sub-operation of a C-GET. While all threads wait, no
+    association goes on. With as many as :attr:`max_connections` that cannot be; they are started
+    as they are needed."""
     max_associations: int = 20
     """How many associations are served at the same time."""
     artim_timeout_s: float = ARTIM_TIMEOUT_S

@@ -63,7 +63,8 @@ class ServerCore:
         self.logger = logger
         """Where events are recorded."""
         self.stopping = threading.Event()
-        """Set once the server stops: a session ends after the message under way."""
+        """Set once the server stops: a session ends after the message under way. Each start
+        makes another one."""
         self.table = ServiceTable(services)
         """Who performs which SOP class."""
         self.policy = AcceptorPolicy(

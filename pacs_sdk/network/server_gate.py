@@ -6,6 +6,7 @@ import threading
 
 import attrs
 
+from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.ports import AuditEvent, AuditSink, Logger, MetricSink
 from pacs_sdk.network.access import AccessControl
 from pacs_sdk.network.admission import Admission, AdmissionRules, Admitted, Refused
@@ -16,6 +17,7 @@ from pacs_sdk.network.messages import AssociationInfo
 from pacs_sdk.network.pdu import (
     AAssociateRJ,
     AAssociateRQ,
+    AcseRejectReason,
     PresentationRejectReason,
     RejectResult,
     RejectSource,
@@ -97,8 +99,8 @@ class ServerGate:
                     self._admission.leave(request, info)
                 self._leave()
         name = "pacs_associations_total" if is_kept else "pacs_associations_rejected_total"
-        self._metrics.increment(name, ae_title=self._config.ae_title)
         try:
+            self._metrics.increment(name, ae_title=self._config.ae_title)
             self._record(info, is_accepted=is_kept)
         except BaseException:
             if is_kept:
@@ -116,7 +118,10 @@ class ServerGate:
         if user is not None:
             info = attrs.evolve(info, user_name=user.name)
             response = user.response_to(request)
-        answer = self._known.answer(request, response)
+        try:
+            answer = self._known.answer(request, response)
+        except PacsException as exc:  # the most that an item of it can hold is 65,535 bytes
+            return self._refused(_unwritable(exc), logger), info
         if isinstance(answer, AAssociateRJ):
             return self._refused(Refused(answer.explain(), answer), logger), info
         for sentence in answer.refusals:
@@ -157,6 +162,16 @@ class ServerGate:
     def _leave(self) -> None:
         with self._lock:
             self._established -= 1
+
+
+def _unwritable(exc: PacsException) -> Refused:
+    """Refuse for good who can be answered in no other way, as an overlong identity response."""
+    answer = AAssociateRJ(
+        RejectResult.REJECTED_PERMANENT,
+        RejectSource.SERVICE_PROVIDER_ACSE,
+        AcseRejectReason.NO_REASON_GIVEN,
+    )
+    return Refused(f"its acceptance cannot be written: {exc.error.message}", answer)
 
 
 def _over_limit() -> Refused:

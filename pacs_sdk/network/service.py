@@ -62,8 +62,8 @@ class Conversation(Protocol):
     def send(self, context_id: int, message: Message, data: ByteSource | None = None) -> None:
         """Send a message."""
 
-    def receive(self, timeout_s: float | None) -> IncomingMessage | None:
-        """Return the next message; ``None`` once the peer asked for release."""
+    def receive_response(self, timeout_s: float | None) -> IncomingMessage | None:
+        """Return the next response, past requests; ``None`` once the peer asked for release."""
 
     def is_cancelled(self, message_id: int) -> bool:
         """Tell whether the peer cancelled an operation, or is gone."""
@@ -132,7 +132,8 @@ class Exchange:
 
         Raises:
             PacsException: ``PROTOCOL_MISUSE`` after the final response and for a response to
-                something else, or what ended the association.
+                something else, ``INVALID_DIMSE_MESSAGE`` for one that cannot be written, after
+                which another one can be sent, or what ended the association.
         """
         if self.is_answered:
             raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the final response was already sent")
@@ -145,11 +146,16 @@ class Exchange:
                 f"{type(response).__name__} to message {response.message_id_being_responded_to} "
                 f"does not answer {type(self.request).__name__} {self.request.message_id}",
             )
-        is_final = status_category(response.status) is not StatusCategory.PENDING
-        if is_final:  # before sending: a broken connection must not be answered again
-            self.is_answered = True
+        before = self.status
+        # Both before sending: over a broken connection nobody is answered again.
+        self.is_answered = status_category(response.status) is not StatusCategory.PENDING
         self.status = response.status
-        self._association.send(self.context.context_id, response, data)
+        try:
+            self._association.send(self.context.context_id, response, data)
+        except BaseException:
+            if not self.is_broken:  # not a byte of it was sent, and the peer still waits
+                self.is_answered, self.status = False, before
+            raise
 
     def respond_status(self, status: int, comment: str = "") -> None:
         """Send a final response with nothing but a status and a comment."""
@@ -200,7 +206,8 @@ class Exchange:
         """Send requests to the peer, such as the C-STOREs of a C-GET, and wait for the answers.
 
         As many are sent ahead of their answers as the peer granted (asynchronous operations
-        window, PS3.7 D.3.3.3); one, usually.
+        window, PS3.7 D.3.3.3); one, usually. Requests that the peer sends meanwhile, as many as
+        it was granted, are carried out after this one.
 
         Args:
             operations: What to send in the contexts of :meth:`contexts_as_scu`, taken one by
@@ -215,12 +222,20 @@ class Exchange:
                 peer sends something else than an answer.
         """
         yield from pipelined(
-            self._association,
+            _SubOperationLine(self._association),
             operations,
             self._association.window.invoked,
             self._sub_operation_timeout_s,
             meanwhile=meanwhile,
         )
+
+
+class _SubOperationLine:
+    """What sub-operations go through: beside their responses the peer may send requests."""
+
+    def __init__(self, association: Conversation) -> None:
+        self.send = association.send
+        self.receive = association.receive_response
 
 
 @runtime_checkable

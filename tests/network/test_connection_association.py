@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import attrs
 import pytest
 
-from pacs_sdk.core.byte_source import MemoryBytes
+from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import raised
 from pacs_sdk.network import (
@@ -36,6 +37,7 @@ from pacs_sdk.network.pdu import (
     AReleaseRQ,
     PDataTF,
 )
+from pacs_sdk.network.sink import SpoolingSink
 from tests.network.helpers import (
     CT_IMAGE,
     EXPLICIT,
@@ -243,6 +245,44 @@ def test_a_release_always_ends(answer: Callable[[RawPeer], None]) -> None:
         association.release()
         assert not association.is_open
         association.release()
+
+
+def test_a_release_ends_in_time_whatever_comes_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that goes on sending is aborted; what came is not kept, as nobody takes it (AR-6)."""
+    kept: set[SpoolingSink] = set()
+    most_kept: list[int] = [0]
+    was_cut_off: list[bool] = []
+
+    class Sink(SpoolingSink):
+        """Takes a data set until it is dropped."""
+
+        def finish(self) -> ByteSource:
+            kept.add(self)
+            most_kept[0] = max(most_kept[0], len(kept))
+            return super().finish()
+
+        def discard(self) -> None:
+            kept.discard(self)
+            super().discard()
+
+    def flood(peer: RawPeer) -> None:
+        assert peer.receive() == AReleaseRQ()
+        message = message_bytes(3, CStoreRQ(1, CT_IMAGE, "1.2"), bytes(100_000))
+        deadline = time.monotonic() + 10
+        try:
+            while time.monotonic() < deadline and most_kept[0] < 1000:
+                peer.send(message)
+        except OSError:
+            was_cut_off.append(True)
+
+    monkeypatch.setattr("pacs_sdk.network.connection.inbox.SpoolingSink", Sink)
+    with peer_that(then(accept, flood)) as peer:
+        association = open_association(peer, attrs.evolve(PATIENT, association_s=0.1))
+        association.release()
+        assert not association.is_open
+    assert was_cut_off == [True]
+    assert most_kept[0] < 1000
+    assert not kept
 
 
 def test_a_peer_that_released_first_is_answered() -> None:

@@ -144,6 +144,19 @@ def test_one_byte_makes_another_request() -> None:
         assert accepted(known, request).answer.calling_ae_title == title
 
 
+def test_who_pads_otherwise_is_answered_otherwise() -> None:
+    """What is reserved in a request is returned as it came (PS3.8 Table 9-17)."""
+    known = KnownRequests(POLICY)
+    plain = encode_pdu(ask())
+    odd = plain[:10] + b"SCP\0stale AE    " + plain[26:42] + bytes(range(32)) + plain[74:]
+    for _ in range(2):
+        for data in (plain, odd):
+            request = read(known, data)
+            assert request == ask()
+            assert accepted(known, request).encoded[10:74] == data[10:74]
+            assert accepted(known, request) is accepted(known, request)
+
+
 def test_an_identity_is_forgotten() -> None:
     """Its passcode is not kept, and each user gets the answer that was made for him or her."""
     identity = UserIdentityRQ(

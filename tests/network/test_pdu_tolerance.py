@@ -10,6 +10,7 @@ import struct
 import pytest
 
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
+from pacs_sdk.network.negotiation import negotiate
 from pacs_sdk.network.pdu import (
     AAssociateAC,
     AAssociateRQ,
@@ -28,6 +29,7 @@ from pacs_sdk.network.user_information import (
     UserIdentityRQ,
     UserInformation,
 )
+from tests.network.negotiation_helpers import POLICY
 from tests.network.pdu_vectors import CT_IMAGE, IMPLICIT_LE, VERIFICATION
 
 
@@ -319,6 +321,24 @@ def test_an_ae_title_is_returned_as_it_came() -> None:
         request.called_ae_title, request.calling_ae_title, (), request.user_information
     )
     assert encode_pdu(answer)[10:42] == b"\xc4RCHIV          " + b" " * 16
+
+
+@pytest.mark.parametrize("called", [b"  ARCHIVE\0\0\0\0\0\0\0", b"ARCHIVE\0stale AE"])
+def test_padding_and_reserved_bytes_are_returned_as_they_came(called: bytes) -> None:
+    """PS3.8 Table 9-17, bytes 11-26, 27-42 and 43-74: identical to what the request has."""
+    data = bytearray(_pdu(called=called, calling=b"MODALITY1\0\0\0\0\0\0\0"))
+    data[42:74] = bytes(range(1, 33))
+    answer = negotiate(_request(bytes(data)), POLICY)
+    assert isinstance(answer, AAssociateAC)
+    encoded = encode_pdu(answer)
+    assert encoded[6:10] == b"\0\1\0\0"
+    assert encoded[10:74] == data[10:74]
+
+
+def test_what_is_returned_takes_its_place() -> None:
+    """All of bytes 11 to 74, or nothing."""
+    with pytest.raises(PacsException, match="returned_fields has 63 bytes instead of 64"):
+        AAssociateAC("A", "B", (), UserInformation(0, "1.2"), returned_fields=bytes(63))
 
 
 # -- where tolerance ends ------------------------------------------------------------------

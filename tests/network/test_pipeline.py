@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import attrs
 import pytest
 
 from pacs_sdk.core.byte_source import MemoryBytes
@@ -102,6 +104,79 @@ def test_leaving_early_aborts() -> None:
         assert not association.is_open
 
 
+class _Unreadable(MemoryBytes):
+    """A data set whose disk fails when it is to be sent."""
+
+    def view(self) -> memoryview:
+        """Fail."""
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def _no_more(operations: Iterator[Operation[int]]) -> Iterator[Operation[int]]:
+    yield from operations
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def _unreadable(operations: Iterator[Operation[int]]) -> Iterator[Operation[int]]:
+    *first, last = operations
+    yield from first
+    yield attrs.evolve(last, data=_Unreadable(b"data"))
+
+
+@pytest.mark.parametrize("fail", [_no_more, _unreadable])
+def test_what_was_sent_before_a_failure_is_answered(
+    fail: Callable[[Iterator[Operation[int]]], Iterator[Operation[int]]],
+) -> None:
+    """The next operation on the association finds no stray response."""
+    shelf = Shelf()
+    with (
+        serving(Scripted(shelf), EchoService()) as server,
+        open_to(server, options=AHEAD) as association,
+    ):
+        found = association.pipelined(fail(stores(association, 3)))
+        keys = [next(found).operation.key, next(found).operation.key]
+        with pytest.raises(OSError, match="Input/output error"):
+            keys += [performed.operation.key for performed in found]
+        assert_alive(association)
+    assert [f"1.2.{key}" for key in keys] == list(shelf.kept)[: len(keys)]
+
+
+def _interrupted(operations: Iterator[Operation[int]]) -> Iterator[Operation[int]]:
+    yield from operations
+    raise KeyboardInterrupt
+
+
+def _fail() -> None:
+    raise ZeroDivisionError
+
+
+def _be_interrupted(association: DicomAssociation) -> None:
+    list(association.pipelined(_interrupted(stores(association, 3))))
+
+
+def _fail_meanwhile(association: DicomAssociation) -> None:
+    list(association.pipelined(stores(association, 3), meanwhile=_fail))
+
+
+def _fail_in_between(association: DicomAssociation) -> None:
+    found = association.pipelined(stores(association, 3))
+    next(found)
+    found.throw(ZeroDivisionError)
+
+
+@pytest.mark.parametrize(
+    "act", [_be_interrupted, _fail_meanwhile, _fail_in_between], ids=lambda f: f.__name__
+)
+def test_an_exception_that_leaves_responses_outstanding_aborts(
+    act: Callable[[DicomAssociation], None],
+) -> None:
+    """Nobody would take them but the next operation, for its own."""
+    with serving(Scripted(Shelf())) as server, open_to(server, options=AHEAD) as association:
+        with pytest.raises((KeyboardInterrupt, ZeroDivisionError)):
+            act(association)
+        assert not association.is_open
+
+
 class ScriptedLine:
     """An association whose peer says what the test wants."""
 
@@ -157,7 +232,7 @@ def test_what_answers_nothing_is_an_error(
 def test_a_message_id_is_not_used_twice_at_a_time() -> None:
     """Its responses could not be told apart."""
     with pytest.raises(PacsException, match="message 7 is outstanding already"):
-        list(pipelined(ScriptedLine(), echoes(7, 7), 2, None))
+        list(pipelined(ScriptedLine(CEchoRSP(7, Status.SUCCESS)), echoes(7, 7), 2, None))
 
 
 @pytest.mark.parametrize("window", [0, 1000])

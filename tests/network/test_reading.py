@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import socket
 from collections.abc import Iterable, Iterator
@@ -123,6 +124,17 @@ def test_what_came_before_the_connection_broke_is_not_lost(near: socket.socket) 
     association, _ = accepting(_Played(near, [*pieces(MESSAGE, 20_000), failure]))
     assert received(association) == DATA
     with pytest.raises(PacsException, match="Connection reset by peer") as caught:
+        association.receive(10.0)
+    assert caught.value.error.code is ErrorCode.ASSOCIATION_ABORTED
+
+
+@pytest.mark.parametrize("size", [20_000, len(MESSAGE)], ids=["behind", "apart"])
+def test_a_connection_that_the_system_gave_up_is_broken(near: socket.socket, size: int) -> None:
+    """ETIMEDOUT is no sign that nothing came yet, though Python calls both ``TimeoutError``."""
+    failure = TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+    association, _ = accepting(_Played(near, [*pieces(MESSAGE, size), failure]))
+    assert received(association) == DATA
+    with pytest.raises(PacsException, match=r"lost: .* Connection timed out") as caught:
         association.receive(10.0)
     assert caught.value.error.code is ErrorCode.ASSOCIATION_ABORTED
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.results import raised
+from pacs_sdk.core.ports import AuditEvent
+from pacs_sdk.core.results import PacsResult, Success, raised
 from pacs_sdk.network import (
     AccessControl,
     Admitted,
@@ -21,9 +22,10 @@ from pacs_sdk.network import (
     username_identity,
 )
 from pacs_sdk.network.dimse import Status
-from pacs_sdk.network.identity import identity_rejection
+from pacs_sdk.network.identity import VerifiedIdentity, identity_rejection
 from pacs_sdk.network.passcodes import ScryptCost
 from pacs_sdk.network.pdu import AAssociateRQ
+from pacs_sdk.network.user_information import UserIdentityRQ, UserIdentityType
 from tests.network.helpers import CT_IMAGE, EXPLICIT, VERIFICATION
 from tests.network.servers import (
     CONTEXTS,
@@ -144,6 +146,43 @@ def test_a_user_is_verified_and_known_to_the_handler(passcode: str | None) -> No
             assert result.failure().code is ErrorCode.ASSOCIATION_REJECTED
     assert users == (["anna"] if passcode == "secret" else [])
     assert "secret" not in str(logger.entries)
+
+
+def test_an_answer_to_a_user_that_cannot_be_written_is_a_recorded_refusal() -> None:
+    """A response that fits its field, but not the item around it, is not sent."""
+    recorded: list[AuditEvent] = []
+    responses = [bytes(65_500), b"short"]
+
+    class Verifier:
+        def verify(self, identity: UserIdentityRQ, peer_host: str) -> PacsResult[VerifiedIdentity]:
+            return Success(
+                VerifiedIdentity("anna", UserIdentityType.JSON_WEB_TOKEN, responses.pop(0))
+            )
+
+    class Audit:
+        def record(self, event: AuditEvent) -> None:
+            recorded.append(event)
+
+    logger = RecordingLogger()
+    server = server_of_driver()(
+        ServerConfig(port=0, max_associations=1),
+        [EchoService()],
+        logger=logger,
+        audit=Audit(),
+        access=AccessControl(identity_verifier=Verifier()),
+    )
+    identity = UserIdentityRQ(
+        UserIdentityType.JSON_WEB_TOKEN, b"token", positive_response_requested=True
+    )
+    options = RequestorOptions(user_identity=identity)
+    with server:
+        peer = Peer("127.0.0.1", server.port)
+        failure = connect(peer, "TESTER", CONTEXTS, options=options).failure()
+        assert failure.code is ErrorCode.ASSOCIATION_REJECTED
+        raised(connect(peer, "TESTER", CONTEXTS, options=options)).release()
+    assert "cannot be written" in str(logger.named("association-rejected")[0]["reason"])
+    assert [event.action for event in recorded] == ["association-rejected", "association-accepted"]
+    assert recorded[0].facts["user"] == "anna"
 
 
 def test_what_is_refused_of_an_association_is_put_into_words() -> None:

@@ -253,6 +253,22 @@ def test_an_association_that_says_nothing_is_aborted() -> None:
         assert stuck.rest() == [USER_ABORT]
 
 
+def test_the_time_for_a_message_does_not_run_before_it_begins() -> None:
+    """Of two peers that associated, the one that says nothing outlives the one that got stuck."""
+    config = ServerConfig(message_timeout_s=0.2)
+    with (
+        serving(EchoService(), Scripted(_succeed), config=config) as server,
+        RawPeer.to(server.port) as idle,
+        RawPeer.to(server.port) as stuck,
+    ):
+        idle.associate()
+        stuck.associate()
+        stuck.send(message_bytes(3, STORE, b"")[:-12], pdata(b"half", last=False))
+        assert stuck.rest() == [USER_ABORT]
+        idle.send(message_bytes(ECHO_CONTEXT, CEchoRQ(1)))
+        assert idle.receive_message() == CEchoRSP(1, Status.SUCCESS)
+
+
 def test_a_peer_that_never_stops_sending_is_cut_off() -> None:
     """After the A-ABORT the server reads on for a moment only, however much comes."""
     with serving(EchoService()) as server, RawPeer.to(server.port) as peer:

@@ -13,15 +13,26 @@ from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import Success, raised
 from pacs_sdk.network import Exchange, Peer, ServerConfig, connect
-from pacs_sdk.network.dimse import CGetRQ, CGetRSP, CStoreRQ, CStoreRSP, Status
+from pacs_sdk.network.dimse import (
+    CCancelRQ,
+    CEchoRQ,
+    CEchoRSP,
+    CGetRQ,
+    CGetRSP,
+    CStoreRQ,
+    CStoreRSP,
+    Status,
+)
 from pacs_sdk.network.negotiation import ProposedContext, association_request
 from pacs_sdk.network.pdu import AAbort, AbortSource, AReleaseRP, AReleaseRQ, PDataTF
+from pacs_sdk.network.pdu_codec import encode_pdu
 from tests.network.helpers import (
     CT_IMAGE,
     EXPLICIT,
     IMPLICIT,
     STORE,
     STUDY_ROOT_GET,
+    VERIFICATION,
     RawPeer,
     message_bytes,
     open_descriptors,
@@ -196,6 +207,54 @@ def test_a_message_that_has_begun_is_finished() -> None:
     assert stored == [8000] * 4
 
 
+@pytest.mark.parametrize("cut", [1, 6, 40, -1], ids=str)
+def test_a_command_set_that_has_begun_is_finished(cut: int) -> None:
+    """Only when all of it is there is it known what the peer wants."""
+    command = message_bytes(1, CEchoRQ(1))
+    with (
+        serving(EchoService()) as server,
+        RawPeer.to(server.port) as idle,
+        RawPeer.to(server.port) as busy,
+    ):
+        busy.associate()
+        busy.send(command[:cut])
+        idle.associate()  # which takes some turns, so what is above has been read
+        stopping = stop_in_background(server)
+        assert idle.rest() == [USER_ABORT]  # so the stop has begun
+        busy.send(command[cut:])
+        assert busy.receive_message() == CEchoRSP(1, Status.SUCCESS)
+        assert busy.rest() == [USER_ABORT]
+        assert_stopped(stopping)
+
+
+def test_what_turns_out_to_be_no_request_is_not_waited_behind() -> None:
+    """A C-CANCEL that had begun ends, and the association with it."""
+    command = message_bytes(1, CCancelRQ(1))
+    with (
+        serving(EchoService()) as server,
+        RawPeer.to(server.port) as idle,
+        RawPeer.to(server.port) as busy,
+    ):
+        busy.associate()
+        busy.send(command[:20])
+        idle.associate()
+        stopping = stop_in_background(server)
+        assert idle.rest() == [USER_ABORT]
+        busy.send(command[20:])
+        assert busy.rest() == [USER_ABORT]
+        assert_stopped(stopping)
+
+
+def test_an_association_request_that_has_begun_is_not_waited_for() -> None:
+    """Nobody has been promised anything yet."""
+    with serving(EchoService()) as server, RawPeer.to(server.port) as peer:
+        peer.send(encode_pdu(GET_REQUEST)[:20])
+        with RawPeer.to(server.port) as idle:
+            idle.associate()  # which takes some turns, so what is above has been read
+            assert_stopped(stop_in_background(server))
+        assert peer.rest() == []
+
+
 def test_an_operation_that_has_begun_is_finished() -> None:
     """A C-GET in the middle of its sub-operations goes on to its final response."""
 
@@ -304,3 +363,42 @@ def test_a_busy_sender_does_not_keep_the_server_running() -> None:
 
 def _succeed(exchange: Exchange) -> None:
     exchange.respond_status(Status.SUCCESS)
+
+
+# -- stopping from a handler -----------------------------------------------------------------
+
+
+def test_a_handler_may_stop_its_server() -> None:
+    """It stops as always: others are told and waited for, and nothing is left open."""
+    before = open_descriptors()
+    logger, busy, stopped = RecordingLogger(), threading.Event(), threading.Event()
+    cancelled: list[bool] = []
+
+    def work(exchange: Exchange) -> None:
+        busy.set()
+        cancelled.append(any(exchange.is_cancelled() for _ in range(10_000_000)))
+
+    def stop(exchange: Exchange) -> None:
+        server.stop(timeout_s=0.2)
+        stopped.set()
+        exchange.respond_status(Status.SUCCESS)
+
+    services = Scripted(stop, VERIFICATION), Scripted(work)
+    with (
+        serving(*services, logger=logger) as server,
+        RawPeer.to(server.port) as other,
+        RawPeer.to(server.port) as peer,
+    ):
+        other.associate()
+        other.send(message_bytes(3, STORE, b""))
+        assert busy.wait(10)
+        peer.associate()
+        peer.send(message_bytes(1, CEchoRQ(1)))
+        assert stopped.wait(10)
+        assert not server.is_running
+        assert cancelled == [True]
+        logger.wait_for("server-stopped")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", server.port), 10)
+        peer.rest()
+    assert open_descriptors() == before

@@ -60,6 +60,28 @@ def test_as_many_jobs_at_a_time_as_threads() -> None:
     assert "fourth" in order[1:]
 
 
+def test_a_pool_tells_whether_a_thread_is_wanted() -> None:
+    """Only while a job waits and no further thread may be started."""
+    pool = WorkPool(2, "test")
+    meeting, go_on = threading.Barrier(3), threading.Event()
+
+    def meet() -> None:
+        meeting.wait(10)
+        go_on.wait(10)
+
+    assert not pool.is_wanted
+    met = [pool.submit(meet) for _ in range(2)]
+    meeting.wait(10)
+    assert not pool.is_wanted
+    third = pool.submit(int)
+    assert pool.is_wanted
+    go_on.set()
+    for future in (*met, third):
+        future.result(10)
+    pool.shutdown()
+    assert not pool.is_wanted
+
+
 def test_a_shutdown_lets_waiting_jobs_finish_and_takes_no_more() -> None:
     """What was given is done; what comes later is refused."""
     pool = WorkPool(1, "test")
@@ -97,6 +119,7 @@ def test_a_shutdown_may_leave_waiting_jobs_undone() -> None:
     with pytest.raises(CancelledError):
         waiting.result(10)
     pool.shutdown()
+    assert not pool.is_wanted
 
 
 def test_no_thread_to_be_had_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,14 @@
-"""The client for programs with an event loop: nothing it does holds the loop up."""
+"""The client for programs with an event loop: nothing it does holds the loop up.
+
+Its operations run in a thread of the association, which cannot be cancelled. A task that is
+cancelled while it awaits one breaks the connection off, so that the operation ends at once.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
 from returns.result import Failure
@@ -35,16 +39,17 @@ async def connect_async(
 
     Returns:
         What :func:`pacs_sdk.network.connect` gives, with an association to await.
+
+    Raises:
+        asyncio.CancelledError: At once. The thread that connects goes on for as long as the
+            timeouts let it; an association that it still opens is aborted.
     """
-    loop = asyncio.get_running_loop()
     thread = ThreadPoolExecutor(1, f"dicom-client-{peer.ae_title}")
-
-    def open_association() -> PacsResult[DicomAssociation]:
-        return connect(peer, calling_ae_title, contexts, **options)
-
+    opening = thread.submit(connect, peer, calling_ae_title, contexts, **options)
     try:
-        result = await loop.run_in_executor(thread, open_association)
+        result = await asyncio.wrap_future(opening)
     except BaseException:
+        thread.submit(_abort_late, opening)
         thread.shutdown(wait=False)
         raise
     if isinstance(result, Failure):
@@ -53,15 +58,25 @@ async def connect_async(
     return result.map(lambda association: AsyncAssociation(association, thread))
 
 
+def _abort_late(opening: Future[PacsResult[DicomAssociation]]) -> None:
+    """End an association that nobody awaits any more, in the thread that opened it, or did not."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().map(DicomAssociation.abort)
+
+
 class AsyncAssociation:
     """An association whose operations are awaited, one after the other.
 
-    Leaving its context releases it, or aborts it when an exception is passing.
+    Leaving its context releases it, or aborts it when an exception is passing. An operation that
+    is cancelled, by ``asyncio.timeout`` for instance, ends at once, and the association with it:
+    the peer sees the connection closed.
     """
 
     def __init__(self, association: DicomAssociation, thread: ThreadPoolExecutor) -> None:
         self._association = association
         self._thread = thread
+        self._awaited = 0
+        self._is_over = False
 
     @property
     def peer(self) -> Peer:
@@ -115,13 +130,13 @@ class AsyncAssociation:
 
     async def release(self) -> None:
         """End the association in good order; harmless when it has ended."""
-        await self._in_thread(self._association.release)
-        self._thread.shutdown(wait=False)
+        await self._end(self._association.release)
 
     async def abort(self) -> None:
-        """End the association at once."""
-        await self._in_thread(self._association.abort)
-        self._thread.shutdown(wait=False)
+        """End the association at once, and an operation that another task awaits."""
+        if self._awaited:
+            self._association.break_off()
+        await self._end(self._association.abort)
 
     async def __aenter__(self) -> Self:
         return self
@@ -129,5 +144,25 @@ class AsyncAssociation:
     async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
         await (self.release() if exc_type is None else self.abort())
 
+    async def _end(self, end: Callable[[], None]) -> None:
+        if self._is_over:
+            return
+        try:
+            await self._in_thread(end)
+        finally:
+            self._is_over = True
+            self._thread.shutdown(wait=False)
+
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        if self._is_over:
+            return work()  # which fails without asking the peer
+        job = self._thread.submit(work)
+        self._awaited += 1
+        try:
+            return await asyncio.wrap_future(job)
+        except asyncio.CancelledError:
+            if not job.cancel():  # it has begun
+                self._association.break_off()
+            raise
+        finally:
+            self._awaited -= 1

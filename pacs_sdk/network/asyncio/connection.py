@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
-from typing import Final
+from functools import partial
 
+from pacs_sdk.network.asyncio.turns import Outcome, Turns
 from pacs_sdk.network.asyncio.work_pool import WorkPool
 from pacs_sdk.network.connection.session import ServerSession, is_secured
+from pacs_sdk.network.connection.tls_transport import TlsTransport
 from pacs_sdk.network.server_core import ServerCore
 
 __all__ = ["LoopConnection"]
-
-_MESSAGE_LINGER_S: Final = 0.02
-_ANSWER_LINGER_S: Final = 0.002
-"""How long a worker waits itself for the rest of a message, and for the request that follows
-an answer, before it gives the connection back to the loop: a hand-over costs more than most
-peers take."""
-_READS_A_TURN: Final = 256
-"""How often a worker reads from one peer while others may wait, some 30 MB of images."""
 
 
 class LoopConnection:
@@ -49,40 +42,39 @@ class LoopConnection:
         if not await self._secured(loop, pool):
             return
         session = self._session = ServerSession(core, self.transport, self.host, self._port)
-        goes_on = session.proceed()
-        while goes_on:
-            deadline = session.deadline
-            left_s = None if deadline is None else deadline - core.clock.monotonic()
-            is_readable = await self._readable(loop, left_s)
-            work: Callable[[ServerSession], bool] = _go_on
+        turns = Turns(session, pool, core.clock)
+        outcome = Outcome.WAIT if session.proceed() else Outcome.OVER
+        while outcome is not Outcome.OVER:
+            work = turns.go_on
+            if outcome is Outcome.WAIT and not await self._ready(loop, session.deadline):
+                work = turns.time_up
             if self._is_woken:
                 self._is_woken = False
-                if session.message_has_begun:
-                    continue  # it is finished first; the session asks again after it
-                work = _stop
-            elif not is_readable:
-                work = _time_up
+                work = turns.stop
             try:
-                goes_on = await loop.run_in_executor(pool, work, session)
+                outcome = await loop.run_in_executor(pool, work)
             except RuntimeError as exc:  # no thread to be had
                 session.give_up(str(exc))
                 return
 
     async def _secured(self, loop: asyncio.AbstractEventLoop, pool: WorkPool) -> bool:
-        if self._core.config.tls is None:
-            return True
-        try:
-            return await loop.run_in_executor(
-                pool, is_secured, self._core, self.transport, self.host, self._port
-            )
-        except RuntimeError as exc:  # no thread to be had
-            self._core.logger.warning("connection-not-served", reason=str(exc))
-            self.transport.close()
-            return False
+        """Agree on TLS, if the server speaks it; a worker only does what needs no waiting."""
+        tls, transport = self._core.config.tls, self.transport
+        if tls is not None and isinstance(transport, TlsTransport):
+            step = partial(transport.handshake_step, tls.handshake_timeout_s)
+            try:
+                while (deadline := await loop.run_in_executor(pool, step)) is not None:
+                    await self._ready(loop, deadline)
+            except RuntimeError as exc:  # no thread to be had
+                self._core.logger.warning("connection-not-served", reason=str(exc))
+                transport.close()
+                return False
+        return is_secured(self._core, transport, self.host, self._port)
 
-    async def _readable(self, loop: asyncio.AbstractEventLoop, timeout_s: float | None) -> bool:
-        """Wait for bytes; ``False`` when time is up first."""
-        if self._is_woken or self.transport.pending():
+    async def _ready(self, loop: asyncio.AbstractEventLoop, deadline: float | None) -> bool:
+        """Wait until the transport can go on; ``False`` when time is up first."""
+        transport = self.transport
+        if self._is_woken or transport.pending():
             return True
         waiting: asyncio.Future[bool] = loop.create_future()
         self._waiting = waiting
@@ -91,33 +83,22 @@ class LoopConnection:
             if not waiting.done():
                 waiting.set_result(result)
 
-        timer = None if timeout_s is None else loop.call_later(max(0.0, timeout_s), ready, False)
-        loop.add_reader(self._descriptor, ready, True)
+        timer = None
+        if deadline is not None:
+            left_s = max(0.0, deadline - self._core.clock.monotonic())
+            timer = loop.call_later(left_s, ready, False)
+        # OpenSSL may have to write before it can read.
+        awaits_room = isinstance(transport, TlsTransport) and transport.awaits_room
+        add, remove = (
+            (loop.add_writer, loop.remove_writer)
+            if awaits_room
+            else (loop.add_reader, loop.remove_reader)
+        )
+        add(self._descriptor, ready, True)
         try:
             return await waiting
         finally:
             self._waiting = None
-            loop.remove_reader(self._descriptor)
+            remove(self._descriptor)
             if timer is not None:
                 timer.cancel()
-
-
-def _go_on(session: ServerSession) -> bool:
-    """Read and act until the peer has nothing to say, or others' turn has come."""
-    linger_s, left = 0.0, _READS_A_TURN
-    while left and session.read(linger_s):
-        if not session.proceed():
-            return False
-        linger_s = _MESSAGE_LINGER_S if session.message_has_begun else _ANSWER_LINGER_S
-        left -= 1
-    return True
-
-
-def _time_up(session: ServerSession) -> bool:
-    session.time_up()
-    return session.proceed()
-
-
-def _stop(session: ServerSession) -> bool:
-    session.stop()
-    return session.proceed()

@@ -48,9 +48,14 @@ class WorkPool(Executor):
         self._name = name
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._idle = threading.Semaphore(0)
+        self._unfinished = 0
         self._threads: list[threading.Thread] = []
         self._is_closed = False
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a job waits for a thread, and there may be no more of them."""
+        return self._unfinished > self._limit
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
         """Have a function called in one of the threads.
@@ -62,8 +67,9 @@ class WorkPool(Executor):
         with self._lock:
             if self._is_closed:
                 raise RuntimeError("the pool is closed")
-            if len(self._threads) < self._limit and not self._idle.acquire(blocking=False):
+            if self._unfinished >= len(self._threads) < self._limit:
                 self._start_thread()
+            self._unfinished += 1
             job = _Job(future, lambda: fn(*args, **kwargs))  # type: ignore[arg-type]  # of its own type
             self._jobs.put(job)
         return future
@@ -93,6 +99,7 @@ class WorkPool(Executor):
                 return
             if job is not None:
                 job.future.cancel()
+                self._unfinished -= 1
 
     def _start_thread(self) -> None:
         thread = threading.Thread(
@@ -105,4 +112,5 @@ class WorkPool(Executor):
         while (job := self._jobs.get()) is not None:
             job.carry_out()
             del job  # what it holds is not kept while the thread waits
-            self._idle.release()
+            with self._lock:
+                self._unfinished -= 1

@@ -24,7 +24,7 @@ from pacs_sdk.network.connection.line import LINGER_S, AssociationLine
 from pacs_sdk.network.connection.options import AssociationOptions
 from pacs_sdk.network.connection.transport import Transport
 from pacs_sdk.network.connection.waits import Waits, after, earlier
-from pacs_sdk.network.dimse import Message
+from pacs_sdk.network.dimse import Message, is_request
 from pacs_sdk.network.engine import AssociationEngine
 from pacs_sdk.network.messages import IncomingMessage
 from pacs_sdk.network.negotiation import AcceptedContext
@@ -36,6 +36,10 @@ __all__ = ["SocketAssociation"]
 _MAX_WAITING_MESSAGES: Final = 16
 """Messages that may wait while an operation runs. A peer that negotiated no window must
 not send any (PS3.7 D.3.3.3); one that floods us is not read until we are done."""
+
+_MOST_PERFORMED: Final = 64
+"""Requests that a peer may have outstanding where any number was agreed (0), counted while
+responses are waited for: what has come of them lies in memory or on the disk."""
 
 
 class SocketAssociation(AssociationLine):
@@ -107,11 +111,18 @@ class SocketAssociation(AssociationLine):
         return self._message_id
 
     def send(self, context_id: int, message: Message, data: ByteSource | None = None) -> None:
-        """Send a message; the data set goes out from where it lies, uncopied."""
+        """Send a message; the data set goes out from where it lies, uncopied.
+
+        Raises:
+            PacsException: What ended the association; or, while it lasts, why the message cannot
+                be written: nothing of it has been sent then.
+            OSError: The data set cannot be read; nothing has been sent.
+        """
         self._check_alive()
         view = None if data is None else data.view()
+        batches = self.engine.send_message(context_id, message, view)
         try:
-            for batch in self.engine.send_message(context_id, message, view):
+            for batch in batches:
                 self._transport.send(batch, self._send_timeout_s)
         except TimeoutError as exc:
             # An A-ABORT behind a half-sent PDU would be taken for its data: just close.
@@ -130,21 +141,37 @@ class SocketAssociation(AssociationLine):
                 ``ASSOCIATION_ABORTED``.
             WokenUp: The owner stops, and no message has begun.
         """
+        return self._received(self.awaited(timeout_s))
+
+    def receive_response(self, timeout_s: float | None) -> IncomingMessage | None:
+        """Return the next response as :meth:`receive` does, past requests.
+
+        Requests wait for their turn, as many as the peer may send beside the one that is being
+        carried out (asynchronous operations window, PS3.7 D.3.3.3). One more is returned.
+        """
+        return self._received(self._awaited_response(timeout_s))
+
+    def _received(self, waits: Waits[IncomingMessage | None]) -> IncomingMessage | None:
         try:
-            return self._driven(self.awaited(timeout_s))
+            return self._driven(waits)
         except PacsException as exc:
             if exc.error.code is ErrorCode.NETWORK_TIMEOUT:
                 self.abort()
             raise
 
-    def awaited(self, timeout_s: float | None) -> Waits[IncomingMessage | None]:
+    def awaited(self, timeout_s: float | None, behind: int = 0) -> Waits[IncomingMessage | None]:
         """Wait as :meth:`receive` does.
 
         Bytes that come begin the time anew, but a message that has begun must be complete
         within ``message_timeout_s``: a peer that sends one byte a minute holds nothing up.
+
+        Args:
+            timeout_s: How long the peer may send nothing.
+            behind: How many messages to leave waiting, and take the one behind them.
         """
         quiet_since = self._clock.monotonic()
-        while not self._inbox.waiting:
+        waiting = self._inbox.waiting
+        while len(waiting) <= behind:
             if self._release_requested:
                 return None
             self._check_alive()
@@ -156,9 +183,21 @@ class SocketAssociation(AssociationLine):
             if self._reads != reads:
                 quiet_since = self._clock.monotonic()
                 whole_by = after(self._unfinished_since, self._message_timeout_s)
-                if not self._inbox.waiting and whole_by is not None and quiet_since >= whole_by:
+                if len(waiting) <= behind and whole_by is not None and quiet_since >= whole_by:
                     raise PacsException(ErrorCode.NETWORK_TIMEOUT, self._overdue(quiet_since))
-        return self._inbox.waiting.popleft()
+        incoming = waiting[behind]
+        del waiting[behind]
+        return incoming
+
+    def _awaited_response(self, timeout_s: float | None) -> Waits[IncomingMessage | None]:
+        most = (self.window.performed or _MOST_PERFORMED) - 1
+        behind = 0
+        while True:
+            incoming = yield from self.awaited(timeout_s, behind)
+            if incoming is None or behind == most or not is_request(incoming.message):
+                return incoming
+            self._inbox.waiting.insert(behind, incoming)
+            behind += 1
 
     def is_alive(self) -> bool:
         """Look at the socket without waiting: whether another operation can begin."""
@@ -214,10 +253,12 @@ class SocketAssociation(AssociationLine):
                 self.flush()
                 while not self.engine.closing and self._end is None:
                     self.step(deadline)
+                    self._inbox.discard()  # nobody takes any more what still comes (PS3.8 AR-6)
                     if self._release_requested and not self.engine.closing:
                         self.engine.release_response(self._clock.monotonic())
                         self._release_requested = False
                         self.flush()
+                    self._check_time(deadline)
             except PacsException as exc:
                 self.logger.debug("release-not-confirmed", reason=exc.error.message)
                 if self._end is None:
@@ -264,6 +305,12 @@ class SocketAssociation(AssociationLine):
         self.close()
 
     # -- inside ------------------------------------------------------------------------
+
+    def _check_time(self, deadline: float) -> None:
+        """Abandon a release whose time is over, which a peer that goes on sending prolongs."""
+        is_over = self.engine.closing or self._end is not None
+        if not is_over and self._clock.monotonic() >= deadline:
+            raise PacsException(ErrorCode.NETWORK_TIMEOUT, "the peer went on sending instead")
 
     def _hear_last_words(self) -> None:
         """Read what the peer sent before the connection broke: it may say why."""

@@ -136,6 +136,6 @@ class Inbox:
         )
 
     def _drop_data(self) -> None:
-        if self._sink is not None:
-            self._sink.discard()
-            self._sink = None
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.discard()

@@ -174,9 +174,9 @@ class AssociationLine:
                 if more is None:
                     return
                 count = more
-        except TimeoutError:
-            raise
         except OSError as exc:
+            if isinstance(exc, TimeoutError) and exc.errno is None:
+                raise  # nothing came; where the system gave the connection up it has a number
             if not self._is_draining:
                 raise self._lost(exc) from exc
             count = 0  # a reset ends the wait just as a close does
@@ -263,6 +263,7 @@ class AssociationLine:
                     self._unfinished_since = None
             case AssociationRequested():
                 self._request_received = event.request
+                self._unfinished_since = None
             case ReleaseRequested():
                 self._release_requested = True
             case AssociationRejected():
@@ -276,13 +277,18 @@ class AssociationLine:
                 self._end = PacsError(
                     ErrorCode.ASSOCIATION_ABORTED, "the peer closed the connection unannounced"
                 )
-            case AssociationAccepted() | ReleaseConfirmed():
+            case AssociationAccepted():
+                self._unfinished_since = None
+            case ReleaseConfirmed():
                 pass
 
     @property
     def message_has_begun(self) -> bool:
-        """Whether a message is under way, waits to be taken, or is being acted on."""
-        return self.is_busy or self._inbox.is_active
+        """Whether a message is under way, waits to be taken, or is being acted on.
+
+        A stop lets it finish, and all of a command set is needed to know what it is.
+        """
+        return self.is_busy or self._inbox.is_active or self.engine.is_within_message
 
     def close(self, reason: PacsError | None = None) -> None:
         """Close the connection and free what was received and not taken.

@@ -40,6 +40,7 @@ class ServerSession:
         self._waits = self._served()
         self._deadline: float | None = None
         self._left: Callable[[], None] | None = None
+        self._stopping = core.stopping
         self._has_failed = False
         self._is_over = False
         self._is_closed = False
@@ -79,6 +80,9 @@ class ServerSession:
                 self._association.step_within(timeout_s)
             except TimeoutError:
                 came = False
+            else:
+                if self._stopping.is_set():
+                    self._check_under_way()
 
         if came:
             self._guarded(read)
@@ -89,8 +93,9 @@ class ServerSession:
         self._guarded(lambda: self._association.time_up(self._deadline))
 
     def stop(self) -> None:
-        """End the association at the next :meth:`proceed`."""
-        self._end("association-ended-by-stop")
+        """End the association at the next :meth:`proceed`, unless it is being ended already."""
+        if not self._has_failed:
+            self._end("association-ended-by-stop")
 
     def give_up(self, reason: str) -> None:
         """Close the connection at once."""
@@ -101,9 +106,16 @@ class ServerSession:
     # -- inside --------------------------------------------------------------------------
 
     def _wait_to_the_end(self) -> None:
-        step = self._association.step
+        step, is_stopping = self._association.step, self._stopping.is_set
         for deadline in self._waits:
             step(deadline)
+            if is_stopping():
+                self._check_under_way()
+
+    def _check_under_way(self) -> None:
+        """End what a stop let go on, once nothing of a message is left to be finished."""
+        if self._association.engine.is_established and not self.message_has_begun:
+            raise WokenUp
 
     def _resume(self) -> None:
         try:
@@ -135,17 +147,25 @@ class ServerSession:
             logger.error(event, reason=reason)
         self._waits = self._nothing() if self._has_failed else self._association.aborted()
         self._has_failed = True
+        self._leave()
 
     def _nothing(self) -> Waits[None]:
         yield from ()
 
     def _close(self) -> None:
-        self._association.close()
         self._is_closed = True
+        try:
+            self._association.close()
+        except Exception as exc:  # noqa: BLE001  # what took a data set is foreign code
+            self._association.logger.error("association-crashed", reason=repr(exc))
+        self._leave()
+        self._association.logger.debug("connection-closed")
+
+    def _leave(self) -> None:
+        """Count the association no more: the peer may open another one as soon as it knows."""
         left, self._left = self._left, None
         if left is not None:
             left()
-        self._association.logger.debug("connection-closed")
 
     def _served(self) -> Waits[None]:
         association = self._association
@@ -172,6 +192,7 @@ class ServerSession:
         association.logger.info("association-accepted", contexts=len(association.engine.contexts))
         association.flush()
         yield from self._messages(info)
+        self._leave()
         yield from association.release_answered()
         association.logger.info("association-released")
 
@@ -184,7 +205,7 @@ class ServerSession:
             finally:
                 association.is_busy = False
                 incoming.discard()
-            if self._core.stopping.is_set():  # a busy sender never lets the wait be woken
+            if self._stopping.is_set():  # a busy sender never lets the wait be woken
                 raise WokenUp
 
 

@@ -1,11 +1,13 @@
 """The beginning of a TLS connection: agreeing on keys, and who the peer is.
 
-It is a step of its own, for the thread that will use the connection: a peer that never finishes
-it holds up nobody else.
+It is a step of its own, so that a peer that never finishes it holds up nobody else: a thread that
+serves one connection waits for it in :meth:`TlsHandshake.handshake`; who serves many takes one
+:meth:`TlsHandshake.handshake_step` after the other, and waits for all of them at once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import ssl
@@ -14,6 +16,7 @@ from typing import Final
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, SystemClock
 from pacs_sdk.network.connection.transport import Transport, WokenUp
+from pacs_sdk.network.connection.waits import Waits
 from pacs_sdk.network.tls.facts import TlsFacts, tls_facts
 from pacs_sdk.network.tls.failures import (
     HandshakeFailure,
@@ -73,6 +76,8 @@ class TlsHandshake(Transport):
         self._awaited = select.POLLIN
         self._first = b""
         self._facts: TlsFacts | None = None
+        self._failure: Exception | None = None
+        self._steps: Waits[None] | None = None
 
     def handshake(self, timeout_s: float) -> TlsFacts:
         """Agree on keys and check certificates (RFC 8446 2, RFC 5246 7.3).
@@ -89,29 +94,64 @@ class TlsHandshake(Transport):
                 transport is of no use then but to be closed.
             WokenUp: The wake descriptor became readable.
         """
+        while (deadline := self.handshake_step(timeout_s)) is not None:
+            try:
+                self._wait_readable(deadline - self._clock.monotonic())
+            except TimeoutError:
+                continue  # the next step knows what has lasted too long
+            except WokenUp:
+                break
+        if self._facts is None:
+            raise self._failure or WokenUp  # why the peer was refused may be known already
+        return self._facts
+
+    def handshake_step(self, timeout_s: float) -> float | None:
+        """Do what can be done of the handshake without waiting, for a driver that waits itself.
+
+        Args:
+            timeout_s: As for :meth:`handshake`, and counted from the first step.
+
+        Returns:
+            Until when to wait for the socket (:attr:`awaits_room`) before the next step, by the
+            clock; ``None`` once it has come to its end, which :meth:`handshake` then tells.
+        """
+        if self._steps is None:
+            self._steps = self._handshaking(timeout_s)
+        try:
+            return next(self._steps)
+        except StopIteration:
+            return None
+        except Exception as exc:  # noqa: BLE001  # handshake raises it
+            self._failure = exc
+            return None
+
+    @property
+    def awaits_room(self) -> bool:
+        """Whether to wait until the socket takes bytes, not until it has some."""
+        return self._awaited == select.POLLOUT
+
+    @property
+    def facts(self) -> TlsFacts | None:
+        """What was agreed on, and who the peer proved to be; ``None`` before the handshake."""
+        return self._facts
+
+    def _handshaking(self, timeout_s: float) -> Waits[None]:
         deadline = self._clock.monotonic() + timeout_s
         try:
             while not self._try_handshake():
-                left_s = deadline - self._clock.monotonic()
-                if left_s <= 0:
+                if self._clock.monotonic() >= deadline:
                     raise TimeoutError
-                self._wait_readable(left_s)
+                yield deadline
         except TimeoutError as exc:
             words = "began no TLS" if not self._first else "did not finish the TLS handshake"
             raise PacsException(
                 ErrorCode.NETWORK_TIMEOUT, f"the peer {words} within {timeout_s:g} s"
             ) from exc
         except OSError as exc:
-            cause, words = self._explain(exc)
-            self._let_alert_arrive()
-            raise failed(cause, words) from exc
+            self._failure = failure = failed(*self._explain(exc))
+            yield from self._let_alert_arrive()
+            raise failure from exc
         self._facts = tls_facts(self._tls)
-        return self._facts
-
-    @property
-    def facts(self) -> TlsFacts | None:
-        """What was agreed on, and who the peer proved to be; ``None`` before the handshake."""
-        return self._facts
 
     def _try_handshake(self) -> bool:
         has_spoken = bool(self._first) or self._look_at_first_bytes()
@@ -161,7 +201,7 @@ class TlsHandshake(Transport):
             raise failed(*found)
         return True
 
-    def _let_alert_arrive(self) -> None:
+    def _let_alert_arrive(self) -> Waits[None]:
         """Read on until the peer closes, for a moment at most.
 
         Closing while bytes of the peer lie unread resets the connection, and the alert that
@@ -172,14 +212,13 @@ class TlsHandshake(Transport):
         try:
             socket.socket.shutdown(self._tls, socket.SHUT_WR)
             self._await(select.POLLIN)
-            while (left_s := deadline - self._clock.monotonic()) > 0:
-                try:
+            while self._clock.monotonic() < deadline:
+                with contextlib.suppress(BlockingIOError):
                     if not socket.socket.recv_into(self._tls, scratch):
                         return
-                except BlockingIOError:
-                    self._wait_readable(left_s)
-        except (OSError, WokenUp):
-            return  # it closed or reset, or the moment is over
+                yield deadline
+        except OSError:
+            return  # it closed or reset
 
     def _await(self, event: int) -> None:
         """Choose what the next wait of the reading side is for.

@@ -17,6 +17,7 @@ from pacs_sdk.network.dimse import (
     CCancelRQ,
     CStoreRQ,
     CStoreRSP,
+    Message,
     Request,
     Response,
     StatusCategory,
@@ -180,20 +181,25 @@ class DicomAssociation:
         association = self._association
         with self._in_use():
             association.send(context.context_id, request, data)
-            while True:
-                incoming = association.receive(self._timeouts.dimse_s)
-                if incoming is None:
-                    raise PacsException(
-                        ErrorCode.ASSOCIATION_ABORTED, "the peer released the association early"
-                    )
-                try:
-                    reply = self._reply(incoming, request.message_id, on_store)
-                    if reply is not None:
-                        yield from self._handed_on(reply)
-                        if not _is_pending(reply):
-                            return
-                finally:
-                    incoming.discard()
+            is_outstanding = True
+            try:
+                while is_outstanding:
+                    incoming = association.receive(self._timeouts.dimse_s)
+                    if incoming is None:
+                        raise PacsException(
+                            ErrorCode.ASSOCIATION_ABORTED, "the peer released the association early"
+                        )
+                    try:
+                        is_outstanding = not _is_final(incoming.message, request.message_id)
+                        reply = self._reply(incoming, request.message_id, on_store)
+                        if reply is not None:
+                            yield reply
+                    finally:
+                        incoming.discard()
+            except BaseException:
+                if is_outstanding:
+                    self._give_up()
+                raise
 
     def pipelined(
         self,
@@ -204,7 +210,8 @@ class DicomAssociation:
         """Send requests that have one response each, as many ahead as the peer granted.
 
         Responses may come in any order. Leaving the iterator before its end aborts the
-        association, as with :meth:`replies`.
+        association, as with :meth:`replies`. Where ``operations`` fails, or one of them cannot be
+        sent, those before it are answered first, and the association can be used again.
 
         Args:
             operations: What to ask, taken one by one as there is room in the window.
@@ -221,18 +228,16 @@ class DicomAssociation:
                     self.window.invoked,
                     self._timeouts.dimse_s,
                     meanwhile=meanwhile,
+                    give_up=self._give_up,
                 )
             except GeneratorExit:
                 self.abort()
                 raise
 
-    def _handed_on(self, reply: Reply) -> Iterator[Reply]:
-        try:
-            yield reply
-        except GeneratorExit:
-            if _is_pending(reply):
-                self.abort()
-            raise
+    def _give_up(self) -> None:
+        """Abort: what is still to come would be taken for the answer to the next request."""
+        if self.is_open:
+            self.abort()
 
     def cancel(self, context: AcceptedContext, message_id: int) -> None:
         """Ask the peer to end an operation early (C-CANCEL); responses still follow."""
@@ -243,14 +248,13 @@ class DicomAssociation:
         self, incoming: IncomingMessage, message_id: int, on_store: StoreHandler | None
     ) -> Reply | None:
         message = incoming.message
-        if incoming.failure is not None and not isinstance(message, CStoreRQ):
-            raise PacsException.of(incoming.failure)
         if isinstance(message, CStoreRQ) and on_store is not None:
             self._association.send(incoming.context.context_id, on_store(incoming, message))
             return None
         if is_response(message) and message.message_id_being_responded_to == message_id:
+            if incoming.failure is not None:
+                raise PacsException.of(incoming.failure)
             return Reply(message, incoming.data)
-        self.abort()
         raise PacsException(
             ErrorCode.INVALID_DIMSE_MESSAGE,
             f"the peer sent {type(message).__name__} where an answer to message {message_id} "
@@ -305,5 +309,10 @@ class DicomAssociation:
             self.abort()
 
 
-def _is_pending(reply: Reply) -> bool:
-    return status_category(reply.response.status) is StatusCategory.PENDING
+def _is_final(message: Message, message_id: int) -> bool:
+    """Whether nothing follows in answer to a request."""
+    return (
+        is_response(message)
+        and message.message_id_being_responded_to == message_id
+        and status_category(message.status) is not StatusCategory.PENDING
+    )

@@ -78,6 +78,8 @@ class DicomServer(ServerBase):
                 are closed. A handler that goes on after that is told so by
                 :meth:`Exchange.is_cancelled`; one that does not ask is left alone, which is
                 logged as an error: Python cannot end its thread.
+
+        A handler may call it, too. Its own association ends once it has answered.
         """
         listener, self._listener = self._listener, None  # a second call has nothing to do
         if listener is None:
@@ -86,12 +88,9 @@ class DicomServer(ServerBase):
             self._core.stopping.set()
         os.write(self._wake_write, b"\0")  # never read: it stays readable for all who wait
         deadline = self._core.clock.monotonic() + timeout_s
-        with self._lock:
-            running = tuple(self._threads)
-        for thread in running:
+        for thread in self._others():
             thread.join(max(0.0, deadline - self._core.clock.monotonic()))
-        with self._lock:
-            overdue = dict(self._threads)
+        overdue = self._others()
         for transport in overdue.values():
             if transport is not None:
                 transport.break_off()
@@ -104,12 +103,20 @@ class DicomServer(ServerBase):
         os.close(self._wake_write)
         self._log_stop(len(overdue))
 
+    def _others(self) -> dict[threading.Thread, Transport | None]:
+        """List the threads that a stop waits for: not its own, in which a handler may call it."""
+        with self._lock:
+            others = dict(self._threads)
+        others.pop(threading.current_thread(), None)
+        return others
+
     def _abandon_what_still_runs(self) -> None:
         with self._lock:
             self._abandoned.update(self._threads)
             self._threads.clear()
             self._waiting = 0
-        for thread in self._abandoned:
+            abandoned = self._abandoned - {threading.current_thread()}
+        for thread in abandoned:
             if thread.is_alive():
                 self._core.logger.error("handler-does-not-end", thread=thread.name)
 
