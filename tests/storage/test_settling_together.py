@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import URL, delete
+from sqlalchemy import URL, delete, text
 
 from pacs_sdk.core.results import raised
 from pacs_sdk.storage import IndexDatabase, StudySettler
@@ -70,6 +70,21 @@ def test_while_one_node_looks_another_leaves_it_to_it(
     add(second, StudyInstanceUID="1.2")
     clock.advance(60)
     assert raised(other.step()) == ("1.2",)
+
+
+def test_a_study_does_not_settle_before_an_image_that_is_withheld(
+    nodes: tuple[IndexDatabase, IndexDatabase], clock: FakeClock
+) -> None:
+    """Somebody's open transaction keeps the image out of the feed, and so the study waits for it."""
+    first, second = nodes
+    settler = StudySettler(first.writing, QUIET, clock=clock)
+    with second.writing() as connection:
+        connection.execute(text("SELECT pg_current_xact_id()"))
+        add(first, StudyInstanceUID="1.1", SOPInstanceUID="1.1.2")
+        assert raised(settler.step()) == ()
+    assert raised(settler.step()) == ()
+    clock.advance(60)
+    assert raised(settler.step()) == ("1.1",)
 
 
 def test_what_another_has_settled_all_the_same_is_not_settled_again(

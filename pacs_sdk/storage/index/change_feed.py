@@ -146,6 +146,23 @@ def changes_after(connection: Connection, position: FeedPosition, limit: int) ->
     return tuple(_changes(connection.execute(statement)))
 
 
+def has_withheld(connection: Connection, position: FeedPosition) -> bool:
+    """Tell whether there are changes after the last one that the feed gives.
+
+    They are committed, and given once all transactions have ended that began before them.
+
+    Args:
+        connection: In the transaction in which the feed was read.
+        position: That of the last change that it gave.
+    """
+    if transactions_before(connection) is None:
+        return False
+    order = (changes.c.transaction_id, changes.c.pk)
+    after = (literal(position.transaction, BigInteger), literal(position.number, BigInteger))
+    later = select(exists().where(tuple_(*order) > tuple_(*after)))
+    return bool(connection.execute(later).scalar())
+
+
 def cursor_position(connection: Connection, name: str) -> FeedPosition:
     """Return the place of a cursor, the start for one that is not there."""
     row = connection.execute(_CURSOR, {"name": name}).one_or_none()

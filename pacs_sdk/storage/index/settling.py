@@ -12,7 +12,13 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.events import StudySettled
 from pacs_sdk.core.ports import Clock, EventBus, NullEventBus, SystemClock
 from pacs_sdk.core.results import edge
-from pacs_sdk.storage.index.change_feed import Connect, changes_after, cursor_position, keep_cursor
+from pacs_sdk.storage.index.change_feed import (
+    Connect,
+    changes_after,
+    cursor_position,
+    has_withheld,
+    keep_cursor,
+)
 from pacs_sdk.storage.index.changes import Change, ChangeKind, milliseconds
 from pacs_sdk.storage.index.portable_sql import insert_or_update, latest_transaction
 from pacs_sdk.storage.index.postgres_engine import lock_settling
@@ -93,8 +99,12 @@ class StudySettler:
         return settled
 
     def _follow(self, connection: Connection) -> bool:
-        """Take note of the studies that something happened to; false while there are more."""
-        found = changes_after(connection, cursor_position(connection, _CURSOR), _CHANGES_A_STEP)
+        """Take note of the studies that something happened to; false while there are more.
+
+        These may be withheld: a transaction that somebody left open holds up what came after it.
+        """
+        position = cursor_position(connection, _CURSOR)
+        found = changes_after(connection, position, _CHANGES_A_STEP)
         latest = {
             change.study_instance_uid: _at_ms(change)
             for change in found
@@ -109,8 +119,9 @@ class StudySettler:
                 ],
             )
         if found:
-            keep_cursor(connection, _CURSOR, found[-1].position)
-        return len(found) < _CHANGES_A_STEP
+            position = found[-1].position
+            keep_cursor(connection, _CURSOR, position)
+        return len(found) < _CHANGES_A_STEP and not has_withheld(connection, position)
 
     def _settle(self, connection: Connection) -> tuple[str, ...]:
         now = milliseconds(self._clock)
