@@ -300,6 +300,24 @@ def test_the_same_instance_again_changes_nothing(tmp_path: Path) -> None:
         assert found(archive) == [sent.sop_instance_uid]
 
 
+def test_all_that_were_not_taken_are_told_though_telling_one_fails(fixture: Fixture) -> None:
+    """Each of them has its object, and would be known to nobody otherwise."""
+    told: list[str] = []
+
+    def refused(one: RefusedEntry) -> None:
+        told.append(one.entry.identity.sop_instance_uid)
+        if len(told) == 1:
+            raise PacsException(ErrorCode.INDEX_FAILED, "the disk is full")
+
+    uids = ["1.7.1", "1.7.2", "1.7.3"]
+    fixture.database.refused = frozenset(uids)
+    for uid in uids:
+        assert fixture.rows.promise(make_entry(SOPInstanceUID=uid), refused, 0, None)
+    with pytest.raises(PacsException, match="the disk is full"):
+        fixture.rows.settle()
+    assert told == uids
+
+
 def test_another_study_with_the_same_instance_is_refused_while_its_row_waits(
     tmp_path: Path,
 ) -> None:

@@ -8,6 +8,7 @@ database has to see what was acknowledged before, and so has it written first
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeAlias
@@ -165,11 +166,13 @@ class DeferredRows:
         """Write all rows that wait.
 
         Raises:
-            PacsException: ``INDEX_FAILED``: the database takes none now; they wait on.
+            PacsException: ``INDEX_FAILED``: the database takes none now; they wait on. Or one that
+                it did not take could not be kept beside the other, which was tried with all.
         """
         if self._waiting:
-            for one, refused in self._flush():
-                refused(one)
+            with contextlib.ExitStack() as told:  # each of them, also where one raises
+                for one, refused in reversed(self._flush()):
+                    told.callback(refused, one)
 
     def last_find(self) -> int:
         """Return what is to be given to :meth:`promise`, before the object has its name."""
