@@ -13,6 +13,11 @@ from sqlalchemy import Connection, text
 
 __all__ = ["is_restored", "renumber"]
 
+_CAN_BE_READ: Final = text("""
+SELECT has_table_privilege(to_regclass('changes'), 'SELECT')
+   AND has_table_privilege(to_regclass('change_cursors'), 'SELECT')
+""")
+
 _IS_AHEAD: Final = text("""
 SELECT greatest((SELECT max(transaction_id) FROM changes),
                 (SELECT max(transaction_id) FROM change_cursors))
@@ -31,12 +36,13 @@ _RENUMBER_CHANGES: Final = text("UPDATE changes SET transaction_id = 0 WHERE tra
 def is_restored(connection: Connection) -> bool:
     """Tell whether changes have numbers of transactions that the server has not come to yet.
 
-    What is visible of its own has numbers of transactions that have ended.
+    What is visible of its own has numbers of transactions that have ended. Where the tables are
+    damaged, or another user's, that shows when they are used.
 
     Args:
-        connection: To PostgreSQL, whose tables are made.
+        connection: To PostgreSQL.
     """
-    return bool(connection.scalar(_IS_AHEAD))
+    return bool(connection.scalar(_CAN_BE_READ)) and bool(connection.scalar(_IS_AHEAD))
 
 
 def renumber(connection: Connection) -> None:
