@@ -1,4 +1,4 @@
-"""A journal whose threads are interrupted, cannot be had, or are not through when it is closed."""
+"""A journal whose threads meet, are interrupted, cannot be had, or are not through at its end."""
 
 from __future__ import annotations
 
@@ -84,6 +84,31 @@ def test_an_interrupt_leaves_no_segment_locked(
     with pytest.raises(KeyboardInterrupt):
         journal.write([new("last of one"), new("first of the other")])
     assert [segment.flushing.locked() for segment in journal._segments] == [False, False]
+    assert journal.close()
+
+
+def test_a_record_that_is_added_while_a_write_is_handed_over_is_written_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no part of that write, so whoever added it does not take it for written."""
+    journal = begun_journal(tmp_path)
+    first = journal._current
+    assert first is not None
+    begin, left = first.writer.begin, ["2"]
+
+    def late(start: int, end: int) -> None:
+        begin(start, end)
+        if left:
+            first.append(left.pop(), [memoryview(b"x" * 100)], 100, 0)
+
+    monkeypatch.setattr(first.writer, "begin", late)
+    (entry,) = journal.write([new("1")])
+    assert entry is not None
+    assert records(journal) == ["1"]
+    first.flush_up_to(first.end)
+    assert records(journal) == ["1", "2"]
+    journal.named(entry)
+    first.unnamed -= 1
     assert journal.close()
 
 

@@ -78,9 +78,10 @@ class Segment:
             return 0
         end = 0
         try:
-            if self.flushed < self.end and not self.is_broken:
-                self.writer.begin(self.flushed, self.end)
-                end = self.end
+            wanted = self.end  # looked at once: others add records while the write is handed over
+            if self.flushed < wanted and not self.is_broken:
+                self.writer.begin(self.flushed, wanted)
+                end = wanted
         except OSError:
             self.is_broken = True
         except BaseException:  # it was interrupted: something may be under way
