@@ -7,7 +7,6 @@ and ``test_received.py``, for machines that don't let a test mount a file system
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,32 +20,16 @@ from pacs_sdk.network import DicomServer, Peer, ServerConfig
 from pacs_sdk.services import StorageScp, StorageScu
 from pacs_sdk.storage import Archive, Durability, FileStorage, Query, open_archive
 from tests.storage.made_instances import made_instance
+from tests.storage.small_disks import make_read_only, small_disk, unmount
 
 MEBIBYTE = 1 << 20
-
-
-def _ran(*command: str | Path) -> bool:
-    try:
-        done = subprocess.run([str(one) for one in command], capture_output=True, check=False)
-    except FileNotFoundError:
-        return False
-    return done.returncode == 0
-
-
-def unmount(place: Path) -> None:
-    """Take a file system away though it is in use, as a network share goes."""
-    assert _ran("umount", "-l", place)
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Give a disk of 4 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if not _ran("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", place):
-        pytest.skip("this machine does not let a test mount a file system")
-    yield place
-    _ran("umount", "-l", place)
+    with small_disk(tmp_path / "disk", 4) as place:
+        yield place
 
 
 def objects_below(folder: Path) -> list[str]:
@@ -189,7 +172,7 @@ def test_what_was_arriving_when_the_disk_went_away_is_not_acknowledged(disk: Pat
 def test_a_read_only_disk_is_told_in_words(disk: Path) -> None:
     """A storage on it cannot be opened for writing, and says why."""
     FileStorage(disk / "objects").close()
-    assert _ran("mount", "-o", "remount,ro", disk)
+    make_read_only(disk)
     with pytest.raises(PacsException, match="read-only") as caught:
         FileStorage(disk / "objects")
     assert caught.value.error.code is ErrorCode.STORAGE_WRITE_FAILED

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,28 +18,17 @@ from pacs_sdk.storage.index.index_database import index_url
 from pacs_sdk.storage.upkeep import index_in_file
 from pacs_sdk.storage.upkeep.index_in_file import IndexInFile
 from tests.storage.entries import make_entry
+from tests.storage.small_disks import small_disk
 
 ENTRIES = 50
 """Their rows take more than a database without rows has room for."""
 
 
-def _ran(*command: str | Path) -> bool:
-    try:
-        done = subprocess.run([str(one) for one in command], capture_output=True, check=False)
-    except FileNotFoundError:
-        return False
-    return done.returncode == 0
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Give a disk of 8 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if not _ran("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place):
-        pytest.skip("this machine does not let a test mount a file system")
-    yield place
-    _ran("umount", "-l", place)
+    with small_disk(tmp_path / "disk", 8) as place:
+        yield place
 
 
 def filled(index: IndexDatabase, count: int) -> IndexDatabase:
