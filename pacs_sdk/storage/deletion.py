@@ -134,8 +134,7 @@ class Deletion:
             objects = list(chain.from_iterable(deleted))
             count, size = count + len(deleted), size + sum(one for _, one in objects)
             if keep == AT_ONCE:
-                for key, _ in objects:
-                    self._remove(key)
+                self._remove_all([key for key, _ in objects])
         self._logger.info("instances-deleted", instances=count, size_bytes=size, reason=reason)
         return DeletionReport(count, size, None if keep == AT_ONCE else moment(until))
 
@@ -256,7 +255,7 @@ class Deletion:
             again next time.
         """
         keys = keys_to_purge(self._index, milliseconds(self._clock), at_most)
-        return sum(self._remove(key) for key in keys)
+        return self._remove_all(keys)
 
     # -- inside ------------------------------------------------------------------
 
@@ -267,6 +266,19 @@ class Deletion:
             self._index, self._clock, one.sop_instance_uid, one.storage_key, one.size_bytes, digest
         )
         self._forget(one)
+
+    def _remove_all(self, keys: Sequence[str]) -> int:
+        """Remove objects for good, and have on the disk that they are gone; return how many.
+
+        A power failure would bring the notes of their deletion back otherwise, and the next purge
+        would take what was stored under the same keys since.
+        """
+        if not keys:
+            return 0
+        try:
+            return sum(self._remove(key) for key in keys)
+        finally:
+            flush_index(self._make_lasting)
 
     def _remove(self, key: str) -> bool:
         """Remove an object for good, unless its instance has come back.
