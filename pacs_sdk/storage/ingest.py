@@ -58,6 +58,9 @@ _TURNS: Final = 1024
 that are stored at a moment that is one time in forty."""
 
 
+_AGAIN: Final = 20
+"""What is under a key may be removed for good before it is looked at, but not every time."""
+
 _NOT_MADE_SURE: Final = "it could not be made sure that an object is there"
 
 
@@ -221,7 +224,7 @@ class Ingest:
     # -- the object --------------------------------------------------------------
 
     def _put(
-        self, instance: Instance, described: Description, meta: bytes | None
+        self, instance: Instance, described: Description, meta: bytes | None, again: int = _AGAIN
     ) -> _PutObject | StoredInstance:
         """Put the object; return what lies under its key then."""
         identity = described.identity
@@ -256,7 +259,12 @@ class Ingest:
                 return _PutObject(entry, written, replaces, since)
         elif put.failure().code is not ErrorCode.DUPLICATE_OBJECT:
             raise PacsException.of(put.failure())
-        return self._kept(put, entry, instance, meta)
+        try:
+            return self._kept(put, entry, instance, meta)
+        except PacsException as exc:
+            if exc.error.code is not ErrorCode.OBJECT_NOT_FOUND or not again:
+                raise
+        return self._put(instance, described, meta, again - 1)
 
     def _put_bytes(
         self, key: str, meta: bytes, instance: Instance, policy: DuplicatePolicy
@@ -342,13 +350,15 @@ class Ingest:
         added = self._index.add(entry, found=found)
         if isinstance(added, Failure):
             if added.failure().code is ErrorCode.DUPLICATE_OBJECT:
-                return self._other_key(put, instance, added.failure())
+                stored = self._other_key(put, instance, added.failure())
+                if stored.created and stored.storage_key == entry.storage_key:
+                    self._make_sure(entry, instance)
+                return stored
             self._logger.error("object-not-indexed", storage_key=entry.storage_key)
             raise PacsException.of(added.failure())
-        stored = _stored(entry, created=added.unwrap().created)
-        if not stored.created and (
-            put.replaces or (put.written and not self._known.is_described(entry))
-        ):
+        outcome = added.unwrap()
+        stored = _stored(entry, created=outcome.created)
+        if not stored.created and (put.replaces or not outcome.is_described):
             stored = self._replaced(entry)
         if put.replaces or (stored.created and not put.written):
             self._make_sure(entry, instance)

@@ -78,6 +78,8 @@ class AddOutcome:
     """Whether it is a new row; false where the instance was there with the same key."""
     previous_key: str | None = None
     """The key of the object whose row was replaced."""
+    is_described: bool = True
+    """Whether the row tells of this object; false where it tells of one that was in its place."""
 
 
 @attrs.frozen

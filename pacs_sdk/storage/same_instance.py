@@ -175,15 +175,6 @@ class KnownObjects:
             self._logger.warning("object-damaged", storage_key=key, reason=exc.error.message)
             return None
 
-    def is_described(self, entry: IndexEntry) -> bool:
-        """Tell whether the row tells of this object, not of one that vanished from its place."""
-        location = self.located(entry)
-        return location is not None and (
-            location.storage_key,
-            location.size_bytes,
-            location.transfer_syntax_uid,
-        ) == (entry.storage_key, entry.size_bytes, entry.transfer_syntax_uid)
-
     def located(self, entry: IndexEntry) -> InstanceLocation | None:
         """Find where the instance lies; ``None`` if it is not indexed."""
         located = self._index.locate(entry.identity.sop_instance_uid)

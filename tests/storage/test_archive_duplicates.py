@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from returns.result import Failure
 
-from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.errors import ErrorCode, PacsError
 from pacs_sdk.encoding import IMPLICIT_VR_LITTLE_ENDIAN
 from pacs_sdk.storage import DuplicatePolicy
 from tests.storage.archive_parts import (
@@ -125,3 +126,23 @@ def test_moving_to_and_fro_at_once_never_loses_the_instance(parts: Parts) -> Non
         assert len(parts.keys) == 1
         opened = archive.open(here.sop_instance_uid).unwrap()
         assert content(opened) in (content(here), content(there))
+
+
+@pytest.mark.parametrize("number", [2, 12345], ids=["as long", "longer"])
+def test_what_replaced_an_object_without_its_row_is_put_right_when_it_is_sent_again(
+    parts: Parts, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The object is there already then, and only the row tells of the one before."""
+    archive = parts.with_policy(REPLACE)
+    first = made_instance(InstanceNumber=1)
+    other = made_instance(SOPInstanceUID=first.sop_instance_uid, InstanceNumber=number)
+    archive.store(first).unwrap()
+    full = Failure(PacsError(ErrorCode.INDEX_FAILED, "the disk is full"))
+    with monkeypatch.context() as patched:
+        patched.setattr(parts.index, "add", lambda *_, **__: full)
+        assert archive.store(other) == full
+    assert archive.store(other).unwrap().created
+    assert values(archive, "IMAGE", "InstanceNumber") == [str(number)]
+    assert list(archive.verify().unwrap()) == []
+    assert len(parts.events) == 2
+    assert not archive.store(other).unwrap().created

@@ -197,3 +197,38 @@ def test_what_is_removed_while_it_is_brought_back_is_not_said_to_be_back(
     assert isinstance(restored, Failure)
     assert restored.failure().code is ErrorCode.OBJECT_NOT_FOUND
     assert fixture.rows() == 0
+
+
+def test_what_moves_back_to_where_it_was_deleted_stays(
+    made: Callable[[DuplicatePolicy], Fixture],
+) -> None:
+    """Its object has the name of the deleted one again, and is not to be removed."""
+    fixture = made(DuplicatePolicy.REPLACE)
+    raised(fixture.archive.store(sent()))
+    fixture.delete(HOUR)
+    raised(fixture.archive.store(made_instance(SOPInstanceUID=UID, SeriesInstanceUID="1.2.4")))
+    raised(fixture.archive.store(sent("other")))
+    assert list(raised(fixture.deletion.deleted())) == []
+    assert fixture.is_kept(sent("other"))
+
+
+@pytest.mark.parametrize("policy", DuplicatePolicy)
+def test_what_is_removed_for_good_before_it_is_looked_at_is_in_nobodys_way(
+    made: Callable[[DuplicatePolicy], Fixture],
+    policy: DuplicatePolicy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its name was taken when another one came, and is free a moment later."""
+    fixture = made(policy)
+    raised(fixture.archive.store(sent()))
+    fixture.delete(HOUR)
+    look, todo = fixture.backend.open, [fixture.purge]
+
+    def late(key: str) -> Any:
+        if todo:
+            todo.pop()()
+        return look(key)
+
+    monkeypatch.setattr(fixture.backend, "open", late)
+    assert raised(fixture.archive.store(sent("other"))).created
+    assert fixture.is_kept(sent("other"))

@@ -16,6 +16,7 @@ from returns.result import Failure, Success
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import PacsResult
 from pacs_sdk.storage import DuplicatePolicy, Durability, FileStorage
+from pacs_sdk.storage.objects import file_storage
 from tests.storage.processes import killed_processes, run_together
 
 KEY = "1.2/1.3/1.4.dcm"
@@ -134,6 +135,24 @@ def test_a_link_does_not_lead_out_of_the_root(
     assert "symbolic link" in error.message
     assert files_below(outside) == {"1.3/1.4.dcm"}
     assert (outside / "1.3" / "1.4.dcm").read_bytes() == b"secret"
+
+
+@pytest.mark.parametrize("step", ["holds_exactly", "sync_path"])
+def test_an_object_that_is_deleted_while_it_is_compared_is_in_nobodys_way(
+    storage: FileStorage, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Its folders may be gone with it; the new one is written as if it had not been there."""
+    storage.put(KEY, [b"the object"]).unwrap()
+    real, todo = getattr(file_storage, step), [storage.delete]
+
+    def late(*arguments: Any) -> Any:
+        if todo:
+            todo.pop()(KEY).unwrap()
+        return real(*arguments)
+
+    monkeypatch.setattr(file_storage, step, late)
+    assert storage.put(KEY, [b"the object"]).unwrap().created
+    assert content(storage) == b"the object"
 
 
 def test_a_key_above_another_is_refused_in_words(storage: FileStorage, root: Path) -> None:

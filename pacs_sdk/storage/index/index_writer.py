@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import attrs
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, SystemClock
@@ -33,7 +33,7 @@ from pacs_sdk.storage.index.known_rows import KnownRows
 from pacs_sdk.storage.index.parent_rows import ParentRows
 from pacs_sdk.storage.index.portable_sql import insert_or_leave, latest_transaction
 from pacs_sdk.storage.index.row_removal import remove_instance
-from pacs_sdk.storage.index.tables import changes, instances
+from pacs_sdk.storage.index.tables import changes, duplicate_objects, instances
 from pacs_sdk.storage.index.values import ColumnValue, column_values
 from pacs_sdk.storage.records import AddOutcome, IndexEntry, InstanceIdentity
 
@@ -56,9 +56,17 @@ _TAGS_ABOVE: Final = (
 _SaidOfSeries: TypeAlias = tuple[str, str, tuple[bytes | None, ...]]
 """Its study and itself, and what an instance says of it and what is above it, encoded."""
 
-_STORAGE_KEY: Final = select(instances.c.storage_key).where(
-    instances.c.sop_instance_uid == bindparam("uid")
+_ABOUT_OBJECT: Final = select(
+    instances.c.storage_key,
+    instances.c.size_bytes,
+    instances.c.transfer_syntax_uid,
+    instances.c.content_hash,
+).where(instances.c.sop_instance_uid == bindparam("uid"))
+
+_NOT_BESIDE: Final = delete(duplicate_objects).where(
+    duplicate_objects.c.storage_key == bindparam("key")
 )
+"""What becomes the instance is kept beside it no more."""
 
 _ATTEMPTS: Final = 20
 """An instance may be removed between not being added and being looked at, but not every time."""
@@ -191,7 +199,10 @@ class IndexWriter:
         """
         entry = instance.entry
         uid = entry.identity.sop_instance_uid
-        previous = self._removed(connection, uid) if replace else None
+        previous = None
+        if replace:
+            previous = self._removed(connection, uid)
+            connection.execute(_NOT_BESIDE, {"key": entry.storage_key})
         row = instance.of_series(self._series_pk(connection, instance))
         insertion = self._instance
         if insertion is None:
@@ -202,11 +213,12 @@ class IndexWriter:
                 kind = ChangeKind.STORED if previous is None else ChangeKind.REPLACED
                 self._record(connection, kind, entry.identity)
                 return AddOutcome(created=True, previous_key=previous)
-            key = connection.execute(_STORAGE_KEY, {"uid": uid}).scalar()
-            if key == entry.storage_key:
-                return AddOutcome(created=False)
-            if key is not None:  # else another node removed it this moment
+            found = connection.execute(_ABOUT_OBJECT, {"uid": uid}).one_or_none()
+            if found is None:  # another node removed it this moment
+                continue
+            if found.storage_key != entry.storage_key:
                 break
+            return AddOutcome(created=False, is_described=_is_described(entry, *found[1:]))
         raise PacsException(
             ErrorCode.DUPLICATE_OBJECT,
             f"instance {uid} is stored already, with other content or in another place",
@@ -308,6 +320,13 @@ class IndexWriter:
             )
             self._record(connection, ChangeKind.DELETED, identity)
         return removed.storage_key
+
+
+def _is_described(entry: IndexEntry, size_bytes: int, syntax: str, content_hash: str) -> bool:
+    """Tell whether a row is about an object of this size, syntax and hash, as far as it knows."""
+    return (size_bytes, syntax) == (entry.size_bytes, entry.transfer_syntax_uid) and (
+        content_hash == entry.content_hash or not (content_hash and entry.content_hash)
+    )
 
 
 def _columns_of(entry: IndexEntry) -> dict[str, ColumnValue]:

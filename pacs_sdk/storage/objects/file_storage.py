@@ -276,6 +276,9 @@ class FileStorage(StorageBackend):
 
     # -- inside ------------------------------------------------------------------
 
+    def _before_replacing(self, key: str) -> None:
+        """Do what has to be done before another object takes the place of one; for a subclass."""
+
     def _existing(self, key: str) -> tuple[str, int]:
         """Find an object's file and its size."""
         components = checked_key(key)
@@ -298,11 +301,24 @@ class FileStorage(StorageBackend):
         Returns:
             What is kept instead of the new object, or ``None`` where nothing is.
         """
+        try:
+            return self._compared(key, target, parts, policy)
+        except FileNotFoundError:  # it was deleted this moment, and perhaps its folder with it
+            return None
+
+    def _compared(
+        self,
+        key: str,
+        target: str,
+        parts: Callable[[], Sequence[Buffer]],
+        policy: DuplicatePolicy,
+    ) -> StoredObject | None:
         size = size_of_file(target)
         if size is None:
             return None
         if policy is not DuplicatePolicy.IGNORE and not holds_exactly(target, parts()):
             if policy is DuplicatePolicy.REPLACE:
+                self._before_replacing(key)
                 return None
             raise PacsException(
                 ErrorCode.DUPLICATE_OBJECT,
