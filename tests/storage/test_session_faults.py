@@ -131,7 +131,7 @@ def test_what_a_living_session_announces_is_read_while_it_changes(
         return path.read_text(*arguments, **named)
 
     monkeypatch.setattr(Path, "read_text", changing)
-    assert found.announced("s") == {"1.2/4", "1.2/5"}
+    assert found.announced("s").folders == {"1.2/4", "1.2/5"}
 
 
 # -- forks -----------------------------------------------------------------------------------------

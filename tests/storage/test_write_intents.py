@@ -71,6 +71,30 @@ def test_an_old_file_goes_when_all_that_was_being_stored_is_in_the_index(tmp_pat
     assert made.settled == 1
 
 
+def test_files_stay_where_something_is_being_stored_at_the_end(tmp_path: Path) -> None:
+    """Its row may never be written, so the next start has to look."""
+    made = Intents(tmp_path)
+    slow = made.intents.storing()
+    slow.__enter__()
+    made.intents.note("1/1/1.dcm")
+    with pytest.raises(OSError, match="being stored"):
+        made.intents.close()
+    assert made.files() == {"s.1": ["1/1"]}
+    slow.__exit__(None, None, None)
+    made.intents.close()
+    assert made.files() == {}
+
+
+def test_what_is_replaced_is_written_down_by_its_key(tmp_path: Path) -> None:
+    """Once, beside its folder, and before it is replaced."""
+    made = Intents(tmp_path)
+    for _ in range(2):
+        made.intents.note("1/1/1.dcm")
+        made.intents.note_replaced("1/1/1.dcm")
+    assert made.files() == {"s.1": ["1/1", "=1/1/1.dcm"]}
+    made.intents.close()
+
+
 def test_a_file_stays_where_the_rows_cannot_be_made_sure_of(tmp_path: Path) -> None:
     """Storing goes on; closing says what is wrong, and leaves everything to recovery."""
     made = Intents(tmp_path)

@@ -20,7 +20,7 @@ from pacs_sdk.storage.index.destination_table import DestinationTable
 from pacs_sdk.storage.index.further_attributes import NO_FURTHER_ATTRIBUTES, FurtherAttributes
 from pacs_sdk.storage.index.index_readers import IndexReaders
 from pacs_sdk.storage.index.index_search import IndexSearch, not_indexed
-from pacs_sdk.storage.index.index_transactions import IndexTransactions
+from pacs_sdk.storage.index.index_transactions import Check, IndexTransactions
 from pacs_sdk.storage.index.index_writer import IndexWriter
 from pacs_sdk.storage.index.schema import index_errors, open_engine, reading_engine
 from pacs_sdk.storage.records import AddOutcome, IndexEntry
@@ -105,18 +105,24 @@ class IndexDatabase(IndexSearch):
         return self._transactions.add(entry, replace=replace)
 
     def add_many(
-        self, entries: Sequence[IndexEntry], *, replace: bool = False
+        self,
+        entries: Sequence[IndexEntry],
+        *,
+        replace: bool = False,
+        check: Check | None = None,
     ) -> tuple[PacsResult[AddOutcome], ...]:
         """Add instances in one transaction, as a tool does that has many of them.
 
         Args:
             entries: The instances; some hundreds, for other writers wait meanwhile.
             replace: As for :meth:`add`.
+            check: Looks whether an instance may have its row, within the transaction that has
+                made it; its ``PacsException`` is what becomes of that instance otherwise.
 
         Returns:
             What :meth:`add` would give for each: one that fails doesn't hinder the others.
         """
-        return self._transactions.add_many(entries, replace=replace)
+        return self._transactions.add_many(entries, replace=replace, check=check)
 
     @property
     def is_in_file(self) -> bool:

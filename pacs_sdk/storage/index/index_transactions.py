@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import attrs
 from sqlalchemy import Connection, Engine
@@ -24,7 +24,7 @@ from pacs_sdk.storage.index.sqlite_engine import WRITES
 from pacs_sdk.storage.index.upsert import write_order
 from pacs_sdk.storage.records import AddOutcome, IndexEntry, InstanceIdentity
 
-__all__ = ["IndexTransactions", "RefusedEntry"]
+__all__ = ["Check", "IndexTransactions", "RefusedEntry"]
 
 _NOT_INDEXED: Final = "the instance could not be indexed"
 
@@ -48,6 +48,10 @@ _NOBODY: Final = IndexEntry(
 
 _T = TypeVar("_T")
 
+Check: TypeAlias = Callable[[Connection, IndexEntry], None]
+"""Looks whether an instance may have the row that the transaction has just made; raises
+``PacsException`` if not, and then it has none."""
+
 _CREATED: Final = AddOutcome(created=True)
 
 
@@ -65,6 +69,12 @@ class _Add:
 
     row: InstanceRow
     replace: bool
+    check: Check | None = None
+
+    def checked(self, connection: Connection) -> None:
+        """Raise ``PacsException`` if the row may not be."""
+        if self.check is not None:
+            self.check(connection, self.row.entry)
 
 
 @attrs.frozen
@@ -136,11 +146,11 @@ class IndexTransactions:
             return self._group.run(_Add(self._writer.row_of(entry), replace))
 
     def add_many(
-        self, entries: Sequence[IndexEntry], *, replace: bool
+        self, entries: Sequence[IndexEntry], *, replace: bool, check: Check | None = None
     ) -> tuple[PacsResult[AddOutcome], ...]:
         """Add instances in one transaction; one that fails doesn't hinder the others."""
         group: list[Pending[_Add, AddOutcome]] = [
-            Pending(_Add(self._writer.row_of(entry), replace)) for entry in entries
+            Pending(_Add(self._writer.row_of(entry), replace, check)) for entry in entries
         ]
         written = edge()(self._write)(group) if group else Success(None)
         if isinstance(written, Failure):
@@ -227,19 +237,16 @@ class IndexTransactions:
             self._write_alone(one)
 
     def _write_together(self, group: Sequence[Pending[_Add, AddOutcome]]) -> None:
-        rows = [one.task.row for one in group]
-        replaces = any(one.task.replace for one in group)
+        tasks = [one.task for one in group]
+        replaces = any(task.replace for task in tasks)
         try:
-            if not replaces and self._written_at_once(rows):
+            if not replaces and self._written_at_once(tasks):
                 outcomes = [_CREATED] * len(group)
             else:
                 with self.writing() as connection:
                     if self._driver is None:
-                        self._writer.prepare(connection, rows)
-                    outcomes = [
-                        self._writer.add(connection, one.task.row, replace=one.task.replace)
-                        for one in group
-                    ]
+                        self._writer.prepare(connection, [task.row for task in tasks])
+                    outcomes = [self._added(connection, task) for task in tasks]
         except _REFUSED:  # nothing is written; who is to blame will be seen one by one
             with self._lock:
                 self._writer.forget()
@@ -249,14 +256,22 @@ class IndexTransactions:
             for one, outcome in zip(group, outcomes, strict=True):
                 one.succeed(outcome)
 
-    def _written_at_once(self, rows: Sequence[InstanceRow]) -> bool:
+    def _added(self, connection: Connection, task: _Add) -> AddOutcome:
+        outcome = self._writer.add(connection, task.row, replace=task.replace)
+        if outcome.created:
+            task.checked(connection)
+        return outcome
+
+    def _written_at_once(self, tasks: Sequence[_Add]) -> bool:
         """Write new instances with few statements; false where one of them is not new.
 
         Nothing is written then, and the usual way finds out which.
         """
+        rows = [task.row for task in tasks]
+        is_plain = self._driver is not None and not any(task.check for task in tasks)
         with self._lock:
             self._check_open()
-            plain = None if self._driver is None else self._writer.plain_rows(rows)
+            plain = self._writer.plain_rows(rows) if is_plain else None
             if plain is not None and self._driver is not None:  # all of known series
                 return self._inserted(self._driver, plain)
         try:
@@ -265,6 +280,8 @@ class IndexTransactions:
                 plain = self._writer.plain_rows(rows)
                 if plain is None or not plain.inserted(connection):
                     raise _NotNew
+                for task in tasks:
+                    task.checked(connection)
         except _NotNew:
             return False
         return True
@@ -292,9 +309,7 @@ class IndexTransactions:
     def _write_alone(self, pending: Pending[_Add, AddOutcome]) -> None:
         task = pending.task
         try:
-            outcome = self.transact(
-                lambda connection: self._writer.add(connection, task.row, replace=task.replace)
-            )
+            outcome = self.transact(lambda connection: self._added(connection, task))
         except _REFUSED as exc:
             pending.fail(exc)
         else:

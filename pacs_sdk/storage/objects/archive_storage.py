@@ -29,6 +29,8 @@ class ArchiveStorage(FileStorage):
         imported: The imported folders.
         note: Called with the key of an object before it is stored, replaced or deleted;
             raises ``PacsException`` where that must not go on.
+        note_replaced: Called as well with the key of an object that is going to be replaced by one
+            of another content.
 
     Raises:
         PacsException: ``STORAGE_WRITE_FAILED`` where the folder can't be used.
@@ -41,10 +43,12 @@ class ArchiveStorage(FileStorage):
         *,
         imported: Sequence[ImportedFolder] = (),
         note: Callable[[str], None] = lambda key: None,
+        note_replaced: Callable[[str], None] = lambda key: None,
     ) -> None:
         super().__init__(root, durability)
         self._imported = {one.prefix: one for one in imported}
         self._note = note
+        self._note_replaced = note_replaced
 
     @edge()
     def put(
@@ -97,6 +101,9 @@ class ArchiveStorage(FileStorage):
             return raised(owner.delete(key))
         self._note(key)
         return raised(super().delete(key))
+
+    def _before_replacing(self, key: str) -> None:
+        self._note_replaced(key)
 
     def _owner(self, key: str) -> ImportedFolder | None:
         """Find the imported folder of a key; ``None`` for this storage's own."""

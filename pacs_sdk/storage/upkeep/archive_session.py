@@ -96,6 +96,7 @@ class ArchiveSession:
                 durability,
                 imported=declared_folders(data_dir),
                 note=self._intents.note,
+                note_replaced=self._intents.note_replaced,
             )
             undo.callback(self.storage.close)
             index_missing = database_url is None and _is_index_missing(data_dir)
@@ -164,8 +165,10 @@ class ArchiveSession:
             if dead:
                 self._look_after(dead, RecoveryReport())
         if all(one.identifier != identifier for one in dead):
-            folders = self._sessions.announced(identifier)
-            report = recover(self.storage, self.index, folders, keep_incomplete=True)
+            one = self._sessions.announced(identifier)
+            report = recover(
+                self.storage, self.index, one.folders, one.replaced, keep_incomplete=True
+            )
             self._logger.warning("rows-written-for-another", rows=len(report.indexed))
 
     def _look_after(self, dead: Sequence[DeadSession], found: RecoveryReport) -> RecoveryReport:
@@ -239,8 +242,9 @@ def _recovered(
     if not dead:
         return found
     folders = frozenset[str]().union(*(one.folders for one in dead))
+    replaced = frozenset[str]().union(*(one.replaced for one in dead))
     durable = all(one.durable for one in dead)
-    report = recover(storage, index, folders, keep_incomplete=durable)
+    report = recover(storage, index, folders, replaced, keep_incomplete=durable)
     return attrs.evolve(
         report,
         unclean_stops=len(dead),

@@ -12,17 +12,21 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 import attrs
+from sqlalchemy import Connection
 
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Clock, Logger, SystemClock
-from pacs_sdk.core.results import Failure, Success, raised
+from pacs_sdk.core.results import Failure, PacsResult, Success, raised
 from pacs_sdk.core.uids import is_valid_uid
+from pacs_sdk.storage.deleted_objects import is_deleted
 from pacs_sdk.storage.duplicates import record_duplicate
 from pacs_sdk.storage.index.index_database import IndexDatabase
 from pacs_sdk.storage.objects.backend import StorageBackend, StoredObject, checked_prefix
+from pacs_sdk.storage.objects.content_hash import hash_source
 from pacs_sdk.storage.objects.imported_folders import IMPORT_PREFIX
 from pacs_sdk.storage.objects.layouts import DUPLICATE_MARK, is_duplicate_key
-from pacs_sdk.storage.records import IndexEntry
+from pacs_sdk.storage.objects.object_files import not_found
+from pacs_sdk.storage.records import AddOutcome, IndexEntry
 from pacs_sdk.storage.upkeep.index_rows import (
     InstanceRow,
     all_rows,
@@ -68,8 +72,9 @@ class RecoveryReport:
     their row now, or are recorded as duplicates if that is what they are kept as."""
     not_indexed: tuple[FailedObject, ...] = ()
     """Objects without a row that could not be indexed: damaged, no instances of DICOM, or
-    with the UID of another instance. They stay where they are. What could not be read for
-    another reason than its content is tried again at the next start."""
+    with the UID of another instance, beside which they are recorded as duplicates then. They stay
+    where they are. What could not be read for another reason than its content is tried again at the
+    next start."""
     without_object: tuple[str, ...] = ()
     """Keys of rows whose object is not there."""
     rows_removed: int = 0
@@ -87,6 +92,7 @@ def recover(
     backend: StorageBackend,
     index: IndexDatabase,
     folders: Iterable[str] | None,
+    replaced: Iterable[str] = (),
     *,
     keep_incomplete: bool,
     mend: bool = False,
@@ -99,6 +105,7 @@ def recover(
         backend: The objects.
         index: The rows.
         folders: The folders to look at, as the beginnings of keys; ``None`` for everything.
+        replaced: The keys of objects whose rows may tell of others, as long, that these replaced.
         keep_incomplete: Whether an object that is cut short was sent like that, and so is
             indexed; otherwise the machine's end may have done it.
         mend: Whether rows without their objects are removed.
@@ -114,6 +121,8 @@ def recover(
         for folder in sorted(filter(_can_begin_keys, folders)):
             work.look_at_folder(folder)
         work.look_at_unknown_folders()
+    for key in sorted(replaced):
+        work.look_at_replaced(key)
     removed = work.remove_rows() if mend else 0
     return RecoveryReport(
         folders=work.folders,
@@ -204,6 +213,19 @@ class _Recovery:
         """Find the rows whose object is not there."""
         self.without_object.extend(row for row in rows if self._is_gone(row))
 
+    def look_at_replaced(self, key: str) -> None:
+        """Index an object again unless its row tells of its content; others were seen to before."""
+        read = self._read(key)
+        if read is None:
+            return
+        uid = read.entry.identity.sop_instance_uid
+        row = rows_by_uid(self._index, [uid]).get(uid)
+        if row is None or row.storage_key != key:
+            return
+        entry = attrs.evolve(read.entry, content_hash=hash_source(raised(self._backend.open(key))))
+        if entry.content_hash != row.content_hash:
+            self._index_again(entry, row)
+
     def remove_rows(self) -> int:
         """Remove the rows without an object; return how many that was."""
         removed = 0
@@ -249,14 +271,13 @@ class _Recovery:
                 new.append(entry)
             else:
                 self._index_again(entry, row)
-        for entry, outcome in zip(new, self._index.add_many(new), strict=True):
-            if isinstance(outcome, Success):
-                self.indexed.append(entry.storage_key)
-            elif outcome.failure().code is not ErrorCode.DUPLICATE_OBJECT:
-                raise PacsException.of(outcome.failure())
-            else:  # another of these, or another process, was faster
-                uid = entry.identity.sop_instance_uid
-                self._index_again(entry, rows_by_uid(self._index, [uid]).get(uid))
+        outcomes = self._index.add_many(new, check=self._check_kept)
+        for entry, outcome in zip(new, outcomes, strict=True):
+            if self._is_indexed(entry, outcome):
+                continue
+            # Another of these, or another process, was faster.
+            uid = entry.identity.sop_instance_uid
+            self._index_again(entry, rows_by_uid(self._index, [uid]).get(uid))
 
     def _read(self, key: str) -> ReadObject | None:
         try:
@@ -275,10 +296,31 @@ class _Recovery:
                 record_kept_duplicate(self._index, SystemClock(), entry)
                 self.indexed.append(key)
             else:
+                # As a duplicate it goes with the instance, and does not come back when that is gone.
+                uid, size = entry.identity.sop_instance_uid, entry.size_bytes
+                record_duplicate(self._index, SystemClock(), uid, key, size, entry.content_hash)
                 self.failed.append(FailedObject(key, _second_object(key, row)))
             return
-        raised(self._index.add(entry, replace=True))
-        self.indexed.append(key)
+        (outcome,) = self._index.add_many([entry], replace=True, check=self._check_kept)
+        self._is_indexed(entry, outcome)
+
+    def _is_indexed(self, entry: IndexEntry, outcome: PacsResult[AddOutcome]) -> bool:
+        """Take note of what came of an object; false where another one has its instance's row."""
+        match outcome:
+            case Success(_):
+                self.indexed.append(entry.storage_key)
+            case Failure(error) if error.code is ErrorCode.DUPLICATE_OBJECT:
+                return False
+            case Failure(error) if error.code is not ErrorCode.OBJECT_NOT_FOUND:
+                raise PacsException.of(error)
+        return True
+
+    def _check_kept(self, connection: Connection, entry: IndexEntry) -> None:
+        """Refuse the row of an object that was deleted since it was found."""
+        key = entry.storage_key
+        if is_deleted(connection, key):
+            raise not_found(key)
+        raised(self._backend.stat(key))
 
     def _is_gone(self, row: InstanceRow) -> bool:
         found = self._backend.stat(row.storage_key)

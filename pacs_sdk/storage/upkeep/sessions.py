@@ -28,6 +28,7 @@ import attrs
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.storage.objects.disk import reason_of, sync_folder, write_pieces
 from pacs_sdk.storage.objects.file_locks import hold_new_lock, lock_blocking, try_lock, unlock
+from pacs_sdk.storage.upkeep.write_intents import REPLACED_MARK
 
 __all__ = [
     "LAST_FIND_NAME",
@@ -86,6 +87,8 @@ class DeadSession:
     """Whether it flushed objects to the disk before it named them."""
     folders: frozenset[str]
     """The folders (the beginnings of keys, without the last slash) it was going to change."""
+    replaced: frozenset[str] = frozenset()
+    """The keys of objects that it was going to replace by others."""
 
 
 class OpenSession:
@@ -167,10 +170,10 @@ class Sessions:
         with self._errors():
             return tuple(self._left(path) for path in self._locks() if _is_free(path))
 
-    def announced(self, identifier: str) -> frozenset[str]:
-        """Return the folders that a session has said it was going to change; it may live."""
+    def announced(self, identifier: str) -> DeadSession:
+        """Return what a session has said it was going to change; it may live."""
         with self._errors():
-            return self._left(self._folder / f"{identifier}{_LOCK_SUFFIX}").folders
+            return self._left(self._folder / f"{identifier}{_LOCK_SUFFIX}")
 
     def forget(self, session: DeadSession) -> None:
         """Remove what a dead session left, after it was looked after."""
@@ -236,14 +239,21 @@ class Sessions:
 
     def _left(self, path: Path) -> DeadSession:
         identifier = path.name.removesuffix(_LOCK_SUFFIX)
-        folders: set[str] = set()
+        lines: set[str] = set()
         for text in self._texts(identifier):
             # A line without its end was cut short, and what it announces was not begun.
-            folders.update(line[:-1] for line in text.splitlines(keepends=True) if line[-1] == "\n")
+            lines.update(line[:-1] for line in text.splitlines(keepends=True) if line[-1] == "\n")
+        replaced = {line for line in lines if line.startswith(REPLACED_MARK)}
         card = _card(path)
         purpose = Purpose(card.get("purpose", Purpose.SERVING))
         durable = card.get("durable", True) is True
-        return DeadSession(identifier, purpose, durable, frozenset(folders))
+        return DeadSession(
+            identifier,
+            purpose,
+            durable,
+            frozenset(lines - replaced),
+            frozenset(line.removeprefix(REPLACED_MARK) for line in replaced),
+        )
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:

@@ -1,8 +1,9 @@
 """What a process is going to change, written down first: so a crash leaves little to search.
 
 Before the first object of a folder is stored, the folder's name goes into a file of this
-session, and is on the disk before the object has its name. After an unclean stop only these
-folders are looked at, whatever the archive holds
+session, and is on the disk before the object has its name. So does the key of each object that
+another one is going to replace, which may be as long. After an unclean stop only these
+folders and objects are looked at, whatever the archive holds
 (docs/explanation/decisions/0019-write-intents.md).
 
 The file doesn't grow for ever: after some thousand folders another one is begun, and the
@@ -26,10 +27,13 @@ import attrs
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.storage.objects.disk import reason_of, sync_folder
 
-__all__ = ["FOLDERS_IN_A_FILE", "WriteIntents"]
+__all__ = ["FOLDERS_IN_A_FILE", "REPLACED_MARK", "WriteIntents"]
 
 FOLDERS_IN_A_FILE: Final = 4096
 """Recovery looks at the folders of two files, or a few more: some ten thousand objects."""
+
+REPLACED_MARK: Final = "="
+"""What a line begins with that is the key of an object; no folder's name begins so."""
 
 
 @attrs.define(eq=False)
@@ -39,9 +43,9 @@ class _Generation:
     path: Path
     descriptor: int
     noted: set[str] = attrs.field(factory=set)
-    """Folders that are in the file, on the disk if they have to be."""
+    """Lines that are in the file, on the disk if they have to be."""
     written: int = 0
-    """How many folders were written to the file."""
+    """How many lines were written to the file."""
     synced: int = 0
     """How many of them are on the disk for certain."""
     is_broken: bool = False
@@ -101,12 +105,28 @@ class WriteIntents:
         Raises:
             PacsException: ``STORAGE_WRITE_FAILED``.
         """
-        folder = key.rpartition("/")[0]
+        self._note_line(key.rpartition("/")[0], key)
+
+    def note_replaced(self, key: str) -> None:
+        """Write down that the object of a key is going to be replaced by one of another content.
+
+        Its row has to follow. Where the new object is as long as the old one, nothing else would
+        tell that it has not.
+
+        Args:
+            key: The key of the object.
+
+        Raises:
+            PacsException: ``STORAGE_WRITE_FAILED``.
+        """
+        self._note_line(f"{REPLACED_MARK}{key}", key)
+
+    def _note_line(self, line: str, key: str) -> None:
         generations = self._generations
-        if generations and folder in generations[-1].noted:
+        if generations and line in generations[-1].noted:
             return
         try:
-            self._note(folder)
+            self._note(line)
         except OSError as exc:
             raise PacsException(
                 ErrorCode.STORAGE_WRITE_FAILED,
@@ -120,32 +140,36 @@ class WriteIntents:
         In a forked child they are only closed: they are its parent's.
 
         Raises:
-            OSError: The rows could not be made sure of; the files are still there.
+            OSError: The rows could not be made sure of, or something is being stored, whose row
+                may never be written; the files are still there.
         """
         if os.getpid() != self._process:  # a thread that the child has not may hold the lock
             generations, self._generations = self._generations, []
             for generation in generations:
                 os.close(generation.descriptor)
             return
+        with self._lock:
+            if any(one.storing for one in self._generations):
+                raise OSError("something is being stored or deleted at this moment")
         self._drop_settled(self._generations)
 
     # -- inside ------------------------------------------------------------------
 
-    def _note(self, folder: str) -> None:
+    def _note(self, line: str) -> None:
         with self._lock:
             generation = self._newest()
-            if folder in generation.noted:
+            if line in generation.noted:
                 return
             if generation.written >= self._at_most or generation.is_broken or generation.is_cut:
                 generation = self._begin()
-            _write(generation, folder)
+            _write(generation, line)
             generation.written += 1
             position = generation.written
             generation.storing += 1  # it is not closed meanwhile
         try:
             if self._durable:
                 _sync_up_to(generation, position)
-            generation.noted.add(folder)
+            generation.noted.add(line)
         finally:
             with self._lock:
                 generation.storing -= 1
@@ -218,14 +242,14 @@ class _Storing:
             self._generation.storing -= 1
 
 
-def _write(generation: _Generation, folder: str) -> None:
-    """Write a folder's name, or nothing that counts.
+def _write(generation: _Generation, line: str) -> None:
+    """Write a line, or nothing that counts.
 
     Raises:
         OSError: It is not written.
     """
-    line = f"{folder}\n".encode()
-    if os.write(generation.descriptor, line) < len(line):
+    encoded = f"{line}\n".encode()
+    if os.write(generation.descriptor, encoded) < len(encoded):
         generation.is_cut = True  # whatever came after it would be one line with it
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

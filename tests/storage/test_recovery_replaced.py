@@ -1,0 +1,174 @@
+"""Recovery of what was being replaced, and beside those who store and delete."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.results import raised
+from pacs_sdk.encoding import part10_header
+from pacs_sdk.storage import Archive, DuplicatePolicy, Query, open_archive
+from pacs_sdk.storage.duplicates import record_duplicate
+from pacs_sdk.storage.index.tables import instances
+from pacs_sdk.storage.upkeep import recovery
+from pacs_sdk.storage.upkeep.object_reading import ReadObject, read_object
+from pacs_sdk.storage.upkeep.recovery import recover
+from pacs_sdk.testing import FakeClock
+from tests.storage.archive_parts import Parts, values
+from tests.storage.made_instances import made_instance
+
+LARGE = "large " * 20_000
+"""Of more than 64 KiB: its object is not in the journal, and has a file before it is stored."""
+
+
+def die(archive: Archive) -> None:
+    """Leave the session as one of a process that was killed."""
+    assert archive._session is not None
+    archive._session._session.abandon()
+
+
+def killed(*_: object, **__: object) -> None:
+    """End what is being done."""
+    raise KeyboardInterrupt
+
+
+# -- what was being replaced -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("comment", ["", LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("is_hashed", [True, False])
+def test_a_row_that_tells_of_what_was_replaced_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comment: str, is_hashed: bool
+) -> None:
+    """Also where the new object is as long as the old one, and so looks like it."""
+    first = made_instance(Modality="CT", TextValue=comment)
+    uid = first.sop_instance_uid
+    other = made_instance(Modality="MR", TextValue=comment, SOPInstanceUID=uid)
+    archive = open_archive(tmp_path, duplicates=DuplicatePolicy.REPLACE).unwrap()
+    key = archive.store(first).unwrap().storage_key
+    if not is_hashed:
+        with archive._index.writing() as connection:
+            connection.execute(update(instances).values(content_hash=""))
+    with monkeypatch.context() as patched:
+        patched.setattr(archive._index, "add", killed)
+        with pytest.raises(KeyboardInterrupt):
+            archive.store(other)
+    die(archive)
+    with open_archive(tmp_path).unwrap() as again:
+        assert again.recovery.indexed == (key,)
+        assert values(again, "IMAGE", "SOPInstanceUID", Modality="MR") == [uid]
+        assert list(again.verify().unwrap()) == []
+    with open_archive(tmp_path).unwrap() as again:
+        assert again.recovery.is_clean
+    archive.close()
+
+
+def test_the_row_of_what_has_replaced_another_stays(tmp_path: Path) -> None:
+    """What was done to its end is not done again, and is no news to the change feed."""
+    first = made_instance(Modality="CT")
+    other = made_instance(Modality="MR", SOPInstanceUID=first.sop_instance_uid)
+    archive = open_archive(tmp_path, duplicates=DuplicatePolicy.REPLACE).unwrap()
+    for one in (first, other):
+        archive.store(one).unwrap()
+    changes = archive.feed.changes().unwrap()
+    die(archive)
+    with open_archive(tmp_path).unwrap() as again:
+        assert (again.recovery.unclean_stops, again.recovery.indexed) == (1, ())
+        assert again.feed.changes().unwrap() == changes
+    archive.close()
+
+
+def test_what_was_replaced_and_deleted_is_not_looked_for(tmp_path: Path) -> None:
+    """It has neither object nor row."""
+    first = made_instance(Modality="CT")
+    other = made_instance(Modality="MR", SOPInstanceUID=first.sop_instance_uid)
+    archive = open_archive(tmp_path, duplicates=DuplicatePolicy.REPLACE).unwrap()
+    for one in (first, other):
+        archive.store(one).unwrap()
+    archive.delete(raised(Query.of("IMAGE", SOPInstanceUID=first.sop_instance_uid))).unwrap()
+    die(archive)
+    with open_archive(tmp_path).unwrap() as again:
+        assert (again.recovery.indexed, again.recovery.not_indexed) == ((), ())
+        assert again.statistics().unwrap().instances == 0
+    archive.close()
+
+
+@pytest.mark.parametrize("step", ["before", "after"])
+def test_what_is_left_of_a_move_goes_with_its_instance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Of two objects one has the row; the other one does not come back when that is deleted."""
+    here = made_instance()
+    uid = here.sop_instance_uid
+    there = made_instance(SOPInstanceUID=uid, SeriesInstanceUID="1.2.4")
+    query = raised(Query.of("IMAGE", SOPInstanceUID=uid))
+    archive = open_archive(tmp_path, duplicates=DuplicatePolicy.REPLACE).unwrap()
+    archive.store(here).unwrap()
+    with monkeypatch.context() as patched:
+        if step == "before":
+            patched.setattr(archive._index, "add", killed)
+        else:
+            patched.setattr(archive._backend, "delete", killed)
+        with pytest.raises(KeyboardInterrupt):
+            archive.store(there)
+    die(archive)
+    with open_archive(tmp_path, duplicates=DuplicatePolicy.REPLACE).unwrap() as again:
+        (left,) = again.recovery.not_indexed
+        assert left.error.code is ErrorCode.DUPLICATE_OBJECT
+        assert [one.storage_key for one in again.duplicates(uid).unwrap()] == [left.storage_key]
+        assert again.recover().unwrap().is_clean
+        again.delete(query).unwrap()
+        assert again.recover().unwrap().objects == 0
+        for one in (here, there, here):  # nothing is recorded beside what is there again
+            again.store(one).unwrap()
+        assert again.duplicates(uid).unwrap() == ()
+    archive.close()
+
+
+def test_what_becomes_the_instance_is_not_kept_beside_it(parts: Parts) -> None:
+    """Its record would be left when the instance moves on, and its object has gone."""
+    archive = parts.with_policy(DuplicatePolicy.REPLACE)
+    here = made_instance()
+    uid = here.sop_instance_uid
+    there = made_instance(SOPInstanceUID=uid, SeriesInstanceUID="1.2.4")
+    key = f"1.2/1.2.4/{uid}.dcm"
+    archive.store(here).unwrap()
+    record_duplicate(parts.index, FakeClock(), uid, key, 1, "")
+    archive.store(there).unwrap()
+    assert archive.duplicates(uid).unwrap() == ()
+
+
+# -- beside those who store and delete -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keep", [timedelta(0), timedelta(hours=1)], ids=["for good", "for a time"])
+def test_what_is_deleted_while_it_is_looked_at_is_not_back(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, keep: timedelta
+) -> None:
+    """Somebody may store it and delete it after its row was looked for, and not found."""
+    sent, kept = made_instance(), made_instance()
+    keys = []
+    for one in (sent, kept):
+        keys.append(f"1.2/1.2.3/{one.sop_instance_uid}.dcm")
+        meta = part10_header(one.sop_class_uid, one.sop_instance_uid, one.transfer_syntax_uid)
+        parts.backend.put(keys[-1], (meta, one.encoded.view())).unwrap()
+    query = raised(Query.of("IMAGE", SOPInstanceUID=sent.sop_instance_uid))
+
+    def late(source: Any, key: str, tags: Any) -> ReadObject:
+        found = read_object(source, key, tags)
+        if key == keys[0]:
+            parts.archive.store(sent).unwrap()
+            assert parts.archive.delete(query, keep=keep).unwrap().instances == 1
+        return found
+
+    monkeypatch.setattr(recovery, "read_object", late)
+    report = recover(parts.backend, parts.index, None, keep_incomplete=True)
+    assert report.indexed == (keys[1],)
+    assert parts.archive.count(query).unwrap() == 0
+    assert values(parts.archive, "IMAGE", "SOPInstanceUID") == [kept.sop_instance_uid]
+    assert len(list(raised(parts.archive.deletion.deleted()))) == bool(keep)
