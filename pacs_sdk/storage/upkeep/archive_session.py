@@ -13,7 +13,9 @@ import attrs
 from sqlalchemy import select
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.ports import Clock, Logger
+from pacs_sdk.core.ports import Clock, Logger, SystemClock
+from pacs_sdk.storage.index.change_numbers import skip_lost_numbers
+from pacs_sdk.storage.index.changes import milliseconds
 from pacs_sdk.storage.index.further_attributes import (
     NO_FURTHER_ATTRIBUTES,
     FurtherAttributes,
@@ -113,6 +115,9 @@ class ArchiveSession:
                 restored_objects=self.storage.restored,
                 index_missing=index_missing,
             )
+            if dead:
+                with index_errors("the index cannot go on"), self.index.writing() as connection:
+                    skip_lost_numbers(connection, milliseconds(clock or SystemClock()))
             self.recovery = self._look_after(dead, found)
             self._promises = self._deferred()
             undo.pop_all()

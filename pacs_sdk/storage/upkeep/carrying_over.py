@@ -15,6 +15,7 @@ from sqlalchemy import Table, select
 from sqlalchemy.exc import DatabaseError
 
 from pacs_sdk.core.errors import PacsException
+from pacs_sdk.storage.index.change_numbers import NUMBERS_LOST
 from pacs_sdk.storage.index.index_database import index_url
 from pacs_sdk.storage.index.schema import index_errors, open_engine
 from pacs_sdk.storage.index.tables import (
@@ -34,6 +35,13 @@ CARRIED_OVER: Final = "reindex_carried_over"
 _BUSY_S: Final = 60.0
 
 _IS_DONE: Final = "SELECT 1 FROM main.archive_state WHERE name = ?"
+_GO_ON: Final = """
+UPDATE main.sqlite_sequence SET seq = max(
+    seq, (SELECT max(seq) FROM old.sqlite_sequence WHERE name = 'changes') + ?)
+WHERE name = 'changes' AND EXISTS (SELECT 1 FROM old.sqlite_sequence WHERE name = 'changes')
+"""
+"""The old index may have lost its last changes by then, whose numbers were seen."""
+
 _DONE: Final = "INSERT INTO main.archive_state (name, value) VALUES (?, '')"
 
 _STATEMENTS: Final = (
@@ -157,6 +165,7 @@ def _in_one_transaction(connection: sqlite3.Connection) -> None:
         if connection.execute(_IS_DONE, (CARRIED_OVER,)).fetchone() is not None:
             connection.execute("ROLLBACK")
             return
+        connection.execute(_GO_ON, (NUMBERS_LOST,))
         for statement in carrying_statements("main", "old", "temp.fresh"):
             connection.execute(statement)
         connection.execute(_DONE, (CARRIED_OVER,))

@@ -9,6 +9,8 @@ from typing import Final
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger
+from pacs_sdk.storage.index.change_numbers import skip_lost_numbers
+from pacs_sdk.storage.index.changes import milliseconds
 from pacs_sdk.storage.index.further_attributes import FurtherAttributes
 from pacs_sdk.storage.index.index_database import IndexDatabase, index_url
 from pacs_sdk.storage.index.schema import index_errors
@@ -41,9 +43,17 @@ class IndexInFile:
         self, logger: Logger, clock: Clock, further: FurtherAttributes
     ) -> tuple[IndexDatabase, Position | None]:
         """Open the new index; see :func:`begin_index`."""
-        return begin_index(
+        index, position = begin_index(
             index_url(self._made), lambda: _remove_database(self._made), logger, clock, further
         )
+        if position is None:  # nothing of the old one may be left to go on from
+            try:
+                with index_errors("the new index cannot begin"), index.writing() as connection:
+                    skip_lost_numbers(connection, milliseconds(clock))
+            except BaseException:
+                index.close()
+                raise
+        return index, position
 
     def deleted_keys(self) -> frozenset[str]:
         """Return the keys of objects whose instances were deleted, as the old index knows them."""
