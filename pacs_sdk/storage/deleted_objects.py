@@ -15,6 +15,7 @@ import attrs
 from sqlalchemy import Connection, Insert, Row, bindparam, delete, exists, or_, select
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.results import raised
 from pacs_sdk.storage.index.changes import moment
 from pacs_sdk.storage.index.index_database import IndexDatabase
 from pacs_sdk.storage.index.portable_sql import insert_or_update
@@ -26,12 +27,16 @@ from pacs_sdk.storage.index.tables import (
     series,
     studies,
 )
+from pacs_sdk.storage.objects.backend import StorageBackend
 from pacs_sdk.storage.objects.disk import reason_of
+from pacs_sdk.storage.objects.object_files import not_found
+from pacs_sdk.storage.records import IndexEntry
 
 __all__ = [
     "DeletedInstance",
     "DeletionReport",
     "brought_back",
+    "check_kept",
     "deleted_instances",
     "flush_index",
     "forget_deleted",
@@ -188,6 +193,20 @@ def keys_to_purge(index: IndexDatabase, now_ms: int, at_most: int) -> list[str]:
 def is_deleted(connection: Connection, storage_key: str) -> bool:
     """Tell whether an object is there only until its time has come."""
     return connection.execute(_BY_KEY, {"key": storage_key}).scalar() is not None
+
+
+def check_kept(backend: StorageBackend, connection: Connection, entry: IndexEntry) -> None:
+    """Check that an object is there, and not only until its time has come.
+
+    Asked in the transaction that has made its row: who deletes it has done so before, or comes after.
+
+    Raises:
+        PacsException: ``OBJECT_NOT_FOUND``; or it cannot be told.
+    """
+    key = entry.storage_key
+    if is_deleted(connection, key):
+        raise not_found(key)
+    raised(backend.stat(key))
 
 
 def lock_deleted(connection: Connection, storage_key: str) -> str | None:

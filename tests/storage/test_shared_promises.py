@@ -7,13 +7,14 @@ import shutil
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import attrs
 import pytest
 
 from pacs_sdk.encoding import Instance, write_file
-from pacs_sdk.storage import open_archive
+from pacs_sdk.storage import Query, open_archive
 from pacs_sdk.storage.index.absences import Absence
 from pacs_sdk.storage.upkeep import shared_promises
 from pacs_sdk.storage.upkeep.shared_promises import SharedPromises
@@ -114,6 +115,31 @@ def killed_with_a_promise(folder: Path) -> Instance:
     write_file(sent, folder.with_name("sent.dcm")).unwrap()
     killed_processes(DIES, [(folder, folder.with_name("sent.dcm"))])
     return sent
+
+
+@pytest.mark.parametrize("keep", [timedelta(0), timedelta(hours=1)], ids=["for good", "for a time"])
+@pytest.mark.parametrize("is_known", [True, False], ids=["known series", "new series"])
+def test_what_is_deleted_while_a_process_stands_still_does_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: timedelta, is_known: bool
+) -> None:
+    """It promised the row, another process wrote it, and somebody deleted the instance since."""
+    monkeypatch.setattr(shared_promises, "_PATIENCE_S", 0.0)
+    with open_quiet(tmp_path) as still, open_quiet(tmp_path) as other:
+        kept = [made_instance() for _ in range(2 + is_known)]
+        if is_known:
+            still.store(kept[-1]).unwrap()
+            still._index.settle()
+        gone = made_instance()
+        still.store(gone).unwrap()
+        still.store(kept[0]).unwrap()
+        assert gone.sop_instance_uid in found(other)
+        query = Query.of("IMAGE", SOPInstanceUID=gone.sop_instance_uid).unwrap()
+        assert other.delete(query, keep=keep).unwrap().instances == 1
+        still.store(kept[1]).unwrap()
+        still._index.settle()
+        assert found(still) == found(other) == sorted(one.sop_instance_uid for one in kept)
+        assert not any(one.kind.is_fault for one in still.verify().unwrap())
+        assert len(list(still.deletion.deleted().unwrap())) == bool(keep)
 
 
 def test_who_reads_mends_what_a_dead_process_promised(tmp_path: Path) -> None:

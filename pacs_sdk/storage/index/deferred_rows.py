@@ -16,7 +16,7 @@ from typing import Final, Protocol, TypeAlias
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.ports import Logger
 from pacs_sdk.storage.index.absences import Absence
-from pacs_sdk.storage.index.index_transactions import RefusedEntry
+from pacs_sdk.storage.index.index_transactions import Check, RefusedEntry
 from pacs_sdk.storage.index.index_writer import InstanceRow
 from pacs_sdk.storage.records import IndexEntry
 
@@ -63,6 +63,12 @@ class PromiseBoard(Protocol):
     def last_find(self) -> int:
         """Return what is another number after any process has called :meth:`find`."""
 
+    def written_for_us(self) -> int:
+        """Return what is another number after any process has written rows for this one.
+
+        It is odd while one does.
+        """
+
 
 class RowTransactions(Protocol):
     """What writes the rows: ``IndexTransactions``."""
@@ -73,8 +79,13 @@ class RowTransactions(Protocol):
     def row_of(self, entry: IndexEntry) -> InstanceRow:
         """Return the row of an instance, which works itself out later."""
 
-    def add_promised(self, rows: Sequence[InstanceRow]) -> Sequence[RefusedEntry]:
-        """Write rows; return those that the database does not take.
+    def add_promised(
+        self,
+        rows: Sequence[InstanceRow],
+        check: Check | None = None,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> Sequence[RefusedEntry]:
+        """Write rows, but for those that may not be; return those that the database does not take.
 
         Raises:
             PacsException: ``INDEX_FAILED``: it takes none.
@@ -90,6 +101,9 @@ class DeferredRows:
         board: Tells other processes.
         logger: Where failures are recorded.
         quiet_s: After how many seconds rows are written that nobody else has come to write.
+        check: Looks whether an object is still there and not deleted, within the transaction that
+            has made its row; asked where another process has written rows for this one, which
+            stood still, and somebody may have deleted what they are of.
     """
 
     def __init__(
@@ -99,12 +113,16 @@ class DeferredRows:
         board: PromiseBoard,
         logger: Logger,
         quiet_s: float = _QUIET_S,
+        *,
+        check: Check | None = None,
     ) -> None:
         self._transactions = transactions
         self._free_bytes = free_bytes
         self._board = board
         self._logger = logger
+        self._check = check
         self._quiet_s = quiet_s
+        self._seen_for_us = board.written_for_us()
         self._mutex = threading.Lock()
         self._waiting: dict[str, tuple[InstanceRow, Refused]] = {}
         self._fresh: list[InstanceRow] = []
@@ -216,8 +234,11 @@ class DeferredRows:
                 self._fresh = []
             if not group:  # somebody else was faster
                 return []
+            now = self._board.written_for_us()
             try:
-                refused = self._transactions.add_promised([row for row, _ in group.values()])
+                refused = self._transactions.add_promised(
+                    [row for row, _ in group.values()], self._check, self._is_overtaken
+                )
             except BaseException as exc:
                 self._failed(exc)
                 raise
@@ -226,8 +247,14 @@ class DeferredRows:
                     del self._waiting[uid]
                 self._is_failing = False
                 self._board.written(len(group))
+            self._seen_for_us = now
             self._flushed += 1
         return [(one, group[one.entry.identity.sop_instance_uid][1]) for one in refused]
+
+    def _is_overtaken(self) -> bool:
+        """Tell whether others have written rows for this process since it did so last."""
+        now = self._board.written_for_us()
+        return now != self._seen_for_us or bool(now & 1)
 
     def _failed(self, error: BaseException) -> None:
         with self._mutex:

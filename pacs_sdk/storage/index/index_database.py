@@ -129,16 +129,17 @@ class IndexDatabase(IndexSearch):
         """Whether it is SQLite: all processes that use it are on this machine."""
         return self._transactions.is_in_file
 
-    def defer(self, board: PromiseBoard, logger: Logger) -> None:
+    def defer(self, board: PromiseBoard, logger: Logger, check: Check | None = None) -> None:
         """Allow :meth:`promise`; only for an index in a file.
 
         Args:
             board: Tells other processes, and tells of theirs.
             logger: Where it is recorded that rows cannot be written.
+            check: As of :class:`DeferredRows`.
         """
         folder = Path(str(self._engine.url.database)).parent
         self._deferred = DeferredRows(
-            self._transactions, lambda: disk_usage(folder).free, board, logger
+            self._transactions, lambda: disk_usage(folder).free, board, logger, check=check
         )
 
     def last_find(self) -> int:

@@ -12,7 +12,7 @@ import attrs
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from pacs_sdk.core.errors import PacsException
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock
 from pacs_sdk.core.results import Failure, PacsResult, Success, edge
 from pacs_sdk.encoding import InstanceHeader
@@ -70,10 +70,16 @@ class _Add:
     row: InstanceRow
     replace: bool
     check: Check | None = None
+    is_wanted: Callable[[], bool] = lambda: True
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether it is to be looked, by what is known within the transaction."""
+        return self.check is not None and self.is_wanted()
 
     def checked(self, connection: Connection) -> None:
         """Raise ``PacsException`` if the row may not be."""
-        if self.check is not None:
+        if self.check is not None and self.is_wanted():
             self.check(connection, self.row.entry)
 
 
@@ -161,8 +167,19 @@ class IndexTransactions:
         """Return the row of an instance, for :meth:`add_promised`."""
         return self._writer.row_of(entry)
 
-    def add_promised(self, rows: Sequence[InstanceRow]) -> tuple[RefusedEntry, ...]:
+    def add_promised(
+        self,
+        rows: Sequence[InstanceRow],
+        check: Check | None = None,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> tuple[RefusedEntry, ...]:
         """Add instances whose rows were promised.
+
+        Args:
+            rows: What was promised.
+            check: Looks whether an instance may still have its row, and gives ``OBJECT_NOT_FOUND``
+                if it was deleted meanwhile; then it has none, and nothing is said of it.
+            is_wanted: Whether it is to be looked; asked within the transaction.
 
         Returns:
             Those that the database does not take, as they are: another object of the same SOP
@@ -171,7 +188,9 @@ class IndexTransactions:
         Raises:
             PacsException: ``INDEX_FAILED``: the database takes none of them now.
         """
-        group: list[Pending[_Add, AddOutcome]] = [Pending(_Add(row, False)) for row in rows]
+        group: list[Pending[_Add, AddOutcome]] = [
+            Pending(_Add(row, False, check, is_wanted)) for row in rows
+        ]
         self._write_together(group)
         refused = []
         for one in group:
@@ -181,6 +200,8 @@ class IndexTransactions:
                 with index_errors(_NOT_INDEXED):
                     if is_unavailable(exc):
                         raise  # what was written is written again then, which changes nothing
+                if isinstance(exc, PacsException) and exc.error.code is ErrorCode.OBJECT_NOT_FOUND:
+                    continue
                 refused.append(RefusedEntry(one.task.row.entry, exc))
         return tuple(refused)
 
@@ -268,12 +289,11 @@ class IndexTransactions:
         Nothing is written then, and the usual way finds out which.
         """
         rows = [task.row for task in tasks]
-        is_plain = self._driver is not None and not any(task.check for task in tasks)
         with self._lock:
             self._check_open()
-            plain = self._writer.plain_rows(rows) if is_plain else None
+            plain = None if self._driver is None else self._writer.plain_rows(rows)
             if plain is not None and self._driver is not None:  # all of known series
-                return self._inserted(self._driver, plain)
+                return self._inserted(self._driver, plain, tasks)
         try:
             with self.writing() as connection:
                 self._writer.prepare(connection, rows)
@@ -286,11 +306,16 @@ class IndexTransactions:
             return False
         return True
 
-    def _inserted(self, driver: sqlite3.Connection, plain: PlainRows) -> bool:
-        """Insert rows in one transaction, or none if one of the instances is there already."""
+    def _inserted(
+        self, driver: sqlite3.Connection, plain: PlainRows, tasks: Sequence[_Add]
+    ) -> bool:
+        """Insert rows in one transaction, or none if one of the instances is there already.
+
+        Nor is any inserted if one has to be looked at, for which there is the usual way.
+        """
         try:
             driver.execute("BEGIN IMMEDIATE")
-            if not plain.inserted_by(driver):
+            if any(task.is_checked for task in tasks) or not plain.inserted_by(driver):
                 driver.rollback()
                 return False
             self._count += 1

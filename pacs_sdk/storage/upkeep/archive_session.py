@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -14,6 +15,7 @@ from sqlalchemy import select
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, SystemClock
+from pacs_sdk.storage.deleted_objects import check_kept
 from pacs_sdk.storage.index.change_numbers import skip_lost_numbers
 from pacs_sdk.storage.index.changes import milliseconds
 from pacs_sdk.storage.index.further_attributes import (
@@ -160,7 +162,7 @@ class ArchiveSession:
                 ErrorCode.STORAGE_WRITE_FAILED,
                 f"the archive cannot be opened together with others: {reason_of(exc)}",
             ) from exc
-        self.index.defer(promises, self._logger)
+        self.index.defer(promises, self._logger, functools.partial(check_kept, self.storage))
         return promises
 
     def _mend(self, identifier: str) -> None:

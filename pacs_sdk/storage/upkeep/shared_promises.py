@@ -1,7 +1,7 @@
 """What the processes that have an archive open tell each other of rows not written yet.
 
-Each has a file of two numbers, in memory that they share: how many rows it has promised, and
-how many of them it has written. Who reads the index looks at those of the others, and waits
+Each has a file of three numbers, in memory that they share: how many rows it has promised,
+how many of them it has written, and one that changes when another process writes them for it. Who reads the index looks at those of the others, and waits
 for what they had promised by then (docs/explanation/decisions/0034-rows-written-behind.md).
 
 All of them have one file more, whose number changes when one of them finds an object there
@@ -16,7 +16,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -28,9 +28,10 @@ from pacs_sdk.storage.upkeep.sessions import LAST_FIND_NAME, PROMISES_SUFFIX
 
 __all__ = ["SharedPromises"]
 
-_BYTES: Final = 16
+_BYTES: Final = 24
 _PROMISED: Final = 0
 _WRITTEN: Final = 1
+_WRITTEN_FOR: Final = 2
 
 _LOOK_S: Final = 0.001
 _PATIENCE_S: Final = 1.0
@@ -57,6 +58,15 @@ class _Other:
     @property
     def written(self) -> int:
         return max(self.numbers[_WRITTEN], self.written_for_it)
+
+    @contextlib.contextmanager
+    def tell(self) -> Iterator[None]:
+        """Tell it that its rows are written for it meanwhile; see `written_for_us`."""
+        self.numbers[_WRITTEN_FOR] = secrets.randbits(64) | 1
+        try:
+            yield
+        finally:
+            self.numbers[_WRITTEN_FOR] = secrets.randbits(63) << 1
 
 
 class SharedPromises:
@@ -102,6 +112,13 @@ class SharedPromises:
     def last_find(self) -> int:
         """Return what is another number after any process has called :meth:`find`."""
         return self._last_find[0]
+
+    def written_for_us(self) -> int:
+        """Return what is another number after any process has written rows for this one.
+
+        It is odd while one does. From then on somebody may delete what this one has promised.
+        """
+        return self._mine[_WRITTEN_FOR]
 
     def await_others(self) -> None:
         """Wait until other processes have written what they had promised before.
@@ -169,7 +186,8 @@ class SharedPromises:
                 return
             self._mender = threading.get_ident()
             try:
-                self._mend(other.path.stem)
+                with other.tell():
+                    self._mend(other.path.stem)
             finally:
                 self._mender = None
             other.written_for_it = promised
