@@ -12,15 +12,24 @@ from sqlalchemy import update
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import part10_header
-from pacs_sdk.storage import Archive, DuplicatePolicy, Query, open_archive
+from pacs_sdk.storage import (
+    Archive,
+    DuplicatePolicy,
+    Durability,
+    FindingKind,
+    Query,
+    open_archive,
+)
 from pacs_sdk.storage.duplicates import record_duplicate
 from pacs_sdk.storage.index.tables import instances
-from pacs_sdk.storage.upkeep import recovery
+from pacs_sdk.storage.upkeep import index_rows, recovery
 from pacs_sdk.storage.upkeep.object_reading import ReadObject, read_object
 from pacs_sdk.storage.upkeep.recovery import recover
 from pacs_sdk.testing import FakeClock
 from tests.storage.archive_parts import Parts, values
 from tests.storage.made_instances import made_instance
+
+REPLACE = DuplicatePolicy.REPLACE
 
 LARGE = "large " * 20_000
 """Of more than 64 KiB: its object is not in the journal, and has a file before it is stored."""
@@ -49,7 +58,7 @@ def test_a_row_that_tells_of_what_was_replaced_is_made_anew(
     first = made_instance(Modality="CT", TextValue=comment)
     uid = first.sop_instance_uid
     other = made_instance(Modality="MR", TextValue=comment, SOPInstanceUID=uid)
-    archive = open_archive(tmp_path, duplicates=DuplicatePolicy.REPLACE).unwrap()
+    archive = open_archive(tmp_path, duplicates=REPLACE).unwrap()
     key = archive.store(first).unwrap().storage_key
     if not is_hashed:
         with archive._index.writing() as connection:
@@ -68,11 +77,35 @@ def test_a_row_that_tells_of_what_was_replaced_is_made_anew(
     archive.close()
 
 
+def test_a_row_whose_hash_was_learned_later_tells_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relaxed archive has it from what is there: perhaps from what has replaced the first."""
+    first = made_instance(Modality="CT", TextValue=LARGE)
+    uid = first.sop_instance_uid
+    other = made_instance(Modality="MR", TextValue=LARGE, SOPInstanceUID=uid)
+    archive = open_archive(tmp_path, duplicates=REPLACE, durability=Durability.RELAXED).unwrap()
+    archive.store(first).unwrap()
+    with archive._index.writing() as connection:
+        connection.execute(update(instances).values(content_hash=""))
+    with monkeypatch.context() as patched:
+        patched.setattr(archive._index, "add", killed)
+        with pytest.raises(KeyboardInterrupt):
+            archive.store(other)
+    (finding,) = archive.verify().unwrap()
+    assert finding.kind is FindingKind.ADOPTED
+    die(archive)
+    with open_archive(tmp_path).unwrap() as again:
+        assert len(again.recovery.indexed) == 1
+        assert values(again, "IMAGE", "SOPInstanceUID", Modality="MR") == [uid]
+    archive.close()
+
+
 def test_the_row_of_what_has_replaced_another_stays(tmp_path: Path) -> None:
     """What was done to its end is not done again, and is no news to the change feed."""
     first = made_instance(Modality="CT")
     other = made_instance(Modality="MR", SOPInstanceUID=first.sop_instance_uid)
-    archive = open_archive(tmp_path, duplicates=DuplicatePolicy.REPLACE).unwrap()
+    archive = open_archive(tmp_path, duplicates=REPLACE).unwrap()
     for one in (first, other):
         archive.store(one).unwrap()
     changes = archive.feed.changes().unwrap()
@@ -87,7 +120,7 @@ def test_what_was_replaced_and_deleted_is_not_looked_for(tmp_path: Path) -> None
     """It has neither object nor row."""
     first = made_instance(Modality="CT")
     other = made_instance(Modality="MR", SOPInstanceUID=first.sop_instance_uid)
-    archive = open_archive(tmp_path, duplicates=DuplicatePolicy.REPLACE).unwrap()
+    archive = open_archive(tmp_path, duplicates=REPLACE).unwrap()
     for one in (first, other):
         archive.store(one).unwrap()
     archive.delete(raised(Query.of("IMAGE", SOPInstanceUID=first.sop_instance_uid))).unwrap()
@@ -107,7 +140,7 @@ def test_what_is_left_of_a_move_goes_with_its_instance(
     uid = here.sop_instance_uid
     there = made_instance(SOPInstanceUID=uid, SeriesInstanceUID="1.2.4")
     query = raised(Query.of("IMAGE", SOPInstanceUID=uid))
-    archive = open_archive(tmp_path, duplicates=DuplicatePolicy.REPLACE).unwrap()
+    archive = open_archive(tmp_path, duplicates=REPLACE).unwrap()
     archive.store(here).unwrap()
     with monkeypatch.context() as patched:
         if step == "before":
@@ -117,7 +150,7 @@ def test_what_is_left_of_a_move_goes_with_its_instance(
         with pytest.raises(KeyboardInterrupt):
             archive.store(there)
     die(archive)
-    with open_archive(tmp_path, duplicates=DuplicatePolicy.REPLACE).unwrap() as again:
+    with open_archive(tmp_path, duplicates=REPLACE).unwrap() as again:
         (left,) = again.recovery.not_indexed
         assert left.error.code is ErrorCode.DUPLICATE_OBJECT
         assert [one.storage_key for one in again.duplicates(uid).unwrap()] == [left.storage_key]
@@ -132,7 +165,7 @@ def test_what_is_left_of_a_move_goes_with_its_instance(
 
 def test_what_becomes_the_instance_is_not_kept_beside_it(parts: Parts) -> None:
     """Its record would be left when the instance moves on, and its object has gone."""
-    archive = parts.with_policy(DuplicatePolicy.REPLACE)
+    archive = parts.with_policy(REPLACE)
     here = made_instance()
     uid = here.sop_instance_uid
     there = made_instance(SOPInstanceUID=uid, SeriesInstanceUID="1.2.4")
@@ -172,3 +205,27 @@ def test_what_is_deleted_while_it_is_looked_at_is_not_back(
     assert parts.archive.count(query).unwrap() == 0
     assert values(parts.archive, "IMAGE", "SOPInstanceUID") == [kept.sop_instance_uid]
     assert len(list(raised(parts.archive.deletion.deleted()))) == bool(keep)
+
+
+def test_what_is_replaced_while_it_is_looked_at_keeps_its_row(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read of the one before is not what the row is to tell."""
+    archive = parts.with_policy(REPLACE)
+    first = made_instance(Modality="CT")
+    uid = first.sop_instance_uid
+    key = archive.store(first).unwrap().storage_key
+    second, third = (made_instance(Modality=one, SOPInstanceUID=uid) for one in ("MR", "US"))
+    meta = part10_header(second.sop_class_uid, uid, second.transfer_syntax_uid)
+    parts.backend.put(key, (meta, second.encoded.view()), policy=REPLACE).unwrap()
+    real, todo = index_rows.rows_by_uid, [third]
+
+    def late(*arguments: Any) -> Any:
+        if todo:
+            archive.store(todo.pop()).unwrap()
+        return real(*arguments)
+
+    monkeypatch.setattr(recovery, "rows_by_uid", late)
+    recover(parts.backend, parts.index, (), {key}, keep_incomplete=True)
+    assert values(archive, "IMAGE", "SOPInstanceUID", Modality="US") == [uid]
+    assert list(archive.verify().unwrap()) == []

@@ -14,11 +14,12 @@ from typing import Final
 import attrs
 from sqlalchemy import Connection
 
+from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Clock, Logger, SystemClock
 from pacs_sdk.core.results import Failure, PacsResult, Success, raised
 from pacs_sdk.core.uids import is_valid_uid
-from pacs_sdk.storage.deleted_objects import is_deleted
+from pacs_sdk.storage.deleted_objects import check_kept
 from pacs_sdk.storage.duplicates import record_duplicate
 from pacs_sdk.storage.index.index_database import IndexDatabase
 from pacs_sdk.storage.objects.backend import StorageBackend, StoredObject, checked_prefix
@@ -215,16 +216,17 @@ class _Recovery:
 
     def look_at_replaced(self, key: str) -> None:
         """Index an object again unless its row tells of its content; others were seen to before."""
-        read = self._read(key)
+        read = self._read(key, hashed=True)
         if read is None:
             return
         uid = read.entry.identity.sop_instance_uid
         row = rows_by_uid(self._index, [uid]).get(uid)
         if row is None or row.storage_key != key:
             return
-        entry = attrs.evolve(read.entry, content_hash=hash_source(raised(self._backend.open(key))))
-        if entry.content_hash != row.content_hash:
-            self._index_again(entry, row)
+        # A relaxed archive learns hashes from what is there when it is verified, whatever the row
+        # tells of otherwise.
+        if read.entry.content_hash != row.content_hash or not self._keep_incomplete:
+            self._index_again(read.entry, row)
 
     def remove_rows(self) -> int:
         """Remove the rows without an object; return how many that was."""
@@ -279,10 +281,17 @@ class _Recovery:
             uid = entry.identity.sop_instance_uid
             self._index_again(entry, rows_by_uid(self._index, [uid]).get(uid))
 
-    def _read(self, key: str) -> ReadObject | None:
+    def _read(self, key: str, *, hashed: bool = False) -> ReadObject | None:
         try:
             source = raised(self._backend.open(key))
-            return read_object(source, key, self._index.further.header_tags)
+            if not hashed:
+                return read_object(source, key, self._index.further.header_tags)
+            # Of one moment: another object may be in its place when it is opened again.
+            whole = MemoryBytes(source.view())
+            read = read_object(whole, key, self._index.further.header_tags)
+            return attrs.evolve(
+                read, entry=attrs.evolve(read.entry, content_hash=hash_source(whole))
+            )
         except PacsException as exc:
             if exc.error.code is not ErrorCode.OBJECT_NOT_FOUND:  # deleted this moment
                 self.failed.append(FailedObject(key, exc.error))
@@ -301,8 +310,12 @@ class _Recovery:
                 record_duplicate(self._index, SystemClock(), uid, key, size, entry.content_hash)
                 self.failed.append(FailedObject(key, _second_object(key, row)))
             return
-        (outcome,) = self._index.add_many([entry], replace=True, check=self._check_kept)
-        self._is_indexed(entry, outcome)
+        read = self._read(key, hashed=True)
+        if read is not None:
+            (outcome,) = self._index.add_many(
+                [read.entry], replace=True, check=self._check_unchanged
+            )
+            self._is_indexed(read.entry, outcome)
 
     def _is_indexed(self, entry: IndexEntry, outcome: PacsResult[AddOutcome]) -> bool:
         """Take note of what came of an object; false where another one has its instance's row."""
@@ -317,10 +330,13 @@ class _Recovery:
 
     def _check_kept(self, connection: Connection, entry: IndexEntry) -> None:
         """Refuse the row of an object that was deleted since it was found."""
-        key = entry.storage_key
-        if is_deleted(connection, key):
-            raise not_found(key)
-        raised(self._backend.stat(key))
+        check_kept(self._backend, connection, entry)
+
+    def _check_unchanged(self, connection: Connection, entry: IndexEntry) -> None:
+        """Refuse the row of an object that was deleted or replaced since it was read."""
+        self._check_kept(connection, entry)
+        if hash_source(raised(self._backend.open(entry.storage_key))) != entry.content_hash:
+            raise not_found(entry.storage_key)
 
     def _is_gone(self, row: InstanceRow) -> bool:
         found = self._backend.stat(row.storage_key)
