@@ -7,6 +7,7 @@ at them and decided.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -20,7 +21,13 @@ from pacs_sdk.storage.index.portable_sql import insert_or_leave
 from pacs_sdk.storage.index.schema import index_errors
 from pacs_sdk.storage.index.tables import duplicate_objects
 
-__all__ = ["DuplicateObject", "duplicates_of", "record_duplicate", "taken_duplicates"]
+__all__ = [
+    "DuplicateObject",
+    "duplicates_of",
+    "forget_duplicate",
+    "record_duplicate",
+    "taken_duplicates",
+]
 
 
 @attrs.frozen
@@ -46,6 +53,7 @@ _OF_INSTANCE: Final[Select[Any]] = (
     .order_by(_COLUMNS.pk)
 )
 _FORGET: Final = delete(duplicate_objects).where(_COLUMNS.sop_instance_uid == bindparam("uid"))
+_FORGET_ONE: Final = delete(duplicate_objects).where(_COLUMNS.storage_key == bindparam("key"))
 
 
 def record_duplicate(
@@ -55,6 +63,7 @@ def record_duplicate(
     storage_key: str,
     size_bytes: int,
     content_hash: str,
+    check: Callable[[Connection], None] = lambda _: None,
 ) -> bool:
     """Record an object that is kept beside an instance.
 
@@ -65,12 +74,13 @@ def record_duplicate(
         storage_key: The key of the object.
         size_bytes: How many bytes the object has.
         content_hash: The hash of its bytes.
+        check: Called in the transaction that has recorded it; what it raises undoes that.
 
     Returns:
         Whether it was not recorded yet.
 
     Raises:
-        PacsException: ``INDEX_FAILED``.
+        PacsException: ``INDEX_FAILED``, or what the check gives.
     """
     row = {
         "at_ms": milliseconds(clock),
@@ -83,7 +93,18 @@ def record_duplicate(
         # SQLAlchemy forgets how many rows an INSERT made in PostgreSQL, unless told otherwise.
         statement = insert_or_leave(connection, duplicate_objects, ("storage_key",))
         made = connection.execute(statement.execution_options(preserve_rowcount=True), row)
+        check(connection)
         return bool(made.rowcount == 1)
+
+
+def forget_duplicate(index: IndexDatabase, storage_key: str) -> None:
+    """Forget an object that was removed: recovery may have recorded it, a moment before.
+
+    Raises:
+        PacsException: ``INDEX_FAILED``.
+    """
+    with index_errors("the duplicate could not be forgotten"), index.writing() as connection:
+        connection.execute(_FORGET_ONE, {"key": storage_key})
 
 
 def duplicates_of(index: IndexDatabase, sop_instance_uid: str) -> tuple[DuplicateObject, ...]:

@@ -22,7 +22,7 @@ from pacs_sdk.storage.deleted_objects import (
     forget_deleted,
     lock_kept,
 )
-from pacs_sdk.storage.duplicates import record_duplicate
+from pacs_sdk.storage.duplicates import forget_duplicate, record_duplicate
 from pacs_sdk.storage.early_look import Description, EarlyLook, early_look_at, written_ahead
 from pacs_sdk.storage.index.absences import Absence
 from pacs_sdk.storage.index.database_errors import error_words
@@ -488,6 +488,8 @@ class Ingest:
             self._logger.warning(
                 "object-not-deleted", storage_key=key, reason=deleted.failure().message
             )
+        else:
+            forget_duplicate(self._index, key)
 
 
 def _read_once(instance: Instance) -> Instance:

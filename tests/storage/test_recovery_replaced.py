@@ -18,6 +18,7 @@ from pacs_sdk.storage import (
     Durability,
     FindingKind,
     Query,
+    RecoveryReport,
     open_archive,
 )
 from pacs_sdk.storage.duplicates import record_duplicate
@@ -26,7 +27,7 @@ from pacs_sdk.storage.upkeep import index_rows, recovery
 from pacs_sdk.storage.upkeep.object_reading import ReadObject, read_object
 from pacs_sdk.storage.upkeep.recovery import recover
 from pacs_sdk.testing import FakeClock
-from tests.storage.archive_parts import Parts, values
+from tests.storage.archive_parts import Parts, failure, values
 from tests.storage.made_instances import made_instance
 
 REPLACE = DuplicatePolicy.REPLACE
@@ -229,3 +230,33 @@ def test_what_is_replaced_while_it_is_looked_at_keeps_its_row(
     recover(parts.backend, parts.index, (), {key}, keep_incomplete=True)
     assert values(archive, "IMAGE", "SOPInstanceUID", Modality="US") == [uid]
     assert list(archive.verify().unwrap()) == []
+
+
+@pytest.mark.parametrize("is_late", [True, False], ids=["before it is recorded", "afterwards"])
+def test_what_is_refused_while_it_is_looked_at_is_not_kept_beside(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, is_late: bool
+) -> None:
+    """Its object is there for a moment, and is taken back."""
+    here = made_instance()
+    uid = here.sop_instance_uid
+    there = made_instance(SOPInstanceUID=uid, SeriesInstanceUID="1.2.4")
+    parts.archive.store(here).unwrap()
+    add, delete = parts.index.add, parts.backend.delete
+    reports: list[RecoveryReport] = []
+
+    def look(*arguments: Any, **named: Any) -> Any:
+        reports.append(recover(parts.backend, parts.index, None, keep_incomplete=True))
+        return add(*arguments, **named)
+
+    def record(*arguments: Any) -> bool:
+        delete(f"1.2/1.2.4/{uid}.dcm").unwrap()
+        return record_duplicate(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(parts.index, "add", look)
+        if is_late:
+            patched.setattr(recovery, "record_duplicate", record)
+        assert failure(parts.archive.store(there)).code is ErrorCode.DUPLICATE_OBJECT
+    assert [len(one.not_indexed) for one in reports] == [0 if is_late else 1]
+    assert parts.archive.duplicates(uid).unwrap() == ()
+    assert parts.keys == [f"1.2/1.2.3/{uid}.dcm"]

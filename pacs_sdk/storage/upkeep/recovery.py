@@ -305,10 +305,7 @@ class _Recovery:
                 record_kept_duplicate(self._index, SystemClock(), entry)
                 self.indexed.append(key)
             else:
-                # As a duplicate it goes with the instance, and does not come back when that is gone.
-                uid, size = entry.identity.sop_instance_uid, entry.size_bytes
-                record_duplicate(self._index, SystemClock(), uid, key, size, entry.content_hash)
-                self.failed.append(FailedObject(key, _second_object(key, row)))
+                self._keep_beside(entry, row)
             return
         read = self._read(key, hashed=True)
         if read is not None:
@@ -316,6 +313,28 @@ class _Recovery:
                 [read.entry], replace=True, check=self._check_unchanged
             )
             self._is_indexed(read.entry, outcome)
+
+    def _keep_beside(self, entry: IndexEntry, row: InstanceRow) -> None:
+        """Record an object whose instance has another, unless whoever stores it takes it back.
+
+        So it goes with the instance, and does not come back when that is gone.
+        """
+        uid, key = row.sop_instance_uid, entry.storage_key
+        try:
+            record_duplicate(
+                self._index,
+                SystemClock(),
+                uid,
+                key,
+                entry.size_bytes,
+                entry.content_hash,
+                lambda connection: self._check_kept(connection, entry),
+            )
+        except PacsException as exc:
+            if exc.error.code is not ErrorCode.OBJECT_NOT_FOUND:
+                raise
+        else:
+            self.failed.append(FailedObject(key, _second_object(key, row)))
 
     def _is_indexed(self, entry: IndexEntry, outcome: PacsResult[AddOutcome]) -> bool:
         """Take note of what came of an object; false where another one has its instance's row."""
