@@ -87,6 +87,21 @@ def test_every_image_begins_the_time_anew(
     assert raised(settler.step()) == ("1.1",)
 
 
+def test_a_clock_that_is_put_back_keeps_no_study_from_settling(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """What changed at a time that has yet to come has changed by now."""
+    ahead = FakeClock(clock.now() + timedelta(days=365))
+    with closing(IndexDatabase(address_of(tmp_path), clock=ahead)) as index:
+        settler = StudySettler(index.writing, QUIET, clock=clock)
+        store(index, "1.1", "9.1")
+        assert raised(settler.step()) == ()
+        clock.advance(59.999)
+        assert raised(settler.step()) == ()
+        clock.advance(0.001)
+        assert raised(settler.step()) == ("1.1",)
+
+
 def test_what_comes_late_makes_it_settle_again(
     index: IndexDatabase, settler: StudySettler, clock: FakeClock
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, delete, exists, insert, select
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.events import StudySettled
@@ -38,6 +38,14 @@ _DUE: Final = (
     .order_by(unsettled_studies.c.last_change_ms)
     .limit(_STUDIES_A_STEP)
 )
+_NOT_LATER: Final = (
+    update(unsettled_studies)
+    .where(unsettled_studies.c.last_change_ms > bindparam("now"))
+    .values(last_change_ms=bindparam("now"))
+)
+"""A clock that was put back, or another node's, must not keep a study from settling until it has
+come to the time of the last change."""
+
 _FORGET: Final = delete(unsettled_studies).where(
     unsettled_studies.c.study_instance_uid == bindparam("uid")
 )
@@ -126,6 +134,7 @@ class StudySettler:
     def _settle(self, connection: Connection) -> tuple[str, ...]:
         now = milliseconds(self._clock)
         before = now - self._quiet // timedelta(milliseconds=1)
+        connection.execute(_NOT_LATER, {"now": now})
         settled = []
         for uid in connection.execute(_DUE, {"before": before}).scalars().all():
             if not connection.execute(_IS_STORED, {"uid": uid}).scalar():
