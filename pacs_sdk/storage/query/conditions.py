@@ -11,7 +11,7 @@ from pacs_sdk.core.vr import VR
 from pacs_sdk.storage.index.attributes import AttributeKind, IndexedAttribute
 from pacs_sdk.storage.index.further_attributes import text_in
 from pacs_sdk.storage.index.values import MOMENT_DIGITS, VALUE_END
-from pacs_sdk.storage.query.like import ESCAPE, begins_so, contains, like_text, some_value_like
+from pacs_sdk.storage.query.like import ESCAPE, begins_with, contains, like_text, some_value_like
 from pacs_sdk.storage.query.matchers import (
     AllOf,
     DateTimeRange,
@@ -126,8 +126,11 @@ def _some_value(column: ColumnElement[str], matcher: Matcher) -> ColumnElement[b
 
 
 def _like(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
-    like = column.like(_like_pattern(pattern), escape=ESCAPE)
-    return begins_so(column, _WILDCARDS.split(pattern, maxsplit=1)[0], like)
+    prefix = _WILDCARDS.split(pattern, maxsplit=1)[0]
+    begins = begins_with(column, prefix)
+    if prefix and pattern == prefix + "*":
+        return and_(*begins)
+    return and_(*begins, column.like(_like_pattern(pattern), escape=ESCAPE))
 
 
 def _like_pattern(pattern: str) -> str:
