@@ -228,24 +228,20 @@ def _telling(place: _Place, keywords: Sequence[str]) -> tuple[str, ...]:
 
 def _mixed(found: SeparatedVolumes, varying: Sequence[str]) -> bool:
     """Whether a volume has slices of several echoes, b-values and so on."""
-    for keyword in varying:
-        if keyword in _TIMES or keyword in _OF_EACH_HEARTBEAT:
-            continue
-        value = _value(keyword)
-        for first, *others in found.volumes:
-            wanted = value(first)
-            if not all(_alike(value(one), wanted) for one in others):
-                return True
-    return False
+    return any(
+        not _alike(first, other, keyword)
+        for keyword in varying
+        if keyword not in _TIMES and keyword not in _OF_EACH_HEARTBEAT
+        for first, *others in found.volumes
+        for other in others
+    )
 
 
-def _alike(one: Hashable, other: Hashable) -> bool:
-    """Compare the values of an attribute, numbers with some tolerance."""
-    if one == other:
-        return True
-    (left,), (right,) = one, other  # type: ignore[misc]  # of one keyword
-    if isinstance(left, str) or isinstance(right, str) or len(left) != len(right):
-        return False
+def _alike(one: ImageSlice, other: ImageSlice, keyword: str) -> bool:
+    """Compare what slices say, numbers with some tolerance."""
+    left, right = one.numbers(keyword), other.numbers(keyword)
+    if not left or len(left) != len(right):
+        return left == right and one.text(keyword) == other.text(keyword)
     return bool(np.allclose(left, right, rtol=_JITTER, atol=_JITTER))
 
 
