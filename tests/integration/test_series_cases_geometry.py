@@ -460,7 +460,9 @@ def diffusion(**extra: Any) -> list[pydicom.Dataset]:
             elif extra.get("vendor") == "philips":
                 block = one.private_block(0x2001, "Philips Imaging DD 001", create=True)
                 block.add_new(0x03, "FL", b_value)
-                one.DiffusionGradientOrientation = direction or [0.0, 0.0, 0.0]
+                block = one.private_block(0x2005, "Philips MR Imaging DD 001", create=True)
+                for offset, part in enumerate(direction or [0.0, 0.0, 0.0]):
+                    block.add_new(0xB0 + offset, "FL", part)
             elif extra.get("vendor") == "ge":
                 block = one.private_block(0x0043, "GEMS_PARM_01", create=True)
                 block.add_new(0x39, "IS", [str(int(b_value + 1_000_000_000)), "8", "0", "0"])
