@@ -86,6 +86,7 @@ SCAN_TAGS: Final[frozenset[int]] = frozenset(
         "RescaleType",
         "Units",
         "ModalityLUTSequence",
+        "RealWorldValueMappingSequence",
     )
 ) | {_LAST_BEFORE_PIXELS}
 """The attributes that decide how a series becomes a volume."""

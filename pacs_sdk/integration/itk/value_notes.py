@@ -26,6 +26,7 @@ _OF_A_VOLUME: Final = (
 )
 """What the slices of a volume have in common, unless they are of several."""
 _MOST_NAMED: Final = 3
+_MAPPING: Final = int(DicomTag.of("RealWorldValueMappingSequence"))
 
 
 def unit_of(found: SeparatedVolumes, options: LoadOptions) -> tuple[str, tuple[str, ...]]:
@@ -82,6 +83,11 @@ def notes_on_values(found: SeparatedVolumes, options: LoadOptions) -> list[str]:
         )
     if any(kind.is_colour for kind in kinds):
         notes.append(f"{kinds[0].photometric} became red, green and blue of 8 bits")
+    first = found.volumes[0][0]
+    if _MAPPING in first.found.header.raw and not first.kind.rescale_stated:
+        notes.append(
+            "RealWorldValueMappingSequence (0040,9096) maps stored values; it was not applied"
+        )
     return [*notes, *_differences(found.volumes[0])]
 
 
