@@ -91,6 +91,17 @@ def test_a_fill_value_that_the_volume_cannot_hold(value: float) -> None:
     assert "fill_value=" in error.message
 
 
+def test_what_is_put_in_is_never_infinite_unasked() -> None:
+    """1e300 in single precision would be infinity."""
+    datasets = [flat(n, n, 2.5 * n, RescaleSlope="0.5", PixelPaddingValue=3) for n in (0, 1, 3)]
+    for argument in ("fill_value", "padding"):
+        options: dict[str, Any] = {argument: 1e300}
+        error = load_volume(in_memory(datasets), on_gap="fill", **options).failure()
+        assert error.code is ErrorCode.INVALID_ARGUMENT
+        assert "1e+300 is no value of float32" in error.message
+    assert np.isnan(loaded(datasets, on_gap="fill", fill_value=float("nan")).array[2]).all()
+
+
 def test_a_gap_of_millions_of_slices_takes_no_memory() -> None:
     """A wrong position makes no volume of a terabyte."""
     far = [*made_slices(3), flat(3, 0, 2.5e12)]
