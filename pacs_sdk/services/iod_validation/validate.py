@@ -35,6 +35,7 @@ from pacs_sdk.services.iod_validation.scene import Scene
 from pacs_sdk.services.iod_validation.standard_tables import installed_tables
 from pacs_sdk.services.iod_validation.subject import TOP, Subject
 from pacs_sdk.services.iod_validation.table_checks import table_findings
+from pacs_sdk.services.iod_validation.value_representations import representation_findings
 from pacs_sdk.services.sop_classes import sop_class_name
 
 __all__ = ["IodValidator", "ObjectSource", "validate_instance"]
@@ -143,6 +144,7 @@ def _findings(subject: Subject, iod: IodRules | None) -> Iterator[IodFinding]:
     if iod is not None:
         yield from table_findings(iod, scene)
     yield from deep_findings(subject)
+    yield from representation_findings(subject)
     yield from _value_findings(dataset)
     if iod is not None:
         yield from notes_of(dataset, iod)
