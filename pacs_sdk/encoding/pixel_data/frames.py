@@ -18,7 +18,9 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import PacsResult, edge, raised
 from pacs_sdk.encoding.codecs.description import pixel_failure
 from pacs_sdk.encoding.codecs.registry import CodecRegistry, default_codecs
+from pacs_sdk.encoding.codecs.stored import conform_numbers
 from pacs_sdk.encoding.datasets.header import InstanceHeader
+from pacs_sdk.encoding.pixel_data.cell_syntaxes import LOSSLESS_SYNTAXES
 from pacs_sdk.encoding.pixel_data.encapsulated import extended_offset_table, locate_frames
 from pacs_sdk.encoding.pixel_data.native import NativePixels, native_frames, native_type
 from pacs_sdk.encoding.pixel_data.parallel import decode_each
@@ -194,8 +196,11 @@ def _through_codec(image: _Image, wanted: Sequence[int], options: FrameOptions) 
     if options.frames is None:
         # All frames are read through one view, a few of them each for itself.
         pixels = attrs.evolve(pixels, value=MemoryBytes(pixels.value.view()))
-    decode_into = frame_decoder(image.syntax, image.layout, pixels, options.codecs)
-    frame = image.layout.frame
+    # What has lost something has no bits beside its numbers any more.
+    cells = options.cells and image.syntax.uid in LOSSLESS_SYNTAXES
+    frame = attrs.evolve(image.layout.frame, cells=cells)
+    layout = attrs.evolve(image.layout, frame=frame)
+    decode_into = frame_decoder(image.syntax, layout, pixels, options.codecs)
     out = _checked_out(options.out, (len(wanted), *frame.shape), frame.dtype)
 
     def decode(place: int) -> None:
@@ -232,6 +237,7 @@ def frame_decoder(
         raise pixel_failure(f"its {syntax.name} pixels cannot be decoded: there is no codec")
     table = extended_offset_table(pixels.offsets, pixels.lengths, layout.frames)
     located = locate_frames(pixels.value, layout.frames, extended=table, delimited=pixels.delimited)
+    lossless = syntax.uid in LOSSLESS_SYNTAXES
 
     def decode(index: int, out: np.ndarray) -> None:
         frame = located.frame(index)
@@ -241,6 +247,8 @@ def frame_decoder(
             raise _undecodable(syntax, exc.error.message, index) from None
         except DECODER_ERRORS as exc:
             raise _undecodable(syntax, str(exc), index) from None
+        if not layout.frame.cells:
+            conform_numbers(out, layout.frame, lossless=lossless)
 
     return decode
 
