@@ -155,6 +155,20 @@ def test_what_lossy_compression_overshoots_stays_white(signed: bool) -> None:
     assert shown[decoded > expected].min() == 255
 
 
+def test_lossy_numbers_begin_at_the_lowest_bit() -> None:
+    """Of such a codestream High Bit says nothing, and is corrected where it is decompressed."""
+    values = noise(12)
+    frame = imagecodecs.jpeg8_encode(values[0], 100, bitspersample=12)
+    value = item() + item(padded(bytes(frame))) + DELIMITER
+    dataset = dataset_of(BASE + "51", values, value, bits_stored=12)
+    expected = raised(decode_frames(dataset))
+    dataset.HighBit = 15
+    native = raised(transcode(image_of(dataset, BASE + "51"), EXPLICIT_VR_LITTLE_ENDIAN))
+    assert raised(native.dataset())["HighBit"] == 11
+    for source in (dataset, native):
+        assert np.array_equal(raised(modality_values(source)), expected)
+
+
 def test_a_sign_is_no_overlay() -> None:
     """Where the sign goes on to the bit that an overlay is announced in, there is none."""
     values = noise(12, signed=True)

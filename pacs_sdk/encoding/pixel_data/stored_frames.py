@@ -110,7 +110,10 @@ def _encapsulated(
         )
     ybr = frame.samples == 3 and frame.photometric.startswith(("YBR", "XYB"))
     kept = frame.photometric in ("YBR_FULL", "YBR_FULL_422") and syntax.uid in _KEEPS_COLOUR_SPACE
-    wanted = attrs.evolve(frame, raw=kept or not ybr, cells=syntax.uid in LOSSLESS_SYNTAXES)
+    lossless = syntax.uid in LOSSLESS_SYNTAXES
+    wanted = attrs.evolve(frame, raw=kept or not ybr, cells=lossless)
+    # What isn't whole cells begins at the lowest bit, whatever the attributes say.
+    high_bit = frame.high_bit if lossless or not frame.unused_below else frame.bits_stored - 1
     decode_into = frame_decoder(syntax, attrs.evolve(layout, frame=wanted), source.pixels, registry)
     check_no_further_fragments(source.located(), layout, syntax)
 
@@ -122,9 +125,8 @@ def _encapsulated(
     photometric = frame.photometric
     if ybr:
         photometric = "YBR_FULL" if kept else "RGB"
-    return StoredFrames(
-        layout.frames, attrs.evolve(frame, photometric=photometric, planar=False), read
-    )
+    described = attrs.evolve(frame, photometric=photometric, planar=False, high_bit=high_bit)
+    return StoredFrames(layout.frames, described, read)
 
 
 def _native(source: PixelSource, layout: PixelLayout) -> StoredFrames:
