@@ -138,7 +138,7 @@ def test_three_bytes_a_pixel_are_not_subsampled(count: int) -> None:
     for refused in (encoded_frames(instance), transcode(instance, "RLELossless")):
         error = refused.failure()
         assert error.code is ErrorCode.PIXEL_DATA_FAILED
-        assert "room for three samples a pixel" in error.message
+        assert "makes three samples a pixel" in error.message
 
 
 def test_single_bits_begin_with_a_byte() -> None:

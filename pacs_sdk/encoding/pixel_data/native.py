@@ -14,11 +14,10 @@ from pacs_sdk.encoding.codecs.description import FrameDescription, pixel_failure
 from pacs_sdk.encoding.codecs.stored import cells_hold_more, conform_cells
 from pacs_sdk.encoding.pixel_data.pixel_layout import PixelLayout
 
-__all__ = ["NativePixels", "grouped_layout", "is_subsampled", "native_frames", "native_type"]
+__all__ = ["NativePixels", "native_frames", "native_type"]
 
 _FLOAT_BITS: Final = {"FloatPixelData": (32,), "DoubleFloatPixelData": (64,)}
 _WHOLE_BITS: Final = (1, 8, 16, 32, 64)
-_SUBSAMPLED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422")
 
 
 @attrs.frozen
@@ -102,38 +101,6 @@ def native_type(keyword: str, frame: FrameDescription) -> np.dtype:
         raise pixel_failure(f"Bits Allocated is {bits}, not one of {allowed}")
     kind = "f" if keyword in _FLOAT_BITS else "i" if frame.signed else "u"
     return np.dtype(np.uint8 if bits == 1 else f"{kind}{bits // 8}")
-
-
-def is_subsampled(frame: FrameDescription) -> bool:
-    """Whether two native pixels of a row share their chrominance (PS3.3 C.7.6.3.1.2)."""
-    return frame.samples == 3 and frame.photometric in _SUBSAMPLED
-
-
-def grouped_layout(layout: PixelLayout, size: int) -> PixelLayout:
-    """Describe subsampled pixels as they lie: Y, Y, Cb, Cr of two, four numbers in a row.
-
-    Args:
-        layout: What the attributes say; :func:`is_subsampled`.
-        size: How many bytes there are.
-
-    Raises:
-        PacsException: ``PIXEL_DATA_FAILED`` for an odd number of columns or other than 8 bits,
-            and where every pixel has all of its samples.
-    """
-    frame = layout.frame
-    if frame.columns % 2 or frame.bits_allocated != 8:
-        raise pixel_failure(
-            f"{frame.photometric} of {frame.columns} columns and {frame.bits_allocated} bits: "
-            "the columns have to be even, the bits 8"
-        )
-    if size >= layout.frames * frame.values:
-        raise pixel_failure(
-            f"the Pixel Data has {size} bytes, which is room for three samples a pixel, and "
-            f"{frame.photometric} has two; its Photometric Interpretation (0028,0004), YBR_FULL "
-            "or RGB perhaps, or its Number of Frames (0028,0008) is wrong"
-        )
-    groups = attrs.evolve(frame, samples=1, columns=frame.columns * 2, planar=False)
-    return attrs.evolve(layout, frame=groups)
 
 
 def _shaped(pixels: NativePixels, frame: FrameDescription, first: int, count: int) -> np.ndarray:

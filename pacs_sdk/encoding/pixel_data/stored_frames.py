@@ -11,7 +11,7 @@ from typing_extensions import Buffer
 
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.encoding.codecs.description import FrameDescription, pixel_failure
+from pacs_sdk.encoding.codecs.description import FrameDescription
 from pacs_sdk.encoding.codecs.registry import CodecRegistry, default_codecs
 from pacs_sdk.encoding.codecs.stored import conform_bits, ybr_to_rgb
 from pacs_sdk.encoding.pixel_data.cell_syntaxes import CELL_SYNTAXES, LOSSLESS_SYNTAXES
@@ -20,12 +20,9 @@ from pacs_sdk.encoding.pixel_data.further_frames import (
     check_no_further_fragments,
     check_no_further_native,
 )
-from pacs_sdk.encoding.pixel_data.native import (
-    NativePixels,
-    grouped_layout,
-    is_subsampled,
-    native_frames,
-)
+from pacs_sdk.encoding.pixel_data.native import NativePixels, native_frames
+from pacs_sdk.encoding.pixel_data.native_colour import grouped_layout, is_subsampled, native_colour
+from pacs_sdk.encoding.pixel_data.pixel_element import check_native
 from pacs_sdk.encoding.pixel_data.pixel_layout import PixelLayout
 from pacs_sdk.encoding.pixel_data.pixel_source import PixelSource
 
@@ -131,10 +128,7 @@ def _encapsulated(
 
 def _native(source: PixelSource, layout: PixelLayout) -> StoredFrames:
     pixels, frame = source.pixels, layout.frame
-    if pixels.delimited:
-        raise pixel_failure(
-            f"the Pixel Data is compressed, although its transfer syntax is {source.syntax.name}"
-        )
+    check_native(pixels, source.syntax)
     if pixels.keyword != "PixelData":
         raise PacsException(
             ErrorCode.OPERATION_NOT_SUPPORTED,
@@ -159,20 +153,16 @@ def _native(source: PixelSource, layout: PixelLayout) -> StoredFrames:
 
 def _subsampled(native: NativePixels, layout: PixelLayout) -> StoredFrames:
     """Read native YBR_FULL_422: Y, Y, Cb, Cr of two pixels (PS3.3 C.7.6.3.1.2)."""
-    frame = layout.frame
-    grouped = grouped_layout(layout, native.source.size)
-    check_no_further_native(native.source.size, grouped)
+    frame, size = layout.frame, native.source.size
+    check_no_further_native(size, grouped_layout(layout, size))
+    values = native_colour(native, layout)
+    # Of what has a partial range there is no form without subsampling: it becomes RGB.
+    full = frame.photometric == "YBR_FULL_422"
+    converted = attrs.evolve(frame, raw=full)
 
     def read(index: int) -> np.ndarray:
-        found = native_frames(native, grouped, (index,))[0]
-        pairs = found.reshape(frame.rows, frame.columns // 2, 4)
-        values = np.empty(frame.shape, dtype=np.uint8)
-        values[:, 0::2, 0], values[:, 1::2, 0] = pairs[..., 0], pairs[..., 1]
-        values[:, 0::2, 1:] = values[:, 1::2, 1:] = pairs[..., 2:]
-        # Of what has a partial range there is no form without subsampling: it becomes RGB.
-        return values if full else ybr_to_rgb(values, attrs.evolve(frame, raw=False))
+        return ybr_to_rgb(values(index), converted)
 
-    full = frame.photometric == "YBR_FULL_422"
     stored = attrs.evolve(frame, photometric="YBR_FULL" if full else "RGB", planar=False)
     return StoredFrames(layout.frames, stored, read)
 

@@ -28,12 +28,9 @@ from pacs_sdk.encoding.pixel_data.encapsulation import (
     offset_tables,
     pixel_data_header,
 )
-from pacs_sdk.encoding.pixel_data.native import (
-    NativePixels,
-    grouped_layout,
-    is_subsampled,
-    native_frames,
-)
+from pacs_sdk.encoding.pixel_data.native import NativePixels, native_frames
+from pacs_sdk.encoding.pixel_data.native_colour import grouped_layout, is_subsampled
+from pacs_sdk.encoding.pixel_data.pixel_element import check_native
 from pacs_sdk.encoding.pixel_data.pixel_layout import PixelLayout
 from pacs_sdk.encoding.pixel_data.pixel_source import READ_ERRORS, PixelSource, open_pixels
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
@@ -112,6 +109,7 @@ def encoded_frames(source: Instance | str | os.PathLike[str]) -> EncodedFrames:
     found = _opened(instance)
     layout, pixels = found.pixel_layout(), found.pixels
     if not found.syntax.encapsulated:
+        check_native(pixels, found.syntax)
         native = NativePixels(pixels.keyword, found.value, pixels.swapped, pixels.little)
         subsampled = is_subsampled(layout.frame)
         lies = grouped_layout(layout, native.source.size) if subsampled else layout
