@@ -220,7 +220,8 @@ class Codec(Protocol):
 
         Returns:
             Stored values of the shape and dtype of ``description``; colour as RGB unless
-            ``description.raw``.
+            ``description.raw``; bits beside Bits Stored, where the codestream has them, if
+            ``description.cells``.
 
         Raises:
             PacsException: ``PIXEL_DATA_FAILED`` or ``LIMIT_EXCEEDED``.
