@@ -29,6 +29,10 @@ _ATTEMPTS: Final = 2
 """How often an instance is sent over associations that break before it is answered: one that
 lay idle in the pool may have gone without a word."""
 
+_GIVEN_UP_IN_A_ROW: Final = 2
+"""How often that may happen before nothing more is sent: one instance may be what a destination
+cannot digest, but one that breaks off at the next, too, takes none."""
+
 _BUG: Final = "the sub-operations ended unexpectedly; the server's log says why"
 
 
@@ -157,7 +161,7 @@ class Delivery:
         """Send instances until there are none, over a new association where one breaks.
 
         Raises:
-            PacsException: No association can be had, or they break again and again.
+            PacsException: No association can be had, or they break whatever is sent.
         """
         attempts = 0
         while waiting and not self._stopped:
@@ -179,10 +183,12 @@ class Delivery:
             except PacsException as exc:
                 attempts += 1
                 self._logger.warning("association-broke", reason=exc.error.message)
-                if attempts == _ATTEMPTS:
-                    self._give_up(under_way, exc.error.message)
+                if attempts % _ATTEMPTS:
+                    waiting.extendleft(reversed(under_way.values()))
+                    continue
+                self._give_up(under_way, exc.error.message)
+                if attempts == _ATTEMPTS * _GIVEN_UP_IN_A_ROW:
                     raise
-                waiting.extendleft(reversed(under_way.values()))
             except Exception:
                 self._give_up(under_way, _BUG)
                 raise
