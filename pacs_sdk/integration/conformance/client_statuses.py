@@ -86,7 +86,7 @@ def _after_retrieval(status: int, response: type[CGetRSP | CMoveRSP]) -> str:
     def report(done: int | None) -> Callable[[], object]:
         final = response(1, status, number_of_completed_suboperations=done)
         syntax = EXPLICIT_VR_LITTLE_ENDIAN
-        return lambda: report_of(final, None, syntax, received=0, size_bytes=0, was_cancelled=False)
+        return lambda: report_of(final, None, syntax, taken=None, told=None, was_cancelled=False)
 
     told = "a report with the counts and the status"
     with_nothing, with_some = _tried(report(None), told), _tried(report(1), told)
