@@ -22,6 +22,7 @@ from pacs_sdk.network.dimse import (
     StatusCategory,
 )
 from pacs_sdk.services import StoreOutcome
+from pacs_sdk.services.query.stream import check_end
 from pacs_sdk.services.retrieve.report import report_of
 from pacs_sdk.services.scu import check_status
 from pacs_sdk.services.sending.attempts import status_may_pass
@@ -77,7 +78,7 @@ def _after_echo(status: int) -> str:
 
 def _after_find(status: int) -> str:
     return _tried(
-        lambda: check_status(CFindRSP(1, status), ErrorCode.FIND_FAILED, C_FIND),
+        lambda: check_end(CFindRSP(1, status), 1),
         "the end of the matches",
     )
 
