@@ -16,7 +16,7 @@ from pacs_sdk.core.results import Failure, Success, raised
 from pacs_sdk.encoding import Instance
 from pacs_sdk.network import AssociationPool, DicomAssociation, Operation
 from pacs_sdk.network.dimse import CStoreRQ
-from pacs_sdk.services.retrieve.destinations import Destination
+from pacs_sdk.services.retrieve.destinations import Destination, is_ae_title
 from pacs_sdk.services.retrieve.outgoing import ContextChoice, ReadAhead
 from pacs_sdk.services.retrieve.proposals import Batch, batches
 
@@ -36,14 +36,22 @@ cannot digest, but one that breaks off at the next, too, takes none."""
 _BUG: Final = "the sub-operations ended unexpectedly; the server's log says why"
 
 
+def _title_to_tell(title: str) -> str:
+    """Leave out a title that no C-STORE can have, as is allowed (PS3.7 9.1.1.1).
+
+    A server takes peers by whatever name they give.
+    """
+    return title if is_ae_title(title) else ""
+
+
 @attrs.frozen
 class MoveOriginator:
     """Who asked for a C-MOVE, as its sub-operations tell it (PS3.7 9.1.1.1)."""
 
     calling_ae_title: str
     """Who we say we are to the destination."""
-    ae_title: str
-    """Move Originator Application Entity Title: who asked."""
+    ae_title: str = attrs.field(converter=_title_to_tell)
+    """Move Originator Application Entity Title: who asked; empty where that is no AE title."""
     message_id: int
     """Move Originator Message ID: that of the C-MOVE."""
     priority: int
