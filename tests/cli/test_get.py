@@ -170,6 +170,26 @@ def test_a_hostile_uid_never_becomes_a_path(tmp_path: Path, keyword: str, uid: s
     assert writer.failures == [(INSTANCES[0].sop_instance_uid, error)]
 
 
+def test_what_comes_twice_is_written_once(tmp_path: Path) -> None:
+    """Other data by the same UID does not take the place of what came before it."""
+    first = INSTANCES[0]
+    dataset = INSTANCES[1].dataset().unwrap()
+    dataset["SOPInstanceUID"] = ONE
+    other = instance_from_dataset(dataset).unwrap()
+    writer = InFolder(tmp_path)
+    path = writer.keep(first).unwrap()
+    assert writer.keep(first).unwrap() == path
+    error = writer.keep(other).failure()
+    assert error.code is ErrorCode.DUPLICATE_OBJECT
+    assert str(path) in error.message
+    assert writer.paths == [path]
+    assert writer.failures == [(ONE, error)]
+    assert bytes(read_file(path).unwrap().encoded.view()) == bytes(first.encoded.view())
+    again = InFolder(tmp_path)  # which replaces what another retrieval has left
+    assert again.keep(other).unwrap() == path
+    assert bytes(read_file(path).unwrap().encoded.view()) == bytes(other.encoded.view())
+
+
 def test_a_terminal_sees_progress(
     peer: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
