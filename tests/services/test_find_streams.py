@@ -247,3 +247,27 @@ def test_matches_that_are_not_all_are_not_taken_for_all(status: int, code: Error
         assert [next(found)["StudyInstanceUID"] for _ in range(3)] == ["1.0", "1.1", "1.2"]
         with pytest.raises(PacsException, match="after 3 matches"):
             next(found)
+
+
+@attrs.frozen
+class _Boundless:
+    """Gives a match that is longer than any identifier."""
+
+    def supported_contexts(self) -> list[SupportedContext]:
+        """List Study Root FIND."""
+        return [SupportedContext(STUDY_ROOT.find, [EXPLICIT_VR_LITTLE_ENDIAN.uid])]
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer."""
+        pending = CFindRSP(exchange.request.message_id, Status.PENDING, STUDY_ROOT.find)
+        exchange.respond(pending, MemoryBytes(bytes((16 << 20) + 2)))
+        exchange.respond_status(Status.SUCCESS)
+
+
+def test_a_match_without_bounds_is_refused() -> None:
+    """A peer does not fill our memory with what it calls an identifier."""
+    with DicomServer(ServerConfig(port=0), [_Boundless()]) as server:
+        peer = Peer("127.0.0.1", server.port)
+        error = QueryScu().find(peer, DicomDataset(None, **STUDIES)).failure()
+    assert error.code is ErrorCode.FIND_FAILED
+    assert "16777218 bytes" in error.message

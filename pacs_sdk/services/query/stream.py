@@ -15,6 +15,7 @@ from pacs_sdk.core.vr import VR
 from pacs_sdk.encoding import decode_dataset, encode_dataset, transfer_syntax
 from pacs_sdk.network import DicomAssociation, Reply
 from pacs_sdk.network.dimse import CFindRQ, Response, Status, StatusCategory, status_category
+from pacs_sdk.services.query.identifiers import MAX_ANSWER_BYTES
 from pacs_sdk.services.query.negotiation import FindNegotiation
 from pacs_sdk.services.query.question import Question
 from pacs_sdk.services.scu import check_status
@@ -140,6 +141,11 @@ class FoundMatches(Iterator[DicomDataset]):
         if reply.data is None:
             raise PacsException(
                 ErrorCode.FIND_FAILED, "the peer announced a match but sent no identifier"
+            )
+        if reply.data.size > MAX_ANSWER_BYTES:
+            raise PacsException(
+                ErrorCode.FIND_FAILED,
+                f"the peer sent a match of {reply.data.size} bytes; {MAX_ANSWER_BYTES} are the most",
             )
         match = raised(decode_dataset(bytes(reply.data.view()), self._syntax))
         self._count += 1

@@ -30,7 +30,7 @@ from pacs_sdk.network.dimse import (
     StatusCategory,
     status_category,
 )
-from pacs_sdk.services.query import IDENTIFIER_SYNTAXES, QueryScu
+from pacs_sdk.services.query import IDENTIFIER_SYNTAXES, MAX_ANSWER_BYTES, QueryScu
 from pacs_sdk.services.retrieve.identifier import RELATIONAL, lacks_upper_keys
 from pacs_sdk.services.retrieve.receiver import KeepInstance, ReceiveHere, Receiver, receiving
 from pacs_sdk.services.retrieve.report import (
@@ -105,7 +105,8 @@ class _Asked:
                 self.look_for_cancel()
             else:
                 self.final = response
-                if reply.data is not None:  # valid until the next reply is taken
+                # Valid until the next reply is taken; what is longer than any list is none.
+                if reply.data is not None and reply.data.size <= MAX_ANSWER_BYTES:
                     self.identifier = MemoryBytes(bytes(reply.data.view()))
 
     def look_for_cancel(self) -> None:
