@@ -21,10 +21,11 @@ from typing_extensions import Buffer
 
 from pacs_sdk.core.automatic_vr import vr_in
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.model_values import word_bytes
 from pacs_sdk.core.results import raised
 from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET, DicomTag
-from pacs_sdk.core.vr import VR, Repertoire, VrKind, VrRule
+from pacs_sdk.core.vr import VR, Repertoire, VrKind
 from pacs_sdk.encoding.byte_order import swapped
 from pacs_sdk.encoding.charsets import (
     DEFAULT_CHARACTER_SETS,
@@ -196,7 +197,7 @@ class ElementWriter:
             return vr, value
         if raw.is_little_endian == self._little or vr == "UN":
             return vr, value
-        width = _word_bytes(raw.tag, rule, scope)
+        width = word_bytes(scope.around[0], raw.tag, rule.vr)
         if width > 1 and len(value) % width:
             return "UN", value  # these bytes are no words, so nobody may take them for such
         return vr, swapped(value, width)
@@ -247,7 +248,7 @@ class ElementWriter:
             if not isinstance(data, bytes | bytearray | memoryview):
                 raise _unfit(f"{vr} holds bytes, and not {type(data).__name__}")
             data = bytes(data)
-            width = _word_bytes(tag, rule, scope)
+            width = word_bytes(scope.around[0], tag, rule.vr)
             if scope.words_little != self._little and width > 1:
                 if len(data) % width:
                     raise _unfit(f"{vr} needs whole words of {width} bytes, not {len(data)} bytes")
@@ -318,19 +319,6 @@ class ElementWriter:
 
     def _resolved(self, tag: BaseTag, scope: Scope) -> str:
         return str(vr_in(int(tag), scope.around, self._syntax))
-
-
-def _word_bytes(tag: BaseTag, rule: VrRule, scope: Scope) -> int:
-    """Return how many bytes are swapped together where the byte order changes (PS3.5 7.3).
-
-    Pixels of more than 16 bits are numbers of their own width, as everybody reads them, though
-    their VR, OW, has words of 16.
-    """
-    if tag == _PIXEL_DATA and rule.vr is VR.OW:
-        bits = scope.around[0].get("BitsAllocated")
-        if bits in (32, 64):
-            return int(bits) // 8
-    return rule.swap_width or 1
 
 
 def _values_of(value: Any) -> list[Any]:
