@@ -24,7 +24,7 @@ from pacs_sdk.storage.query.matchers import (
 )
 from pacs_sdk.storage.query.name_conditions import name_condition
 
-__all__ = ["any_of", "moments_between"]
+__all__ = ["any_of", "decimal_in", "moments_between"]
 
 _WILDCARDS: Final = re.compile(r"[*?]")
 
@@ -40,6 +40,11 @@ def any_of(
         table: Where its columns are.
     """
     return or_(false(), *(_one(attribute, matcher, table) for matcher in alternatives))
+
+
+def decimal_in(column: ColumnElement[str]) -> ColumnElement[float]:
+    """Take the text of a column of DS for a number: all that is there is one, or empty."""
+    return cast(func.nullif(column, ""), Double)
 
 
 def moments_between(
@@ -69,8 +74,7 @@ def _one(attribute: IndexedAttribute, matcher: Matcher, table: FromClause) -> Co
     if attribute.search_columns:
         column = text_in(table, attribute, attribute.normal_column)
     elif attribute.vr is VR.DS and isinstance(matcher, Exact):
-        number = cast(func.nullif(column, ""), Double)  # all that is there is a number
-        return number.in_([float(one) for one in matcher.values])
+        return decimal_in(column).in_([float(one) for one in matcher.values])
     if attribute.multiple:
         return _some_value(column, matcher)
     return _single(column, matcher)
