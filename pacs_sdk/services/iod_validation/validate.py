@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
+import attrs
 from pydicom.dataset import Dataset
 
 from pacs_sdk.core.dataset import DatasetLike, as_dataset
@@ -20,6 +21,7 @@ from pacs_sdk.encoding import (
     transfer_syntax,
     validate_dataset,
 )
+from pacs_sdk.encoding.files.part10 import read_media_uids
 from pacs_sdk.services.iod_validation.bounded import MAX_FINDINGS, bounded
 from pacs_sdk.services.iod_validation.deep import deep_findings
 from pacs_sdk.services.iod_validation.iod_rules import IodRuleBook, IodRules
@@ -125,7 +127,13 @@ def validate_instance(source: ObjectSource) -> ValidationReport:
 
 def _subject_of(source: ObjectSource) -> Subject:
     if isinstance(source, Path | str):
-        source = raised(read_file(source))
+        instance = raised(read_file(source))
+        sop_class_uid, sop_instance_uid = raised(read_media_uids(source))
+        source = attrs.evolve(
+            instance,
+            sop_class_uid=sop_class_uid or instance.sop_class_uid,
+            sop_instance_uid=sop_instance_uid or instance.sop_instance_uid,
+        )
     if isinstance(source, Instance):
         dataset = raised(source.dataset()).pydicom
         return Subject(dataset, source.sop_class_uid, source.sop_instance_uid, source.syntax)
