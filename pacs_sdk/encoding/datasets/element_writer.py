@@ -22,7 +22,6 @@ from typing_extensions import Buffer
 from pacs_sdk.core.automatic_vr import vr_in
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.model_values import word_bytes
-from pacs_sdk.core.results import raised
 from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET, DicomTag
 from pacs_sdk.core.vr import VR, Repertoire, VrKind
@@ -36,7 +35,7 @@ from pacs_sdk.encoding.charsets import (
 from pacs_sdk.encoding.datasets.elements import LONG_VRS, SHORT_VRS, UNDEFINED_LENGTH
 from pacs_sdk.encoding.datasets.lazy_dataset import Inherited, LazyDataset, items_of
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
-from pacs_sdk.encoding.values import encode_values
+from pacs_sdk.encoding.values import encoded_field
 
 __all__ = ["ElementWriter", "Scope"]
 
@@ -193,7 +192,7 @@ class ElementWriter:
             if changed and rule.repertoire is Repertoire.EXTENDED and not plain:
                 text = decode_text(value, scope.sets_read, rule.vr).rstrip("\0 ")
                 texts = text.split("\\") if rule.multiple else [text]
-                return vr, raised(encode_values(VR(vr), texts, self._little, scope.sets))
+                return vr, encoded_field(VR(vr), texts, self._little, scope.sets)
             return vr, value
         if raw.is_little_endian == self._little or vr == "UN":
             return vr, value
@@ -261,7 +260,7 @@ class ElementWriter:
             values = [_text_of(one) for one in values]
             if rule.repertoire is Repertoire.DEFAULT and all(isinstance(v, str) for v in values):
                 return _plain_text(vr, values)
-        return raised(encode_values(vr, values, self._little, scope.sets))
+        return encoded_field(vr, values, self._little, scope.sets)
 
     def _buffered(self, element: DataElement, vr: str, value: BufferedIOBase) -> Iterator[Buffer]:
         """Yield a value that is read from somewhere, chunk by chunk."""
