@@ -458,7 +458,7 @@ def _told_uids(encoded: ByteSource, head: Encoded, syntax: TransferSyntax) -> Ma
         found = _first_uids(head, layout_of(head, syntax))
         if len(found) == len(SOP_TAGS):
             return found
-    return scanned(encoded.view(), syntax, SOP_TAGS).raw
+    return raised(Instance("", "", syntax.uid, encoded).header(SOP_TAGS)).raw
 
 
 def _first_uids(data: Encoded, layout: Layout) -> dict[int, bytes]:
