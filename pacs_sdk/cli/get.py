@@ -90,5 +90,9 @@ def _report(report: RetrieveReport, folder: InFolder, duration_s: float) -> None
     if folder.failures:
         raise typer.Exit(1)
     check_final_status(report, "C-GET")
+    if report.missing:
+        raise CommandFailed(
+            f"{report.missing} instances that the peer says it sent did not come; its log says why"
+        )
     if not report.received:
         raise CommandFailed("the peer has nothing of that; check the keys with `pacs find`")

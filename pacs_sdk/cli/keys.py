@@ -80,13 +80,16 @@ def parse_keys(texts: Iterable[str]) -> dict[DicomTag, str]:
     for text in texts:
         name, _, value = text.partition("=")
         tag = _tag(name)
-        earlier = values.get(tag, "")
-        values[tag] = f"{earlier}\\{value}" if earlier and value else earlier or value
+        values[tag] = _joined(values.get(tag, ""), value)
     return values
 
 
+def _joined(earlier: str, value: str) -> str:
+    return f"{earlier}\\{value}" if earlier and value else earlier or value
+
+
 def parse_nested_keys(texts: Iterable[str]) -> dict[tuple[DicomTag, DicomTag], str]:
-    """Read keys in the item of a sequence, ``Sequence.Attribute=value``.
+    """Read keys in the item of a sequence, ``Sequence.Attribute=value``; repeated as others.
 
     Args:
         texts: Options for which :func:`is_nested` holds.
@@ -107,7 +110,8 @@ def parse_nested_keys(texts: Iterable[str]) -> dict[tuple[DicomTag, DicomTag], s
             raise typer.BadParameter(exc.error.message, param_hint="-k") from None
         if sequence.dictionary_vr != VR.SQ:
             raise typer.BadParameter(f"{outer} is no sequence", param_hint="-k")
-        values[sequence, _tag(inner)] = value
+        key = sequence, _tag(inner)
+        values[key] = _joined(values.get(key, ""), value)
     return values
 
 
@@ -128,7 +132,8 @@ def add_items(keys: DicomDataset, nested: Mapping[tuple[DicomTag, DicomTag], str
         for tag, text in inside.items():
             item[int(tag)] = _element(tag, text)
         keys.pydicom[int(sequence)] = DataElement(int(sequence), VR.SQ, [item])
-        if not all(text.isascii() for text in inside.values()):
+        is_ascii = all(text.isascii() for text in inside.values())
+        if not is_ascii and not keys.get("SpecificCharacterSet"):
             keys["SpecificCharacterSet"] = _UTF_8
 
 

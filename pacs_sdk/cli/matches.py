@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -145,7 +146,7 @@ def _plain(text: str, vr: str) -> str | int | float:
     try:
         if vr in ("IS", "SL", "SS", "SV", "UL", "US", "UV"):
             return int(text)
-        if vr in ("DS", "FD", "FL"):
+        if vr in ("DS", "FD", "FL") and math.isfinite(float(text)):  # JSON has no others
             return float(text)
     except ValueError:
         pass

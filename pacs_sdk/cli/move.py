@@ -142,18 +142,31 @@ def move(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
 def _report(
     report: RetrieveReport, destination: str, folder: InFolder | None, duration_s: float
 ) -> None:
-    if folder is not None and report.received:
+    sent = report.completed + report.warnings
+    if folder is None:
+        if sent:
+            typer.echo(f"{sent} instances were sent to {destination}")
+    elif report.received:
         tell_received(report, folder, duration_s)
-    elif report.completed or report.warnings:
-        typer.echo(f"{report.completed + report.warnings} instances were sent to {destination}")
+    kept_out = 0 if folder is None else len(folder.failures)
     if folder is not None:
         note_failures(folder)
-    if report.failed:
+    if report.failed > kept_out:
         _note_failed(report.failed_sop_instance_uids)
         comment = f": {report.comment}" if report.comment else "; the peer's log says why"
         raise CommandFailed(f"{report.failed} instances were not taken by {destination}{comment}")
+    if kept_out:
+        raise typer.Exit(1)
     check_final_status(report, "C-MOVE")
-    if not (report.received or report.completed or report.warnings):
+    if report.missing:
+        raise CommandFailed(
+            f"{report.missing} instances that the peer says it sent to {destination} did not come "
+            "here; check which host and port it knows by that name"
+        )
+    if not report.is_counted:
+        if not report.received:
+            typer.echo(f"all was sent to {destination}, says the peer, which does not count it")
+    elif not (report.received or sent):
         raise CommandFailed("the peer has nothing of that; check the keys with `pacs find`")
 
 

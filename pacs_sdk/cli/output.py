@@ -60,7 +60,8 @@ def table(
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(title=title, title_justify="left", title_style="bold")
+    heading = None if title is None else Text(printable(title))  # brackets in it are no markup
+    shown = Table(title=heading, title_justify="left", title_style="bold")
     for name in columns:
         justify: JustifyMethod = "right" if name.startswith(">") else "left"
         shown.add_column(name.removeprefix(">"), overflow="fold", justify=justify)

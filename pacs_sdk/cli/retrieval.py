@@ -104,15 +104,19 @@ def note_failures(folder: InFolder) -> None:
 
 
 def check_final_status(report: RetrieveReport, operation: str) -> None:
-    """Fail where the peer says that the retrieval failed or was cancelled.
+    """Fail where the peer says that the retrieval failed, was cancelled, or left something out.
 
     Raises:
         CommandFailed: With the status, and the peer's own words.
     """
     from pacs_sdk.network.dimse import StatusCategory, status_category
 
-    if status_category(report.status) in (StatusCategory.FAILURE, StatusCategory.CANCEL):
+    category = status_category(report.status)
+    is_partial = category is StatusCategory.WARNING and not report.warnings
+    if is_partial or category in (StatusCategory.FAILURE, StatusCategory.CANCEL):
         comment = f": {report.comment}" if report.comment else ""
+        if is_partial and not comment:
+            comment = ", which stands for failures or warnings that it does not count"
         raise CommandFailed(
             f"the peer ended the {operation} with status {report.status:04X}H{comment}"
         )

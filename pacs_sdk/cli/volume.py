@@ -112,10 +112,16 @@ def _scanned(folder: Path, series: str | None, *, strict: bool) -> SeriesScan:
     """Read the headers, with a bar of the files."""
     from pacs_sdk.core.results import raised
     from pacs_sdk.integration.itk import scan_series
+    from pacs_sdk.integration.itk.sources import files_in
 
     if not folder.exists():
         raise CommandFailed(f"there is no {folder}: check the path")
-    files = [folder] if folder.is_file() else sorted(filter(Path.is_file, folder.rglob("*")))
+    unlisted: list[OSError] = []
+    files = list(files_in(folder, unlisted))
+    unread = [f"{one.filename} cannot be listed: {one.strerror}" for one in unlisted]
+    if unread and strict:
+        raise CommandFailed(f"{unread[0]}; --lenient leaves it out")
+    note_each([f"skipped {one}" for one in unread])
     with bar("Reading", len(files)) as progress:
         counted = _counted(files, progress)
         scan = raised(scan_series(counted, series_instance_uid=series, strict=strict))

@@ -91,6 +91,10 @@ class MemoryBytes:
         """Return a part, without copying."""
         return type(self)(self.data[offset : None if length is None else offset + length])
 
+    def __reduce__(self) -> tuple[type[Self], tuple[bytes]]:
+        """Pickle the bytes; of a view of them pickle knows nothing."""
+        return type(self), (bytes(self.data),)
+
 
 _READING: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 """Windows opens files as text otherwise."""
@@ -235,7 +239,8 @@ class StreamBytes:
         """Read all bytes.
 
         Raises:
-            PacsException: ``TRUNCATED`` when the stream has become shorter.
+            PacsException: ``TRUNCATED`` when the stream has become shorter, ``FILE_READ_FAILED``
+                when it was closed.
             OSError: The stream cannot be read.
         """
         return self._read(self.size)
@@ -248,14 +253,24 @@ class StreamBytes:
         return attrs.evolve(self, offset=self.offset + offset, size=size, lock=self._lock)
 
     def _read(self, count: int) -> memoryview:
-        with self._lock:
-            self.stream.seek(self.offset)
-            data = self.stream.read(count) or b""
-            while len(data) < count and (more := self.stream.read(count - len(data))):
-                data += more
+        try:
+            data = self._read_at_most(count)
+        except ValueError as exc:  # Python's, of what is closed
+            raise PacsException(
+                ErrorCode.FILE_READ_FAILED,
+                f"the stream cannot be read: {exc}; it has to stay open as long as it is used",
+            ) from exc
         if len(data) < count:
             raise PacsException(
                 ErrorCode.TRUNCATED,
                 f"the stream has become shorter than the {self.offset + self.size} bytes it had",
             )
         return memoryview(data)
+
+    def _read_at_most(self, count: int) -> bytes:
+        with self._lock:
+            self.stream.seek(self.offset)
+            data = self.stream.read(count) or b""
+            while len(data) < count and (more := self.stream.read(count - len(data))):
+                data += more
+        return data

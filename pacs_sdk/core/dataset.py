@@ -172,7 +172,7 @@ class DicomDataset(TypedValues, ModelForms):
         found = search(self._dataset, wanted)
         return tuple((path, self._view(holder, tag)) for path, holder, tag in found)
 
-    @edge()
+    @edge(VALUE_ERRORS)
     def private_block(self, group: int, creator: str, *, create: bool = False) -> PrivateBlock:
         """Return the private elements that a creator owns in a group (PS3.5 7.8.1).
 
@@ -182,8 +182,9 @@ class DicomDataset(TypedValues, ModelForms):
             create: Reserve the first free block if the creator has none.
 
         Returns:
-            ``Success``, or ``Failure`` with ``ELEMENT_NOT_FOUND``, ``INVALID_TAG`` or
-            ``LIMIT_EXCEEDED`` (every block of the group is taken).
+            ``Success``, or ``Failure`` with ``ELEMENT_NOT_FOUND``, ``INVALID_TAG``,
+            ``LIMIT_EXCEEDED`` (every block of the group is taken) or
+            ``VALUE_CONVERSION_FAILED`` (a creator before it cannot be read).
         """
         return open_block(self._dataset, group, creator, create=create)
 

@@ -197,7 +197,7 @@ def _view(
     if view.values and dataset.original_encoding[1] is False and view.vr in VR.__members__:
         vr = VR(view.vr)
         if vr.kind is VrKind.BYTES:
-            return attrs.evolve(view, values=(binary_value(dataset, vr, view.value),))
+            return attrs.evolve(view, values=(binary_value(dataset, tag, vr, view.value),))
     return view
 
 

@@ -100,7 +100,7 @@ def _attribute(
             for index, item in enumerate(values)
         ]
     elif vr.kind is VrKind.BYTES:
-        data = binary_value(around[0], vr, element.value)
+        data = binary_value(around[0], tag, vr, element.value)
         uri = None if bulk is None else bulk(BulkData(DatasetPath(steps), vr, data))
         if uri is not None and not isinstance(uri, str):
             raise TypeError("a function that keeps bulk data returns a URI or None")
@@ -121,7 +121,7 @@ def _written(vr: VR, value: Any) -> Any:
     if vr is VR.AT:
         return f"{int(value):08X}"
     if vr in (VR.DS, VR.IS):
-        return _decimal(value)
+        return _decimal(vr, value)
     if vr.kind is not VrKind.NUMBER:
         return str(value)
     number = number_value(vr, value)
@@ -135,7 +135,7 @@ def _person(value: Any) -> dict[str, str] | None:
     return {name: text for name, text in zip(_GROUPS, groups, strict=False) if text} or None
 
 
-def _decimal(value: Any) -> int | float | str:
+def _decimal(vr: VR, value: Any) -> int | float | str:
     # Table F.2.3-1 allows a number or a string; readers calculate with numbers.
     text = str(value)
     if re.fullmatch(r"-?(0|[1-9]\d{0,14})", text):
@@ -144,6 +144,8 @@ def _decimal(value: Any) -> int | float | str:
         number = float(text)
     except ValueError:
         return text  # damaged: it is passed on as it is
+    if vr is VR.IS and number.is_integer() and abs(number) <= _EXACT:
+        return int(number)  # 007 and +7 are 7: who reads an IS expects no 7.0
     return number if math.isfinite(number) else text
 
 

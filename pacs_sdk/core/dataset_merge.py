@@ -8,12 +8,10 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import attrs
-from pydicom import config
-from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from pacs_sdk.core.dataset_diff import same_values
-from pacs_sdk.core.element import DicomElement, make_element
+from pacs_sdk.core.element import DicomElement, element_of_vr, make_element
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.path import DatasetPath, PathStep
 from pacs_sdk.core.path_access import name_in
@@ -101,7 +99,7 @@ def _put(result: Dataset, name: DicomTag | PrivateTag, vr: str, value: Any) -> N
     if isinstance(name, PrivateTag):
         tag = name.in_block(reserve_block(result, name.group, name.creator))
     number = int(tag)  # type: ignore[arg-type]  # a tag by now
-    result[number] = DataElement(number, vr, value, validation_mode=config.IGNORE)
+    result[number] = element_of_vr(number, vr, value)
 
 
 def _put_choice(

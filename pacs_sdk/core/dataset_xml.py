@@ -107,7 +107,7 @@ def _write_attribute(
         attribute.set("privateCreator", _xml_text(creator_of(dataset, tag)))
     if vr.kind is VrKind.BYTES:
         if values:
-            data = binary_value(dataset, vr, element.value)
+            data = binary_value(dataset, tag, vr, element.value)
             _write_binary(attribute, BulkData(DatasetPath(steps), vr, data), bulk)
         return
     for index, value in enumerate(values):

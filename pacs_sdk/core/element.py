@@ -24,6 +24,7 @@ __all__ = [
     "VALUE_ERRORS",
     "DicomElement",
     "HoldsDataset",
+    "element_of_vr",
     "make_element",
     "make_picklable",
     "plain_dataset",
@@ -189,11 +190,24 @@ def make_element(tag: DicomTag, value: object, vr: VR | str | None = None) -> Da
         )
     try:
         kept = _items(value) if chosen == VR.SQ else settable_value(VR(chosen), value)
-        return DataElement(int(tag), chosen, kept, validation_mode=config.IGNORE)
+        return element_of_vr(tag, chosen, kept)
     except (TypeError, ValueError, OverflowError) as exc:
         name = f"{tag} {tag.keyword}".rstrip()
         hint = "" if chosen != VR.UN else "; nothing tells its VR, so give one"
         raise ValueError(f"{name}: {exc}{hint}") from exc
+
+
+def element_of_vr(tag: int, vr: str, value: Any) -> DataElement:
+    """Make a pydicom element of just this VR; the value is not judged.
+
+    Of UN pydicom makes the VR that the dictionary has for the tag, and takes the bytes for a
+    value of that: text would be ``b'…'``.
+    """
+    if vr != VR.UN:
+        return DataElement(tag, vr, value, validation_mode=config.IGNORE)
+    element = DataElement(tag, VR.OB, value, validation_mode=config.IGNORE)
+    element.VR = VR.UN
+    return element
 
 
 def _items(value: object) -> Sequence:

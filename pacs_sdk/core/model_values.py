@@ -15,7 +15,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from pacs_sdk.core.automatic_vr import form_of, vr_for_value, vr_in
-from pacs_sdk.core.element import read_element
+from pacs_sdk.core.element import element_of_vr, read_element
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.path import DatasetPath
 from pacs_sdk.core.settable import decimal_text
@@ -36,6 +36,7 @@ __all__ = [
     "left_out",
     "model_element",
     "number_value",
+    "word_bytes",
 ]
 
 MAX_MODEL_NESTING: Final = 64
@@ -73,7 +74,7 @@ BulkDataReader: TypeAlias = Callable[[BulkDataReference], bytes]
 """Fetches a value, little endian, that was left elsewhere."""
 
 SINGLE_TEXT: Final = frozenset((VR.LT, VR.ST, VR.UT, VR.UR))
-_WORD_BYTES: Final = {VR.OW: 2, VR.OF: 4, VR.OL: 4, VR.OD: 8, VR.OV: 8}
+_PIXEL_DATA: Final = 0x7FE00010
 _INTEGERS: Final = {
     VR.SS: range(-(1 << 15), 1 << 15),
     VR.US: range(1 << 16),
@@ -124,12 +125,25 @@ def concrete_element(around: tuple[Dataset, ...], tag: DicomTag) -> tuple[VR, Da
     return vr, DataElement(int(tag), str(vr), element.value, validation_mode=config.IGNORE)
 
 
-def binary_value(dataset: Dataset, vr: VR, value: Any) -> bytes:
+def word_bytes(dataset: Dataset, tag: int, vr: VR) -> int:
+    """Return how many bytes are swapped together where the byte order changes (PS3.5 7.3).
+
+    Pixels of more than 16 bits are numbers of their own width, as everybody reads them, though
+    their VR, OW, has words of 16.
+    """
+    if tag == _PIXEL_DATA and vr is VR.OW:
+        bits = dataset.get("BitsAllocated")
+        if bits in (32, 64):
+            return int(bits) // 8
+    return vr.rule.swap_width or 1
+
+
+def binary_value(dataset: Dataset, tag: int, vr: VR, value: Any) -> bytes:
     """Return a binary value in little endian byte order, which both forms prescribe."""
     if not isinstance(value, bytes | bytearray | memoryview):
         raise TypeError(f"a {vr} holds bytes, not {type(value).__name__}")
     data = bytes(value)
-    width = _WORD_BYTES.get(vr, 1)
+    width = word_bytes(dataset, tag, vr)
     big_endian = getattr(dataset, "original_encoding", (None, None))[1] is False
     if not big_endian or width == 1 or len(data) % width:
         return data
@@ -180,7 +194,7 @@ def model_element(tag: DicomTag, vr: VR, values: list[Any]) -> DataElement:
         empty = b"" if vr.kind is VrKind.BYTES else None if vr.kind is not VrKind.TEXT else ""
         value = values[0] if values else empty
     try:
-        return DataElement(int(tag), str(vr), value, validation_mode=config.IGNORE)
+        return element_of_vr(tag, vr, value)
     except (ValueError, OverflowError):
         if vr not in (VR.DS, VR.IS):
             raise

@@ -7,13 +7,12 @@ import fnmatch
 from collections.abc import Iterator
 
 import attrs
-from pydicom import config
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from pacs_sdk.core.automatic_vr import private_vr, vr_for_value
-from pacs_sdk.core.element import make_element, plain_dataset
+from pacs_sdk.core.element import element_of_vr, make_element, plain_dataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.path import MAX_PATH_STEPS, DatasetPath, PathStep
 from pacs_sdk.core.private_block import PrivateTag, creator_of, reserve_block
@@ -183,7 +182,7 @@ def set_at(
         for holder, element in zip(holders, elements, strict=True):
             tag = int(_tag_made_in(holder, last))
             kept = copy.deepcopy(element.value) if len(holders) > 1 else element.value
-            holder[tag] = DataElement(tag, element.VR, kept, validation_mode=config.IGNORE)
+            holder[tag] = element_of_vr(tag, element.VR, kept)
         return len(holders)
     if last.item != "*":
         for holder in holders:

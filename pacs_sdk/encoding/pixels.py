@@ -36,9 +36,10 @@ def decode_frames(  # each is a keyword with a default
     """Decode the pixels of an image.
 
     What cells hold above High Bit, an overlay of old editions perhaps, is no part of a value:
-    it is cleared, or made of the value's sign (PS3.5 8.1.1). Native, RLE and deflated cells
-    whose numbers don't begin at the lowest bit (High Bit isn't Bits Stored − 1) come as they
-    are; :func:`pacs_sdk.encoding.rendering.modality_values` finds the values in native ones.
+    it is cleared, or made of the value's sign (PS3.5 8.1.1); what lossy compression has carried
+    beyond Bits Stored becomes the nearest value. Native, RLE and deflated cells whose numbers
+    don't begin at the lowest bit (High Bit isn't Bits Stored − 1) come as they are;
+    :func:`pacs_sdk.encoding.rendering.modality_values` finds the values in them.
 
     Args:
         source: A path, an instance, or a data set. A data set that was not read from

@@ -33,7 +33,7 @@ from pacs_sdk.encoding.charsets import (
     encode_text,
 )
 
-__all__ = ["ElementValue", "decode_values", "encode_values"]
+__all__ = ["ElementValue", "decode_values", "encode_values", "encoded_field"]
 
 ElementValue: TypeAlias = str | int | float | Decimal | bytes | DicomTag | None
 """One value of an element: text, a number, bytes, a tag, or nothing where a value of
@@ -112,6 +112,31 @@ def encode_values(
         not checked: ``validate_value`` does that.
     """
     rule = vr.rule
+    field = encoded_field(vr, values, little_endian, sets)
+    if len(field) > rule.max_field_bytes:
+        raise PacsException(
+            ErrorCode.LIMIT_EXCEEDED,
+            f"{len(field)} bytes are more than an element of {vr} can have, "
+            f"which is {rule.max_field_bytes}",
+            vr=str(vr),
+        )
+    return field
+
+
+def encoded_field(
+    vr: VR,
+    values: Sequence[ElementValue | TagLike],
+    little_endian: bool,
+    sets: CharacterSets = DEFAULT_CHARACTER_SETS,
+) -> bytes:
+    """Do what :func:`encode_values` does, whatever length that gives.
+
+    What a 16-bit length cannot say is written in Implicit VR, or as UN (PS3.5 6.2.2).
+
+    Raises:
+        PacsException: The failures of :func:`encode_values`, but for ``LIMIT_EXCEEDED``.
+    """
+    rule = vr.rule
     if len(values) > 1 and not rule.multiple:
         raise _unfit(rule, f"has one value and not {len(values)}")
     match rule.kind:
@@ -125,16 +150,7 @@ def encode_values(
             field = _encoded_numbers(rule, values, little_endian)
         case VrKind.SEQUENCE:
             raise _no_sequence()
-    if len(field) % 2:
-        field += rule.padding
-    if len(field) > rule.max_field_bytes:
-        raise PacsException(
-            ErrorCode.LIMIT_EXCEEDED,
-            f"{len(field)} bytes are more than an element of {vr} can have, "
-            f"which is {rule.max_field_bytes}",
-            vr=str(vr),
-        )
-    return field
+    return field + rule.padding if len(field) % 2 else field
 
 
 # -- text ------------------------------------------------------------------------------

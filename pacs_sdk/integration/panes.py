@@ -17,6 +17,8 @@ _Grey: TypeAlias = NDArray[np.uint8]
 
 _THINNEST_PIXELS: Final = 24
 """A plane of few slices is drawn this high at least, so that something can be seen."""
+_LEAST_SHARE: Final = 0.5
+"""How much of what is around a pixel has to be numbers, for it to be one."""
 _MARGIN_PIXELS: Final = 10
 SEPARATOR_GREY: Final = 70
 _LETTER_GREY: Final = 200
@@ -66,11 +68,20 @@ def _windowed(values: NDArray[np.float64], window: Window) -> _Grey:
 
 
 def _resized(plane: NDArray[Any], height: int, width: int) -> NDArray[np.float64]:
-    """Resample a plane, linearly, averaging where it shrinks."""
+    """Resample a plane, linearly, averaging where it shrinks; NaN where mostly NaN is around."""
     rows = _weights(plane.shape[0], height)
     columns = _weights(plane.shape[1], width)
-    resized: NDArray[np.float64] = rows @ plane.astype(np.float64) @ columns.T
-    return resized
+    values = plane.astype(np.float64)
+    finite = np.isfinite(values)
+    if finite.all():
+        resized: NDArray[np.float64] = rows @ values @ columns.T
+        return resized
+    # Beside a NaN or an infinity a weight of 0 would make NaN of every other value.
+    ends = (values[finite].min(), values[finite].max()) if finite.any() else (0.0, 0.0)
+    known = ~np.isnan(values)
+    sums = rows @ np.where(known, np.clip(values, *ends), 0.0) @ columns.T
+    shares = rows @ known.astype(np.float64) @ columns.T
+    return np.where(shares >= _LEAST_SHARE, sums / np.maximum(shares, _LEAST_SHARE), np.nan)
 
 
 def _weights(count: int, wanted: int) -> NDArray[np.float64]:

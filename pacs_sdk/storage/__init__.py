@@ -1,6 +1,6 @@
 """Objects and the index that finds them."""
 
-from pacs_sdk.storage.archive import Archive, StoredInstance
+from pacs_sdk.storage.archive import Archive
 from pacs_sdk.storage.archive_opening import open_archive
 from pacs_sdk.storage.archive_rules import ArchiveRules
 from pacs_sdk.storage.capacity import CapacityLimits
@@ -40,6 +40,7 @@ from pacs_sdk.storage.records import (
     IndexEntry,
     InstanceIdentity,
     InstanceLocation,
+    StoredInstance,
 )
 from pacs_sdk.storage.upkeep.housekeeping import Chore, Housekeeping
 from pacs_sdk.storage.upkeep.index_building import ObjectProblem, ProblemKind

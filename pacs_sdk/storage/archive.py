@@ -20,19 +20,19 @@ from pacs_sdk.storage.deletion import AT_ONCE, Deletion
 from pacs_sdk.storage.duplicates import DuplicateObject, duplicates_of
 from pacs_sdk.storage.index.index_database import IndexDatabase
 from pacs_sdk.storage.index.settling import StudySettler
-from pacs_sdk.storage.ingest import Ingest, StoredInstance
+from pacs_sdk.storage.ingest import Ingest
 from pacs_sdk.storage.object_opening import ObjectOpener
 from pacs_sdk.storage.objects.backend import DuplicatePolicy, StorageBackend
 from pacs_sdk.storage.objects.layouts import StorageLayout
 from pacs_sdk.storage.objects.received import ReceivedObject
 from pacs_sdk.storage.query.explain import Explanation
 from pacs_sdk.storage.query.query import Match, Query
-from pacs_sdk.storage.records import ArchiveStatistics
+from pacs_sdk.storage.records import ArchiveStatistics, StoredInstance
 from pacs_sdk.storage.upkeep.archive_session import ArchiveSession
 from pacs_sdk.storage.upkeep.recovery import RecoveryReport, recover
 from pacs_sdk.storage.upkeep.verify import ObjectFinding, verify_objects
 
-__all__ = ["Archive", "StoredInstance"]
+__all__ = ["Archive"]
 
 _READ_ERRORS: Final = {
     FileNotFoundError: ErrorCode.FILE_NOT_FOUND,

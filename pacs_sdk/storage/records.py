@@ -9,7 +9,14 @@ from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.core.uids import checked_uid
 from pacs_sdk.encoding import Instance, InstanceHeader
 
-__all__ = ["AddOutcome", "ArchiveStatistics", "IndexEntry", "InstanceIdentity", "InstanceLocation"]
+__all__ = [
+    "AddOutcome",
+    "ArchiveStatistics",
+    "IndexEntry",
+    "InstanceIdentity",
+    "InstanceLocation",
+    "StoredInstance",
+]
 
 _STUDY_INSTANCE_UID = int(DicomTag.of("StudyInstanceUID"))
 _SERIES_INSTANCE_UID = int(DicomTag.of("SeriesInstanceUID"))
@@ -68,6 +75,28 @@ class IndexEntry:
     """Where in the object the data set begins."""
     content_hash: str = ""
     """The hash of the object's bytes; empty where nobody knows it yet."""
+
+
+@attrs.frozen
+class StoredInstance:
+    """An instance that is safe in the archive."""
+
+    identity: InstanceIdentity
+    """Which one, and of which study and series."""
+    storage_key: str
+    """The key of its object."""
+    size_bytes: int
+    """How many bytes the object has, File Meta Information included."""
+    created: bool
+    """Whether the archive has it from this call; false where it had it already."""
+    kept_beside: bool = False
+    """Whether another object is the instance that queries find, and this one is kept beside
+    it (``KEEP_BOTH``)."""
+
+    @classmethod
+    def of(cls, entry: IndexEntry, *, created: bool) -> StoredInstance:
+        """Tell of an instance that is indexed as ``entry``."""
+        return cls(entry.identity, entry.storage_key, entry.size_bytes, created)
 
 
 @attrs.frozen

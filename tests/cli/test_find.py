@@ -4,13 +4,21 @@ import contextlib
 import json
 import os
 import pty
+import struct
 import subprocess
 
 import pytest
 
-from pacs_sdk.cli.keys import RETURN_KEYS, UNIQUE_KEYS, identifier, parse_keys
+from pacs_sdk.cli.keys import (
+    RETURN_KEYS,
+    UNIQUE_KEYS,
+    add_items,
+    identifier,
+    parse_keys,
+    parse_nested_keys,
+)
 from pacs_sdk.cli.options import Level
-from pacs_sdk.core import DicomTag
+from pacs_sdk.core import DicomTag, MemoryBytes
 from pacs_sdk.encoding import instance_from_dataset, read_file
 from pacs_sdk.integration.pacs import Pacs
 from pacs_sdk.network import (
@@ -21,6 +29,7 @@ from pacs_sdk.network import (
     ServerConfig,
     SupportedContext,
 )
+from pacs_sdk.network.dimse import CFindRSP, Status
 from pacs_sdk.services import InformationModel
 from pacs_sdk.storage import QueryLevel
 from tests.cli.helpers import PROGRAM, SERIES, address, failed, pacs, refused, succeeded
@@ -161,6 +170,26 @@ def test_a_peer_that_refuses_the_query_is_quoted() -> None:
     assert "PATIENT_ROOT FIND" in refused_model
 
 
+class _Unnumbered(_Refusing):
+    """Gives one match, with decimal strings that are no numbers."""
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer."""
+        model = InformationModel.STUDY_ROOT.find
+        value = b"NaN\\1e999\\1.5 "
+        data = MemoryBytes(struct.pack("<HHL", 0x0028, 0x1050, len(value)) + value)
+        exchange.respond(CFindRSP(exchange.request.message_id, Status.PENDING, model), data)
+        exchange.respond_status(Status.SUCCESS)
+
+
+def test_what_is_no_number_in_json_stays_text() -> None:
+    """NaN and Infinity, which Python would write, are no JSON (RFC 8259, 6)."""
+    with DicomServer(ServerConfig(port=0), [_Unnumbered()]).start().unwrap() as server:
+        text = succeeded(pacs("find", server.host, server.port, "--json"))
+    (match,) = json.loads(text, parse_constant=pytest.fail)
+    assert match["WindowCenter"] == ["NaN", "1e999", 1.5]
+
+
 @pytest.mark.parametrize(
     ("key", "words"),
     [
@@ -203,6 +232,21 @@ def test_a_key_beyond_ascii_names_its_character_set() -> None:
     """An identifier with other letters is UTF-8 and says so."""
     dataset = identifier(Level.STUDY, parse_keys(["PatientName=Müller*"]))
     assert dataset["SpecificCharacterSet"] == "ISO_IR 192"
+
+
+def test_keys_of_an_item_are_repeated_as_others_are() -> None:
+    """Several values of a nested key are a list, and a character set that was chosen stays."""
+    dataset = identifier(Level.SERIES, parse_keys(["SpecificCharacterSet=ISO_IR 100"]))
+    nested = parse_nested_keys(
+        ["RequestAttributesSequence.RequestedProcedureID=R1",
+         "RequestAttributesSequence.RequestedProcedureID=Ü2",
+         "RequestAttributesSequence.ScheduledProcedureStepID"]
+    )  # fmt: skip
+    add_items(dataset, nested)
+    (item,) = dataset.pydicom.RequestAttributesSequence
+    assert list(item.RequestedProcedureID) == ["R1", "Ü2"]
+    assert item.ScheduledProcedureStepID == ""
+    assert dataset["SpecificCharacterSet"] == "ISO_IR 100"
 
 
 def test_a_real_terminal(peer: Peer) -> None:

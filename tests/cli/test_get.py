@@ -16,6 +16,7 @@ from pacs_sdk.integration.pacs import Pacs
 from pacs_sdk.network import Peer
 from pacs_sdk.services import InFolder
 from tests.cli.helpers import SERIES, address, failed, pacs, refused, succeeded
+from tests.services.odd_archives import Act, odd_archive, says, sends
 
 INSTANCES = [read_file(path).unwrap() for path in sorted(SERIES.iterdir())]
 HEADER = INSTANCES[0].header().unwrap()
@@ -117,6 +118,27 @@ def test_an_output_folder_that_cannot_be(peer: Peer, tmp_path: Path) -> None:
         assert "check the folder's permissions" in line
 
 
+@pytest.mark.parametrize(
+    ("acts", "words"),
+    [
+        (
+            [sends, says(0xB000, failed_uids=["1.2.9"])],
+            "1 instances could not be sent by the peer",
+        ),
+        ([sends, says(0xB000)], "with status B000H, which stands for failures or warnings"),
+        ([sends, says(0x0000, (3, 0, 0))], "2 instances that the peer says it sent did not come"),
+        ([says(0xA702, (0, 4, 0))], "4 instances could not be sent by the peer"),
+    ],
+    ids=["a list without counts", "no counts", "more than came", "nothing"],
+)
+def test_what_did_not_come_is_a_failure(acts: list[Act], words: str, tmp_path: Path) -> None:
+    """Exit code 1 unless everything came, however the peer puts it."""
+    with odd_archive(*acts) as peer:
+        result = pacs("get", *address(peer), "--out", tmp_path, "-k", "StudyInstanceUID=1.2.3")
+    assert words in failed(result)
+    assert len(list(tmp_path.rglob("*.dcm"))) == (sends in acts)
+
+
 def hostile(**elements: str) -> Instance:
     """Make an instance whose UIDs a peer could have made up."""
     dataset = INSTANCES[0].dataset().unwrap()
@@ -146,6 +168,26 @@ def test_a_hostile_uid_never_becomes_a_path(tmp_path: Path, keyword: str, uid: s
     assert error.code in (ErrorCode.INVALID_UID, ErrorCode.MISSING_REQUIRED_VALUE)
     assert list(tmp_path.rglob("*")) == []
     assert writer.failures == [(INSTANCES[0].sop_instance_uid, error)]
+
+
+def test_what_comes_twice_is_written_once(tmp_path: Path) -> None:
+    """Other data by the same UID does not take the place of what came before it."""
+    first = INSTANCES[0]
+    dataset = INSTANCES[1].dataset().unwrap()
+    dataset["SOPInstanceUID"] = ONE
+    other = instance_from_dataset(dataset).unwrap()
+    writer = InFolder(tmp_path)
+    path = writer.keep(first).unwrap()
+    assert writer.keep(first).unwrap() == path
+    error = writer.keep(other).failure()
+    assert error.code is ErrorCode.DUPLICATE_OBJECT
+    assert str(path) in error.message
+    assert writer.paths == [path]
+    assert writer.failures == [(ONE, error)]
+    assert bytes(read_file(path).unwrap().encoded.view()) == bytes(first.encoded.view())
+    again = InFolder(tmp_path)  # which replaces what another retrieval has left
+    assert again.keep(other).unwrap() == path
+    assert bytes(read_file(path).unwrap().encoded.view()) == bytes(other.encoded.view())
 
 
 def test_a_terminal_sees_progress(

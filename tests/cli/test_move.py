@@ -15,6 +15,7 @@ from pacs_sdk.network import DicomServer, Peer, ServerConfig
 from pacs_sdk.services import Destination, InMemory, StorageScp
 from tests.cli.helpers import SERIES, address, failed, pacs, refused, succeeded, values_by_uid
 from tests.network.tls_peers import Pki
+from tests.services.odd_archives import Act, odd_archive, says
 
 INSTANCES = [read_file(path).unwrap() for path in sorted(SERIES.iterdir())]
 HEADER = INSTANCES[0].header().unwrap()
@@ -204,3 +205,49 @@ OURS = ["--tls", "--cert-file", "a.pem", "--key-file", "a.key"]
 def test_bad_usage(options: list[str], words: str) -> None:
     """What cannot be meant is refused before anybody is asked."""
     assert words in refused(pacs("move", "localhost", "104", *options))
+
+
+def test_what_goes_to_somebody_else_of_that_name_is_a_failure(here: int, tmp_path: Path) -> None:
+    """An archive that knows another address by our AE title sends there, and is content."""
+    with odd_archive(says(0x0000, (5, 0, 0))) as peer:
+        result = pacs(
+            "move", *address(peer), "--dest", "ME", "--receive", here, "--out", tmp_path / "out",
+            "-k", f"StudyInstanceUID={STUDY}",
+        )  # fmt: skip
+    assert "5 instances that the peer says it sent to ME did not come here" in failed(result)
+    assert result.stdout == ""
+
+
+def test_what_cannot_be_written_is_a_failure(archive: Peer, here: int, tmp_path: Path) -> None:
+    """Exit code 1, each instance with the reason, once."""
+    (tmp_path / "file").write_text("in the way")
+    result = pacs(
+        "move", *address(archive), "--dest", "ME", "--receive", here, "--out", tmp_path / "file",
+        "-k", f"StudyInstanceUID={STUDY}",
+    )  # fmt: skip
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert len(lines) == 5
+    assert all("Not a directory" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("acts", "text"),
+    [
+        ([says(0xFF00, (2, 0, 0), 3), says(0x0000)], "5 instances were sent to SHELF\n"),
+        ([says(0x0000)], "all was sent to SHELF, says the peer, which does not count it\n"),
+    ],
+    ids=["until the end", "at all"],
+)
+def test_a_peer_that_does_not_count(acts: list[Act], text: str) -> None:
+    """The counts of a final response are optional; without them success is still one."""
+    with odd_archive(*acts) as peer:
+        result = pacs("move", *address(peer), "--dest", "SHELF", "-k", "StudyInstanceUID=1.2.3")
+    assert succeeded(result) == text
+
+
+def test_a_warning_without_counts_is_a_failure() -> None:
+    """B000H says that something failed, or has a warning; nobody knows which."""
+    with odd_archive(says(0xB000)) as peer:
+        result = pacs("move", *address(peer), "--dest", "SHELF", "-k", "StudyInstanceUID=1.2.3")
+    assert "the peer ended the C-MOVE with status B000H" in failed(result)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,18 @@ def test_a_terminal_gets_tables(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     reports = pacs("validate", folder / "in", "--json").stdout
     assert reports.startswith("[{")
     assert reports.endswith("}]\n")
+
+
+@pytest.mark.parametrize("name", ["[/left]", "scan [left] 1"])
+def test_a_terminal_gets_names_with_brackets(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file name that looks like markup is shown as it is, and breaks nothing."""
+    monkeypatch.setattr("pacs_sdk.cli.output.is_terminal", lambda stream: True)
+    monkeypatch.setattr("pacs_sdk.cli.validate.is_terminal", lambda stream: True)
+    place = folder / "in" / name
+    place.mkdir(parents=True)
+    shutil.copy(folder / "in/broken.dcm", place / "one.dcm")
+    result = pacs("validate", place)
+    assert result.exit_code == 1
+    assert f"{name}/one.dcm" in "".join(result.stdout.split("\n"))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,27 @@ def test_a_file_that_is_cut_short(tmp_path: Path) -> None:
     done = pacs("volume", tmp_path / "in", "--lenient")
     assert last.name in done.stderr
     assert "× 3" in succeeded(done).splitlines()[0]
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slices may lie in it: nothing is loaded without it, unless that is asked for."""
+    in_files(in_memory(made_slices(4)), tmp_path / "in")
+    hidden = tmp_path / "in" / "hidden"
+    hidden.mkdir()
+    listed = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if Path(path) == hidden:
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert f"{hidden} cannot be listed: Permission denied" in failed(
+        pacs("volume", tmp_path / "in")
+    )
+    done = pacs("volume", tmp_path / "in", "--lenient")
+    assert str(hidden) in done.stderr
+    assert "× 4" in succeeded(done).splitlines()[0]
 
 
 def test_wrong_usage(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -167,6 +169,24 @@ def test_stream_that_becomes_shorter() -> None:
     with pytest.raises(PacsException, match="shorter") as caught:
         source.view()
     assert caught.value.error.code is ErrorCode.TRUNCATED
+
+
+def test_stream_that_was_closed() -> None:
+    """Whoever closes it too early is told so, and gets no exception of the stream's."""
+    stream = io.BytesIO(DATA)
+    part = StreamBytes.of(stream).slice(5, 10)
+    stream.close()
+    for read in (part.view, lambda: part.head(1)):
+        with pytest.raises(PacsException, match="stay open") as caught:
+            read()
+        assert caught.value.error.code is ErrorCode.FILE_READ_FAILED
+
+
+def test_bytes_are_pickled(source: ByteSource) -> None:
+    """A part of any source but a stream goes to another process."""
+    part = source.slice(5, 10)
+    again = pickle.loads(pickle.dumps(part))  # noqa: S301  # our own bytes
+    assert bytes(again.view()) == bytes(copy.deepcopy(part).view()) == DATA[5:15]
 
 
 def test_random_access_ends_where_the_source_does(tmp_path: Path) -> None:

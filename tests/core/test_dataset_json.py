@@ -108,6 +108,32 @@ def test_tolerance(attribute: dict[str, Any], values: tuple[object, ...]) -> Non
     assert read({"00091001": attribute}).element(0x00091001).unwrap().values == values
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [("0001", 1), ("+7", 7), ("-03", -3), (" 5 ", 5), ("1.0", 1), ("9" * 17, 99999999999999999.0)],
+)
+def test_integer_strings_are_whole_numbers(text: str, written: float) -> None:
+    """However an IS is padded, its number is 1 and not 1.0, which many readers refuse."""
+    dataset = read({"00200013": {"vr": "IS", "Value": [text]}})
+    (number,) = dataset.to_json_model().unwrap()["00200013"]["Value"]
+    assert (number, type(number)) == (written, type(written))
+
+
+def test_unknown_vr_of_a_known_attribute_is_kept() -> None:
+    """Bytes that another writer gave as UN stay such, and are not taken for text."""
+    model = {
+        "00080016": {"vr": "UI", "Value": ["1.2"]},
+        "00100020": {"vr": "UN", "InlineBinary": "aWQxIA=="},
+        "00280009": {"vr": "UN", "InlineBinary": "GABjEA=="},
+        "00280010": {"vr": "UN", "InlineBinary": "AAI="},
+    }
+    dataset = read(model)
+    assert dataset.get_bytes("PatientID") == Success(b"id1 ")
+    assert dataset.to_json_model() == Success(model)
+    merged = read({"00080016": model["00080016"]}).merge(dataset).unwrap()
+    assert merged.to_json_model() == Success(model)
+
+
 def test_vr_from_the_dictionary() -> None:
     """A known element without its VR has the dictionary's."""
     assert read({"00280010": {"Value": [512]}})["Rows"] == 512

@@ -117,6 +117,34 @@ def test_colour_of_jpeg(adobe: bool) -> None:
     assert np.abs(pixel("RGB", raw=False) - expected).max() <= 3
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("frames", [1, 2])
+def test_jpegls_colour_in_scans_of_their_own(bits: int, frames: int) -> None:
+    """Samples need not be interleaved (ISO/IEC 14495-1 C.2.3, ILV 0): a scan has one each."""
+    pixels = noise(bits, 3, frames=frames)
+    value = value_of(*(padded(_one_scan_a_sample(frame, bits)) for frame in pixels))
+    dataset = dataset_of(BASE + "80", pixels, value)
+    assert np.array_equal(raised(decode_frames(dataset)), pixels)
+    out = np.empty_like(pixels)
+    assert raised(decode_frames(dataset, out=out)) is out
+    assert np.array_equal(out, pixels)
+
+
+def _one_scan_a_sample(frame: np.ndarray, bits: int) -> bytes:
+    """Put the scans of three grey codestreams into one of colour."""
+    rows, columns, samples = (int(count) for count in frame.shape)
+    header = bytes((bits,)) + rows.to_bytes(2, "big") + columns.to_bytes(2, "big")
+    header += bytes((samples,)) + b"".join(bytes((one, 0x11, 0)) for one in range(samples))
+    scans = b""
+    for number in range(samples):
+        grey = bytes(imagecodecs.jpegls_encode(np.ascontiguousarray(frame[..., number])))
+        begin = grey.index(b"\xff\xda\x00\x08\x01")
+        # Marker, length and Ns, the component's own number, and what follows, up to EOI.
+        scans += grey[begin : begin + 5] + bytes((number,)) + grey[begin + 6 : -2]
+    length = (2 + len(header)).to_bytes(2, "big")
+    return b"\xff\xd8\xff\xf7" + length + header + scans + b"\xff\xd9"
+
+
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize("codec", ["jpegls", "jpeg"])
 def test_colour_without_transform_of_its_own(codec: str, raw: bool) -> None:

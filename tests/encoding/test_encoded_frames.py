@@ -27,6 +27,7 @@ from pacs_sdk.encoding import (
     instance_from_dataset,
     read_file,
     rebuild_offset_table,
+    transcode,
     transfer_syntax,
     write_file,
 )
@@ -114,6 +115,30 @@ def test_native_planes_stay_planes() -> None:
     for syntax in (EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN):
         frames = raised(encoded_frames(raised(instance_from_dataset(dataset, syntax))))
         assert bytes(raised(frames.frame(1))) == planes[1].astype("<u2").tobytes()
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN])
+@pytest.mark.parametrize("photometric", ["YBR_FULL_422", "YBR_PARTIAL_422"])
+def test_subsampled_colour_has_two_bytes_a_pixel(photometric: str, syntax: TransferSyntax) -> None:
+    """Each frame has its own bytes, and all of them: Y, Y, Cb, Cr of two pixels."""
+    stored_bytes = np.arange(3 * 4 * 6 * 2, dtype=np.uint8).reshape(3, -1)
+    dataset = native(np.zeros((3, 4, 6, 3), np.uint8), stored_bytes.tobytes())
+    dataset.PhotometricInterpretation = photometric
+    frames = raised(encoded_frames(raised(instance_from_dataset(dataset, syntax))))
+    assert frames.description.samples == 3
+    assert [bytes(raised(frame)) for frame in frames] == [one.tobytes() for one in stored_bytes]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_three_bytes_a_pixel_are_not_subsampled(count: int) -> None:
+    """Where every pixel has all of its samples the attributes are wrong, and nobody guesses."""
+    dataset = native(noise(8, 3, frames=count)[:, :, :22])
+    dataset.PhotometricInterpretation = "YBR_FULL_422"
+    instance = stored(dataset)
+    for refused in (encoded_frames(instance), transcode(instance, "RLELossless")):
+        error = refused.failure()
+        assert error.code is ErrorCode.PIXEL_DATA_FAILED
+        assert "makes three samples a pixel" in error.message
 
 
 def test_single_bits_begin_with_a_byte() -> None:

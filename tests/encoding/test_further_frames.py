@@ -97,9 +97,11 @@ def test_padding_is_no_frame(extra: int) -> None:
 
 
 def test_subsampled_native_frames() -> None:
-    """YBR_FULL_422 has two bytes a pixel (PS3.3 C.7.6.3.1.2), so that three make another half."""
+    """YBR_FULL_422 has two bytes a pixel (PS3.3 C.7.6.3.1.2), so that six make three frames."""
     dataset = native_dataset(np.zeros((2, 2, 4, 3), "u1"), photometric="YBR_FULL_422")
-    assert "48 bytes, which make 3 frames" in refusal(image_of(dataset), RLE)
+    dataset.PixelData = bytes(96)
+    assert "96 bytes, which make 6 frames" in refusal(image_of(dataset), RLE)
+    assert raised(decode_frames(dataset)).shape == (2, 2, 4, 3)
     dataset.PixelData = bytes(32)
     assert raised(transcode(image_of(dataset), RLE)).size
 

@@ -302,3 +302,20 @@ def test_the_row_of_an_element_without_a_value_that_cannot_be_converted() -> Non
     ((_, vr, _, value),) = dataset.rows()
     assert vr == "UN"
     assert value.startswith("unreadable")
+
+
+def test_a_private_creator_that_cannot_be_read() -> None:
+    """It spoils no other element, nor the reading of a sequence that lies in its block."""
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, 0) + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    data = (
+        element(0x00410010, b"FD", b"ACME")  # half a number
+        + element(0x00411001, b"LO", b"text")
+        + struct.pack("<HH2sHI", 0x0041, 0x1002, b"UN", 0, 0xFFFFFFFF)
+        + item
+    )
+    dataset = raised(decode_dataset(data, EXPLICIT))
+    assert dataset.get_string(0x00411001) == Success("text")
+    assert len(raised(dataset.get_items(0x00411002))) == 1
+    for create in (False, True):
+        error = dataset.private_block(0x0041, "OTHER", create=create).failure()
+        assert error.code is ErrorCode.VALUE_CONVERSION_FAILED

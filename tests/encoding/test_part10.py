@@ -108,6 +108,21 @@ def test_uids_from_the_data_set(vector: Vector) -> None:
 
 
 @vectors
+def test_uids_of_another_instance_in_the_meta(vector: Vector) -> None:
+    """What a copy was made of counts for nothing: the data set says which instance it is."""
+    syntax = meta_element(0x0010, b"UI", vector.syntax.uid.encode())
+    stale = meta_element(0x0002, b"UI", b"1.9.9\0") + meta_element(0x0003, b"UI", b"1.9.8\0")
+    order = "<" if vector.syntax.little_endian else ">"
+    sequence = struct.pack(f"{order}HH", 0x0008, 0x0006)  # Language Code Sequence, no items
+    sequence += b"SQ\0\0" if vector.syntax.explicit_vr else b""
+    sequence += struct.pack(f"{order}IHHI", 0xFFFFFFFF, 0xFFFE, 0xE0DD, 0)
+    for before in (b"", sequence):
+        data = before + identifiers(vector) + vector.data
+        instance = raised(read_bytes(with_meta(stale, syntax, data=data)))
+        assert (instance.sop_class_uid, instance.sop_instance_uid) == (CT_IMAGE, "1.2.3")
+
+
+@vectors
 def test_transfer_syntax_by_the_data_set(vector: Vector) -> None:
     """A missing transfer syntax is told from the first element of a native data set."""
     data = with_meta(SOP_CLASS, SOP_INSTANCE, data=identifiers(vector) + vector.data)

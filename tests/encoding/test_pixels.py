@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,19 +11,25 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import MPEG4HP41, UID, JPEG2000Lossless, RLELossless
 
+from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
+    FrameDescription,
     TransferSyntax,
     decode_frames,
+    encoded_frames,
     instance_from_dataset,
     read_file,
     transcode,
 )
+from pacs_sdk.encoding.codecs.stored import ybr_to_rgb
+from pacs_sdk.encoding.datasets.deflated import deflated_pieces
 from pacs_sdk.encoding.pixel_data import frames
 from pacs_sdk.encoding.rendering import modality_values
 from tests.encoding.shipped import path_of
@@ -163,6 +170,76 @@ def test_ybr_becomes_rgb_unless_raw() -> None:
     assert np.abs(rgb[0, 0].astype(int) - [[255] * 3, [255, 0, 0], [0] * 3]).max() <= 1
     raw = raised(decode_frames(dataset, raw=True))
     assert np.array_equal(raw[0], white_and_red)
+
+
+def ybr_clip(photometric: str, pixels: np.ndarray) -> Dataset:
+    """Make frames of two rows and four columns in YBR, laid out as given."""
+    return image(
+        pixels,
+        8,
+        "OB",
+        SamplesPerPixel=3,
+        Columns=4,
+        PhotometricInterpretation=photometric,
+        PlanarConfiguration=0,
+        NumberOfFrames=len(pixels),
+    )
+
+
+@pytest.mark.parametrize("as_instance", [False, True])
+def test_of_native_colour_no_other_frame_is_converted(
+    as_instance: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One frame of a clip takes the time and the memory of one frame."""
+    clip = np.random.default_rng(1).integers(0, 256, (5, 2, 4, 3), np.uint8)
+    dataset = ybr_clip("YBR_FULL", clip)
+    source = raised(instance_from_dataset(dataset)) if as_instance else dataset
+    every = raised(decode_frames(source))
+    converted = []
+
+    def counted(values: np.ndarray, description: FrameDescription) -> np.ndarray:
+        converted.append(values)
+        return ybr_to_rgb(values, description)
+
+    monkeypatch.setattr(frames, "ybr_to_rgb", counted)
+    out = np.empty((2, 2, 4, 3), np.uint8)
+    assert raised(decode_frames(source, frames=[3, -5], out=out, threads=1)) is out
+    assert np.array_equal(out, every[[3, 0]])
+    assert np.array_equal(converted, clip[[3, 0]])
+
+
+@pytest.mark.parametrize(
+    ("photometric", "black", "white"), [("YBR_FULL_422", 0, 255), ("YBR_PARTIAL_422", 16, 235)]
+)
+def test_subsampled_native_colour(photometric: str, black: int, white: int) -> None:
+    """Two pixels share their chrominance; a partial range is black from 16, white to 235."""
+    groups = np.array([[[black, white, 128, 128], [white, black, 128, 128]]] * 2, np.uint8)
+    dataset = ybr_clip(photometric, np.stack([groups, groups[:, ::-1]]))
+    found = raised(decode_frames(dataset)).astype(int)
+    row = np.array([0, 255, 255, 0])
+    assert np.abs(found[0] - row[None, :, None]).max() <= 1
+    assert np.abs(found[1] - (255 - row)[None, :, None]).max() <= 1
+    assert raised(decode_frames(dataset, raw=True))[0, 0, 1].tolist() == [white, 128, 128]
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN], ids=str)
+def test_fragments_in_a_native_syntax_are_not_taken_for_pixels(syntax: TransferSyntax) -> None:
+    """Pixel Data of items is refused where the transfer syntax says that there are none."""
+    stored = np.arange(6, dtype="u1").reshape(2, 3)
+    native = raised(instance_from_dataset(image(stored, 8, "OB")))
+    fragments = raised(transcode(native, "1.2.840.10008.1.2.1.98")).encoded
+    if syntax.deflated:
+        fragments = MemoryBytes(b"".join(deflated_pieces([fragments.view()])))
+    lying = attrs.evolve(native, transfer_syntax_uid=syntax.uid, encoded=fragments)
+    dataset = raised(lying.dataset())
+    for refused in (decode_frames(lying), decode_frames(dataset), encoded_frames(lying)):
+        error = refused.failure()
+        assert error.code is ErrorCode.PIXEL_DATA_FAILED
+        assert "is compressed, although its transfer syntax is" in error.message
+    # The undefined length stays with an element whose value was replaced by native pixels.
+    dataset.pydicom.PixelData = stored.tobytes()
+    assert dataset.pydicom["PixelData"].is_undefined_length
+    assert np.array_equal(raised(decode_frames(dataset))[0], stored)
 
 
 def test_every_kind_of_source() -> None:

@@ -55,6 +55,17 @@ def test_words_are_written_little_endian() -> None:
         assert decoded == original
 
 
+@pytest.mark.parametrize("bits", [32, 64])
+def test_wide_pixels_are_written_little_endian(bits: int) -> None:
+    """Pixels of more than 16 bits are turned round whole, as the encoder does it."""
+    original = DicomDataset(BitsAllocated=bits, PixelData=bytes(range(16)))
+    for syntax in SYNTAXES:
+        decoded = decode_dataset(encode_dataset(original, syntax).unwrap(), syntax).unwrap()
+        assert decoded.to_json() == original.to_json()
+        assert decoded.to_xml() == original.to_xml()
+        assert decoded == original
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_pickled_and_copied(name: str) -> None:
     """A data set that was read is whole after pickling and copying, decoded or not."""

@@ -50,6 +50,18 @@ def test_it_gives_what_read_file_and_header_give(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small_implicit.dcm"])
+def test_the_uids_are_those_of_the_data_set(name: str, tmp_path: Path) -> None:
+    """What is left in the meta of the file it was made of says nothing of it."""
+    dataset = pydicom.dcmread(shipped(name))
+    dataset.SOPInstanceUID, dataset.SOPClassUID = "1.2.3", "1.2.4"
+    dataset.save_as(tmp_path / "copy.dcm")
+    assert pydicom.dcmread(tmp_path / "copy.dcm").file_meta.MediaStorageSOPInstanceUID != "1.2.3"
+    found = scan_file(tmp_path / "copy.dcm", frozenset((BEFORE_PIXELS,))).unwrap()
+    assert found.instance == read_file(tmp_path / "copy.dcm").unwrap()
+    assert (found.instance.sop_instance_uid, found.instance.sop_class_uid) == ("1.2.3", "1.2.4")
+
+
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small_implicit.dcm"])
 def test_native_pixels_are_located(name: str) -> None:
     """Offset and length are those of the value of Pixel Data in the data set."""
     path = shipped(name)

@@ -291,3 +291,20 @@ def test_pixels_survive_both_byte_orders(bits: int, read: bool) -> None:
     for target in (EXPLICIT, IMPLICIT):
         back = raised(decode_dataset(raised(encode_dataset(big, target)), target))
         assert np.array_equal(raised(decode_frames(back)), pixels)
+
+
+@pytest.mark.parametrize("syntax", NATIVE, ids=lambda syntax: syntax.name)
+def test_values_longer_than_16_bits_can_say(syntax: TransferSyntax) -> None:
+    """A contour of many points is written, in Explicit VR as UN (PS3.5 6.2.2), and read again."""
+    original = DicomDataset(
+        TableOfParameterValues=[0.5, -2.0] * 10_000,
+        ContourData=[f"{number / 8:.3f}" for number in range(12_000)],
+        PatientComments="x" * 70_000,
+        SimpleFrameList=list(range(20_000)),
+    )
+    encoded = raised(encode_dataset(original, syntax))
+    decoded = raised(decode_dataset(encoded, syntax))
+    assert decoded == original
+    assert decoded.get_floats("ContourData").unwrap()[-1] == 11_999 / 8
+    assert raised(encode_dataset(decoded, syntax)) == encoded
+    assert DicomDataset.from_json(raised(decoded.to_json())).unwrap() == original

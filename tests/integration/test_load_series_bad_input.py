@@ -12,7 +12,7 @@ from pydicom.uid import RLELossless
 
 from pacs_sdk.core import ErrorCode
 from pacs_sdk.encoding import transfer_syntax
-from pacs_sdk.integration.itk import load_volume
+from pacs_sdk.integration.itk import load_volume, scan_series
 from pacs_sdk.integration.itk.grouping import volumes_of
 from tests.integration.made_series import ROWS_COLUMNS, in_files, in_memory, made_slice, made_slices
 
@@ -161,3 +161,45 @@ def test_a_file_that_vanishes_after_the_scan(tmp_path: Path, monkeypatch: Any) -
     error = load_volume(tmp_path).failure()
     assert error.code is ErrorCode.FILE_READ_FAILED
     assert str(paths[1]) in error.message
+
+
+def without_folder(monkeypatch: Any, folder: Path) -> None:
+    """Make a folder one that cannot be listed, also by who may list everything."""
+    listed = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if Path(path) == folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+
+def test_a_folder_that_cannot_be_listed_is_not_passed_over(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Its slices would be missing at the end of the volume, where nobody could tell."""
+    instances = in_memory(made_slices(5))
+    in_files(instances[:3], tmp_path)
+    in_files(instances[3:], tmp_path / "more")
+    without_folder(monkeypatch, tmp_path / "more")
+    error = load_volume(tmp_path).failure()
+    assert error.code is ErrorCode.FILE_READ_FAILED
+    assert str(tmp_path / "more") in error.message
+    volume = load_volume(tmp_path, strict=False).unwrap()
+    assert [one.name for one in volume.report.skipped] == [str(tmp_path / "more")]
+    assert "Permission denied" in volume.report.skipped[0].reason
+    assert scan_series(tmp_path).unwrap().skipped == volume.report.skipped
+
+
+def test_links_to_folders_are_followed(tmp_path: Path) -> None:
+    """A link to another folder holds slices; one back to the folder itself is not followed on."""
+    instances = in_memory(made_slices(5))
+    folder = tmp_path / "series"
+    in_files(instances[:3], folder)
+    in_files(instances[3:], tmp_path / "elsewhere")
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+    (folder / "back").symlink_to(folder)
+    volume = load_volume(folder).unwrap()
+    assert volume.array[:, 0, 0].tolist() == [0, 100, 200, 300, 400]
+    assert volume.report.duplicates == ()

@@ -76,6 +76,27 @@ def test_the_window_maps_values_to_grey() -> None:
             assert pane[pane.shape[0] // 2, pane.shape[1] // 2] == grey
 
 
+def test_one_value_that_is_no_number_does_not_blacken_the_others() -> None:
+    """NaN stays black where it is, and infinity is the largest value there is."""
+    volume = np.full((40, 40, 40), 39.5)
+    volume[18:23, 18:23, 18:23] = np.nan
+    volume[5, 5, 5] = np.inf
+    for pane in panes(orthogonal_preview(volume, (1, 1, 1)).unwrap()):
+        assert pane[pane.shape[0] // 2, pane.shape[1] // 2] == 0
+        assert (pane == 128).mean() > 0.7
+    assert imagecodecs.png_decode(montage_preview(volume, (1, 1, 1), tiles=40).unwrap()).max() < 255
+
+
+@pytest.mark.parametrize(("filled", "grey"), [(np.nan, 0), (np.inf, 128), (5.0, 128)])
+def test_the_usual_window_is_of_numbers(filled: float, grey: int) -> None:
+    """Values that are no numbers have no part in the window that shows 1 % to 99 % of the rest."""
+    array = np.full((8, 8, 8), np.nan)
+    array[:, 2:6, 2:6] = filled
+    geometry = VolumeGeometry((8, 8, 8), (0, 0, 0), (1, 1, 1), tuple(np.eye(3).ravel()))
+    pane = panes(Volume(array, geometry).preview().unwrap())[0]
+    assert pane[pane.shape[0] // 2, pane.shape[1] // 2] == grey
+
+
 def test_the_same_body_gives_the_same_picture_however_it_was_scanned() -> None:
     """A volume is turned to the patient's axes first: feet first, sagittal or as it is."""
     truth = make_phantom(PhantomSpec(slices=20, rows=36, columns=30)).unwrap()

@@ -91,6 +91,17 @@ def test_a_fill_value_that_the_volume_cannot_hold(value: float) -> None:
     assert "fill_value=" in error.message
 
 
+def test_what_is_put_in_is_never_infinite_unasked() -> None:
+    """1e300 in single precision would be infinity."""
+    datasets = [flat(n, n, 2.5 * n, RescaleSlope="0.5", PixelPaddingValue=3) for n in (0, 1, 3)]
+    for argument in ("fill_value", "padding"):
+        options: dict[str, Any] = {argument: 1e300}
+        error = load_volume(in_memory(datasets), on_gap="fill", **options).failure()
+        assert error.code is ErrorCode.INVALID_ARGUMENT
+        assert "1e+300 is no value of float32" in error.message
+    assert np.isnan(loaded(datasets, on_gap="fill", fill_value=float("nan")).array[2]).all()
+
+
 def test_a_gap_of_millions_of_slices_takes_no_memory() -> None:
     """A wrong position makes no volume of a terabyte."""
     far = [*made_slices(3), flat(3, 0, 2.5e12)]
@@ -346,6 +357,105 @@ def test_times_that_each_slice_has_for_itself_are_ranked() -> None:
     assert any("its order makes the 3 volumes" in note for note in volume.report.notes)
 
 
+def with_times(kinds: list[dict[str, Any]], back: bool = True) -> list[pydicom.Dataset]:
+    """Make images of three places, each with a time of its own; the middle one in reverse order.
+
+    The values are 10 × the number of the kind.
+    """
+    datasets = []
+    for place in range(3):
+        order = list(enumerate(kinds))
+        if place == 1 and back:
+            order.reverse()
+        for time, (number, kind) in enumerate(order):
+            datasets.append(
+                flat(
+                    10 * number + place,
+                    10 * number,
+                    2.5 * place,
+                    ContentTime=f"12{place:02}{time:02}",
+                    **kind,
+                )
+            )
+    return datasets
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        [{"FlipAngle": "5"}, {"FlipAngle": "15"}],
+        [{"KVP": "80"}, {"KVP": "140"}],
+        [{"RepetitionTime": "15"}, {"RepetitionTime": "100"}],
+        [
+            {"EchoTime": echo, "DiffusionBValue": b_value, "TemporalPositionIdentifier": time}
+            for echo in ("4.6", "9.2")
+            for b_value in (0.0, 800.0)
+            for time in (1, 2)
+        ],
+    ],
+)
+def test_times_never_mix_what_else_tells_images_apart(kinds: list[dict[str, Any]]) -> None:
+    """Where the images of one place came in another order, each volume is of one kind still."""
+    volume = loaded(with_times(kinds))
+    assert volume.axis is not None
+    assert volume.axis.keywords == tuple(kinds[0])
+    assert volume.array[:, :, 0, 0].tolist() == [[10 * n] * 3 for n in range(len(kinds))]
+
+
+def test_times_are_ranked_among_images_of_one_kind() -> None:
+    """Two echoes of two times, the echoes in another order at one place."""
+    kinds = [{"EchoTime": echo, "EchoNumbers": n} for n, echo in enumerate(("4.6", "9.2"))]
+    volume = loaded(with_times([kinds[0], kinds[1], kinds[0], kinds[1]]))
+    assert volume.axis is not None
+    assert volume.axis.keywords == ("EchoTime", "ContentTime")
+    assert volume.axis.numbers("EchoTime") == (4.6, 4.6, 9.2, 9.2)
+    found = volume.array[:, :, 0, 0].tolist()
+    assert found == [[0, 20, 0], [20, 0, 20], [10, 30, 10], [30, 10, 30]]
+
+
+def test_times_do_not_hide_that_echoes_differ_from_place_to_place() -> None:
+    """Echoes of 4.6 and 9.2 ms at one place, of 4.6 and 14 ms at the next, are no two volumes."""
+    datasets = with_times([{"EchoTime": "4.6"}, {"EchoTime": "9.2"}], back=False)
+    datasets[3].EchoTime = "14"
+    assert "no attribute makes volumes of them" in refusal(datasets).message
+
+
+def test_a_jitter_of_echo_times_is_no_other_echo() -> None:
+    """Numbers of echoes tell volumes apart whose times are computed for each slice anew."""
+    kinds = [{"EchoTime": "4.6", "EchoNumbers": 1}, {"EchoTime": "9.2", "EchoNumbers": 2}]
+    datasets = with_times(kinds)
+    datasets[0].EchoTime = "4.60001"
+    volume = loaded(datasets)
+    assert volume.array[:, :, 0, 0].tolist() == [[0] * 3, [10] * 3]
+
+
+@pytest.mark.parametrize("kind", ["Acquisition", "Content"])
+def test_times_go_on_after_midnight(kind: str) -> None:
+    """What was scanned at 00:01 of the next day comes after 23:59."""
+    days = (("20240228", "235900"), ("20240229", "000100"))
+    datasets = [
+        flat(10 * n + z, 100 * n, 2.5 * z, **{f"{kind}Date": day, f"{kind}Time": time})
+        for n, (day, time) in enumerate(days)
+        for z in range(3)
+    ]
+    volume = loaded(datasets)
+    assert volume.axis is not None
+    assert volume.axis.labels == (f"{kind}Time=235900", f"{kind}Time=000100")
+    assert volume.array[:, 0, 0, 0].tolist() == [0, 100]
+
+
+def test_what_differs_among_the_slices_of_one_volume_is_noted() -> None:
+    """A magnitude between phases, each at a place of its own, could be of another volume."""
+    datasets = [flat(n, n, 2.5 * n, EchoTime=time) for n, time in enumerate(("4.6", "9.2", "4.60"))]
+    datasets[1].ImageType = ["ORIGINAL", "PRIMARY", "P"]
+    notes = loaded(datasets).report.notes
+    assert [note.split(" differs")[0] for note in notes if "differs among the slices" in note] == [
+        "ImageType (0008,0008)",
+        "EchoTime (0018,0081)",
+    ]
+    assert any(note.endswith(": 4.6, 9.2, 4.60") for note in notes)
+
+
 def diffusion(**extra: Any) -> list[pydicom.Dataset]:
     """One volume without weighting, two directions of b=1000."""
     directions = ((0.0, None), (1000.0, [1.0, 0.0, 0.0]), (1000.0, [0.0, 1.0, 0.0]))
@@ -361,7 +471,9 @@ def diffusion(**extra: Any) -> list[pydicom.Dataset]:
             elif extra.get("vendor") == "philips":
                 block = one.private_block(0x2001, "Philips Imaging DD 001", create=True)
                 block.add_new(0x03, "FL", b_value)
-                one.DiffusionGradientOrientation = direction or [0.0, 0.0, 0.0]
+                block = one.private_block(0x2005, "Philips MR Imaging DD 001", create=True)
+                for offset, part in enumerate(direction or [0.0, 0.0, 0.0]):
+                    block.add_new(0xB0 + offset, "FL", part)
             elif extra.get("vendor") == "ge":
                 block = one.private_block(0x0043, "GEMS_PARM_01", create=True)
                 block.add_new(0x39, "IS", [str(int(b_value + 1_000_000_000)), "8", "0", "0"])

@@ -113,6 +113,8 @@ def test_slope_of_a_frame_wins_over_the_top_level() -> None:
             (0.0, 40.0),
             "TriggerTime",
         ),
+        ("MRTimingAndRelatedParametersSequence", "FlipAngle", (5.0, 15.0), "FlipAngle"),
+        ("CTXRayDetailsSequence", "KVP", (80.0, 140.0), "KVP"),
     ],
 )
 def test_frames_of_one_place_are_an_axis(
@@ -130,6 +132,43 @@ def test_frames_of_one_place_are_an_axis(
     assert volume.axis.keywords == (name,)
     assert volume.axis.numbers(name) == values
     assert volume.array[1, :, 0, 0].tolist() == [10, 30, 50]
+
+
+@pytest.mark.parametrize(
+    ("macro", "keyword", "values"),
+    [
+        ("MRImageFrameTypeSequence", "ComplexImageComponent", ("MAGNITUDE", "PHASE")),
+        ("FrameContentSequence", "StackID", ("1", "2")),
+    ],
+)
+def test_frames_that_show_other_things_are_other_volumes(
+    macro: str, keyword: str, values: tuple[str, str]
+) -> None:
+    """Magnitude and phase, or two stacks, at the same places."""
+    frames = [
+        frame_groups(2.5 * n, **{macro: item(**{keyword: value})})
+        for value in values
+        for n in range(3)
+    ]
+    dataset = enhanced(frames)
+    error = load_volume(in_memory([dataset])).failure()
+    assert f"2 different values of {keyword}" in error.message
+    assert loaded(dataset, volume=1).array[:, 0, 0].tolist() == [30, 40, 50]
+
+
+def test_times_of_frames_are_told_apart_to_the_millisecond() -> None:
+    """Frame Acquisition DateTime has more digits than a number can hold."""
+    frames = [
+        frame_groups(
+            2.5 * n,
+            FrameContentSequence=item(FrameAcquisitionDateTime=f"20240229235959.00{time}"),
+        )
+        for n in range(3)
+        for time in (2, 1)
+    ]
+    volume = loaded(enhanced(frames))
+    assert volume.array[:, :, 0, 0].tolist() == [[10, 30, 50], [0, 20, 40]]
+    assert volume.metadata.slices[0].acquisition_time == "235959.001"
 
 
 def test_directions_of_frames_are_in_the_metadata() -> None:

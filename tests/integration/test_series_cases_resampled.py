@@ -203,6 +203,21 @@ def test_gaps_are_filled_in_each_volume_that_is_resampled() -> None:
     assert [index for index, uid in enumerate(volume.sop_instance_uids) if not uid] == [3, 9]
 
 
+def test_what_lies_beside_tilted_slices_is_mixed_into_no_voxel() -> None:
+    """Between slices at uneven steps a voxel that one of them does not reach has the fill value."""
+    volume = loaded(
+        at([0, 2, 4, 6.8, 9, 12], tilted=True),
+        on_tilt="resample",
+        on_variable_spacing="resample",
+        fill_value=-9999,
+    )
+    for height, plane in zip(heights_of(volume), volume.array, strict=True):
+        # along the normal a step is shorter than along the table
+        expected = np.clip(round(100 * height / np.cos(TILT)), 0, 1200)
+        assert plane[plane != -9999] == pytest.approx(expected, abs=1)
+        assert (plane != -9999).all(axis=1).sum() >= 3
+
+
 # -- masks ------------------------------------------------------------------------------------
 
 

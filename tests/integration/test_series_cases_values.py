@@ -112,6 +112,23 @@ def test_a_modality_lut_can_be_left_out() -> None:
     assert loaded(made_slices(2, **changes), rescale="none").array[1, 0, 0] == 100
 
 
+def test_a_mapping_to_real_world_values_is_noted() -> None:
+    """Where it is all that says what stored values are; a slope that is stated is enough."""
+    changes: dict[str, Any] = {"RealWorldValueMappingSequence": [pydicom.Dataset()]}
+    assert not any("(0040,9096)" in note for note in loaded(made_slices(3, **changes)).report.notes)
+    changes |= {"RescaleSlope": None, "RescaleIntercept": None}
+    assert any("(0040,9096)" in note for note in loaded(made_slices(3, **changes)).report.notes)
+
+
+def test_a_parametric_map_is_no_stored_values() -> None:
+    """Its values are what Real World Value Mapping says; stored ones are given on request."""
+    changes = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.30"}
+    error = load_volume(in_memory(made_slices(3, **changes))).failure()
+    assert error.code is ErrorCode.SERIES_NOT_LOADABLE
+    assert "RealWorldValueMappingSequence (0040,9096)" in error.message
+    assert loaded(made_slices(3, **changes), rescale="none").array[1, 0, 0] == 100
+
+
 # -- padding ----------------------------------------------------------------------------------
 
 

@@ -47,16 +47,7 @@ EXPLAINED: dict[tuple[str, str], frozenset[str]] = {
     ("theirs", "URNCodeValue"): frozenset(OBJECTS),
     ("theirs", "PatientAdditionalPosition"): frozenset(("RTPLAN",)),
     ("theirs", "PatientOrientation"): frozenset(("SEG",)),
-    ("theirs", "ImageOrientationPatient"): frozenset(("SEG",)),
-    ("theirs", "ImagePositionPatient"): frozenset(("SEG",)),
-    ("theirs", "PixelSpacing"): frozenset(("SEG",)),
-    ("theirs", "SliceThickness"): frozenset(("SEG",)),
     ("theirs", "PlanePositionSequence"): frozenset(("SEG", "ENHANCED CT")),
-    ("theirs", "PlaneOrientationSequence"): frozenset(("ENHANCED CT",)),
-    ("theirs", "PixelMeasuresSequence"): frozenset(("ENHANCED CT",)),
-    ("theirs", "PixelValueTransformationSequence"): frozenset(("ENHANCED CT",)),
-    ("theirs", "FrameAnatomySequence"): frozenset(("ENHANCED CT",)),
-    ("theirs", "CTImageFrameTypeSequence"): frozenset(("ENHANCED CT",)),
     ("theirs", "IrradiationEventIdentificationSequence"): frozenset(("ENHANCED CT",)),
     ("theirs", "CTAcquisitionDetailsSequence"): frozenset(("ENHANCED CT",)),
     ("theirs", "CTAcquisitionTypeSequence"): frozenset(("ENHANCED CT",)),
@@ -70,7 +61,9 @@ EXPLAINED: dict[tuple[str, str], frozenset[str]] = {
     ("theirs", "FrameOfReferenceUID"): frozenset(("RTSTRUCT",)),
     ("ours", "PerFrameFunctionalGroupsSequence"): frozenset(("SEG",)),
     ("ours", "PlanePositionSequence"): frozenset(("SEG",)),
+    ("ours", "ImagePositionPatient"): frozenset(("SEG",)),
     ("ours", "DerivationImageSequence"): frozenset(("SEG",)),
+    ("ours", "ConceptNameCodeSequence"): frozenset(("SR",)),
     ("ours", "CodeMeaning"): frozenset(("PET",)),
     ("ours", "FrameTime"): frozenset(("XA",)),
     ("ours", "Modality"): frozenset(("SC",)),
@@ -100,6 +93,7 @@ OTHER_EDITIONS = frozenset(
         "FirstTreatmentDate",
         "MostRecentTreatmentDate",
         "PatientOrientation",  # of nuclear medicine and parametric maps
+        "ConceptNameCodeSequence",  # of the root of reports: dciodvfy says it in other words
     )
 )
 """What only we demand of objects that are empty: dciodvfy has another edition of the standard,

@@ -385,6 +385,16 @@ def test_we_move_to_ourselves_at_every_level(
     assert (report.received, report.failed, report.status) == (len(expected), 0, 0)
 
 
+def test_what_we_refuse_is_counted(theirs: Theirs) -> None:
+    """One instance that cannot be kept is one failure, and the rest comes (B000H)."""
+    shelf = Shelf(failures=1)
+    wanted = DicomDataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.1")
+    report = RetrieveScu(ae_title="ME").get(theirs.peer, wanted, shelf.keep).unwrap()
+    assert (report.received, report.completed, report.failed) == (4, 4, 1)
+    assert (report.status, report.missing, report.is_complete) == (0xB000, 0, False)
+    assert len(shelf.uids) == 4
+
+
 def test_their_unknown_destination_is_a_failure_of_ours(theirs: Theirs) -> None:
     """Whatever status an archive has for it, it is a failure in words."""
     wanted = DicomDataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.1")

@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
-from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.network import (
     DicomAssociation,
@@ -149,6 +149,43 @@ def test_a_peer_that_does_not_answer_is_a_failure_in_time() -> None:
         assert error.code is ErrorCode.NETWORK_TIMEOUT
         assert "sent nothing in time; association aborted" in error.message
     assert heard == [AAbort(AbortSource.SERVICE_USER)]
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["and answers", "and falls silent"])
+def test_a_peer_that_moves_elsewhere_is_waited_for(answers: bool) -> None:
+    """The time begins anew with each sign of life that is known of, and ends with the last."""
+    may_answer = threading.Event()
+    asked: list[float | None] = []
+
+    def moved_at() -> float | None:
+        asked.append(None if len(asked) == 2 and not answers else time.monotonic())
+        if answers:
+            may_answer.set()
+        return asked[-1]
+
+    def answer(peer: RawPeer) -> None:
+        if answers:
+            assert may_answer.wait(10)
+            peer.send(message_bytes(1, CEchoRSP(1, Status.SUCCESS)))
+        peer.rest()
+
+    timeouts = attrs.evolve(PATIENT, dimse_s=0.1)
+    with (
+        peer_that(then(accept, read_request, answer)) as peer,
+        open_association(peer, timeouts) as association,
+    ):
+        context = raised(association.context_for(VERIFICATION))
+        replies = association.replies(context, CEchoRQ(1), moved_at=moved_at)
+        if answers:
+            assert next(replies).response.status == Status.SUCCESS
+            assert list(replies) == []
+        else:
+            with pytest.raises(PacsException) as failure:
+                next(replies)
+            assert failure.value.error.code is ErrorCode.NETWORK_TIMEOUT
+            assert len(asked) == 3
+        assert association.is_open is answers
+        association.abort()
 
 
 def test_a_peer_that_takes_no_data_is_a_failure_in_time() -> None:

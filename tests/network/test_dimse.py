@@ -18,6 +18,7 @@ from pacs_sdk.network.dimse import (
     NCreateRQ,
     NGetRQ,
     NSetRSP,
+    Response,
     Status,
     UnsupportedRQ,
     UnsupportedRSP,
@@ -84,8 +85,25 @@ def test_bytes_behind_a_message_are_refused(vector: Vector) -> None:
     """What follows the last element must be an element too."""
     for count in range(1, 8):
         assert f"byte {len(vector.data)}" in refusal(vector.data + bytes(count))
-    for behind in (element(0x0010, b"Doe^John", 0x0010), split(vector.data)[-1]):
-        assert f"byte {len(vector.data)}" in refusal(vector.data + behind)
+    assert f"byte {len(vector.data)}" in refusal(vector.data + split(vector.data)[-1])
+
+
+FAILED_LIST = element(0x0000, (16).to_bytes(4, "little"), 0x0008) + element(
+    0x0058, b"1.2.3.4\0", 0x0008
+)
+
+
+@every_vector
+def test_an_identifier_in_the_command_is_passed_over_behind_a_response(vector: Vector) -> None:
+    """Orthanc writes the Failed SOP Instance UID List so, and announces no data set."""
+    data = vector.data + FAILED_LIST
+    if isinstance(vector.message, Response) and not vector.has_dataset:
+        assert decode_command(data).message == vector.message
+        wrong = element(0, bytes(4))  # the group length: nobody says where the command ends
+        assert f"byte {len(vector.data)}" in refusal(wrong + data[12:])
+        assert "is no command element" in refusal(data[12:])
+    else:
+        assert f"byte {len(vector.data)}" in refusal(data)
 
 
 # -- tolerance -------------------------------------------------------------------------------

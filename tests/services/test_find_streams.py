@@ -205,3 +205,69 @@ def test_what_goes_wrong_on_the_way_is_raised_while_iterating() -> None:
         with pytest.raises(PacsException, match="A700H: the disk is gone"):
             next(found)
         assert list(found) == []
+
+
+@attrs.frozen
+class _Curtailing:
+    """Gives so many matches and ends, with more to come."""
+
+    count: int
+    status: int
+
+    def supported_contexts(self) -> list[SupportedContext]:
+        """List Study Root FIND."""
+        return [SupportedContext(STUDY_ROOT.find, [EXPLICIT_VR_LITTLE_ENDIAN.uid])]
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer."""
+        pending = CFindRSP(exchange.request.message_id, Status.PENDING, STUDY_ROOT.find)
+        for number in range(self.count):
+            data = MemoryBytes(encoded("STUDY", StudyInstanceUID=f"1.{number}"))
+            exchange.respond(pending, data)
+        exchange.respond_status(self.status)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(0xFE00, ErrorCode.CANCELLED), (0xB001, ErrorCode.FIND_FAILED)]
+)
+def test_matches_that_are_not_all_are_not_taken_for_all(status: int, code: ErrorCode) -> None:
+    """Who leaves matches out, as Orthanc does by FE00H, is asked for less or up to a limit."""
+    question = DicomDataset(None, **STUDIES)
+    with DicomServer(ServerConfig(port=0), [_Curtailing(3, status)]) as server:
+        peer = Peer("127.0.0.1", server.port)
+        for error in (
+            QueryScu().find(peer, question).failure(),
+            QueryScu().table(peer, question).failure(),
+        ):
+            assert error.code is code
+            assert "by itself after 3 matches" in error.message
+            assert error.message.endswith("ask for less, or for 3 as the limit")
+        assert len(QueryScu().find(peer, question, limit=3).unwrap()) == 3
+        found = QueryScu().stream(peer, question).unwrap()
+        assert [next(found)["StudyInstanceUID"] for _ in range(3)] == ["1.0", "1.1", "1.2"]
+        with pytest.raises(PacsException, match="after 3 matches"):
+            next(found)
+
+
+@attrs.frozen
+class _Boundless:
+    """Gives a match that is longer than any identifier."""
+
+    def supported_contexts(self) -> list[SupportedContext]:
+        """List Study Root FIND."""
+        return [SupportedContext(STUDY_ROOT.find, [EXPLICIT_VR_LITTLE_ENDIAN.uid])]
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer."""
+        pending = CFindRSP(exchange.request.message_id, Status.PENDING, STUDY_ROOT.find)
+        exchange.respond(pending, MemoryBytes(bytes((16 << 20) + 2)))
+        exchange.respond_status(Status.SUCCESS)
+
+
+def test_a_match_without_bounds_is_refused() -> None:
+    """A peer does not fill our memory with what it calls an identifier."""
+    with DicomServer(ServerConfig(port=0), [_Boundless()]) as server:
+        peer = Peer("127.0.0.1", server.port)
+        error = QueryScu().find(peer, DicomDataset(None, **STUDIES)).failure()
+    assert error.code is ErrorCode.FIND_FAILED
+    assert "16777218 bytes" in error.message

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import struct
 import threading
 from collections.abc import Sequence
 
+import attrs
 import pydicom
 import pytest
 
@@ -370,6 +372,24 @@ def test_nested_and_repeating_bulk_data(pacs: Pacs, make_instance: MakeInstance)
     assert came.WaveformSequence[0].NumberOfWaveformSamples == 2
     assert (0x5400, 0x1010) not in came.WaveformSequence[0]
     assert came.IconImageSequence[0][0x7FE0, 0x0010].value == b"\5\6"
+
+
+@pytest.mark.parametrize("vr", [b"UN", b"OB"])
+def test_waveforms_that_cannot_be_read_go_with_their_data(
+    pacs: Pacs, make_instance: MakeInstance, vr: bytes
+) -> None:
+    """An instance whose Waveform Sequence is none does not keep the others from the client."""
+    sound, odd = make_instance(), make_instance()
+    waveforms = struct.pack("<HH2s2xL", 0x5400, 0x0100, vr, 4) + b"abcd"
+    odd = attrs.evolve(odd, encoded=MemoryBytes(bytes(odd.encoded.view()) + waveforms))
+    for one in (sound, odd):
+        pacs.archive.store(one).unwrap()
+    box = InMemory()
+    uids = [sound.sop_instance_uid, odd.sop_instance_uid]
+    report = RetrieveScu().get_instances(pacs.peer, uids, box.keep, bulk_data=False).unwrap()
+    assert report.is_complete
+    assert sorted(uids) == sorted(one.sop_instance_uid for one in box.instances)
+    assert all("WaveformSequence" not in one.dataset().unwrap() for one in box.instances)
 
 
 def test_a_peer_that_does_not_do_this_says_so() -> None:

@@ -10,16 +10,19 @@ import attrs
 import pytest
 
 from pacs_sdk.core.results import PacsResult
-from pacs_sdk.encoding import IMPLICIT_VR_LITTLE_ENDIAN
+from pacs_sdk.encoding import IMPLICIT_VR_LITTLE_ENDIAN, encode_dataset
 from pacs_sdk.integration.config import PacsConfig, StorageConfig
 from pacs_sdk.integration.pacs import Pacs
-from pacs_sdk.network import DicomServer, Driver, Peer, ServerConfig
-from pacs_sdk.network.dimse import CStoreRQ, CStoreRSP, decode_command
-from pacs_sdk.network.pdu import AAssociateRQ, AReleaseRP, AReleaseRQ, PDataTF
+from pacs_sdk.network import DicomServer, Driver, Peer, ProposedContext, ServerConfig
+from pacs_sdk.network.dimse import CMoveRQ, CMoveRSP, CStoreRQ, CStoreRSP, Status, decode_command
+from pacs_sdk.network.negotiation import association_request
+from pacs_sdk.network.pdu import AAssociateAC, AAssociateRQ, AReleaseRP, AReleaseRQ, PDataTF
+from pacs_sdk.network.pdu_codec import encode_pdu
 from pacs_sdk.network.user_information import AsynchronousOperationsWindow
 from pacs_sdk.services import (
     ConfiguredDestinations,
     Destination,
+    InformationModel,
     Moves,
     RetrieveProgress,
     RetrieveReport,
@@ -46,6 +49,29 @@ def test_a_study_arrives_byte_for_byte(pacs: Pacs, make_instance: MakeInstance) 
     assert shelf.callers == {"ARCHIVE"}
     assert {one.move_originator_ae_title for one in shelf.requests} == {"ASKER"}
     assert {one.move_originator_message_id for one in shelf.requests} == {1}
+
+
+@pytest.mark.parametrize("title", ["RÖNTGEN", "A\\B", "TAB\t"])
+def test_who_has_no_proper_ae_title_can_have_something_moved(
+    pacs: Pacs, make_instance: MakeInstance, title: str
+) -> None:
+    """Move Originator is left out, which it may be (PS3.7 9.1.1.1), where no C-STORE can have it."""
+    move = InformationModel.STUDY_ROOT.move
+    contexts = [ProposedContext(move, (IMPLICIT_VR_LITTLE_ENDIAN.uid,))]
+    request = encode_pdu(association_request("ASKER", "ARCHIVE", contexts))
+    data = bytes(encode_dataset(THE_STUDY, IMPLICIT_VR_LITTLE_ENDIAN).unwrap())
+    with moving(pacs, Shelf()) as setting:
+        setting.store(make_instance())
+        with RawPeer.to(setting.peer.port) as peer:
+            peer.send(request.replace(b"ASKER".ljust(16), title.encode("latin-1").ljust(16)))
+            assert isinstance(peer.receive(), AAssociateAC)
+            peer.send(message_bytes(1, CMoveRQ(1, move, "SHELF"), data))
+            while (final := peer.receive_message()).status == Status.PENDING:  # type: ignore[union-attr]
+                pass
+    assert isinstance(final, CMoveRSP)
+    assert (final.status, final.number_of_completed_suboperations) == (0, 1)
+    (stored,) = setting.shelf.requests
+    assert (stored.move_originator_ae_title, stored.move_originator_message_id) == ("", 1)
 
 
 def test_the_destination_may_know_us_by_another_name(

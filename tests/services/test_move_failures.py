@@ -21,7 +21,7 @@ from pacs_sdk.network import (
     SupportedContext,
     connect,
 )
-from pacs_sdk.network.dimse import CMoveRQ, CMoveRSP
+from pacs_sdk.network.dimse import CMoveRQ, CMoveRSP, CStoreRQ
 from pacs_sdk.services import (
     ConfiguredDestinations,
     Destination,
@@ -175,6 +175,23 @@ class Breaking(Shelf):
         super().handle(exchange)
 
 
+class Choking(Shelf):
+    """Aborts the association whenever a certain instance comes."""
+
+    def __init__(self, sop_instance_uid: str) -> None:
+        super().__init__()
+        self.sop_instance_uid = sop_instance_uid
+
+    def handle(self, exchange: Exchange) -> None:
+        request = exchange.request
+        assert isinstance(request, CStoreRQ)
+        if request.affected_sop_instance_uid == self.sop_instance_uid:
+            exchange._association.abort()  # type: ignore[attr-defined]
+            exchange.is_answered = True
+            return
+        super().handle(exchange)
+
+
 def test_a_broken_association_is_opened_anew(pacs: Pacs, make_instance: MakeInstance) -> None:
     """An instance that was not answered is sent again over another association, once."""
     with moving(pacs, Breaking(1)) as setting:
@@ -192,7 +209,20 @@ def test_associations_that_break_again_and_again_end_it(
         setting.store(*(make_instance() for _ in range(5)))
         report = RetrieveScu().move(setting.peer, THE_STUDY, "SHELF").unwrap()
     assert (report.status, report.failed) == (0xA702, 5)
-    assert shelf.breaks == 98
+    assert shelf.breaks == 96
+
+
+def test_one_instance_that_breaks_the_association_is_one_failure(
+    pacs: Pacs, make_instance: MakeInstance
+) -> None:
+    """What a destination cannot digest, and aborts at, does not keep the rest from it."""
+    instances = [make_instance(InstanceNumber=number) for number in range(5)]
+    with moving(pacs, Choking(instances[1].sop_instance_uid)) as setting:
+        setting.store(*instances)
+        report = RetrieveScu().move(setting.peer, THE_STUDY, "SHELF").unwrap()
+    assert (report.status, report.completed, report.failed) == (0xB000, 4, 1)
+    assert report.failed_sop_instance_uids == (instances[1].sop_instance_uid,)
+    assert len(setting.shelf.received) == 4
 
 
 def test_an_object_that_is_gone_is_one_failure(pacs: Pacs, make_instance: MakeInstance) -> None:

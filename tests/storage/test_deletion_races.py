@@ -20,7 +20,7 @@ from pacs_sdk.storage import (
     Query,
 )
 from pacs_sdk.storage.deletion import Deletion
-from pacs_sdk.storage.ingest import Ingest
+from pacs_sdk.storage.instance_rows import InstanceRows
 from pacs_sdk.testing import FakeClock
 from tests.storage.databases import Database, address_of
 from tests.storage.made_instances import made_instance
@@ -137,13 +137,13 @@ def test_what_is_deleted_after_it_has_its_row_is_gone(
     """A store that has not returned yet does not bring it back."""
     fixture = made(DuplicatePolicy.REPLACE)
     raised(fixture.archive.store(sent()))
-    make_sure = Ingest._make_sure
+    make_sure = InstanceRows._make_sure
 
-    def late(self: Ingest, *arguments: Any) -> None:
+    def late(self: InstanceRows, *arguments: Any) -> None:
         fixture.delete(timedelta(0))
         make_sure(self, *arguments)
 
-    monkeypatch.setattr(Ingest, "_make_sure", late)
+    monkeypatch.setattr(InstanceRows, "_make_sure", late)
     raised(fixture.archive.store(sent("other")))
     assert fixture.rows() == 0
     assert list(fixture.backend.list()) == []

@@ -202,26 +202,55 @@ def test_a_study_keeps_its_patient(index: IndexDatabase, logger: RecordingLogger
     assert entry.fields["attributes"] == ("PatientID",)
 
 
-def test_an_id_that_comes_late_is_a_contradiction(
+def test_a_study_goes_to_the_patient_that_a_later_instance_names(
     index: IndexDatabase, logger: RecordingLogger
 ) -> None:
-    """A study stays with the patient it came with, who had no ID or issuer; that is recorded."""
-    add(index, PatientID="")
+    """It is found by the Patient ID, whichever of its instances has one."""
+    add(index, PatientID="", PatientSex="F", SOPInstanceUID="9.6")
     add(index, PatientID="P7", IssuerOfPatientID="H", PatientName="Doe", SOPInstanceUID="9.7")
     add(index, PatientID="", SOPInstanceUID="9.8")
-    assert uids(index, "STUDY", PatientID="P7") == []
-    assert [match.get("PatientName") for match in find(index, "PATIENT")] == ["Doe"]
+    add(index, PatientID="P7", IssuerOfPatientID="H", SOPInstanceUID="9.9")
+    assert uids(index, "IMAGE", PatientID="P7") == ["9.6", "9.7", "9.8", "9.9"]
+    (patient,) = find(index, "PATIENT")
+    told = [patient.get(one) for one in ("PatientID", "IssuerOfPatientID", "PatientName")]
+    assert (*told, patient.get("PatientSex")) == ("P7", "H", "Doe", "F")
+    assert counts(index) == (1, 1, 1, 4)
+    assert not logger.entries
+    for number in (6, 7, 8, 9):
+        index.remove(f"9.{number}").unwrap()
+    assert counts(index) == (0, 0, 0, 0)
+
+
+def test_a_study_goes_to_a_patient_who_is_known(
+    index: IndexDatabase, logger: RecordingLogger
+) -> None:
+    """No patient is there twice; where the two differ, the one who was known first stays."""
+    add(index, StudyInstanceUID="1.1", PatientID="", PatientName="Roe", PatientSex="F")
+    add(index, StudyInstanceUID="1.2", PatientID="", PatientName="Poe")
+    add(index, StudyInstanceUID="1.3", PatientID="P7", PatientName="Doe")
+    add(index, StudyInstanceUID="1.1", PatientID="P7", PatientName="Doe", SOPInstanceUID="9.7")
+    assert uids(index, "STUDY", PatientID="P7") == ["1.1", "1.3"]
+    assert [match.get("PatientName") for match in find(index, "PATIENT")] == ["Poe", "Doe"]
+    (patient,) = find(index, "PATIENT", PatientID="P7")
+    assert patient.get("PatientSex") == "F"
     with index.reading() as connection:
-        rows = connection.execute(select(attribute_conflicts)).mappings().all()
-    assert [
-        (one["sop_instance_uid"], one["level"], one["keyword"], one["kept"], one["found"])
-        for one in rows
-    ] == [
-        ("9.7", "PATIENT", "PatientID", "", "P7"),
-        ("9.7", "PATIENT", "IssuerOfPatientID", "", "H"),
-    ]
+        (row,) = connection.execute(select(attribute_conflicts)).mappings().all()
+    assert (row["sop_instance_uid"], row["keyword"]) == ("9.7", "PatientName")
+    assert {entry.fields["attributes"] for entry in logger.entries} == {("PatientName",)}
+
+
+def test_a_patient_id_of_another_issuer_is_a_contradiction(
+    index: IndexDatabase, logger: RecordingLogger
+) -> None:
+    """A study whose issuer is known does not go to another issuer's patient."""
+    add(index, PatientID="", IssuerOfPatientID="H")
+    add(index, PatientID="P7", IssuerOfPatientID="X")
+    assert uids(index, "STUDY", PatientID="P7") == []
     (entry,) = logger.named("index-attributes-differ")
     assert entry.fields["attributes"] == ("PatientID", "IssuerOfPatientID")
+    add(index, PatientID="P7")
+    (patient,) = find(index, "PATIENT")
+    assert (patient.get("PatientID"), patient.get("IssuerOfPatientID")) == ("P7", "H")
 
 
 def test_what_is_missing_is_filled_in(index: IndexDatabase, logger: RecordingLogger) -> None:

@@ -146,6 +146,13 @@ def add_study(index: IndexDatabase, **elements: str) -> str:
 @example(text="aé", pattern="a?")
 @example(text="", pattern="*")
 @example(text="ab", pattern="AB*")
+@example(text="a\U0010ffff\U0010ffff", pattern="a\U0010ffff*")
+@example(text="b", pattern="a\U0010ffff*")
+@example(text="\U0010ffffa", pattern="\U0010ffff*")
+@example(text="a\ud7ffb", pattern="a\ud7ff*")
+@example(text="a\ue000", pattern="a\ud7ff*")
+@example(text="a\x7fb", pattern="a\x7f*")
+@example(text="a\x80", pattern="a\x7f*")
 def test_wildcards_match_as_the_standard_says(
     growing_index: IndexDatabase, text: str, pattern: str
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def index(
                 PatientName=("Ärzte", "aber", "Zorn", "", "bär")[number // 2 % 5],
                 StudyDate="" if number % 7 == 0 else f"2024010{number % 5 + 1}",
                 StudyTime=f"{number % 4 + 10}",
+                PatientWeight=("70", "9.5", "", "+1e2", "100", "-0.5")[number % 6],
                 Modality=("CT", "MR", "")[(number + series) % 3],
                 SeriesNumber="" if number % 4 == 0 else str(12 - series),
             )
@@ -101,6 +103,27 @@ def test_numbers_are_ordered_as_numbers(index: IndexDatabase) -> None:
     assert list(dict.fromkeys(numbers)) == ["", "10", "11", "12"]
     turned = [match.get("SeriesNumber") for match in search(index, "SERIES", sort="-SeriesNumber")]
     assert turned == sorted(turned, key=lambda one: int(one or 0), reverse=True)
+
+
+def test_decimals_are_ordered_as_numbers(index: IndexDatabase) -> None:
+    """9.5 kg come before 70 and 100, however these are written, and nothing before all."""
+    for sign, expected in (("", ["", "-0.5", "9.5", "70", "+1e2"]), ("-", ["+1e2"])):
+        whole = search(index, "STUDY", sort=f"{sign}PatientWeight")
+        paged = pages(index, "STUDY", sort=f"{sign}PatientWeight")
+        assert [match for page in paged for match in page] == whole
+        told = [one.get("PatientWeight") for one in whole]
+        assert [one for one in dict.fromkeys(told) if one != "100"][: len(expected)] == expected
+
+
+def test_a_token_of_a_decimal_has_a_number(index: IndexDatabase) -> None:
+    """No text, no whole number and nothing infinite."""
+    order = Query.of("STUDY", sort="PatientWeight").unwrap().order
+    for value in ("70", 70, math.inf, math.nan):
+        failed = Query.of("STUDY", sort="PatientWeight", after=packed(1, order, value, 1))
+        assert failed.failure().code is ErrorCode.INVALID_ARGUMENT
+    token = packed(1, order, 70.0, MANY * 9)
+    found = search(index, "STUDY", sort="PatientWeight", after=token)
+    assert {match.get("PatientWeight") for match in found} == {"+1e2", "100"}
 
 
 def test_matches_are_ordered_by_what_is_worked_out(index: IndexDatabase) -> None:

@@ -372,6 +372,10 @@ def test_return_keys_may_be_chosen() -> None:
         ("STUDY", {"StudyInstanceUID": []}, ErrorCode.INVALID_ARGUMENT),
         ("STUDY", {"PatientComments": ["a", "b"]}, ErrorCode.INVALID_ARGUMENT),  # one text
         ("STUDY", {"StudyInstanceUID": ()}, ErrorCode.INVALID_ARGUMENT),
+        ("STUDY", {"PatientID": b"P1"}, ErrorCode.INVALID_ARGUMENT),
+        ("STUDY", {"PatientID": ["P1", None]}, ErrorCode.INVALID_ARGUMENT),
+        ("STUDY", {"PatientID": [b"P1", "P2"]}, ErrorCode.INVALID_ARGUMENT),
+        ("SERIES", {"RequestAttributesSequence.AccessionNumber": b"1"}, ErrorCode.INVALID_ARGUMENT),
     ],
 )
 def test_a_query_that_would_not_do_what_it_says_is_refused(

@@ -143,6 +143,7 @@ NOT_AT_IMAGE_LEVEL = frozenset(
         "patient-name-prefix",
         "patient-name-with-one-left-out",
         "ideographic-prefix",
+        "all-groups",
         "birth-date",
         "study-dates-from",
         "name-and-date",

@@ -10,15 +10,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from pacs_sdk.core.ports import NullLogger, SystemClock
 from pacs_sdk.storage.index.database_errors import is_retriable
+from pacs_sdk.storage.index.parent_rows import ParentRows
 from pacs_sdk.storage.index.row_removal import RemovedInstance, remove_instance
 from pacs_sdk.storage.index.schema import open_engine
-from pacs_sdk.storage.index.tables import patients
+from pacs_sdk.storage.index.tables import instances, patients, series
 from pacs_sdk.storage.index.upsert import insert_or_find, lock_for_change
 from tests.storage.databases import POSTGRESQL, Database, PostgresServer, text_of
+from tests.storage.entries import make_entry
 from tests.storage.rows import UNIQUE, Others, counts, put, put_path, row_of, writing
 
 pytestmark = pytest.mark.interop("postgres")
@@ -39,6 +42,11 @@ def others(engine: Engine) -> Iterator[Others]:
     """Let other nodes write."""
     with ThreadPoolExecutor(8) as pool:
         yield Others(engine, pool)
+
+
+def series_pk_of(connection: Connection, **elements: str) -> int:
+    """Find or make the rows above an instance, as a node without any memory of others does."""
+    return ParentRows(NullLogger(), SystemClock()).series_pk(connection, make_entry(**elements))
 
 
 def test_a_row_that_another_makes_is_waited_for_and_found(engine: Engine, others: Others) -> None:
@@ -127,6 +135,48 @@ def test_writers_of_one_study_do_not_wait_for_each_other(engine: Engine, others:
         others.start(lambda other: put_path(other, "P", "1", "1.1", "1.1.3")).result(timeout=30)
         others.start(lambda other: put_path(other, "P", "1", "1.2", "1.2.1")).result(timeout=30)
     assert counts(engine) == [1, 1, 2, 4]
+
+
+def test_who_adds_to_a_study_that_gets_its_patient_finds_it_with_that(
+    engine: Engine, others: Others
+) -> None:
+    """The patient whom nobody had named is gone by then; no study is made twice."""
+    with writing(engine) as connection:
+        series_pk_of(connection, PatientID="")
+    with writing(engine) as connection:
+        series_pk_of(connection, PatientID="P7")
+        second = others.start_waiting(lambda other: series_pk_of(other, PatientID=""))
+    with engine.connect() as connection:
+        (pk,) = connection.execute(select(series.c.pk)).scalars()
+        (patient,) = connection.execute(select(patients.c.patient_id)).scalars()
+    assert (second.result(), patient) == (pk, "P7")
+
+
+def test_two_who_name_the_patient_of_a_study_at_once(engine: Engine, others: Others) -> None:
+    """One does it; the other waits for it, and tries again where the server ends it."""
+    with writing(engine) as connection:
+        series_pk_of(connection, PatientID="")
+    naming = [others.start(lambda other: series_pk_of(other, PatientID="P7")) for _ in range(4)]
+    errors = [one.exception() for one in naming]
+    assert None in errors
+    for error in filter(None, errors):
+        assert isinstance(error, SQLAlchemyError)
+        assert is_retriable(error)
+    assert counts(engine) == [1, 1, 1, 0]
+
+
+def test_who_removes_from_a_study_that_gets_its_patient_leaves_no_patient(
+    engine: Engine, others: Others
+) -> None:
+    """It waits for the patient whom nobody had named, and finds that there is another one."""
+    with writing(engine) as connection:
+        one = series_pk_of(connection, PatientID="")
+        put(connection, instances, sop_instance_uid="9", series_fk=one, storage_key="9")
+    with writing(engine) as connection:
+        series_pk_of(connection, PatientID="P7")
+        removing = others.start_waiting(lambda other: remove_instance(other, "9"))
+    assert removing.result() == RemovedInstance("9", "1.1", "1.1.1", True)
+    assert counts(engine) == [0, 0, 0, 0]
 
 
 def test_two_who_fill_in_the_same_row_see_each_other(engine: Engine, others: Others) -> None:

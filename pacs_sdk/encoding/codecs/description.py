@@ -45,6 +45,9 @@ class FrameDescription:
     """Photometric Interpretation."""
     raw: bool = False
     """Whether colour stays in the space it is stored in; else it becomes RGB."""
+    cells: bool = False
+    """Whether whole cells are wanted, as native ones are, with what lies beside Bits Stored, an
+    overlay of old editions perhaps; else the numbers in them."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -56,6 +59,13 @@ class FrameDescription:
     def values(self) -> int:
         """How many numbers a frame has."""
         return self.rows * self.columns * self.samples
+
+    @property
+    def unused_below(self) -> int:
+        """How many bits of a cell lie below its number; none where High Bit makes no sense."""
+        below = self.high_bit + 1 - self.bits_stored
+        possible = 1 <= self.bits_stored <= self.high_bit + 1 <= self.bits_allocated
+        return below if possible else 0
 
     @property
     def dtype(self) -> np.dtype:
@@ -210,7 +220,8 @@ class Codec(Protocol):
 
         Returns:
             Stored values of the shape and dtype of ``description``; colour as RGB unless
-            ``description.raw``.
+            ``description.raw``; bits beside Bits Stored, where the codestream has them, if
+            ``description.cells``.
 
         Raises:
             PacsException: ``PIXEL_DATA_FAILED`` or ``LIMIT_EXCEEDED``.

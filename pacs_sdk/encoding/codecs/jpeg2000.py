@@ -23,7 +23,12 @@ from pacs_sdk.encoding.codecs.jpeg2000_encoding import (
     encode_jpeg2000,
     htj2k_precision,
 )
-from pacs_sdk.encoding.codecs.stored import conform_bits, conform_shape, ybr_to_rgb
+from pacs_sdk.encoding.codecs.stored import (
+    conform_bits,
+    conform_shape,
+    numbers_or_cells,
+    ybr_to_rgb,
+)
 
 __all__ = ["Jpeg2000Codec"]
 
@@ -69,7 +74,8 @@ class Jpeg2000Codec(ImagecodecsCodec):
         if decoded.dtype.kind not in "iub":
             raise pixel_failure(f"it decodes to {decoded.dtype}, not to whole numbers")
         # Some writers put negative numbers into a codestream that says unsigned.
-        values = conform_bits(decoded, description, found.precision)
+        conformed = conform_bits(decoded, description, found.precision)
+        values = numbers_or_cells(conformed, found.precision, description)
         return ybr_to_rgb(values, description)
 
     def encodes_at_once(self, transfer_syntax_uid: str, options: EncodeOptions) -> bool:

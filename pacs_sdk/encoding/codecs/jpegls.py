@@ -26,6 +26,8 @@ _LOSSLESS: Final = "1.2.840.10008.1.2.4.80"
 _NEAR_LOSSLESS: Final = "1.2.840.10008.1.2.4.81"
 _END_OF_IMAGE: Final = b"\xff\xd9"
 _SOF_55: Final = b"\xff\xf7"
+_SELECTED: Final = 4
+"""Where a scan says how many components it has, from its marker SOS on (ISO/IEC 14495-1 C.2.3)."""
 _SPIFF: Final = b"\xff\xd8\xff\xe8\x00\x20SPIFF\x00"
 _SPIFF_END: Final = 46
 """SOI, the segment whose length field says 32, and the entry that ends it, of 2 + 8 bytes
@@ -54,7 +56,10 @@ class JpegLsCodec(ImagecodecsCodec):
         if data.rfind(_END_OF_IMAGE) < 0:
             # CharLS looks for the end of a number for seconds where the scan is cut off.
             raise pixel_failure("its JPEG-LS codestream has no end")
-        decoded = imagecodecs.jpegls_decode(data, out=unsigned_room(out, found.precision))
+        # Samples that are no neighbours in the codestream are none in the library's own array.
+        together = found.samples == 1 or data[found.first_scan + _SELECTED] > 1
+        room = unsigned_room(out, found.precision) if together else None
+        decoded = imagecodecs.jpegls_decode(data, out=room)
         values = without_sign(decoded, found.precision, description)
         return ybr_to_rgb(values, description)
 

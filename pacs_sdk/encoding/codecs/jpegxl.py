@@ -20,7 +20,12 @@ from pacs_sdk.encoding.codecs.description import (
 )
 from pacs_sdk.encoding.codecs.jpeg import JpegCodec
 from pacs_sdk.encoding.codecs.jpegxl_size import jpegxl_size
-from pacs_sdk.encoding.codecs.stored import conform_bits, conform_shape, ybr_to_rgb
+from pacs_sdk.encoding.codecs.stored import (
+    conform_bits,
+    conform_shape,
+    numbers_or_cells,
+    ybr_to_rgb,
+)
 
 __all__ = ["JpegXlCodec"]
 
@@ -69,7 +74,10 @@ class JpegXlCodec(ImagecodecsCodec):
         shaped = conform_shape(decoded, description)
         if shaped.dtype.kind != "u":
             raise pixel_failure(f"it decodes to {shaped.dtype}, not to whole numbers")
-        values = conform_bits(shaped, description, description.bits_stored)
+        cells = description.cells and not description.unused_below
+        bits = description.bits_allocated if cells else description.bits_stored
+        conformed = conform_bits(shaped, description, bits)
+        values = numbers_or_cells(conformed, bits, description)
         return ybr_to_rgb(values, description)
 
     def is_lossy(self, transfer_syntax_uid: str, options: EncodeOptions) -> bool:

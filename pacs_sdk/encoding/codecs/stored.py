@@ -13,8 +13,10 @@ __all__ = [
     "cells_hold_more",
     "conform_bits",
     "conform_cells",
+    "conform_numbers",
     "conform_shape",
     "finished_cells",
+    "numbers_or_cells",
     "unsigned_room",
     "without_sign",
     "ybr_to_rgb",
@@ -94,6 +96,29 @@ def conform_cells(cells: np.ndarray, description: FrameDescription, out: np.ndar
     np.right_shift(out, extra, out=out)
 
 
+def conform_numbers(values: np.ndarray, description: FrameDescription, *, lossless: bool) -> None:
+    """Bring decompressed greyscale within Bits Stored, in place.
+
+    Without loss, whatever is above them are other bits of the cells, such as an overlay. With
+    loss, it is an overshoot: cutting bits off would turn white into black.
+
+    Args:
+        values: What a codec gave, of the dtype of the attributes.
+        description: What they are.
+        lossless: Whether nothing was lost.
+    """
+    if description.samples > 1 or not cells_hold_more(description):
+        return
+    bits, signed = description.bits_stored, description.signed
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    if int(values.max()) <= high and int(values.min()) >= low:
+        return
+    if lossless:
+        conform_cells(values, description, values)
+    else:
+        np.clip(values, low, high, out=values)
+
+
 def unsigned_room(out: np.ndarray, precision: int) -> np.ndarray | None:
     """Say where a decoder can write that knows no sign; ``None`` where it has to make room.
 
@@ -110,16 +135,39 @@ def unsigned_room(out: np.ndarray, precision: int) -> np.ndarray | None:
 def without_sign(decoded: np.ndarray, precision: int, description: FrameDescription) -> np.ndarray:
     """Conform what was compressed without a sign: JPEG, JPEG-LS (PS3.5 8.2.1, 8.2.3)."""
     shaped = conform_shape(decoded, description)
-    # Unsigned values above Bits Stored are overshoot of lossy compression: cutting bits off
-    # would turn white into black.
-    bits = min(precision, description.bits_stored) if description.signed else precision
-    return conform_bits(shaped, description, bits)
+    bits = precision
+    if description.signed and not (description.cells or description.unused_below):
+        bits = min(precision, description.bits_stored)
+    return numbers_or_cells(conform_bits(shaped, description, bits), precision, description)
+
+
+def numbers_or_cells(
+    values: np.ndarray, precision: int, description: FrameDescription
+) -> np.ndarray:
+    """Give what is wanted, where numbers don't begin at the lowest bit of a cell.
+
+    Of such cells some encoders compress every bit, others the numbers alone; the precision of
+    the codestream tells which.
+
+    Args:
+        values: As decoded, of the dtype of the attributes.
+        precision: How many bits of each are in the codestream.
+        description: What they are, and what is wanted.
+    """
+    below = description.unused_below
+    are_cells = precision > description.bits_stored
+    if not below or are_cells == description.cells:
+        return values
+    if description.cells:
+        raised: np.ndarray = values << below
+        return raised
+    return conform_bits(values >> below, description, description.bits_stored)
 
 
 def finished_cells(planes: np.ndarray, description: FrameDescription) -> np.ndarray:
     """Make a frame of cells that were compressed as they lie (samples, rows, columns)."""
     values = planes[0] if description.samples == 1 else np.moveaxis(planes, 0, -1)
-    if cells_hold_more(description):
+    if cells_hold_more(description) and not description.cells:
         values = conform_bits(values, description, description.bits_stored)
     return ybr_to_rgb(values, description)
 

@@ -21,10 +21,10 @@ from typing_extensions import Buffer
 
 from pacs_sdk.core.automatic_vr import vr_in
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.results import raised
+from pacs_sdk.core.model_values import word_bytes
 from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET, DicomTag
-from pacs_sdk.core.vr import VR, Repertoire, VrKind, VrRule
+from pacs_sdk.core.vr import VR, Repertoire, VrKind
 from pacs_sdk.encoding.byte_order import swapped
 from pacs_sdk.encoding.charsets import (
     DEFAULT_CHARACTER_SETS,
@@ -35,7 +35,7 @@ from pacs_sdk.encoding.charsets import (
 from pacs_sdk.encoding.datasets.elements import LONG_VRS, SHORT_VRS, UNDEFINED_LENGTH
 from pacs_sdk.encoding.datasets.lazy_dataset import Inherited, LazyDataset, items_of
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
-from pacs_sdk.encoding.values import encode_values
+from pacs_sdk.encoding.values import encoded_field
 
 __all__ = ["ElementWriter", "Scope"]
 
@@ -192,11 +192,11 @@ class ElementWriter:
             if changed and rule.repertoire is Repertoire.EXTENDED and not plain:
                 text = decode_text(value, scope.sets_read, rule.vr).rstrip("\0 ")
                 texts = text.split("\\") if rule.multiple else [text]
-                return vr, raised(encode_values(VR(vr), texts, self._little, scope.sets))
+                return vr, encoded_field(VR(vr), texts, self._little, scope.sets)
             return vr, value
         if raw.is_little_endian == self._little or vr == "UN":
             return vr, value
-        width = _word_bytes(raw.tag, rule, scope)
+        width = word_bytes(scope.around[0], raw.tag, rule.vr)
         if width > 1 and len(value) % width:
             return "UN", value  # these bytes are no words, so nobody may take them for such
         return vr, swapped(value, width)
@@ -247,7 +247,7 @@ class ElementWriter:
             if not isinstance(data, bytes | bytearray | memoryview):
                 raise _unfit(f"{vr} holds bytes, and not {type(data).__name__}")
             data = bytes(data)
-            width = _word_bytes(tag, rule, scope)
+            width = word_bytes(scope.around[0], tag, rule.vr)
             if scope.words_little != self._little and width > 1:
                 if len(data) % width:
                     raise _unfit(f"{vr} needs whole words of {width} bytes, not {len(data)} bytes")
@@ -260,7 +260,7 @@ class ElementWriter:
             values = [_text_of(one) for one in values]
             if rule.repertoire is Repertoire.DEFAULT and all(isinstance(v, str) for v in values):
                 return _plain_text(vr, values)
-        return raised(encode_values(vr, values, self._little, scope.sets))
+        return encoded_field(vr, values, self._little, scope.sets)
 
     def _buffered(self, element: DataElement, vr: str, value: BufferedIOBase) -> Iterator[Buffer]:
         """Yield a value that is read from somewhere, chunk by chunk."""
@@ -318,19 +318,6 @@ class ElementWriter:
 
     def _resolved(self, tag: BaseTag, scope: Scope) -> str:
         return str(vr_in(int(tag), scope.around, self._syntax))
-
-
-def _word_bytes(tag: BaseTag, rule: VrRule, scope: Scope) -> int:
-    """Return how many bytes are swapped together where the byte order changes (PS3.5 7.3).
-
-    Pixels of more than 16 bits are numbers of their own width, as everybody reads them, though
-    their VR, OW, has words of 16.
-    """
-    if tag == _PIXEL_DATA and rule.vr is VR.OW:
-        bits = scope.around[0].get("BitsAllocated")
-        if bits in (32, 64):
-            return int(bits) // 8
-    return rule.swap_width or 1
 
 
 def _values_of(value: Any) -> list[Any]:

@@ -6,6 +6,7 @@ that is remembered, so that the writer can repeat untouched elements byte for by
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import struct
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
+from pacs_sdk.core.automatic_vr import UNREADABLE
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET
 from pacs_sdk.core.vr import VR, Repertoire
@@ -196,12 +198,16 @@ class LazyDataset(Dataset):
         )
 
     def _note_owner(self, element: DataElement) -> None:
-        """Name the private creator, as pydicom does when an element is set (PS3.5 7.8.1)."""
+        """Name the private creator, as pydicom does when an element is set (PS3.5 7.8.1).
+
+        One that cannot be read is none: the element's own value is not damaged by that.
+        """
         tag = int(element.tag)
         block = tag >> 8 & 0xFF
         creator = BaseTag(tag & 0xFFFF0000 | block)
         if block and creator in self._dict:
-            element.private_creator = self[creator].value
+            with contextlib.suppress(*UNREADABLE):
+                element.private_creator = self[creator].value
 
     def _sequence(self, raw: RawDataElement) -> DataElement:
         inherited = attrs.evolve(self._inherited, depth=self._inherited.depth + 1)

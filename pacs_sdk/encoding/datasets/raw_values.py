@@ -29,6 +29,8 @@ __all__ = ["KNOWN_TYPES", "element_of", "is_plain_conversion"]
 _Convert: TypeAlias = Callable[[bytes, bool, CharacterSets], Any]
 
 _PADDING: Final = " \0"
+_LONGEST_SHORT: Final = 0xFFFE
+"""The longest value that a 16-bit length can say."""
 _ELEMENT_FIELDS: Final = vars(DataElement(BaseTag(0x00080060), "CS", ""))
 """What pydicom's element has; a new one is a copy with other values."""
 
@@ -183,6 +185,16 @@ def _dictionary_vr(tag: int) -> str | None:
     return found if found in _CONVERTERS and found != "UN" else None
 
 
+@functools.lru_cache(maxsize=1 << 14)
+def _short_vr(tag: int) -> str | None:
+    """Return the VR of a standard attribute that is UN where it is longer than 64 KiB.
+
+    A 16-bit length cannot say that, so writers in Explicit VR have no choice (PS3.5 6.2.2).
+    """
+    vr = _dictionary_vr(tag)
+    return None if vr is None or VR(vr).has_long_length else vr
+
+
 def _attributes(*values: object) -> list[list[str]]:
     return [sorted(vars(value)) for value in values]
 
@@ -234,15 +246,16 @@ def element_of(raw: RawDataElement, sets: CharacterSets) -> DataElement | None:
         The element that pydicom would make of it, or ``None`` where that is left to pydicom:
         private elements without VR, UN, values that don't fit.
     """
-    vr = raw[1]
+    vr, value = raw[1], raw[3]
     if vr is None:
         vr = _dictionary_vr(raw[0])
     elif vr == "UN":
-        return None
+        if value is None or len(value) <= _LONGEST_SHORT:
+            return None
+        vr = _short_vr(raw[0])
     convert = _CONVERTERS.get(vr)  # type: ignore[arg-type]  # None is no key
     if convert is None:
         return None
-    value = raw[3]
     if not value:
         converted: Any = empty_value_for_VR(vr)
     else:

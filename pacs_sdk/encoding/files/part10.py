@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +36,7 @@ from pacs_sdk.encoding.datasets.elements import (
     SHORT_VRS,
     UNDEFINED_LENGTH,
     Encoded,
+    Layout,
     bad_item,
     layout_of,
     plain_bytes,
@@ -56,10 +57,13 @@ from pacs_sdk.encoding.transfer_syntax import (
 
 __all__ = [
     "MAX_STREAM_BYTES",
+    "SOP_TAGS",
+    "identifiers",
     "meta_begin",
     "read_bytes",
     "read_file",
     "read_file_header",
+    "read_media_uids",
     "read_meta",
     "read_source",
     "read_stream",
@@ -82,6 +86,10 @@ _MEDIA_SOP_INSTANCE: Final = 0x00020003
 _TRANSFER_SYNTAX: Final = 0x00020010
 _SOP_CLASS: Final = 0x00080016
 _SOP_INSTANCE: Final = 0x00080018
+
+SOP_TAGS: Final = (_SOP_CLASS, _SOP_INSTANCE)
+"""SOP Class UID and SOP Instance UID."""
+_LONGEST_ELEMENT_HEADER: Final = 12
 
 _BINARY: Final = getattr(os, "O_BINARY", 0)
 """Windows opens files as text otherwise."""
@@ -172,6 +180,27 @@ def _header_in(
     return header if start + header.stop_offset < len(head) or len(head) == size else None
 
 
+@edge({FileNotFoundError: ErrorCode.FILE_NOT_FOUND, OSError: ErrorCode.FILE_READ_FAILED})
+def read_media_uids(path: str | os.PathLike[str]) -> tuple[str, str]:
+    """Read which instance the File Meta Information of a file is about.
+
+    Args:
+        path: As for :func:`read_file`.
+
+    Returns:
+        ``Success`` with Media Storage SOP Class and SOP Instance UID, empty where they are not
+        there or no UIDs; or ``Failure`` with ``FILE_NOT_FOUND``, ``FILE_READ_FAILED``,
+        ``TRUNCATED`` or ``INVALID_FILE_META``.
+    """
+    source = FileBytes.of(Path(path))
+    head = source.head(HEAD_BYTES)
+    begin = meta_begin(head)
+    meta = {} if begin is None else read_meta(head, begin, source.size)[0]
+    uids = (uid_text(meta.get(tag)) for tag in (_MEDIA_SOP_CLASS, _MEDIA_SOP_INSTANCE))
+    sop_class, sop_instance = (uid if is_valid_uid(uid) else "" for uid in uids)
+    return sop_class, sop_instance
+
+
 @edge()
 def read_bytes(data: Buffer) -> Instance:
     """Open a DICOM file that is in memory; the bytes are shared, not copied.
@@ -258,8 +287,19 @@ def _instance(source: ByteSource, head: Encoded) -> Instance:
             ErrorCode.MISSING_TRANSFER_SYNTAX,
             "the Pixel Data is compressed and no transfer syntax says how",
         )
-    sop_class, sop_instance = _identifiers(meta, encoded, syntax)
-    return Instance(sop_class, sop_instance, syntax.uid, encoded)
+    try:
+        told = _told_uids(encoded, data, syntax)
+    except PacsException:
+        if not all(map(is_valid_uid, identifiers(meta, {}))):
+            raise
+        told = {}  # who looks at the data set is told what is wrong with it
+    sop_class, sop_instance = identifiers(meta, told)
+    return Instance(
+        checked_uid(sop_class, "SOP Class UID"),
+        checked_uid(sop_instance, "SOP Instance UID"),
+        syntax.uid,
+        encoded,
+    )
 
 
 def meta_begin(head: Encoded) -> int | None:
@@ -392,21 +432,47 @@ def _pixels_are_compressed(encoded: ByteSource, syntax: TransferSyntax) -> bool:
     return tag >> 16 == PIXEL_DATA_GROUP and length == UNDEFINED_LENGTH
 
 
-def _identifiers(
-    meta: dict[int, bytes], encoded: ByteSource, syntax: TransferSyntax
-) -> tuple[str, str]:
-    """Take SOP Class and SOP Instance UID from the meta, or else from the data set."""
-    sop_class = uid_text(meta.get(_MEDIA_SOP_CLASS))
-    sop_instance = uid_text(meta.get(_MEDIA_SOP_INSTANCE))
-    if is_valid_uid(sop_class) and is_valid_uid(sop_instance):
-        return sop_class, sop_instance
-    header = scanned(encoded.view(), syntax, (_SOP_CLASS, _SOP_INSTANCE))
-    sop_class = header.text(_SOP_CLASS) or sop_class
-    sop_instance = header.text(_SOP_INSTANCE) or sop_instance
-    return (
-        checked_uid(sop_class, "SOP Class UID"),
-        checked_uid(sop_instance, "SOP Instance UID"),
-    )
+def identifiers(meta: Mapping[int, bytes], told: Mapping[int, bytes]) -> tuple[str, str]:
+    """Choose SOP Class and SOP Instance UID, each from the data set or else from the meta.
+
+    Who makes one file of another often leaves the old UIDs in its meta (pydicom's ``save_as``
+    does), so that a whole series may have one; what the instance is, its data set says.
+
+    Args:
+        meta: The value bytes of the File Meta Information, by tag.
+        told: Those that the data set has of :data:`SOP_TAGS`.
+
+    Returns:
+        Both, not checked; empty where neither has it.
+    """
+    chosen = []
+    for tag, media_tag in zip(SOP_TAGS, (_MEDIA_SOP_CLASS, _MEDIA_SOP_INSTANCE), strict=True):
+        uids = [uid for uid in (uid_text(told.get(tag)), uid_text(meta.get(media_tag))) if uid]
+        chosen.append(next(filter(is_valid_uid, uids), uids[0] if uids else ""))
+    return chosen[0], chosen[1]
+
+
+def _told_uids(encoded: ByteSource, head: Encoded, syntax: TransferSyntax) -> Mapping[int, bytes]:
+    """Take the value bytes of :data:`SOP_TAGS` from a data set, which mostly begins with them."""
+    if not syntax.deflated:
+        found = _first_uids(head, layout_of(head, syntax))
+        if len(found) == len(SOP_TAGS):
+            return found
+    return raised(Instance("", "", syntax.uid, encoded).header(SOP_TAGS)).raw
+
+
+def _first_uids(data: Encoded, layout: Layout) -> dict[int, bytes]:
+    """Walk the first elements as far as they are in order and short."""
+    found: dict[int, bytes] = {}
+    pos, last = 0, len(data) - _LONGEST_ELEMENT_HEADER
+    while pos <= last:
+        tag, _, length, start = read_header(data, pos, layout)
+        pos = start + length
+        if tag > _SOP_INSTANCE or pos > len(data):
+            break
+        if tag in SOP_TAGS:
+            found[tag] = bytes(data[start:pos])
+    return found
 
 
 def uid_text(value: bytes | None) -> str:

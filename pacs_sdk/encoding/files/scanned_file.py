@@ -17,14 +17,19 @@ from pacs_sdk.core.uids import is_valid_uid
 from pacs_sdk.encoding.datasets.elements import UNDEFINED_LENGTH, layout_of, read_header
 from pacs_sdk.encoding.datasets.header import InstanceHeader
 from pacs_sdk.encoding.datasets.scanner import scanned
-from pacs_sdk.encoding.files.part10 import meta_begin, read_file, read_meta, uid_text
+from pacs_sdk.encoding.files.part10 import (
+    SOP_TAGS,
+    identifiers,
+    meta_begin,
+    read_file,
+    read_meta,
+    uid_text,
+)
 from pacs_sdk.encoding.instance import Instance
 from pacs_sdk.encoding.transfer_syntax import known_transfer_syntax
 
 __all__ = ["ScannedFile", "scan_file"]
 
-_MEDIA_SOP_CLASS: Final = 0x00020002
-_MEDIA_SOP_INSTANCE: Final = 0x00020003
 _TRANSFER_SYNTAX: Final = 0x00020010
 _PIXEL_DATA: Final = 0x7FE00010
 _LONGEST_ELEMENT_HEADER: Final = 12
@@ -77,14 +82,14 @@ def _scanned_quickly(path: Path, tags: Collection[int]) -> ScannedFile | None:
         if begin is None:
             return None
         meta, start = read_meta(head, begin, size)
-        sop_class = uid_text(meta.get(_MEDIA_SOP_CLASS))
-        sop_instance = uid_text(meta.get(_MEDIA_SOP_INSTANCE))
         syntax = known_transfer_syntax(uid_text(meta.get(_TRANSFER_SYNTAX)))
-        usual = is_valid_uid(sop_class) and is_valid_uid(sop_instance) and not syntax.deflated
-        if not usual:
+        if syntax.deflated:
             return None
         data = head[start:]
-        header = scanned(data, syntax, tags)
+        header = scanned(data, syntax, frozenset((*tags, *SOP_TAGS)))
+        sop_class, sop_instance = identifiers(meta, header.raw)
+        if not (is_valid_uid(sop_class) and is_valid_uid(sop_instance)):
+            return None
     except PacsException:
         return None
     at = header.stop_offset

@@ -18,13 +18,17 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import PacsResult, edge, raised
 from pacs_sdk.encoding.codecs.description import pixel_failure
 from pacs_sdk.encoding.codecs.registry import CodecRegistry, default_codecs
+from pacs_sdk.encoding.codecs.stored import conform_numbers, ybr_to_rgb
 from pacs_sdk.encoding.datasets.header import InstanceHeader
+from pacs_sdk.encoding.pixel_data.cell_syntaxes import LOSSLESS_SYNTAXES
 from pacs_sdk.encoding.pixel_data.encapsulated import extended_offset_table, locate_frames
 from pacs_sdk.encoding.pixel_data.native import NativePixels, native_frames, native_type
+from pacs_sdk.encoding.pixel_data.native_colour import native_colour
 from pacs_sdk.encoding.pixel_data.parallel import decode_each
 from pacs_sdk.encoding.pixel_data.pixel_element import (
     PIXEL_KEYWORDS,
     PixelElements,
+    check_native,
     find_pixel_elements,
 )
 from pacs_sdk.encoding.pixel_data.pixel_layout import (
@@ -48,6 +52,8 @@ __all__ = [
 MAX_DECODED_BYTES: Final = 1 << 34
 """The largest array that is made, 16 GiB: beyond any single object in practice, and
 attributes of a few bytes could otherwise ask for exabytes."""
+
+_ITEM_TAG: Final = b"\xfe\xff\x00\xe0"
 
 DECODER_ERRORS: Final[tuple[type[Exception], ...]] = (
     ArithmeticError,
@@ -138,13 +144,17 @@ def frames_of_dataset(
         raise pixel_failure("the data set has no Pixel Data")
     layout = layout_of_dataset(dataset, raw=options.raw)
     element = dataset.pydicom[present[0]]
+    value = element.value or b""
+    # The length alone says nothing: it stays with an element that got another value.
+    are_fragments = element.is_undefined_length and value[:4] == _ITEM_TAG
     pixels = PixelElements(
         present[0],
-        MemoryBytes(element.value or b""),
+        MemoryBytes(value),
         swapped=element.VR == "OW" and not syntax.little_endian,
         little=syntax.little_endian,
         offsets=dataset.get("ExtendedOffsetTable") or b"",
         lengths=dataset.get("ExtendedOffsetTableLengths") or b"",
+        delimited=are_fragments and not syntax.encapsulated,
     )
     return _frames(_Image(syntax, layout, pixels, lambda: dataset.pydicom), options)
 
@@ -176,16 +186,34 @@ def _frames(image: _Image, options: FrameOptions) -> np.ndarray:
     registry = default_codecs() if options.codecs is None else options.codecs
     if image.syntax.encapsulated and registry.codec_for(image.syntax.uid):
         return _through_codec(image, wanted, options)
-    if image.syntax.encapsulated or frame.photometric.startswith("YBR"):
+    if image.syntax.encapsulated:
         found = _through_pydicom(image, options.raw)
         return _placed(found if options.frames is None else found[list(wanted)], options.out)
     pixels = image.pixels
+    check_native(pixels, image.syntax)
     native = NativePixels(pixels.keyword, pixels.value, pixels.swapped, pixels.little)
+    if frame.samples == 3 and frame.photometric.startswith("YBR"):
+        return _native_ybr(native, image.layout, wanted, options)
     out = options.out
     if out is not None:
         shape = (len(wanted), *frame.shape)
         out = _checked_out(out, shape, native_type(pixels.keyword, frame))
     return native_frames(native, image.layout, wanted, out, cells=options.cells)
+
+
+def _native_ybr(
+    native: NativePixels, layout: PixelLayout, wanted: Sequence[int], options: FrameOptions
+) -> np.ndarray:
+    """Take native colour apart, and convert it unless it is wanted raw."""
+    frame = layout.frame
+    read = native_colour(native, layout)
+    out = _checked_out(options.out, (len(wanted), *frame.shape), native_type(native.keyword, frame))
+
+    def decode(place: int) -> None:
+        out[place] = ybr_to_rgb(read(wanted[place]), frame)
+
+    decode_each(decode, len(wanted), options.threads)
+    return out
 
 
 def _through_codec(image: _Image, wanted: Sequence[int], options: FrameOptions) -> np.ndarray:
@@ -194,8 +222,11 @@ def _through_codec(image: _Image, wanted: Sequence[int], options: FrameOptions) 
     if options.frames is None:
         # All frames are read through one view, a few of them each for itself.
         pixels = attrs.evolve(pixels, value=MemoryBytes(pixels.value.view()))
-    decode_into = frame_decoder(image.syntax, image.layout, pixels, options.codecs)
-    frame = image.layout.frame
+    # What has lost something has no bits beside its numbers any more.
+    cells = options.cells and image.syntax.uid in LOSSLESS_SYNTAXES
+    frame = attrs.evolve(image.layout.frame, cells=cells)
+    layout = attrs.evolve(image.layout, frame=frame)
+    decode_into = frame_decoder(image.syntax, layout, pixels, options.codecs)
     out = _checked_out(options.out, (len(wanted), *frame.shape), frame.dtype)
 
     def decode(place: int) -> None:
@@ -232,6 +263,7 @@ def frame_decoder(
         raise pixel_failure(f"its {syntax.name} pixels cannot be decoded: there is no codec")
     table = extended_offset_table(pixels.offsets, pixels.lengths, layout.frames)
     located = locate_frames(pixels.value, layout.frames, extended=table, delimited=pixels.delimited)
+    lossless = syntax.uid in LOSSLESS_SYNTAXES
 
     def decode(index: int, out: np.ndarray) -> None:
         frame = located.frame(index)
@@ -241,6 +273,8 @@ def frame_decoder(
             raise _undecodable(syntax, exc.error.message, index) from None
         except DECODER_ERRORS as exc:
             raise _undecodable(syntax, str(exc), index) from None
+        if not layout.frame.cells:
+            conform_numbers(out, layout.frame, lossless=lossless)
 
     return decode
 
@@ -280,12 +314,11 @@ def _placed(found: np.ndarray, out: np.ndarray | None) -> np.ndarray:
 
 
 def _through_pydicom(image: _Image, raw: bool) -> np.ndarray:
-    """Decode with whichever of pydicom's decoders is there."""
+    """Decode compressed frames with whichever of pydicom's decoders is there."""
     try:
         decoder = get_decoder(UID(image.syntax.uid))
-        if image.syntax.encapsulated:
-            # Fewer fragments than frames are refused before memory for the frames is taken.
-            locate_frames(image.pixels.value, image.layout.frames)
+        # Fewer fragments than frames are refused before memory for the frames is taken.
+        locate_frames(image.pixels.value, image.layout.frames)
         array, _ = decoder.as_array(image.dataset(), raw=raw)
         return array.reshape(image.layout.shape)
     except DECODER_ERRORS as exc:

@@ -11,7 +11,7 @@ from pacs_sdk.encoding.codecs.description import pixel_failure
 from pacs_sdk.encoding.datasets.elements import UNDEFINED_LENGTH, layout_of, read_header, truncated
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 
-__all__ = ["PIXEL_KEYWORDS", "PixelElements", "find_pixel_elements"]
+__all__ = ["PIXEL_KEYWORDS", "PixelElements", "check_native", "find_pixel_elements"]
 
 PIXEL_KEYWORDS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 """The elements that pixels can be in, of which an image has one."""
@@ -47,6 +47,18 @@ class PixelElements:
     """Whether the value has to end with a Sequence Delimitation Item."""
     begin: int = 0
     """Where the value begins in the data set."""
+
+
+def check_native(pixels: PixelElements, syntax: TransferSyntax) -> None:
+    """Refuse fragments in a native transfer syntax: their headers would be taken for pixels.
+
+    Raises:
+        PacsException: ``PIXEL_DATA_FAILED``.
+    """
+    if pixels.delimited:
+        raise pixel_failure(
+            f"the Pixel Data is compressed, although its transfer syntax is {syntax.name}"
+        )
 
 
 def find_pixel_elements(encoded: ByteSource, offset: int, syntax: TransferSyntax) -> PixelElements:

@@ -62,8 +62,8 @@ class FrameOptions:
     codecs: CodecRegistry | None = None
     """What decodes compressed frames; the default registry where it isn't given."""
     cells: bool = False
-    """Leave native cells as they are, with whatever is above High Bit; else they become the
-    numbers they hold."""
+    """Leave cells as they are, with whatever is beside Bits Stored, as far as their compression
+    keeps it; else they become the numbers they hold."""
 
 
 @attrs.frozen

@@ -11,26 +11,28 @@ from typing_extensions import Buffer
 
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.encoding.codecs.description import FrameDescription, pixel_failure
+from pacs_sdk.encoding.codecs.description import FrameDescription
 from pacs_sdk.encoding.codecs.registry import CodecRegistry, default_codecs
-from pacs_sdk.encoding.codecs.stored import ybr_to_rgb
+from pacs_sdk.encoding.codecs.stored import conform_bits, ybr_to_rgb
+from pacs_sdk.encoding.pixel_data.cell_syntaxes import CELL_SYNTAXES, LOSSLESS_SYNTAXES
 from pacs_sdk.encoding.pixel_data.frames import frame_decoder
 from pacs_sdk.encoding.pixel_data.further_frames import (
     check_no_further_fragments,
     check_no_further_native,
 )
 from pacs_sdk.encoding.pixel_data.native import NativePixels, native_frames
+from pacs_sdk.encoding.pixel_data.native_colour import grouped_layout, is_subsampled, native_colour
+from pacs_sdk.encoding.pixel_data.pixel_element import check_native
 from pacs_sdk.encoding.pixel_data.pixel_layout import PixelLayout
 from pacs_sdk.encoding.pixel_data.pixel_source import PixelSource
 
 __all__ = [
-    "CELL_SYNTAXES",
     "MAX_FRAME_BYTES",
     "StoredFrames",
     "check_high_bit",
-    "check_unused_bits",
     "native_bytes",
     "native_value_bytes",
+    "numbers_alone",
     "reordered",
     "stored_frames",
 ]
@@ -38,12 +40,6 @@ __all__ = [
 MAX_FRAME_BYTES: Final = 1 << 32
 """The largest frame that is decoded, 4 GiB: a native element can hold no larger one, and
 attributes of a few bytes could otherwise ask for a hundred times that."""
-
-CELL_SYNTAXES: Final = frozenset(
-    ("1.2.840.10008.1.2.5", "1.2.840.10008.1.2.8.1", "1.2.840.10008.1.2.1.98")
-)
-"""RLE, deflated and uncompressed frames: what they hold is the cells with every bit of them, those above
-Bits Stored too. The others compress numbers of so many bits."""
 
 _JPEG: Final = "1.2.840.10008.1.2.4."
 _KEEPS_COLOUR_SPACE: Final = CELL_SYNTAXES | {
@@ -53,7 +49,6 @@ _KEEPS_COLOUR_SPACE: Final = CELL_SYNTAXES | {
 with a DCT, and in JPEG XL made of them, its conversion is part of the decoding; lossy JPEG XL
 converts by itself."""
 
-_SUBSAMPLED: Final = ("YBR_FULL_422", "YBR_PARTIAL_422")
 _REORDERED_BYTES: Final = 1 << 24
 """How much of native pixels has its bytes swapped at a time, 16 MiB."""
 
@@ -112,11 +107,10 @@ def _encapsulated(
         )
     ybr = frame.samples == 3 and frame.photometric.startswith(("YBR", "XYB"))
     kept = frame.photometric in ("YBR_FULL", "YBR_FULL_422") and syntax.uid in _KEEPS_COLOUR_SPACE
-    wanted = attrs.evolve(frame, raw=kept or not ybr)
-    if syntax.uid in CELL_SYNTAXES:
-        # Told that all bits are stored, the decoder leaves what lies above Bits Stored.
-        bits = frame.bits_allocated
-        wanted = attrs.evolve(wanted, bits_stored=bits, high_bit=bits - 1)
+    lossless = syntax.uid in LOSSLESS_SYNTAXES
+    wanted = attrs.evolve(frame, raw=kept or not ybr, cells=lossless)
+    # What isn't whole cells begins at the lowest bit, whatever the attributes say.
+    high_bit = frame.high_bit if lossless or not frame.unused_below else frame.bits_stored - 1
     decode_into = frame_decoder(syntax, attrs.evolve(layout, frame=wanted), source.pixels, registry)
     check_no_further_fragments(source.located(), layout, syntax)
 
@@ -128,24 +122,20 @@ def _encapsulated(
     photometric = frame.photometric
     if ybr:
         photometric = "YBR_FULL" if kept else "RGB"
-    return StoredFrames(
-        layout.frames, attrs.evolve(frame, photometric=photometric, planar=False), read
-    )
+    described = attrs.evolve(frame, photometric=photometric, planar=False, high_bit=high_bit)
+    return StoredFrames(layout.frames, described, read)
 
 
 def _native(source: PixelSource, layout: PixelLayout) -> StoredFrames:
     pixels, frame = source.pixels, layout.frame
-    if pixels.delimited:
-        raise pixel_failure(
-            f"the Pixel Data is compressed, although its transfer syntax is {source.syntax.name}"
-        )
+    check_native(pixels, source.syntax)
     if pixels.keyword != "PixelData":
         raise PacsException(
             ErrorCode.OPERATION_NOT_SUPPORTED,
             f"{pixels.keyword} is for native transfer syntaxes only (PS3.5 A.4)",
         )
     native = NativePixels(pixels.keyword, pixels.value, pixels.swapped, pixels.little)
-    if frame.samples == 3 and frame.photometric in _SUBSAMPLED:
+    if is_subsampled(frame):
         return _subsampled(native, layout)
     if frame.photometric == "YBR_PARTIAL_420":
         raise PacsException(
@@ -163,26 +153,16 @@ def _native(source: PixelSource, layout: PixelLayout) -> StoredFrames:
 
 def _subsampled(native: NativePixels, layout: PixelLayout) -> StoredFrames:
     """Read native YBR_FULL_422: Y, Y, Cb, Cr of two pixels (PS3.3 C.7.6.3.1.2)."""
-    frame = layout.frame
-    if frame.columns % 2 or frame.bits_allocated != 8:
-        raise pixel_failure(
-            f"{frame.photometric} of {frame.columns} columns and {frame.bits_allocated} bits: "
-            "the columns have to be even, the bits 8"
-        )
-    groups = attrs.evolve(frame, samples=1, columns=frame.columns * 2, planar=False)
-    grouped = attrs.evolve(layout, frame=groups)
-    check_no_further_native(native.source.size, grouped)
+    frame, size = layout.frame, native.source.size
+    check_no_further_native(size, grouped_layout(layout, size))
+    values = native_colour(native, layout)
+    # Of what has a partial range there is no form without subsampling: it becomes RGB.
+    full = frame.photometric == "YBR_FULL_422"
+    converted = attrs.evolve(frame, raw=full)
 
     def read(index: int) -> np.ndarray:
-        found = native_frames(native, grouped, (index,))[0]
-        pairs = found.reshape(frame.rows, frame.columns // 2, 4)
-        values = np.empty(frame.shape, dtype=np.uint8)
-        values[:, 0::2, 0], values[:, 1::2, 0] = pairs[..., 0], pairs[..., 1]
-        values[:, 0::2, 1:] = values[:, 1::2, 1:] = pairs[..., 2:]
-        # Of what has a partial range there is no form without subsampling: it becomes RGB.
-        return values if full else ybr_to_rgb(values, attrs.evolve(frame, raw=False))
+        return ybr_to_rgb(values(index), converted)
 
-    full = frame.photometric == "YBR_FULL_422"
     stored = attrs.evolve(frame, photometric="YBR_FULL" if full else "RGB", planar=False)
     return StoredFrames(layout.frames, stored, read)
 
@@ -198,8 +178,10 @@ def check_high_bit(description: FrameDescription) -> None:
         raise _bits_would_be_lost(f"High Bit is {high} with {bits} Bits Stored")
 
 
-def check_unused_bits(values: np.ndarray, description: FrameDescription, index: int) -> None:
-    """Refuse a frame whose cells hold more than their numbers.
+def numbers_alone(values: np.ndarray, description: FrameDescription, index: int) -> np.ndarray:
+    """Take the numbers of a frame out of cells that hold nothing else.
+
+    Above a signed number its sign goes on, or all bits are 0 (PS3.5 8.1.1 leaves it open).
 
     Args:
         values: The cells.
@@ -210,16 +192,18 @@ def check_unused_bits(values: np.ndarray, description: FrameDescription, index: 
         PacsException: ``OPERATION_NOT_SUPPORTED`` where bits above Bits Stored are used, by
             an overlay or otherwise.
     """
-    bits = description.bits_stored
+    bits, signed = description.bits_stored, description.signed
     if bits >= description.bits_allocated or not values.size:
-        return
+        return values
     lowest, highest = int(values.min()), int(values.max())
-    signed = description.signed
-    fits = (-1 << bits - 1 <= lowest and highest < 1 << bits - 1) if signed else highest < 1 << bits
-    if not fits:
-        raise _bits_would_be_lost(
-            f"frame {index} uses bits above its {bits} Bits Stored, for an overlay perhaps"
-        )
+    least, most = (-1 << bits - 1, (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    if least <= lowest and highest <= most:
+        return values
+    if signed and lowest >= 0 and highest >> bits == 0:
+        return conform_bits(values, description, bits)
+    raise _bits_would_be_lost(
+        f"frame {index} uses bits above its {bits} Bits Stored, for an overlay perhaps"
+    )
 
 
 def _bits_would_be_lost(what: str) -> PacsException:

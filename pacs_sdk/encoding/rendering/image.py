@@ -17,6 +17,7 @@ from pacs_sdk.encoding.datasets.reader import decode_dataset
 from pacs_sdk.encoding.datasets.writer import syntax_of
 from pacs_sdk.encoding.files.part10 import read_file
 from pacs_sdk.encoding.instance import Instance
+from pacs_sdk.encoding.pixel_data.cell_syntaxes import LOSSLESS_SYNTAXES
 from pacs_sdk.encoding.pixel_data.frames import frames_of_dataset, frames_of_instance
 from pacs_sdk.encoding.pixel_data.pixel_element import PIXEL_KEYWORDS, find_pixel_elements
 from pacs_sdk.encoding.pixel_data.pixel_layout import (
@@ -43,11 +44,14 @@ class RenderedImage:
     layout: PixelLayout
     """How its frames are laid out."""
     cells: Callable[[int], np.ndarray]
-    """Decodes one frame: (rows, columns[, 3]), with whatever the unused bits hold."""
+    """Decodes one frame: (rows, columns[, 3]), with whatever the unused bits hold, if its
+    compression loses nothing."""
 
     def values(self, cells: np.ndarray) -> np.ndarray:
         """Return the stored values in the cells of a frame."""
-        return stored_values(cells, self.layout.frame, shifted=not self.syntax.encapsulated)
+        frame = self.layout.frame
+        lossless = not self.syntax.encapsulated or self.syntax.uid in LOSSLESS_SYNTAXES
+        return stored_values(cells, frame) if lossless else cells
 
 
 def open_image(source: ImageSource, codecs: CodecRegistry | None = None) -> RenderedImage:
@@ -102,18 +106,17 @@ def stored_limits(frame: FrameDescription) -> tuple[int, int]:
     return (-(1 << bits - 1), (1 << bits - 1) - 1) if frame.signed else (0, (1 << bits) - 1)
 
 
-def stored_values(cells: np.ndarray, frame: FrameDescription, *, shifted: bool) -> np.ndarray:
+def stored_values(cells: np.ndarray, frame: FrameDescription) -> np.ndarray:
     """Take stored values out of the cells they are in (PS3.5 8.1.1).
 
     Args:
         cells: As decoded; the same array comes back where it holds nothing but values.
         frame: Bits Stored, High Bit and Pixel Representation.
-        shifted: Whether High Bit counts; decompressed values begin at the lowest bit.
     """
     bits = value_bits(frame)
     if cells.dtype.kind == "f" or frame.bits_allocated == 1:
         return cells
-    shift = frame.high_bit + 1 - bits if shifted else 0
+    shift = frame.high_bit + 1 - bits
     if not 0 <= shift <= frame.bits_allocated - bits:
         raise pixel_failure(
             f"Bits Stored {bits} and High Bit {frame.high_bit} are outside of "

@@ -134,6 +134,10 @@ def _from_cells(image: RenderedImage, base: int, cells: np.ndarray) -> np.ndarra
     if not 0 <= position < frame.bits_allocated:
         return None
     found: np.ndarray = (cells >> position) & 1 != 0
+    if frame.signed and position > frame.high_bit:
+        negative = (cells >> frame.high_bit) & 1 != 0
+        if np.array_equal(found, negative):
+            return None  # the sign goes on there; whoever extended it has overwritten the overlay
     return found
 
 

@@ -29,6 +29,8 @@ from pacs_sdk.encoding.pixel_data.encapsulation import (
     pixel_data_header,
 )
 from pacs_sdk.encoding.pixel_data.native import NativePixels, native_frames
+from pacs_sdk.encoding.pixel_data.native_colour import grouped_layout, is_subsampled
+from pacs_sdk.encoding.pixel_data.pixel_element import check_native
 from pacs_sdk.encoding.pixel_data.pixel_layout import PixelLayout
 from pacs_sdk.encoding.pixel_data.pixel_source import READ_ERRORS, PixelSource, open_pixels
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
@@ -42,18 +44,15 @@ class EncodedFrames:
 
     Compressed, a frame is its codestream, the fragments joined; a byte of padding may
     follow. Native, it is its numbers in little endian, single bits packed from a byte of
-    their own on, and Planar Configuration as it is.
+    their own on, Planar Configuration and subsampling (YBR_FULL_422) as they are.
     """
 
     syntax: TransferSyntax
     """How the frames are encoded."""
+    description: FrameDescription
+    """What each of them is, by the attributes."""
     _layout: PixelLayout
     _located: EncapsulatedFrames | NativePixels
-
-    @property
-    def description(self) -> FrameDescription:
-        """What each of them is, by the attributes."""
-        return self._layout.frame
 
     def __len__(self) -> int:
         return self._layout.frames
@@ -110,9 +109,12 @@ def encoded_frames(source: Instance | str | os.PathLike[str]) -> EncodedFrames:
     found = _opened(instance)
     layout, pixels = found.pixel_layout(), found.pixels
     if not found.syntax.encapsulated:
+        check_native(pixels, found.syntax)
         native = NativePixels(pixels.keyword, found.value, pixels.swapped, pixels.little)
-        return EncodedFrames(found.syntax, layout, native)
-    return EncodedFrames(found.syntax, layout, found.located())
+        subsampled = is_subsampled(layout.frame)
+        lies = grouped_layout(layout, native.source.size) if subsampled else layout
+        return EncodedFrames(found.syntax, layout.frame, lies, native)
+    return EncodedFrames(found.syntax, layout.frame, layout, found.located())
 
 
 def _opened(instance: Instance) -> PixelSource:

@@ -67,7 +67,7 @@ def _is_compressed(item: Dataset) -> bool:
 
 
 def _decompress(item: Dataset, syntax: TransferSyntax, codecs: CodecRegistry | None) -> None:
-    options = FrameOptions(threads=1, codecs=codecs)
+    options = FrameOptions(threads=1, codecs=codecs, cells=True)
     try:
         frames = raised(frames_of_dataset(DicomDataset(item), syntax, options))
     except PacsException as exc:

@@ -15,6 +15,7 @@ from pacs_sdk.encoding.codecs.description import Codec, FrameDescription
 from pacs_sdk.encoding.codecs.recompression import recompression
 from pacs_sdk.encoding.codecs.registry import default_codecs
 from pacs_sdk.encoding.instance import Instance
+from pacs_sdk.encoding.pixel_data.cell_syntaxes import CELL_SYNTAXES
 from pacs_sdk.encoding.pixel_data.encapsulation import (
     SEQUENCE_DELIMITATION,
     FragmentWriter,
@@ -25,11 +26,10 @@ from pacs_sdk.encoding.pixel_data.frames import DECODER_ERRORS
 from pacs_sdk.encoding.pixel_data.further_frames import check_no_further_fragments
 from pacs_sdk.encoding.pixel_data.spliced import Surroundings, encoded_around
 from pacs_sdk.encoding.pixel_data.stored_frames import (
-    CELL_SYNTAXES,
     StoredFrames,
     check_high_bit,
-    check_unused_bits,
     native_value_bytes,
+    numbers_alone,
     stored_frames,
 )
 from pacs_sdk.encoding.transcoding.transcode_job import (
@@ -122,7 +122,7 @@ def _frame_encoder(
     def encode(index: int) -> Buffer:
         values = frames.read(index)
         if uid not in CELL_SYNTAXES:
-            check_unused_bits(values, frames.description, index)
+            values = numbers_alone(values, frames.description, index)
         try:
             return write(index, values)
         except DECODER_ERRORS as exc:

@@ -9,7 +9,7 @@ import attrs
 from typing_extensions import Buffer
 
 from pacs_sdk.core.byte_source import ByteSource
-from pacs_sdk.encoding.codecs.description import pixel_failure
+from pacs_sdk.encoding.pixel_data.pixel_element import check_native
 from pacs_sdk.encoding.pixel_data.pixel_source import PixelSource
 from pacs_sdk.encoding.pixel_data.spliced import encoded_around, native_header, spooled
 from pacs_sdk.encoding.pixel_data.stored_frames import (
@@ -80,10 +80,7 @@ def native_reencoded(job: TranscodeJob) -> ByteSource:
         OSError: The source cannot be read.
     """
     source = job.source
-    if source.pixels.delimited:
-        raise pixel_failure(
-            f"the Pixel Data is compressed, although its transfer syntax is {source.syntax.name}"
-        )
+    check_native(source.pixels, source.syntax)
     vr, width = _number_of(source)
     to_little = job.target.little_endian
     if source.pixels.little == to_little:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Iterator
 from typing import Final
 
@@ -80,6 +81,7 @@ def validate_dataset(
     context: ValueContext = ValueContext.DATA_SET,
     changed_only: bool = False,
     policy: CharacterSetPolicy = DEFAULT_POLICY,
+    most: int | None = None,
 ) -> tuple[Finding, ...]:
     """Check all values of a data set, those of its sequences included.
 
@@ -98,6 +100,7 @@ def validate_dataset(
             byte: others have to answer for that.
         policy: How text that was read and not looked at since is decoded. Bytes that are
             no characters of the character set are a finding, whatever it says of them.
+        most: How many findings to look for; all by default.
 
     Returns:
         ``Success`` with the findings in the order of the data set, or ``Failure`` with
@@ -105,7 +108,7 @@ def validate_dataset(
         ``LIMIT_EXCEEDED`` for sequences nested too deeply.
     """
     return check_dataset(
-        dataset, mode, logger, context=context, changed_only=changed_only, policy=policy
+        dataset, mode, logger, context=context, changed_only=changed_only, policy=policy, most=most
     )
 
 
@@ -117,6 +120,7 @@ def check_dataset(
     context: ValueContext = ValueContext.DATA_SET,
     changed_only: bool = False,
     policy: CharacterSetPolicy = DEFAULT_POLICY,
+    most: int | None = None,
 ) -> tuple[Finding, ...]:
     """Check a data set as :func:`validate_dataset` does, for callers inside a layer.
 
@@ -127,7 +131,8 @@ def check_dataset(
     # Undecodable bytes are a finding here, not a failure.
     lenient = attrs.evolve(policy, on_undecodable=Undecodable.REPLACE)
     scope = _Scope(context, changed_only, lenient)
-    findings = tuple(_findings(_Place(top, None, 0, 0, DEFAULT_CHARACTER_SETS, 1), scope))
+    place = _Place(top, None, 0, 0, DEFAULT_CHARACTER_SETS, 1)
+    findings = tuple(itertools.islice(_findings(place, scope), most))
     if mode is ValidationMode.WARN:
         log = logger or NullLogger()
         for one in findings:

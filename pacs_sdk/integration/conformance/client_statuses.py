@@ -22,6 +22,7 @@ from pacs_sdk.network.dimse import (
     StatusCategory,
 )
 from pacs_sdk.services import StoreOutcome
+from pacs_sdk.services.query.stream import check_end
 from pacs_sdk.services.retrieve.report import report_of
 from pacs_sdk.services.scu import check_status
 from pacs_sdk.services.sending.attempts import status_may_pass
@@ -77,7 +78,7 @@ def _after_echo(status: int) -> str:
 
 def _after_find(status: int) -> str:
     return _tried(
-        lambda: check_status(CFindRSP(1, status), ErrorCode.FIND_FAILED, C_FIND),
+        lambda: check_end(CFindRSP(1, status), 1),
         "the end of the matches",
     )
 
@@ -86,7 +87,7 @@ def _after_retrieval(status: int, response: type[CGetRSP | CMoveRSP]) -> str:
     def report(done: int | None) -> Callable[[], object]:
         final = response(1, status, number_of_completed_suboperations=done)
         syntax = EXPLICIT_VR_LITTLE_ENDIAN
-        return lambda: report_of(final, None, syntax, received=0, size_bytes=0, was_cancelled=False)
+        return lambda: report_of(final, None, syntax, taken=None, told=None, was_cancelled=False)
 
     told = "a report with the counts and the status"
     with_nothing, with_some = _tried(report(None), told), _tried(report(1), told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ def write_gradients(volume: LoadedVolume, path: str | os.PathLike[str]) -> tuple
     """Write the b-values and directions of a diffusion series beside its NIfTI file.
 
     The directions are along the axes of the image that :func:`write_nifti` writes (i, j, k), as
-    FSL and ``dcm2niix`` have them; images without a direction, such as b = 0, have zeros.
+    FSL and ``dcm2niix`` have them; images without a direction, such as b = 0 or an average over
+    all directions, have zeros.
 
     Args:
         volume: A 4-D series, in the order of its volumes.
@@ -29,7 +31,8 @@ def write_gradients(volume: LoadedVolume, path: str | os.PathLike[str]) -> tuple
 
     Returns:
         ``Success`` with the two paths; or ``Failure`` with ``INVALID_ARGUMENT`` for a volume
-        without b-values, or ``FILE_WRITE_FAILED``.
+        without b-values, or several of one b-value whose directions are not said (GE's are not
+        read), or ``FILE_WRITE_FAILED``.
     """
     place = Path(path)
     stem = place.name.removesuffix(".gz").removesuffix(".nii")
@@ -42,6 +45,14 @@ def write_gradients(volume: LoadedVolume, path: str | os.PathLike[str]) -> tuple
             ErrorCode.INVALID_ARGUMENT,
             f"{b_values.count(None)} of {count} volumes have no Diffusion b-value (0018,9087)",
         )
+    unsaid = Counter(one.b_value for one in firsts if one.b_value and one.gradient is None)
+    for b_value, times in unsaid.items():
+        if times > 1:
+            raise PacsException(
+                ErrorCode.INVALID_ARGUMENT,
+                f"{times} volumes have the b-value {b_value:g}, but no DiffusionGradientOrientation "
+                "(0018,9089): their directions are not known",
+            )
     directions = _in_image(volume, [one.gradient or (0.0, 0.0, 0.0) for one in firsts])
     values = place.with_name(f"{stem}.bval")
     vectors = place.with_name(f"{stem}.bvec")

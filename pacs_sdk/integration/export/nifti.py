@@ -37,7 +37,7 @@ def write_nifti(volume: Volume, path: str | os.PathLike[str]) -> Path:
 
     Args:
         volume: What to write; a 4-D array gets a fourth axis, whose spacing is the time between
-            volumes in seconds where that is known (Repetition Time of a counted series), else
+            volumes in seconds where that is known (acquisition times, or Repetition Time), else
             1. Colour of 8 bits becomes RGB24, booleans ``uint8``.
         path: Where to, ending with ``.nii`` or ``.nii.gz``. A file that is there is replaced
             when the new one is complete.

@@ -2,7 +2,7 @@
 
 The standard attributes (PS3.3 C.8.13.5.9) are often absent from single-frame MR images.
 Siemens, GE and Philips have private ones, which are read as their conformance statements and
-long use define them.
+long use define them; but for GE's directions, which are not in patient coordinates.
 """
 
 from __future__ import annotations
@@ -25,10 +25,13 @@ _SIEMENS_B_VALUE: Final = 0x0019100C
 _SIEMENS_GRADIENT: Final = 0x0019100E
 _GE_B_VALUE: Final = 0x00431039
 _PHILIPS_B_VALUE: Final = 0x20011003
+_PHILIPS_GRADIENT: Final = (0x200510B0, 0x200510B1, 0x200510B2)
+"""Towards left, back and head."""
 _CREATORS: Final = {
     0x00190010: b"SIEMENS MR HEADER",
     0x00430010: b"GEMS_PARM_01",
     0x20010010: b"Philips Imaging DD 001",
+    0x20050010: b"Philips MR Imaging DD 001",
 }
 """Private creators, in the block where these vendors put them."""
 _GE_FLAG: Final = 1_000_000_000
@@ -42,6 +45,7 @@ _TAGS: Final = frozenset(
         _SIEMENS_GRADIENT,
         _GE_B_VALUE,
         _PHILIPS_B_VALUE,
+        *_PHILIPS_GRADIENT,
         *_CREATORS,
     )
 )
@@ -70,12 +74,21 @@ def with_diffusion(one: ImageSlice) -> ImageSlice:
             b_value = _number(raw.get(tag), layout)
     if b_value is not None:
         found["DiffusionBValue"] = f"{b_value % _GE_FLAG if b_value >= _GE_FLAG else b_value:g}"
+    vector = _vector(raw, order)
+    if vector and all(map(math.isfinite, vector)):
+        found["DiffusionGradientOrientation"] = "\\".join(f"{part:.9g}" for part in vector)
+    return attrs.evolve(one, attributes={**one.attributes, **found}) if found else one
+
+
+def _vector(raw: Mapping[int, bytes], order: str) -> tuple[float, ...]:
+    """Read the direction, in patient coordinates; nothing where there is none."""
     gradient = raw.get(_GRADIENT) or raw.get(_SIEMENS_GRADIENT)
     if gradient is not None and len(gradient) == 24:
-        vector = struct.unpack(f"{order}3d", gradient)
-        if all(map(math.isfinite, vector)):
-            found["DiffusionGradientOrientation"] = "\\".join(f"{part:.9g}" for part in vector)
-    return attrs.evolve(one, attributes={**one.attributes, **found}) if found else one
+        return struct.unpack(f"{order}3d", gradient)
+    parts = [raw.get(tag, b"") for tag in _PHILIPS_GRADIENT]
+    if all(len(part) == 4 for part in parts):
+        return struct.unpack(f"{order}3f", b"".join(parts))
+    return ()
 
 
 def _is_vendors(tag: int, raw: Mapping[int, bytes]) -> bool:

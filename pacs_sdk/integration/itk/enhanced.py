@@ -41,9 +41,13 @@ _TOLD_APART_BY: Final = (
     ("MREchoSequence", "EffectiveEchoTime", "EchoTime"),
     ("MRDiffusionSequence", "DiffusionBValue", "DiffusionBValue"),
     ("MRModifierSequence", "InversionTimes", "InversionTime"),
+    ("MRTimingAndRelatedParametersSequence", "FlipAngle", "FlipAngle"),
+    ("MRTimingAndRelatedParametersSequence", "RepetitionTime", "RepetitionTime"),
+    ("MRImageFrameTypeSequence", "ComplexImageComponent", "ComplexImageComponent"),
+    ("CTXRayDetailsSequence", "KVP", "KVP"),
+    ("FrameContentSequence", "StackID", "StackID"),
     ("FrameContentSequence", "TemporalPositionIndex", "TemporalPositionIdentifier"),
     ("FrameContentSequence", "FrameAcquisitionNumber", "AcquisitionNumber"),
-    ("FrameContentSequence", "FrameAcquisitionDateTime", "AcquisitionTime"),
     (
         "CardiacSynchronizationSequence",
         "NominalCardiacTriggerDelayTime",
@@ -130,6 +134,12 @@ def _attributes(own: Dataset, shared: Dataset) -> Mapping[str, str]:
         value = _value(own, shared, macro, keyword)
         if value is not None:
             found[name] = _text(value)
+    acquired = _value(own, shared, "FrameContentSequence", "FrameAcquisitionDateTime")
+    if acquired is not None:
+        found["AcquisitionDate"], found["AcquisitionTime"] = (
+            _text(acquired)[:8],
+            _text(acquired)[8:],
+        )
     for macro in _FRAME_TYPES:
         frame_type = _value(own, shared, macro, "FrameType")
         if frame_type is not None:

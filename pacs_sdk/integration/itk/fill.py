@@ -166,13 +166,15 @@ def checked_value(value: float, dtype: np.dtype[Any], argument: str) -> float | 
         PacsException: ``INVALID_ARGUMENT`` where the type cannot hold it.
     """
     if dtype.kind == "f":
-        return value
-    limits = np.iinfo(dtype)
-    if not float(value).is_integer() or not limits.min <= value <= limits.max:
+        fits = not math.isfinite(value) or abs(value) <= float(np.finfo(dtype).max)
+    else:
+        limits = np.iinfo(dtype)
+        fits = float(value).is_integer() and limits.min <= value <= limits.max
+    if not fits:
         raise PacsException(
             ErrorCode.INVALID_ARGUMENT, f"{argument}={value:g} is no value of {dtype}"
         )
-    return int(value)
+    return value if dtype.kind == "f" else int(value)
 
 
 class _Filling:

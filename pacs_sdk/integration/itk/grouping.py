@@ -42,6 +42,9 @@ _LOADED_BY: Final = {
 """Segmentations, dose grids, gamma cameras: images whose frames are no slices of the series
 around them, and what loads them."""
 
+_PARAMETRIC_MAP: Final = "1.2.840.10008.5.1.4.1.1.30"
+"""Parametric Map Storage, whose values are nothing without Real World Value Mapping (PS3.3 A.75)."""
+
 
 @attrs.frozen
 class Difference:
@@ -128,6 +131,12 @@ def _slices_of(found: FoundObject, reader: SliceReader, options: LoadOptions) ->
     if loader is not None:
         raise not_loadable(
             found.name, "SOPClassUID", f"is {found.instance.sop_class_uid}: {loader} loads it"
+        )
+    if found.instance.sop_class_uid == _PARAMETRIC_MAP and options.rescale != "none":
+        raise not_loadable(
+            found.name,
+            "RealWorldValueMappingSequence",
+            "says what its values are, and is not applied (rescale='none' gives stored values)",
         )
     if is_mosaic(found):
         return mosaic_slices(found, reader, options)

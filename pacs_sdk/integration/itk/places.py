@@ -24,7 +24,7 @@ SAME_PLACE_MM: Final = (1e-6, 1e-3)
 """Slices closer than a hundredth of the largest step, but at least and at most this, are at
 the same place. The finest micro-CT has steps of some µm; text rounds to 1e-6 mm."""
 
-_KINDS_OF_IMAGE: Final = ("ImageType",)
+_KINDS_OF_IMAGE: Final = ("ImageType", "ComplexImageComponent", "StackID")
 """Where these differ, the images show different things: magnitude and phase are no axis."""
 
 _AXES: Final = (
@@ -33,6 +33,9 @@ _AXES: Final = (
     "InversionTime",
     "DiffusionBValue",
     "DiffusionGradientOrientation",
+    "FlipAngle",
+    "RepetitionTime",
+    "KVP",
     "TemporalPositionIdentifier",
     "TriggerTime",
     "FrameReferenceTime",
@@ -50,6 +53,15 @@ _TIMES: Final = (
     "ContentTime",
 )
 """Attributes whose order counts: each slice has its own values."""
+
+_DATES: Final = {"AcquisitionTime": "AcquisitionDate", "ContentTime": "ContentDate"}
+"""The day of a time, without which what was scanned after midnight would come first."""
+
+_OF_EACH_HEARTBEAT: Final = ("InversionTime", "RepetitionTime")
+"""Attributes of which slices of one volume may have values of their own, as hearts beat."""
+
+_JITTER: Final = 1e-3
+"""How far, relatively, an echo time and the like may differ among the slices of a volume."""
 
 _PARTS: Final = ("EchoTime", "EchoNumbers", "TemporalPositionIdentifier", "AcquisitionNumber")
 """Attributes that make volumes of different extent: phases that cover different ranges."""
@@ -130,13 +142,17 @@ def _separated(places: list[_Place], label: str) -> list[SeparatedVolumes]:
         if _varies(places, _value(keyword)):
             return _parts(places, keyword, label)
     varying = [keyword for keyword in _AXES if _varies(places, _value(keyword))]
-    choices = [*((keyword,) for keyword in varying), *itertools.combinations(varying, 2)]
+    kinds = _telling(places[0], [keyword for keyword in varying if keyword not in _TIMES])
+    choices = [*((keyword,) for keyword in varying), *itertools.combinations(varying, 2), kinds]
     for keywords in choices:
-        if found := _grid(places, keywords, label):
+        found = _grid(places, keywords, label)
+        if found and not _mixed(found, varying):
             return [found]
     for keyword in _TIMES:
-        if keyword in varying and (found := _ranked(places, keyword, label)):
-            return [found]
+        if keyword in varying:
+            found = _ranked(places, keyword, kinds, label)
+            if found and not _mixed(found, varying):
+                return [found]
     for keyword in _PARTS:
         if keyword in varying and _is_partition(places, _value(keyword)):
             return _parts(places, keyword, label)
@@ -171,19 +187,62 @@ def _grid(places: list[_Place], keywords: tuple[str, ...], label: str) -> Separa
     return SeparatedVolumes(volumes, VolumeAxis(keywords, texts), label)
 
 
-def _ranked(places: list[_Place], keyword: str, label: str) -> SeparatedVolumes | None:
-    """Make an axis by the order of times, if each place has as many, all different."""
-    value = _value(keyword)
-    if len({len(place) for place in places}) != 1 or not _tells_apart(places, value):
+def _ranked(
+    places: list[_Place], keyword: str, kinds: tuple[str, ...], label: str
+) -> SeparatedVolumes | None:
+    """Make an axis by the order of times, if each place has as many, all different.
+
+    It is the order among images of one kind, such as one echo: the second image of one place
+    may be another echo than the second of the next.
+    """
+    time = _value(keyword)
+    if len({len(place) for place in places}) != 1 or not _tells_apart(places, time):
         return None
-    ranked = [sorted(place, key=lambda one: _sort_key(value(one))) for place in places]
+    kind = _value(*kinds)
+
+    def rank(one: ImageSlice) -> tuple[Hashable, Hashable]:
+        return _sort_key(_rounded(kind(one))), _sort_key(time(one))
+
+    ranked = [sorted(place, key=rank) for place in places]
     volumes = tuple(zip(*ranked, strict=True))
-    texts = tuple((volume[0].text(keyword),) for volume in volumes)
+    keywords = (*kinds, keyword)
+    texts = tuple(tuple(volume[0].text(key) for key in keywords) for volume in volumes)
     note = (
         f"each slice has its own values of {keyword}: its order makes the {len(volumes)} volumes, "
         "the values of the axis are those of the first slice"
     )
-    return SeparatedVolumes(volumes, VolumeAxis((keyword,), texts), label, notes=(note,))
+    return SeparatedVolumes(volumes, VolumeAxis(keywords, texts), label, notes=(note,))
+
+
+def _telling(place: _Place, keywords: Sequence[str]) -> tuple[str, ...]:
+    """Leave out what says no more than what is before it, such as a number of an echo time."""
+    telling: tuple[str, ...] = ()
+    kinds = 1
+    for keyword in keywords:
+        value = _value(*telling, keyword)
+        count = len({_rounded(value(one)) for one in place})
+        if keyword not in _OF_EACH_HEARTBEAT and count > kinds:
+            telling, kinds = (*telling, keyword), count
+    return telling
+
+
+def _mixed(found: SeparatedVolumes, varying: Sequence[str]) -> bool:
+    """Whether a volume has slices of several echoes, b-values and so on."""
+    return any(
+        not _alike(first, other, keyword)
+        for keyword in varying
+        if keyword not in _TIMES and keyword not in _OF_EACH_HEARTBEAT
+        for first, *others in found.volumes
+        for other in others
+    )
+
+
+def _alike(one: ImageSlice, other: ImageSlice, keyword: str) -> bool:
+    """Compare what slices say, numbers with some tolerance."""
+    left, right = one.numbers(keyword), other.numbers(keyword)
+    if not left or len(left) != len(right):
+        return left == right and one.text(keyword) == other.text(keyword)
+    return bool(np.allclose(left, right, rtol=_JITTER, atol=_JITTER))
 
 
 def _varies(places: list[_Place], value: _Key) -> bool:
@@ -208,9 +267,26 @@ def _value(*keywords: str) -> _Key:
     """
 
     def value(one: ImageSlice) -> Hashable:
-        return tuple(one.numbers(key) or one.text(key) for key in keywords)
+        return tuple(_of_day(one, key) or one.numbers(key) or one.text(key) for key in keywords)
 
     return value
+
+
+def _of_day(one: ImageSlice, keyword: str) -> tuple[float, ...]:
+    """Return date and time of an attribute; nothing where one of them is not said."""
+    if keyword not in _DATES:
+        return ()
+    date, time = one.numbers(_DATES[keyword]), one.numbers(keyword)
+    return (*date, *time) if date and time else ()
+
+
+def _rounded(value: Hashable) -> Hashable:
+    """Return values of attributes without the last digits of their numbers."""
+    parts = value if isinstance(value, tuple) else (value,)
+    return tuple(
+        tuple(float(f"{number:.4g}") for number in part) if isinstance(part, tuple) else part
+        for part in parts
+    )
 
 
 def _ordered(values: set[Hashable]) -> list[Hashable]:

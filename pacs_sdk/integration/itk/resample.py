@@ -67,7 +67,8 @@ def resample(
         out: Room for its values: (slices, rows, columns[, samples]).
         interpolation: Between neighbours, linear in each direction or the nearest; between
             slices around a gap always linear.
-        fill_value: The value where no slice reaches.
+        fill_value: The value where a slice that one would be made of does not reach: it is never
+            mixed with values.
     """
     distances = resampling.distances_mm
     pixels = resampling.shifts_mm / geometry.spacing[:2]  # columns, rows
@@ -79,11 +80,15 @@ def resample(
         if interpolation == "nearest" and index not in resampling.in_gaps:
             weight = round(weight)
         mixed = np.zeros(out.shape[1:])
+        reached = np.ones(out.shape[1:3], np.bool_)
         for number, part in ((after - 1, 1 - weight), (after, weight)):
             if part > 0:
-                mixed += part * _moved(
-                    stored[number], pixels[number], out.shape[1:], fill_value, interpolation
+                values, inside = _moved(
+                    stored[number], pixels[number], out.shape[1:3], interpolation
                 )
+                mixed += part * values
+                reached &= inside
+        mixed[~reached] = fill_value
         out[index] = _as_type(mixed, out.dtype)
 
 
@@ -91,14 +96,17 @@ def _moved(
     plane: NDArray[Any],
     shift: NDArray[np.float64],
     shape: tuple[int, ...],
-    fill_value: float,
     interpolation: Literal["linear", "nearest"],
-) -> NDArray[np.float64]:
-    """Move a slice within its plane by a part of a pixel, into a larger one."""
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Move a slice within its plane by a part of a pixel, into a larger one.
+
+    Returns:
+        The values, and where the slice reaches: beside it they mean nothing.
+    """
     values: NDArray[np.float64] = plane.astype(np.float64)
-    for axis, pixels in ((0, float(shift[1])), (1, float(shift[0]))):
-        values = _moved_along(values, axis, pixels, shape[axis], fill_value, interpolation)
-    return values
+    values, rows = _moved_along(values, 0, float(shift[1]), shape[0], interpolation)
+    values, columns = _moved_along(values, 1, float(shift[0]), shape[1], interpolation)
+    return values, np.logical_and.outer(rows, columns)
 
 
 def _moved_along(
@@ -106,10 +114,9 @@ def _moved_along(
     axis: int,
     pixels: float,
     count: int,
-    fill_value: float,
     interpolation: Literal["linear", "nearest"],
-) -> NDArray[np.float64]:
-    """Sample at places that are so many pixels before those of the input."""
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Sample at places that are so many pixels before those of the input; tell which it has."""
     present = values.shape[axis]
     at = np.arange(count) - pixels
     inside = (at > -1e-6) & (at < present - 1 + 1e-6)
@@ -124,7 +131,7 @@ def _moved_along(
     if weight.any():
         far = np.take(values, np.minimum(before + 1, present - 1), axis=axis)
         near = near + (far - near) * weight.reshape(along)
-    return np.where(inside.reshape(along), near, fill_value)
+    return near, inside
 
 
 def _as_type(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -28,6 +28,7 @@ __all__ = [
     "FoundObject",
     "InstanceArchive",
     "SeriesSource",
+    "files_in",
     "find_objects",
 ]
 
@@ -48,6 +49,9 @@ SCAN_TAGS: Final[frozenset[int]] = frozenset(
         "InversionTime",
         "TriggerTime",
         "FrameReferenceTime",
+        "FlipAngle",
+        "RepetitionTime",
+        "KVP",
         "DiffusionBValue",
         "DiffusionGradientOrientation",
         "SliceThickness",
@@ -56,7 +60,9 @@ SCAN_TAGS: Final[frozenset[int]] = frozenset(
         "StudyInstanceUID",
         "SeriesNumber",
         "AcquisitionNumber",
+        "AcquisitionDate",
         "AcquisitionTime",
+        "ContentDate",
         "ContentTime",
         "InstanceNumber",
         "TemporalPositionIdentifier",
@@ -80,6 +86,7 @@ SCAN_TAGS: Final[frozenset[int]] = frozenset(
         "RescaleType",
         "Units",
         "ModalityLUTSequence",
+        "RealWorldValueMappingSequence",
     )
 ) | {_LAST_BEFORE_PIXELS}
 """The attributes that decide how a series becomes a volume."""
@@ -133,17 +140,19 @@ def find_objects(
             reason.
         series_instance_uid: The series wanted; an archive is only asked for this one.
         query: What to ask an archive for instead.
-        strict: Whether an object that cannot be read is an error. Otherwise it is skipped
-            with the reason.
+        strict: Whether an object that cannot be read, or a folder that cannot be listed, is an
+            error. Otherwise it is skipped with the reason.
 
     Raises:
+        OSError: A folder cannot be listed.
         PacsException: What reading gave, naming the file; ``FILE_NOT_FOUND``;
             ``INVALID_ARGUMENT`` for an archive without ``series_instance_uid`` or ``query``.
     """
     found: list[FoundObject] = []
     skipped: list[Skipped] = []
+    unlisted: list[OSError] = []
     in_folder = isinstance(source, str | os.PathLike) and Path(source).is_dir()
-    for name, item in _items(source, series_instance_uid, query):
+    for name, item in _items(source, series_instance_uid, query, unlisted):
         match _opened(name, item):
             case Success(opened):
                 if opened.instance.sop_class_uid == _MEDIA_DIRECTORY:
@@ -155,6 +164,9 @@ def find_objects(
                 if strict and not stray:
                     raise PacsException.of(error)
                 skipped.append(Skipped(name, error.message.removeprefix(f"{name}: ")))
+    if unlisted and strict:
+        raise unlisted[0]
+    skipped += [Skipped(str(one.filename), f"it cannot be listed: {one}") for one in unlisted]
     return found, skipped
 
 
@@ -162,13 +174,16 @@ _Item: TypeAlias = Path | bytes | Instance
 
 
 def _items(
-    source: SeriesSource, series_instance_uid: str | None, query: Query | None
+    source: SeriesSource,
+    series_instance_uid: str | None,
+    query: Query | None,
+    unlisted: list[OSError],
 ) -> Iterator[tuple[str, _Item]]:
-    """Yield everything to look at, with a name."""
+    """Yield everything to look at, with a name; add what folders cannot be listed."""
     if isinstance(source, Instance):
         yield _name_of(source), source
     elif isinstance(source, str | os.PathLike):
-        yield from ((str(path), path) for path in _files(Path(source)))
+        yield from ((str(path), path) for path in files_in(Path(source), unlisted))
     elif isinstance(source, RemoteSeries):
         for instance in source.instances():
             yield f"instance {instance.sop_instance_uid}", instance
@@ -206,11 +221,25 @@ def _name_of(instance: Instance) -> str:
     return f"instance {instance.sop_instance_uid}"
 
 
-def _files(place: Path) -> Iterator[Path]:
+def files_in(place: Path, unlisted: list[OSError]) -> Iterator[Path]:
+    """Yield the files of a folder and of all folders in it, in order; a file yields itself.
+
+    Links to folders are followed, and each folder is listed once.
+
+    Args:
+        place: The folder.
+        unlisted: Gets the errors of folders that cannot be listed.
+    """
     if not place.is_dir():
         yield place
         return
-    for folder, folders, names in os.walk(place):
+    seen: set[tuple[int, int]] = set()
+    for folder, folders, names in os.walk(place, onerror=unlisted.append, followlinks=True):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
         folders.sort()
         yield from (Path(folder, name) for name in sorted(names))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pacs_sdk.core.tags import DicomTag
@@ -12,6 +13,20 @@ from pacs_sdk.integration.itk.places import SeparatedVolumes
 __all__ = ["notes_on_values", "unit_of"]
 
 _UNIT_TAGS: Final = tuple(int(DicomTag.of(keyword)) for keyword in ("RescaleType", "Units"))
+
+_OF_A_VOLUME: Final = (
+    "ImageType",
+    "ComplexImageComponent",
+    "EchoTime",
+    "EchoNumbers",
+    "DiffusionBValue",
+    "FlipAngle",
+    "KVP",
+    "SliceThickness",
+)
+"""What the slices of a volume have in common, unless they are of several."""
+_MOST_NAMED: Final = 3
+_MAPPING: Final = int(DicomTag.of("RealWorldValueMappingSequence"))
 
 
 def unit_of(found: SeparatedVolumes, options: LoadOptions) -> tuple[str, tuple[str, ...]]:
@@ -68,4 +83,26 @@ def notes_on_values(found: SeparatedVolumes, options: LoadOptions) -> list[str]:
         )
     if any(kind.is_colour for kind in kinds):
         notes.append(f"{kinds[0].photometric} became red, green and blue of 8 bits")
-    return notes
+    first = found.volumes[0][0]
+    if _MAPPING in first.found.header.raw and not first.kind.rescale_stated:
+        notes.append(
+            "RealWorldValueMappingSequence (0040,9096) maps stored values; it was not applied"
+        )
+    return [*notes, *_differences(found.volumes[0])]
+
+
+def _differences(volume: Sequence[ImageSlice]) -> Iterator[str]:
+    """Say what differs among slices that each have a place of their own."""
+    for keyword in _OF_A_VOLUME:
+        tag = DicomTag.of(keyword)
+        said = {(one.attributes.get(keyword), one.found.header.raw.get(int(tag))) for one in volume}
+        if len(said) == 1:
+            continue
+        values = list(dict.fromkeys((one.numbers(keyword) or one.text(keyword)) for one in volume))
+        if len(values) > 1:
+            texts = list(dict.fromkeys(one.text(keyword) or "absent" for one in volume))
+            more = ", …" if len(texts) > _MOST_NAMED else ""
+            yield (
+                f"{keyword} {tag} differs among the slices, which may be of several volumes: "
+                f"{', '.join(texts[:_MOST_NAMED])}{more}"
+            )

@@ -169,7 +169,10 @@ class Volume:
 
     def _usual_window(self, array: NDArray[Any]) -> Window:
         sampled = array[::_SAMPLE_STEP, ::_SAMPLE_STEP, ::_SAMPLE_STEP]
-        low, high = (float(value) for value in np.percentile(sampled, (1, 99)))
+        finite = sampled[np.isfinite(sampled)]
+        if not finite.size:  # no number among them, and so nothing to see
+            finite = np.zeros(1)
+        low, high = (float(value) for value in np.percentile(finite, (1, 99)))
         # So that low is black and high is white by the LINEAR function (PS3.3 C.11.2.1.2.1).
         return (low + high) / 2 + 0.5, max(high - low, 1e-6 * max(abs(high), 1.0)) + 1.0
 

@@ -23,6 +23,9 @@ from pacs_sdk.integration.modality.opened import name_of, opened
 __all__ = ["NM_IMAGE_STORAGE", "load_nuclear_medicine"]
 
 NM_IMAGE_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.20"
+_TURNING: Final = ("RotationVector", "AngularViewVector")
+"""Views from several sides: the place that is stated is that of the first (PS3.3 C.8.4.11)."""
+_TURNED: Final = "its frames are views from several sides, each with a place of its own"
 _UNSPECIFIED: Final = "US"
 """Rescale Type: the unit is not said (PS3.3 C.11.1.1.2)."""
 
@@ -94,6 +97,8 @@ def _volume(
     if any(sorted(table[key]) != slices for key in keys):
         raise unloadable(names[1], f"{names[0]} has not every slice for every {', '.join(along)}")
     placed = _placed(dataset, detector, slices, names[1])
+    if any(keyword in _TURNING for keyword in along):
+        placed = attrs.evolve(placed, in_patient=False, notes=(*placed.notes, _TURNED))
     order = [table[key][one] for key in keys for one in slices[:: -1 if placed.reversed else 1]]
     values = frame_values(dataset, pixels, order)
     grid = placed.geometry.size[::-1]

@@ -21,8 +21,13 @@ __all__ = ["Decay", "acquired", "reference_of_start", "remaining_dose"]
 
 _GE_CREATOR: Final = "GEMS_PETD_01"
 _GE_SCAN_DATE_TIME: Final = 0x0D
-_MOST_HALF_LIVES: Final = 20.0
-"""After so many a millionth is left, with which nobody scans: the times are wrong."""
+_MOST_HALF_LIVES: Final = 10.0
+"""After so many a thousandth is left, with which nobody scans: the times are wrong, such as a
+date one day early, after which 18F has 13."""
+_LEAST_DOSE_BQ: Final = 1e5
+"""A mouse gets ten times as much. Less is a dose in MBq, as some scanners write it."""
+_SAME_TIME_S: Final = 60.0
+"""How far two times of one administration may differ: one may be without seconds."""
 _LONGEST_OVER_MIDNIGHT: Final = dt.timedelta(hours=12)
 """A dose without a date that seems to be given after the scan was given the day before if
 this fits; otherwise it more likely was given after the scan began, or the time is wrong."""
@@ -124,6 +129,10 @@ def remaining_dose(dataset: DicomDataset, start: tuple[dt.datetime, str] | None)
     """
     given = injection(dataset)
     dose_bq = positive(given, "RadionuclideTotalDose")
+    if dose_bq < _LEAST_DOSE_BQ:
+        raise unusable(
+            "RadionuclideTotalDose", f"is {dose_bq:g} Bq, which no scanner sees: it may be MBq"
+        )
     half_life_s = positive(given, "RadionuclideHalfLife")
     correction = text(dataset, "DecayCorrection").upper()
     match correction:
@@ -160,6 +169,7 @@ def _administered(
         moment = _local(given, dataset, keyword)
         if moment > reference:
             raise unusable(keyword, f"is {moment}, after the time of the values, {reference}")
+        _check_time(given, moment)
         return moment
     keyword = "RadiopharmaceuticalStartTime"
     if not text(given, keyword):
@@ -176,6 +186,19 @@ def _administered(
             "early for the evening before",
         )
     return moment - _DAY
+
+
+def _check_time(given: DicomDataset, moment: dt.datetime) -> None:
+    """Refuse a date and time that the time without a date contradicts."""
+    keyword = "RadiopharmaceuticalStartTime"
+    if not text(given, keyword):
+        return
+    time = readable(given, keyword, given.get_time(keyword))
+    apart_s = (dt.datetime.combine(moment.date(), time) - moment).total_seconds()
+    if min(apart_s % 86_400, -apart_s % 86_400) > _SAME_TIME_S:
+        raise unusable(
+            keyword, f"is {time}, RadiopharmaceuticalStartDateTime (0018,1078) says {moment.time()}"
+        )
 
 
 def _local(holder: DicomDataset, dataset: DicomDataset, keyword: str) -> dt.datetime:

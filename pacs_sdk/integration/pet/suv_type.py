@@ -60,6 +60,9 @@ _JANMAHASATIAN: Final = {"M": (6680.0, 216.0), "F": (8780.0, 244.0)}
 """By Patient's Sex: lean mass is 9270 weight / (first + second × body mass index)
 (Janmahasatian et al., 2005)."""
 
+_MOST_KG: Final = 1000.0
+"""A heavy horse. More is a weight in grams."""
+
 
 def body_size(dataset: DicomDataset, kind: SuvType) -> float:
     """Return the size of the patient that a kind of SUV is related to.
@@ -77,6 +80,8 @@ def body_size(dataset: DicomDataset, kind: SuvType) -> float:
             lean mass, such as a height in cm.
     """
     weight_kg = positive(dataset, "PatientWeight")
+    if weight_kg > _MOST_KG:
+        raise unusable("PatientWeight", f"is {weight_kg:g}: it is in kilograms (PS3.3 C.7.2.2)")
     if kind is SuvType.BW:
         return weight_kg * 1000
     height_m = positive(dataset, "PatientSize")

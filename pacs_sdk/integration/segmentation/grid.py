@@ -211,14 +211,16 @@ def _off(words: str) -> PacsException:
 
 
 def grid_of_planes(
-    planes: Sequence[Plane], stated_spacing: Sequence[float | None], name: str
+    planes: Sequence[Plane], spacing_mm: float | None, thickness_mm: float | None, name: str
 ) -> VolumeGeometry:
     """Make the smallest grid that all planes lie on; planes may be missing between them.
 
     Args:
         planes: Parallel planes of one size, in any order, several of them at one place.
-        stated_spacing: Distances between planes that the object states, best first, mm.
-            One is used where the positions agree.
+        spacing_mm: Spacing Between Slices, used where the positions are multiples of it.
+        thickness_mm: Slice Thickness, used where nothing else says the step. Where there is no
+            spacing, and planes lie twice as far apart as they are thick, nobody knows whether
+            planes of nothing lie between them, or nothing does.
         name: What to call the object in messages.
 
     Raises:
@@ -236,7 +238,7 @@ def grid_of_planes(
     along = positions @ axes[:, 2]
     order = np.argsort(along, kind="stable")
     lowest = positions[order[0]]
-    step, count = _step(along[order], stated_spacing, name)
+    step, count = _step(along[order], spacing_mm, thickness_mm, name)
     offsets = positions - lowest
     sideways = offsets - np.outer(offsets @ axes[:, 2], axes[:, 2])
     if np.linalg.norm(sideways, axis=1).max() > POSITION_TOLERANCE * min(first.pixel_spacing):
@@ -252,28 +254,50 @@ def grid_of_planes(
 
 
 def _step(
-    along: NDArray[np.float64], stated: Sequence[float | None], name: str
+    along: NDArray[np.float64], spacing_mm: float | None, thickness_mm: float | None, name: str
 ) -> tuple[float, int]:
     """Return the distance between planes, and how many planes that makes."""
-    usable = [one for one in stated if one is not None and np.isfinite(one) and one > 0]
     extent = float(along[-1] - along[0])
     steps = np.diff(along)
     apart = steps[steps > 1e-3]
     if not apart.size:
-        if not usable:
+        step = _usable(spacing_mm) or _usable(thickness_mm)
+        if step is None:
             raise _no_grid(name, "it has one plane and no thickness")
-        return usable[0], 1
-    for candidate in (*usable, float(apart.min())):
-        ratio = apart / candidate
-        count = round(extent / candidate)
-        if np.round(ratio).min() >= 1 and np.abs(ratio - np.round(ratio)).max() < 0.05:
-            # The step measured over the whole stack is more exact than any single one.
-            return extent / count, count + 1
-    raise _no_grid(
-        name,
-        f"the distances between its planes, {apart.min():.4g} to {apart.max():.4g} mm, are no "
-        "multiples of one step",
-    )
+        return step, 1
+    candidates = (spacing_mm, float(apart.min()), thickness_mm)
+    found = next(filter(None, (_fitting(apart, step) for step in candidates)), None)
+    if found is None:
+        raise _no_grid(
+            name,
+            f"the distances between its planes, {apart.min():.4g} to {apart.max():.4g} mm, are no "
+            "multiples of one step",
+        )
+    thick = _fitting(apart, thickness_mm)
+    if thick is not None and thick < 0.75 * found and _usable(spacing_mm) is None:
+        raise _no_grid(
+            name,
+            f"its planes are {found:.4g} mm apart and {thick:.4g} mm thick, and without "
+            "SpacingBetweenSlices (0018,0088) nobody knows whether others of nothing lie between "
+            "them; give the volume that was segmented as reference",
+        )
+    count = round(extent / found)
+    # The step measured over the whole stack is more exact than any single one.
+    return extent / count, count + 1
+
+
+def _fitting(apart: NDArray[np.float64], step: float | None) -> float | None:
+    """Return the step where all distances are multiples of it."""
+    usable = _usable(step)
+    if usable is None:
+        return None
+    ratio = apart / usable
+    fits = np.round(ratio).min() >= 1 and np.abs(ratio - np.round(ratio)).max() < 0.05
+    return usable if fits else None
+
+
+def _usable(stated: float | None) -> float | None:
+    return stated if stated is not None and np.isfinite(stated) and stated > 0 else None
 
 
 def _no_grid(name: str, words: str) -> PacsException:

@@ -12,7 +12,7 @@ from pacs_sdk.core.element import VALUE_ERRORS
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
 from pacs_sdk.encoding.pixels import ImageSource
-from pacs_sdk.encoding.rendering.attributes import functional_group, items, numbers, text, whole
+from pacs_sdk.encoding.rendering.attributes import functional_group, items, number, text, whole
 from pacs_sdk.integration.itk.geometry import axes_defect_of
 from pacs_sdk.integration.modality.opened import name_of, opened
 from pacs_sdk.integration.segmentation.frame_groups import FrameGroups
@@ -66,17 +66,17 @@ def load_segmentation(
     segments = _segments(dataset, name)
     planes, numbers_ = _frames(dataset, kind, name)
     known = {one.number for one in segments}
-    for index, number in enumerate(numbers_):
-        if number is not None and number not in known:
-            raise _refuse(name, f"frame {index + 1} refers to segment {number}, which it has not")
+    for index, segment in enumerate(numbers_):
+        if segment is not None and segment not in known:
+            raise _refuse(name, f"frame {index + 1} refers to segment {segment}, which it has not")
     if reference is None:
-        geometry = grid_of_planes(planes, _stated_steps(dataset), name)
+        geometry = grid_of_planes(planes, *_stated_steps(dataset), name)
     else:
         geometry = geometry_of(reference)
         _check_reference(dataset, reference, name)
     frames = tuple(
-        PlacedFrame(index, number, place_plane(plane, geometry, f"frame {index + 1} of {name}"))
-        for index, (plane, number) in enumerate(zip(planes, numbers_, strict=True))
+        PlacedFrame(index, segment, place_plane(plane, geometry, f"frame {index + 1} of {name}"))
+        for index, (plane, segment) in enumerate(zip(planes, numbers_, strict=True))
     )
     _check_places(frames, name)
     most = whole(dataset, "MaximumFractionalValue") or 1
@@ -114,13 +114,21 @@ def _kind(dataset: DicomDataset, name: str) -> SegmentationType:
 
 
 def _segments(dataset: DicomDataset, name: str) -> tuple[Segment, ...]:
+    label_map = text(dataset, "SegmentationType") == SegmentationType.LABELMAP
+    background = whole(dataset, "PixelPaddingValue") or 0 if label_map else 0
     found: dict[int, Segment] = {}
     for item in items(dataset, "SegmentSequence"):
         number = whole(item, "SegmentNumber")
         if number is None or number < 0 or number in found:
             raise _refuse(name, f"SegmentNumber (0062,0004) {number} is missing or there twice")
-        if number == 0:  # the background of a label map, if it is described
+        if number == background:  # of a label map, which may describe it (PS3.3 C.8.20.2)
             continue
+        if number == 0:
+            raise _refuse(
+                name,
+                f"SegmentNumber (0062,0004) is 0, and PixelPaddingValue (0028,0120) {background} "
+                "is the background; here 0 stands for no segment",
+            )
         found[number] = Segment(
             number=number,
             label=text(item, "SegmentLabel"),
@@ -202,12 +210,12 @@ def _numbers(
     return found
 
 
-def _stated_steps(dataset: DicomDataset) -> tuple[float | None, ...]:
+def _stated_steps(dataset: DicomDataset) -> tuple[float | None, float | None]:
+    """Return Spacing Between Slices and Slice Thickness."""
     group = functional_group(dataset, 0, "PixelMeasuresSequence")
     if group is None:
-        return ()
-    stated = (numbers(group, key) for key in ("SpacingBetweenSlices", "SliceThickness"))
-    return tuple(next(iter(found), None) for found in stated)
+        return None, None
+    return number(group, "SpacingBetweenSlices"), number(group, "SliceThickness")
 
 
 def _check_reference(dataset: DicomDataset, reference: Grid, name: str) -> None:

@@ -105,7 +105,9 @@ class Segmentation:
                     ErrorCode.INVALID_ARGUMENT, f"a threshold is above 0 to 1, not {threshold}"
                 )
             least = threshold * self.maximum_fractional_value
-            return self._filled(number, np.dtype(bool), lambda pixels: pixels >= least)
+            return self._filled(
+                number, np.dtype(bool), lambda pixels: self._checked(pixels) >= least
+            )
         if self.kind is SegmentationType.LABELMAP:
             return self._filled(number, np.dtype(bool), lambda pixels: pixels == number)
         return self._filled(number, np.dtype(bool), lambda pixels: pixels != 0)
@@ -122,7 +124,9 @@ class Segmentation:
             return raised(self.mask(which)).astype(np.float32)
         number, most = self.segment(which).number, self.maximum_fractional_value
         return self._filled(
-            number, np.dtype(np.float32), lambda pixels: pixels.astype(np.float32) / most
+            number,
+            np.dtype(np.float32),
+            lambda pixels: self._checked(pixels).astype(np.float32) / most,
         )
 
     @edge()
@@ -184,6 +188,17 @@ class Segmentation:
                 limit=self.max_volume_bytes,
             )
         return np.zeros((slices, rows, columns), dtype)
+
+    def _checked(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Return the pixels of a FRACTIONAL frame, which are no fractions above the maximum."""
+        most = self.maximum_fractional_value
+        if pixels.max() > most:
+            raise PacsException(
+                ErrorCode.SERIES_NOT_LOADABLE,
+                f"a pixel is {pixels.max()}, above MaximumFractionalValue (0062,000E) {most}",
+                tag="(0062,000E)",
+            )
+        return pixels
 
     def _filled(self, number: int | None, dtype: np.dtype[Any], convert: _Convert) -> NDArray[Any]:
         volume = self._empty(dtype)

@@ -12,7 +12,7 @@ driver reads once, or learns that time is up, and resumes it: the threaded one i
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -133,15 +133,42 @@ class SocketAssociation(AssociationLine):
             self._hear_last_words()
             raise self._lost(exc) from exc
 
-    def receive(self, timeout_s: float | None) -> IncomingMessage | None:
+    def receive(
+        self, timeout_s: float | None, moved_at: Callable[[], float | None] | None = None
+    ) -> IncomingMessage | None:
         """Return the next message, or ``None`` once the peer asked for release.
+
+        Args:
+            timeout_s: How long the peer may send nothing.
+            moved_at: Tells when it last gave another sign of life, if it has any.
 
         Raises:
             PacsException: ``NETWORK_TIMEOUT`` (the association is aborted then) or
                 ``ASSOCIATION_ABORTED``.
             WokenUp: The owner stops, and no message has begun.
         """
-        return self._received(self.awaited(timeout_s))
+        left_s = timeout_s
+        while True:
+            try:
+                return self._driven(self.awaited(left_s))
+            except PacsException as exc:
+                if exc.error.code is not ErrorCode.NETWORK_TIMEOUT:
+                    raise
+                left_s = self._left_s(timeout_s, moved_at)
+                if left_s <= 0:
+                    self.abort()
+                    raise
+
+    def _left_s(
+        self, timeout_s: float | None, moved_at: Callable[[], float | None] | None
+    ) -> float:
+        """Return how much longer to wait for a peer that was silent, but moved elsewhere."""
+        now = self._clock.monotonic()
+        whole_by = after(self._unfinished_since, self._message_timeout_s)
+        until = None if moved_at is None else after(moved_at(), timeout_s)
+        if until is None or (whole_by is not None and now >= whole_by):
+            return 0.0
+        return until - now
 
     def receive_response(self, timeout_s: float | None) -> IncomingMessage | None:
         """Return the next response as :meth:`receive` does, past requests.
@@ -149,11 +176,8 @@ class SocketAssociation(AssociationLine):
         Requests wait for their turn, as many as the peer may send beside the one that is being
         carried out (asynchronous operations window, PS3.7 D.3.3.3). One more is returned.
         """
-        return self._received(self._awaited_response(timeout_s))
-
-    def _received(self, waits: Waits[IncomingMessage | None]) -> IncomingMessage | None:
         try:
-            return self._driven(waits)
+            return self._driven(self._awaited_response(timeout_s))
         except PacsException as exc:
             if exc.error.code is ErrorCode.NETWORK_TIMEOUT:
                 self.abort()

@@ -5,7 +5,10 @@ of odd length or with the other padding, and missing optional elements. An empty
 counts as missing. An empty or malformed UID or AE title is handed on as it is, so that
 the request can be answered with a status rather than an abort.
 
-Refused are lengths that lie, elements of other groups, numbers and tags of the wrong
+Behind a response without a data set, where its group length says that it ends, elements of other
+groups are not read: Orthanc puts the identifier of a C-GET there that failed in part.
+
+Refused are lengths that lie, elements of other groups elsewhere, numbers and tags of the wrong
 size, and the same element twice: peers that read the first and peers that read the last
 would not agree on what was asked for.
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -41,6 +44,7 @@ from pacs_sdk.network.dimse.messages import (
 __all__ = ["DecodedCommand", "decode_command"]
 
 _HEADER: Final = struct.Struct(ELEMENT_HEADER)
+_GROUP_LENGTH_HEADER: Final = _HEADER.pack(0, 0, 4)
 _DATA_SET_TYPE: Final = "command_data_set_type"
 
 
@@ -172,7 +176,7 @@ _STORE_BEGINNING: Final = struct.Struct("<8s4x4sL")
 """Group length; tag and length of Affected SOP Class UID, whose value follows."""
 _STORE_REST: Final = struct.Struct("<8sH8sH8sH8sH4sL")
 """Four numbers from Command Field on, and tag and length of Affected SOP Instance UID."""
-_STORE_BEGINNING_TAGS: Final = (_HEADER.pack(0, 0, 4), _tag("affected_sop_class_uid"))
+_STORE_BEGINNING_TAGS: Final = (_GROUP_LENGTH_HEADER, _tag("affected_sop_class_uid"))
 _STORE_RQ_TAGS: Final = (
     _us_header(ELEMENTS["command_field"]),
     _us_header(ELEMENTS["message_id"]),
@@ -240,6 +244,8 @@ def _values(data: bytes) -> dict[str, Any]:
             )
         group, element, length = _HEADER.unpack_from(data, offset)
         if group:
+            if _ends_at(offset, data, values):
+                break
             raise PacsException(
                 ErrorCode.INVALID_DIMSE_MESSAGE,
                 f"({group:04X},{element:04X}) at byte {offset} is no command element",
@@ -269,3 +275,13 @@ def _values(data: bytes) -> dict[str, Any]:
         if value is not None:
             values[name] = value
     return values
+
+
+def _ends_at(offset: int, data: bytes, values: Mapping[str, Any]) -> bool:
+    """Whether a response without a data set ends here, by its Command Group Length."""
+    is_response = values.get("command_field", 0) & RESPONSE_BIT
+    if not is_response or values.get(_DATA_SET_TYPE) != NO_DATA_SET:
+        return False
+    start = len(_GROUP_LENGTH_HEADER)
+    length = int.from_bytes(data[start : start + 4], "little")
+    return data.startswith(_GROUP_LENGTH_HEADER) and offset == start + 4 + length

@@ -161,6 +161,7 @@ class DicomAssociation:
         request: Request,
         data: ByteSource | None = None,
         on_store: StoreHandler | None = None,
+        moved_at: Callable[[], float | None] | None = None,
     ) -> Generator[Reply, None, None]:
         """Send a request and yield its responses up to the final one.
 
@@ -173,6 +174,9 @@ class DicomAssociation:
             request: The command set.
             data: Its data set.
             on_store: Performs the C-STORE sub-operations of a C-GET.
+            moved_at: Tells when something last moved elsewhere in this operation, by the
+                association's clock: of a C-MOVE that comes here the instances, which are a sign
+                of life where a peer sends no Pending responses.
 
         Raises:
             PacsException: As the failures of :meth:`call`. This is the inner, lazy
@@ -184,7 +188,7 @@ class DicomAssociation:
             is_outstanding = True
             try:
                 while is_outstanding:
-                    incoming = association.receive(self._timeouts.dimse_s)
+                    incoming = association.receive(self._timeouts.dimse_s, moved_at)
                     if incoming is None:
                         raise PacsException(
                             ErrorCode.ASSOCIATION_ABORTED, "the peer released the association early"

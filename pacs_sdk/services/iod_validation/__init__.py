@@ -1,6 +1,7 @@
 """IOD validation: whether an object is what its SOP class says (PS3.3)."""
 
 from pacs_sdk.services.iod_validation.attribute_type import AttributeType
+from pacs_sdk.services.iod_validation.bounded import MAX_FINDINGS
 from pacs_sdk.services.iod_validation.on_reception import ValidateOnReception
 from pacs_sdk.services.iod_validation.report import (
     IodFinding,
@@ -10,7 +11,6 @@ from pacs_sdk.services.iod_validation.report import (
     ValidationReport,
 )
 from pacs_sdk.services.iod_validation.validate import (
-    MAX_FINDINGS,
     IodValidator,
     ObjectSource,
     validate_instance,

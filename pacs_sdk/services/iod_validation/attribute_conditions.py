@@ -11,6 +11,8 @@ from typing import Final
 from pacs_sdk.services.iod_validation.condition import (
     Condition,
     absent,
+    both,
+    either,
     frames_point_to,
     includes,
     is_one_of,
@@ -29,6 +31,8 @@ from pacs_sdk.services.iod_validation.predicates import (
     is_decay_corrected,
     is_deidentified_somehow,
     is_not_tiled_full,
+    is_original,
+    is_root,
     needs_palette,
     needs_patient_orientation,
     needs_patient_position,
@@ -41,7 +45,6 @@ __all__ = ["attribute_condition"]
 _FROM_PLANS: Final = (
     "PLAN",
     "MULTI_PLAN",
-    "PLAN_OVERVIEW",
     "FRACTION",
     "BEAM",
     "BRACHY",
@@ -114,7 +117,9 @@ _GATED_IMAGE: Final = Condition(
     is_one_of("SeriesType", "GATED"), "the Series Type is GATED", "C.8.9.4"
 )
 _REJECTS_BEATS: Final = Condition(
-    is_one_of("BeatRejectionFlag", "Y"), "the Beat Rejection Flag is Y", "C.8.9.4"
+    both(is_one_of("SeriesType", "GATED"), is_one_of("BeatRejectionFlag", "Y")),
+    "the Series Type is GATED and the Beat Rejection Flag is Y",
+    "C.8.9.4",
 )
 _LOSSY: Final = Condition(
     is_one_of("LossyImageCompression", "01"), "the compression was lossy", "C.7.6.1"
@@ -132,7 +137,12 @@ _ACQUIRED: Final = Condition(
         and scene.sop_class_uid not in CONVERTED
     ),
     "the Image Type is ORIGINAL or MIXED",
-    "C.8.13.2, C.8.15.2, C.8.22.3",
+    "C.8.13.1, C.8.15.2",
+)
+_ACQUIRED_PET: Final = Condition(
+    lambda scene: is_original(scene) and scene.sop_class_uid not in CONVERTED,
+    "the Image Type is ORIGINAL",
+    "C.8.22.3",
 )
 _NOT_CONVERTED: Final = Condition(
     lambda scene: scene.sop_class_uid not in CONVERTED,
@@ -147,6 +157,11 @@ _ENHANCED_IMAGE: Final = {
     "AcquisitionDuration": _ACQUIRED,
     "LossyImageCompressionRatio": _LOSSY,
     "LossyImageCompressionMethod": _LOSSY,
+}
+_ENHANCED_PET: Final = {
+    **_ENHANCED_IMAGE,
+    "AcquisitionDateTime": _ACQUIRED_PET,
+    "AcquisitionDuration": _ACQUIRED_PET,
 }
 _ENHANCED_MR: Final = {
     **_ENHANCED_IMAGE,
@@ -186,8 +201,16 @@ _CONTENT_ITEM: Final = {
     "TabulatedValuesSequence": _of_value_type("TABLE"),
     "ValueType": Condition(is_content, "the content item is not by reference", "C.17.3"),
     "RelationshipType": Condition(is_below_root, "it is not the root content item", "C.17.3"),
-    "ConceptNameCodeSequence": _of_value_type(
-        "TEXT", "NUM", "CODE", "DATETIME", "DATE", "TIME", "UIDREF", "PNAME"
+    "ConceptNameCodeSequence": Condition(
+        either(
+            is_root,
+            is_one_of(
+                "ValueType", "TEXT", "NUM", "CODE", "DATETIME", "DATE", "TIME", "UIDREF", "PNAME"
+            ),
+        ),
+        "it is the root content item, or the Value Type is TEXT, NUM, CODE, DATETIME, DATE, TIME, "
+        "UIDREF or PNAME",
+        "C.17.3",
     ),
 }
 """A content item of a structured report, by its Value Type (PS3.3 C.17.3, Table C.17.3-7)."""
@@ -292,7 +315,7 @@ _OF_MODULES: Final[dict[str, dict[str, Condition]]] = {
     },
     "enhanced-ct-image": _ENHANCED_IMAGE,
     "enhanced-mr-image": _ENHANCED_MR,
-    "enhanced-pet-image": _ENHANCED_IMAGE,
+    "enhanced-pet-image": _ENHANCED_PET,
     "mr-pulse-sequence": dict.fromkeys(
         (
             "EchoPlanarPulseSequence",
@@ -341,7 +364,9 @@ _OF_MODULES: Final[dict[str, dict[str, Condition]]] = {
     "rt-dose": {
         **_PIXELS_OF_DOSE,
         "GridFrameOffsetVector": Condition(
-            several_frames, "the Pixel Data has several frames", "C.8.8.3"
+            both(several_frames, frames_point_to("GridFrameOffsetVector")),
+            "there are several frames and the Frame Increment Pointer points to it",
+            "C.8.8.3",
         ),
         "ReferencedRTPlanSequence": Condition(
             is_one_of("DoseSummationType", *_FROM_PLANS),

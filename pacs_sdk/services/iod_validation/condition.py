@@ -20,6 +20,8 @@ __all__ = [
     "Holds",
     "absent",
     "at_top",
+    "both",
+    "either",
     "frames_point_to",
     "includes",
     "is_multi_frame",
@@ -83,6 +85,16 @@ def more_than(keyword: str, number: int) -> Holds:
         return value is not None and value > number
 
     return holds
+
+
+def both(one: Holds, other: Holds) -> Holds:
+    """Hold where two conditions do."""
+    return lambda scene: one(scene) and other(scene)
+
+
+def either(one: Holds, other: Holds) -> Holds:
+    """Hold where one of two conditions does."""
+    return lambda scene: one(scene) or other(scene)
 
 
 def at_top(holds: Holds) -> Holds:

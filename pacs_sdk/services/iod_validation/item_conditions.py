@@ -15,9 +15,10 @@ from pacs_sdk.services.iod_validation.condition import (
 )
 from pacs_sdk.services.iod_validation.item_values import text
 from pacs_sdk.services.iod_validation.predicates import (
+    has_spacing,
     is_acquired_frame,
     is_algorithmic,
-    is_original,
+    is_placed,
     is_within_functional_group,
 )
 
@@ -37,6 +38,7 @@ _COUNTED: Final = (
     ("BeamSequence", "NumberOfBlocks", "BlockSequence", "C.8.8.14"),
 )
 """Sequences that are required where a number of their items is given."""
+_WINDOWS: Final = ("FrameVOILUTSequence", "SoftcopyVOILUTSequence")
 
 _IN_SEQUENCES: Final[dict[tuple[str, str], Condition]] = {
     **{
@@ -68,17 +70,63 @@ _IN_SEQUENCES: Final[dict[tuple[str, str], Condition]] = {
     ),
     **{
         ("PixelMeasuresSequence", keyword): Condition(
-            at_top(is_one_of("VolumetricProperties", "VOLUME")),
-            "the Volumetric Properties are VOLUME",
+            has_spacing,
+            "the Volumetric Properties are VOLUME, or a segmentation has a Frame of Reference",
             "C.7.6.16.2.1",
         )
         for keyword in ("PixelSpacing", "SliceThickness")
     },
     ("PlanePositionSequence", "ImagePositionPatient"): Condition(
-        is_original, "the frames are ORIGINAL", "C.7.6.16.2.3"
+        is_placed,
+        "the frames are ORIGINAL, or a segmentation has a Frame of Reference",
+        "C.7.6.16.2.3",
     ),
     ("PlaneOrientationSequence", "ImageOrientationPatient"): Condition(
-        is_original, "the frames are ORIGINAL", "C.7.6.16.2.4"
+        is_placed,
+        "the frames are ORIGINAL, or a segmentation has a Frame of Reference",
+        "C.7.6.16.2.4",
+    ),
+    **{(sequence, "WindowCenter"): unless("VOILUTSequence", "C.11.2") for sequence in _WINDOWS},
+    **{
+        (sequence, "WindowWidth"): Condition(
+            present("WindowCenter"), "there is a Window Center", "C.11.2"
+        )
+        for sequence in _WINDOWS
+    },
+    **{
+        ("RealWorldValueMappingSequence", keyword): unless(other, "C.7.6.16.2.11")
+        for keyword, other in (
+            ("RealWorldValueFirstValueMapped", "DoubleFloatRealWorldValueFirstValueMapped"),
+            ("RealWorldValueLastValueMapped", "DoubleFloatRealWorldValueLastValueMapped"),
+            ("RealWorldValueIntercept", "RealWorldValueLUTData"),
+            ("RealWorldValueSlope", "RealWorldValueLUTData"),
+        )
+    },
+    ("TextObjectSequence", "AnchorPoint"): unless("BoundingBoxTopLeftHandCorner", "C.10.5"),
+    **{
+        ("TextObjectSequence", keyword): Condition(
+            present("AnchorPoint"), "there is an Anchor Point", "C.10.5"
+        )
+        for keyword in ("AnchorPointAnnotationUnits", "AnchorPointVisibility")
+    },
+    **{
+        ("TextObjectSequence", keyword): Condition(
+            present("BoundingBoxTopLeftHandCorner"), "there is a bounding box", "C.10.5"
+        )
+        for keyword in (
+            "BoundingBoxBottomRightHandCorner",
+            "BoundingBoxAnnotationUnits",
+            "BoundingBoxTextHorizontalJustification",
+        )
+    },
+    ("DisplayedAreaSelectionSequence", "PresentationPixelSpacing"): Condition(
+        is_one_of("PresentationSizeMode", "TRUE SIZE"), "the size is TRUE SIZE", "C.10.4"
+    ),
+    ("DisplayedAreaSelectionSequence", "PresentationPixelAspectRatio"): unless(
+        "PresentationPixelSpacing", "C.10.4"
+    ),
+    ("DisplayedAreaSelectionSequence", "PresentationPixelMagnificationRatio"): Condition(
+        is_one_of("PresentationSizeMode", "MAGNIFY"), "the image is magnified", "C.10.4"
     ),
     **{
         ("FrameContentSequence", keyword): Condition(

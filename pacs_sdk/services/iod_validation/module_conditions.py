@@ -10,6 +10,7 @@ from typing import Final
 
 from pacs_sdk.services.iod_validation.condition import (
     Condition,
+    includes,
     is_one_of,
     present,
 )
@@ -40,12 +41,50 @@ _CONDITIONS: Final = {
     ("rt-dose", "multi-frame"): _DOSE_FRAMES,
     ("x-ray-angiographic-image", "multi-frame"): _X_RAY_FRAMES,
     ("x-ray-angiographic-image", "cine"): _X_RAY_FRAMES,
-    ("x-ray-rf-image", "multi-frame"): _RF_FRAMES,
-    ("x-ray-rf-image", "cine"): _RF_FRAMES,
-    ("enhanced-mr-image", "mr-pulse-sequence"): Condition(
-        is_one_of("ImageType", "ORIGINAL", "MIXED"),
-        "the Image Type is ORIGINAL or MIXED",
-        "A.36.2.3",
+    ("x-ray-radiofluoroscopic-image", "multi-frame"): _RF_FRAMES,
+    ("x-ray-radiofluoroscopic-image", "cine"): _RF_FRAMES,
+    ("x-ray-radiofluoroscopic-image", "x-ray-tomography-acquisition"): Condition(
+        includes("ScanOptions", "TOMO"), "the Scan Options have TOMO", "A.16.3"
+    ),
+    **{
+        (iod, "mr-pulse-sequence"): Condition(
+            is_one_of("ImageType", "ORIGINAL", "MIXED"),
+            "the Image Type is ORIGINAL or MIXED",
+            section,
+        )
+        for iod, section in (
+            ("enhanced-mr-image", "A.36.2.3"),
+            ("enhanced-mr-color-image", "A.36.4.3"),
+        )
+    },
+    ("mr-spectroscopy", "mr-spectroscopy-pulse-sequence"): Condition(
+        is_one_of("ImageType", "ORIGINAL"), "the Image Type is ORIGINAL", "A.36.3.3"
+    ),
+    **{
+        (iod, "xa-xrf-acquisition"): Condition(
+            is_one_of("ImageType", "ORIGINAL"), "the Image Type is ORIGINAL", section
+        )
+        for iod, section in (("enhanced-xa-image", "A.47.3"), ("enhanced-xrf-image", "A.48.3"))
+    },
+    **{
+        ("nuclear-medicine-image", module): Condition(
+            is_one_of("ImageType", *kinds, index=2),
+            f"value 3 of the Image Type is {' or '.join(kinds)}",
+            "A.5.3",
+        )
+        for module, kinds in (
+            ("nm-tomo-acquisition", ("TOMO", "GATED TOMO", "RECON TOMO", "RECON GATED TOMO")),
+            ("nm-reconstruction", ("RECON TOMO", "RECON GATED TOMO")),
+        )
+    },
+    ("parametric-map", "image-pixel"): Condition(
+        present("PixelData"), "the pixels are integers", "A.75.3"
+    ),
+    ("ct-image", "multi-energy-ct-image"): Condition(
+        is_one_of("MultienergyCTAcquisition", "YES"), "Multi-energy CT Acquisition is YES", "A.3.3"
+    ),
+    ("enhanced-ct-image", "enhanced-multi-energy-ct-acquisition"): Condition(
+        is_one_of("MultienergyCTAcquisition", "YES"), "Multi-energy CT Acquisition is YES", "A.38.1"
     ),
     ("positron-emission-tomography-image", "pet-multi-gated-acquisition"): Condition(
         is_one_of("SeriesType", "GATED"), "the Series Type is GATED", "A.21.3"

@@ -13,6 +13,7 @@ from pacs_sdk.core.path import DatasetPath, PathStep
 from pacs_sdk.core.path_access import name_in
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.encoding.datasets.elements import MAX_NESTING
+from pacs_sdk.services.iod_validation.bounded import MAX_FINDINGS
 from pacs_sdk.services.iod_validation.iod_rules import AttributeRule, IodRules, Level
 from pacs_sdk.services.iod_validation.item_values import described, items_of
 from pacs_sdk.services.iod_validation.report import IodFinding, IodRule, Severity
@@ -138,6 +139,8 @@ def _note(
     key = (*names, str(tag))
     found = notes.get(key)
     if found is None:
+        if len(notes) > MAX_FINDINGS:
+            return
         path = DatasetPath((*steps, PathStep(name_in(item, tag))))
         found = notes[key] = _Note(*words[:1], path, words[1])
     found.count += 1

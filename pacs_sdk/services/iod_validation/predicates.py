@@ -10,6 +10,7 @@ from pacs_sdk.services.iod_validation.scene import Scene
 
 __all__ = [
     "CONVERTED",
+    "has_spacing",
     "is_acquired_frame",
     "is_algorithmic",
     "is_below_root",
@@ -19,6 +20,8 @@ __all__ = [
     "is_deidentified_somehow",
     "is_not_tiled_full",
     "is_original",
+    "is_placed",
+    "is_root",
     "is_within_functional_group",
     "needs_palette",
     "needs_patient_orientation",
@@ -119,6 +122,24 @@ def is_within_functional_group(scene: Scene) -> bool:
     )
 
 
+_SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.4"
+
+
+def has_spacing(scene: Scene) -> bool:
+    """Whether pixels have a size: those of volumes, and of segmentations in space."""
+    return text(scene.top, "VolumetricProperties") == "VOLUME" or _is_segmentation_in_space(scene)
+
+
+def is_placed(scene: Scene) -> bool:
+    """Whether frames have a place: ORIGINAL undistorted ones, and segmentations in space."""
+    is_undistorted = text(scene.top, "VolumetricProperties") != "DISTORTED"
+    return (is_original(scene) and is_undistorted) or _is_segmentation_in_space(scene)
+
+
+def _is_segmentation_in_space(scene: Scene) -> bool:
+    return scene.sop_class_uid == _SEGMENTATION and bool(text(scene.top, "FrameOfReferenceUID"))
+
+
 def is_original(scene: Scene) -> bool:
     """Whether all frames are ORIGINAL; where only some are, the Image Type says MIXED."""
     return text(scene.top, "ImageType") == "ORIGINAL"
@@ -137,6 +158,11 @@ def is_not_tiled_full(scene: Scene) -> bool:
 def is_content(scene: Scene) -> bool:
     """Whether a content item is given here and not by reference (PS3.3 C.17.3.2.5)."""
     return not scene.has("ReferencedContentItemIdentifier")
+
+
+def is_root(scene: Scene) -> bool:
+    """Whether a content item is the root."""
+    return not scene.outer
 
 
 def is_below_root(scene: Scene) -> bool:

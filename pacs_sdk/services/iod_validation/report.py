@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -67,6 +67,17 @@ class Outcome(enum.StrEnum):
     """There is no table for the SOP class. The values are right, and more is not known."""
 
 
+_LONGEST_WORDS: Final = 500
+"""A code or an identifier that is repeated has 64 characters; a damaged one may have millions."""
+
+
+def _legible(words: str) -> str:
+    """Leave out of a sentence what cannot be printed, and what nobody reads to its end."""
+    if len(words) > _LONGEST_WORDS:
+        words = f"{words[:_LONGEST_WORDS]}…"
+    return words if words.isprintable() else "".join(c if c.isprintable() else "?" for c in words)
+
+
 @attrs.frozen
 class IodFinding:
     """One thing that was found in an object."""
@@ -77,7 +88,7 @@ class IodFinding:
     """Which kind of rule it is about."""
     path: DatasetPath
     """Where, from the top of the data set."""
-    words: str
+    words: str = attrs.field(converter=_legible)
     """What is wrong, in a sentence that doesn't repeat values of free text."""
     module: str = ""
     """The module whose rule it is, such as ``General Image``; empty for rules of no module."""

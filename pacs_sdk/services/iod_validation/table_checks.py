@@ -11,6 +11,7 @@ from pacs_sdk.core.path_access import name_in
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.encoding.datasets.elements import MAX_NESTING
 from pacs_sdk.services.iod_validation.attribute_type import AttributeType
+from pacs_sdk.services.iod_validation.bounded import MAX_FINDINGS, Room
 from pacs_sdk.services.iod_validation.iod_rules import (
     AttributeRule,
     IodRules,
@@ -50,16 +51,24 @@ def table_findings(iod: IodRules, scene: Scene) -> tuple[IodFinding, ...]:
     Args:
         iod: The IOD.
         scene: The data set.
+
+    Returns:
+        The findings; the rest is not looked for once there are more errors than a report takes.
     """
     found: dict[tuple[DatasetPath, IodRule], IodFinding] = {}
+    room = Room.of(MAX_FINDINGS + 1)
     for module in iod.modules:
         walk = _Walk(module.title)
         # Of a module that isn't used some sequence may be there, as an extension.
         look = walk.level if is_used(module, scene) else walk.sequences
         for one in look(module.level, scene, ()):
             key = (one.path, one.rule)
-            if key not in found or _strictness(one) < _strictness(found[key]):
+            if key in found:
+                found[key] = min(found[key], one, key=_strictness)
+            elif room.takes(one):
                 found[key] = one
+                if room.is_full:
+                    return tuple(found.values())
     return tuple(found.values())
 
 

@@ -93,7 +93,7 @@ _OF_MODULES: Final[dict[str, dict[str, tuple[Terms, ...]]]] = {
         "PixelRepresentation": _enumerated("C.7.6.3", "0", "1"),
     },
     "voi-lut": {
-        "VOILUTFunction": _enumerated("C.11.2.1.3", "LINEAR", "LINEAR_EXACT", "SIGMOID"),
+        "VOILUTFunction": _defined("C.11.2", "LINEAR", "LINEAR_EXACT", "SIGMOID"),
     },
     "sc-equipment": {
         "ConversionType": _defined("C.8.6.1", "DV", "DI", "DF", "WSD", "SD", "SI", "DRW", "SYN"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
+import attrs
 from pydicom.dataset import Dataset
 
 from pacs_sdk.core.dataset import DatasetLike, as_dataset
@@ -21,6 +21,8 @@ from pacs_sdk.encoding import (
     transfer_syntax,
     validate_dataset,
 )
+from pacs_sdk.encoding.files.part10 import read_media_uids
+from pacs_sdk.services.iod_validation.bounded import MAX_FINDINGS, bounded
 from pacs_sdk.services.iod_validation.deep import deep_findings
 from pacs_sdk.services.iod_validation.iod_rules import IodRuleBook, IodRules
 from pacs_sdk.services.iod_validation.item_values import text
@@ -35,13 +37,10 @@ from pacs_sdk.services.iod_validation.scene import Scene
 from pacs_sdk.services.iod_validation.standard_tables import installed_tables
 from pacs_sdk.services.iod_validation.subject import TOP, Subject
 from pacs_sdk.services.iod_validation.table_checks import table_findings
+from pacs_sdk.services.iod_validation.value_representations import representation_findings
 from pacs_sdk.services.sop_classes import sop_class_name
 
-__all__ = ["MAX_FINDINGS", "IodValidator", "ObjectSource", "validate_instance"]
-
-MAX_FINDINGS: Final = 1000
-"""How many findings a report has at most. A person reads the first twenty; an object of a
-million broken items must not take a gigabyte."""
+__all__ = ["IodValidator", "ObjectSource", "validate_instance"]
 
 ObjectSource: TypeAlias = Instance | DatasetLike | Path | str
 """What can be validated: an instance, a data set, or the path of a file."""
@@ -72,16 +71,16 @@ class IodValidator:
         """Validate one object; see :func:`validate_instance`."""
         subject = _subject_of(source)
         iod = self._rules.of_sop_class(subject.sop_class_uid)
-        findings = list(itertools.islice(_findings(subject, iod), MAX_FINDINGS + 1))
-        if len(findings) > MAX_FINDINGS:
-            findings[MAX_FINDINGS:] = [
+        findings, are_more = bounded(_findings(subject, iod))
+        if are_more:
+            findings.append(
                 IodFinding(
                     Severity.WARNING,
                     IodRule.CONSISTENCY,
                     DatasetPath.of("SOPInstanceUID"),
                     f"there are more than {MAX_FINDINGS} findings; the rest is left out",
                 )
-            ]
+            )
         return ValidationReport(
             subject.sop_class_uid,
             subject.sop_instance_uid,
@@ -128,7 +127,13 @@ def validate_instance(source: ObjectSource) -> ValidationReport:
 
 def _subject_of(source: ObjectSource) -> Subject:
     if isinstance(source, Path | str):
-        source = raised(read_file(source))
+        instance = raised(read_file(source))
+        sop_class_uid, sop_instance_uid = raised(read_media_uids(source))
+        source = attrs.evolve(
+            instance,
+            sop_class_uid=sop_class_uid or instance.sop_class_uid,
+            sop_instance_uid=sop_instance_uid or instance.sop_instance_uid,
+        )
     if isinstance(source, Instance):
         dataset = raised(source.dataset()).pydicom
         return Subject(dataset, source.sop_class_uid, source.sop_instance_uid, source.syntax)
@@ -147,6 +152,7 @@ def _findings(subject: Subject, iod: IodRules | None) -> Iterator[IodFinding]:
     if iod is not None:
         yield from table_findings(iod, scene)
     yield from deep_findings(subject)
+    yield from representation_findings(subject)
     yield from _value_findings(dataset)
     if iod is not None:
         yield from notes_of(dataset, iod)
@@ -174,7 +180,8 @@ def _class_findings(subject: Subject, iod: IodRules | None) -> Iterator[IodFindi
 
 
 def _value_findings(dataset: Dataset) -> Iterator[IodFinding]:
-    for one in raised(validate_dataset(dataset, ValidationMode.LENIENT)):
+    mode = ValidationMode.LENIENT
+    for one in raised(validate_dataset(dataset, mode, most=MAX_FINDINGS + 1)):
         yield IodFinding(
             Severity.ERROR,
             IodRule.VALUE,

@@ -1,6 +1,10 @@
 """C-FIND in the Query/Retrieve information models, both sides (PS3.4 C.4.1)."""
 
-from pacs_sdk.services.query.identifiers import IDENTIFIER_SYNTAXES, read_identifier
+from pacs_sdk.services.query.identifiers import (
+    IDENTIFIER_SYNTAXES,
+    MAX_ANSWER_BYTES,
+    read_identifier,
+)
 from pacs_sdk.services.query.models import UNIQUE_KEYS, model_of
 from pacs_sdk.services.query.negotiation import FindNegotiation
 from pacs_sdk.services.query.question import identifier_of
@@ -11,6 +15,7 @@ from pacs_sdk.services.query.stream import FoundMatches
 
 __all__ = [
     "IDENTIFIER_SYNTAXES",
+    "MAX_ANSWER_BYTES",
     "UNIQUE_KEYS",
     "FindNegotiation",
     "FoundMatches",

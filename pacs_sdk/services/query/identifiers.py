@@ -15,13 +15,16 @@ from pacs_sdk.encoding import (
 )
 from pacs_sdk.network import Exchange
 
-__all__ = ["IDENTIFIER_SYNTAXES", "MAX_IDENTIFIER_BYTES", "read_identifier"]
+__all__ = ["IDENTIFIER_SYNTAXES", "MAX_ANSWER_BYTES", "MAX_IDENTIFIER_BYTES", "read_identifier"]
 
 IDENTIFIER_SYNTAXES: Final = (EXPLICIT_VR_LITTLE_ENDIAN.uid, IMPLICIT_VR_LITTLE_ENDIAN.uid)
 """The transfer syntaxes of identifiers, preferred first."""
 
 MAX_IDENTIFIER_BYTES: Final = 1 << 20
 """The longest identifier that is decoded: thousands of UIDs in a list still fit."""
+
+MAX_ANSWER_BYTES: Final = 16 << 20
+"""The longest identifier of a response that is decoded: a hundred thousand UIDs that failed."""
 
 
 def read_identifier(exchange: Exchange, code: ErrorCode) -> DicomDataset:

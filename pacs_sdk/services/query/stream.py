@@ -14,13 +14,14 @@ from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET, DicomTag
 from pacs_sdk.core.vr import VR
 from pacs_sdk.encoding import decode_dataset, encode_dataset, transfer_syntax
 from pacs_sdk.network import DicomAssociation, Reply
-from pacs_sdk.network.dimse import CFindRQ, Status, StatusCategory, status_category
+from pacs_sdk.network.dimse import CFindRQ, Response, Status, StatusCategory, status_category
+from pacs_sdk.services.query.identifiers import MAX_ANSWER_BYTES
 from pacs_sdk.services.query.negotiation import FindNegotiation
 from pacs_sdk.services.query.question import Question
 from pacs_sdk.services.scu import check_status
 from pacs_sdk.storage import EntityRecord, Match, MatchTable, QueryLevel
 
-__all__ = ["FoundMatches"]
+__all__ = ["FoundMatches", "check_end"]
 
 _SAID_OF_ITSELF: Final = frozenset((SPECIFIC_CHARACTER_SET, 0x00080052))
 """Specific Character Set and Query/Retrieve Level, which say nothing of the match."""
@@ -32,9 +33,9 @@ class FoundMatches(Iterator[DicomDataset]):
     Leaving its context, or :meth:`close`, before the last match sends a C-CANCEL, takes
     what is still to come, and releases the association. It is for one thread.
 
-    Iterating raises ``PacsException``: ``FIND_FAILED`` with the peer's status and comment,
-    ``CANCELLED`` where the peer ends the query by itself, a decoding error, or a network
-    error. The association is over then.
+    Iterating raises ``PacsException``: ``FIND_FAILED`` with the peer's status and comment, or
+    where it says that there are more matches than it gives (B001H), ``CANCELLED`` where it ends
+    the query by itself, a decoding error, or a network error. The association is over then.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class FoundMatches(Iterator[DicomDataset]):
         self._clock = clock
         self._patience_s = patience_s
         self._left = question.limit
+        self._count = 0
         self._order = question.order
         self._is_cancelled = False
         self._is_over = False
@@ -130,7 +132,7 @@ class FoundMatches(Iterator[DicomDataset]):
             raise
         self._is_over = True
         self._association.release()
-        check_status(reply.response, ErrorCode.FIND_FAILED, "C-FIND")
+        check_end(reply.response, self._count)
         return None
 
     def _taken(self, reply: Reply) -> DicomDataset:
@@ -140,7 +142,13 @@ class FoundMatches(Iterator[DicomDataset]):
             raise PacsException(
                 ErrorCode.FIND_FAILED, "the peer announced a match but sent no identifier"
             )
+        if reply.data.size > MAX_ANSWER_BYTES:
+            raise PacsException(
+                ErrorCode.FIND_FAILED,
+                f"the peer sent a match of {reply.data.size} bytes; {MAX_ANSWER_BYTES} are the most",
+            )
         match = raised(decode_dataset(bytes(reply.data.view()), self._syntax))
+        self._count += 1
         if self._left is not None:
             self._left -= 1
             if not self._left:
@@ -151,6 +159,29 @@ class FoundMatches(Iterator[DicomDataset]):
         if not self._is_cancelled:
             self._is_cancelled = True
             self._association.cancel(self._context, self._request.message_id)
+
+
+def check_end(final: Response, count: int) -> None:
+    """Raise unless a final response says that all matches were told.
+
+    Args:
+        final: The final response, of a query that we did not cancel.
+        count: How many matches came before it.
+
+    Raises:
+        PacsException: ``FIND_FAILED``, or ``CANCELLED``.
+    """
+    # Orthanc cancels where it has more matches than it is configured to give.
+    is_cancelled = final.status == Status.CANCEL
+    if is_cancelled or final.status == Status.MATCHING_LIMIT_REACHED:
+        at_most = f", or for {count} as the limit" if count else ""
+        raise PacsException(
+            ErrorCode.CANCELLED if is_cancelled else ErrorCode.FIND_FAILED,
+            f"the peer ended the C-FIND by itself after {count} matches, with status "
+            f"{final.status:04X}H; it may have more: ask for less{at_most}",
+            status=final.status,
+        )
+    check_status(final, ErrorCode.FIND_FAILED, "C-FIND")
 
 
 def _check_granted(

@@ -16,7 +16,7 @@ from pacs_sdk.core.results import Failure, Success, raised
 from pacs_sdk.encoding import Instance
 from pacs_sdk.network import AssociationPool, DicomAssociation, Operation
 from pacs_sdk.network.dimse import CStoreRQ
-from pacs_sdk.services.retrieve.destinations import Destination
+from pacs_sdk.services.retrieve.destinations import Destination, is_ae_title
 from pacs_sdk.services.retrieve.outgoing import ContextChoice, ReadAhead
 from pacs_sdk.services.retrieve.proposals import Batch, batches
 
@@ -29,7 +29,19 @@ _ATTEMPTS: Final = 2
 """How often an instance is sent over associations that break before it is answered: one that
 lay idle in the pool may have gone without a word."""
 
+_GIVEN_UP_IN_A_ROW: Final = 2
+"""How often that may happen before nothing more is sent: one instance may be what a destination
+cannot digest, but one that breaks off at the next, too, takes none."""
+
 _BUG: Final = "the sub-operations ended unexpectedly; the server's log says why"
+
+
+def _title_to_tell(title: str) -> str:
+    """Leave out a title that no C-STORE can have, as is allowed (PS3.7 9.1.1.1).
+
+    A server takes peers by whatever name they give.
+    """
+    return title if is_ae_title(title) else ""
 
 
 @attrs.frozen
@@ -38,8 +50,8 @@ class MoveOriginator:
 
     calling_ae_title: str
     """Who we say we are to the destination."""
-    ae_title: str
-    """Move Originator Application Entity Title: who asked."""
+    ae_title: str = attrs.field(converter=_title_to_tell)
+    """Move Originator Application Entity Title: who asked; empty where that is no AE title."""
     message_id: int
     """Move Originator Message ID: that of the C-MOVE."""
     priority: int
@@ -157,7 +169,7 @@ class Delivery:
         """Send instances until there are none, over a new association where one breaks.
 
         Raises:
-            PacsException: No association can be had, or they break again and again.
+            PacsException: No association can be had, or they break whatever is sent.
         """
         attempts = 0
         while waiting and not self._stopped:
@@ -179,10 +191,12 @@ class Delivery:
             except PacsException as exc:
                 attempts += 1
                 self._logger.warning("association-broke", reason=exc.error.message)
-                if attempts == _ATTEMPTS:
-                    self._give_up(under_way, exc.error.message)
+                if attempts % _ATTEMPTS:
+                    waiting.extendleft(reversed(under_way.values()))
+                    continue
+                self._give_up(under_way, exc.error.message)
+                if attempts == _ATTEMPTS * _GIVEN_UP_IN_A_ROW:
                     raise
-                waiting.extendleft(reversed(under_way.values()))
             except Exception:
                 self._give_up(under_way, _BUG)
                 raise

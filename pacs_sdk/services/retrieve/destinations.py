@@ -17,6 +17,7 @@ __all__ = [
     "Destination",
     "DestinationResolver",
     "first_known",
+    "is_ae_title",
     "unknown_destination",
 ]
 
@@ -26,11 +27,16 @@ _MAX_PARALLEL: Final = 8
 _MAX_WINDOW: Final = 0xFFFF
 
 
+def is_ae_title(text: str) -> bool:
+    """Tell whether a text without spaces at its ends is an AE title (PS3.5 6.2, VR AE)."""
+    fits = 0 < len(text) <= _MAX_AE_TITLE_LENGTH
+    return fits and text.isascii() and text.isprintable() and "\\" not in text
+
+
 def _ae_title(title: str) -> str:
     """Check an AE title (PS3.5 6.2, VR AE); spaces at its ends mean nothing."""
     text = title.strip(" ")
-    fits = len(text) <= _MAX_AE_TITLE_LENGTH and text.isascii() and "\\" not in text
-    if not (fits and (text.isprintable() or not text)):
+    if text and not is_ae_title(text):
         raise PacsException(
             ErrorCode.INVALID_CONFIGURATION,
             f"{title!r} is no AE title: 1 to 16 ASCII characters without backslash",

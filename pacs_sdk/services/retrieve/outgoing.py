@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import attrs
+import pydicom
 
 from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import PacsResult, edge, raised
+from pacs_sdk.core.vr import VR
 from pacs_sdk.encoding import Instance, encode_dataset, transfer_syntax
 from pacs_sdk.network import AcceptedContext
 from pacs_sdk.services.reencode import reencoded, usable_contexts
@@ -175,11 +177,24 @@ def _without_bulk_data(instance: Instance, transfer_syntax_uid: str) -> ByteSour
     for tag in filter(_is_bulk_data, list(map(int, dataset.keys()))):
         del dataset[tag]
     if _WAVEFORM_SEQUENCE in dataset:
-        for item in dataset[_WAVEFORM_SEQUENCE].value or ():
-            item.pop(_WAVEFORM_DATA, None)
+        _drop_samples(dataset)
     return MemoryBytes(
         raised(encode_dataset(dataset, raised(transfer_syntax(transfer_syntax_uid))))
     )
+
+
+def _drop_samples(dataset: pydicom.Dataset) -> None:
+    """Drop Waveform Data from each waveform; all of what cannot be read as waveforms."""
+    try:
+        waveforms = dataset[_WAVEFORM_SEQUENCE]
+    except ValueError:  # of VR UN, and no sequence
+        del dataset[_WAVEFORM_SEQUENCE]
+        return
+    if waveforms.VR != VR.SQ:
+        del dataset[_WAVEFORM_SEQUENCE]
+        return
+    for item in waveforms.value or ():
+        item.pop(_WAVEFORM_DATA, None)
 
 
 def _is_bulk_data(tag: int) -> bool:

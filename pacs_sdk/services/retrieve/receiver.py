@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 import attrs
 
-from pacs_sdk.core.errors import PacsException
-from pacs_sdk.core.ports import Clock, Logger
-from pacs_sdk.core.results import Failure, PacsResult, Success, raised
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.ports import Clock, Logger, SystemClock
+from pacs_sdk.core.results import Failure, PacsResult, Success, edge, raised
 from pacs_sdk.core.uids import checked_uid
 from pacs_sdk.encoding import Instance
 from pacs_sdk.network import (
@@ -24,6 +24,7 @@ from pacs_sdk.network import (
     ServerTls,
 )
 from pacs_sdk.network.dimse import CStoreRQ, CStoreRSP, Status, response_to
+from pacs_sdk.services.retrieve.report import Taken
 from pacs_sdk.services.storage_scp import StorageScp
 from pacs_sdk.services.verification import VerificationScp
 
@@ -40,51 +41,75 @@ class Receiver:
 
     keep: KeepInstance
     """What keeps an instance."""
-    received: int = 0
+    clock: Clock = attrs.field(factory=SystemClock)
+    """The time."""
+    offered: int = attrs.field(default=0, init=False)
+    """How many instances have come, kept or not."""
+    received: int = attrs.field(default=0, init=False)
     """How many were kept."""
-    size_bytes: int = 0
+    size_bytes: int = attrs.field(default=0, init=False)
     """The bytes of their data sets."""
+    moved_at: float | None = attrs.field(default=None, init=False)
+    """When an instance last began or ended to come, by the clock's monotonic time."""
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+
+    @property
+    def taken(self) -> Taken:
+        """What has come."""
+        return Taken(self.received, self.offered - self.received, self.size_bytes)
+
+    def begin(self, *_: str) -> None:
+        """Note that an instance begins to come; where its bytes go is left to the server."""
+        self.moved_at = self.clock.monotonic()
 
     def take(self, instance: Instance) -> PacsResult[object]:
         """Keep one."""
         with self._lock:
+            self.offered += 1
             kept = self.keep(instance)
             match kept:
                 case Success():
                     self.received += 1
                     self.size_bytes += instance.size
+            self.moved_at = self.clock.monotonic()
         return kept
 
     def on_store(self, incoming: IncomingMessage, request: CStoreRQ) -> CStoreRSP:
         """Perform one C-STORE sub-operation of a C-GET."""
-        status, comment = self._kept(incoming, request)
+        kept: PacsResult[object]
+        match _instance_of(incoming, request):
+            case Success(instance):
+                kept = self.take(instance)
+            case refusal:
+                self.offered += 1
+                kept = refusal
+        match kept:
+            case Failure(error):
+                status, comment = error.code.dimse_status, error.message
+            case _:
+                status, comment = int(Status.SUCCESS), ""
         # Built as any answer is: a UID that is none must not end the retrieval.
         response = response_to(request, status, comment)
         return (
             response if isinstance(response, CStoreRSP) else CStoreRSP(request.message_id, status)
         )
 
-    def _kept(self, incoming: IncomingMessage, request: CStoreRQ) -> tuple[int, str]:
-        if incoming.data is None:
-            failure = incoming.failure
-            if failure is None:
-                return Status.CANNOT_UNDERSTAND, "no data set was announced"
-            return failure.code.dimse_status, failure.message
-        try:
-            uid = checked_uid(request.affected_sop_instance_uid, "Affected SOP Instance UID")
-        except PacsException as exc:
-            return exc.error.code.dimse_status, exc.error.message
-        instance = Instance(
-            sop_class_uid=request.affected_sop_class_uid,
-            sop_instance_uid=uid,
-            transfer_syntax_uid=incoming.context.transfer_syntax,
-            encoded=incoming.data,
-        )
-        match self.take(instance):
-            case Failure(error):
-                return error.code.dimse_status, error.message
-        return Status.SUCCESS, ""
+
+@edge()
+def _instance_of(incoming: IncomingMessage, request: CStoreRQ) -> Instance:
+    """Return what a C-STORE sub-operation brings, or why it cannot be taken."""
+    if incoming.failure is not None:
+        raise PacsException.of(incoming.failure)
+    if incoming.data is None:
+        raise PacsException(ErrorCode.STORE_FAILED, "no data set was announced")
+    return Instance(
+        sop_class_uid=request.affected_sop_class_uid,
+        sop_instance_uid=checked_uid(
+            request.affected_sop_instance_uid, "Affected SOP Instance UID"
+        ),
+        transfer_syntax_uid=incoming.context.transfer_syntax,
+        encoded=incoming.data,
+    )
 
 
 @attrs.frozen
@@ -119,7 +144,7 @@ def receiving(
     Raises:
         PacsException: ``PORT_UNAVAILABLE``, or what the files of TLS give.
     """
-    receiver = Receiver(here.keep)
+    receiver = Receiver(here.keep, clock)
     config = ServerConfig(
         ae_title=ae_title,
         host=here.host or _local_address(peer),
@@ -139,7 +164,7 @@ def receiving(
 
 def receiving_services(receiver: Receiver) -> list[DicomService]:
     """List the services of the Storage SCP of a C-MOVE."""
-    return [VerificationScp(), StorageScp(receiver.take)]
+    return [VerificationScp(), StorageScp(receiver.take, receive=receiver.begin)]
 
 
 def _local_address(peer: Peer) -> str:

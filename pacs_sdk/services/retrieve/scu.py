@@ -20,8 +20,17 @@ from pacs_sdk.network import (
     RequestorOptions,
     StoreHandler,
 )
-from pacs_sdk.network.dimse import CGetRQ, CGetRSP, CMoveRQ, CMoveRSP, CStoreRQ, CStoreRSP, Status
-from pacs_sdk.services.query import IDENTIFIER_SYNTAXES, QueryScu
+from pacs_sdk.network.dimse import (
+    CGetRQ,
+    CGetRSP,
+    CMoveRQ,
+    CMoveRSP,
+    CStoreRQ,
+    CStoreRSP,
+    StatusCategory,
+    status_category,
+)
+from pacs_sdk.services.query import IDENTIFIER_SYNTAXES, MAX_ANSWER_BYTES, QueryScu
 from pacs_sdk.services.retrieve.identifier import RELATIONAL, lacks_upper_keys
 from pacs_sdk.services.retrieve.receiver import KeepInstance, ReceiveHere, Receiver, receiving
 from pacs_sdk.services.retrieve.report import (
@@ -72,6 +81,7 @@ class _Asked:
     syntax: TransferSyntax
     watch: _Watch
     was_cancelled: bool = False
+    told: RetrieveProgress | None = None
     final: CGetRSP | CMoveRSP | None = None
     identifier: ByteSource | None = None
 
@@ -79,21 +89,24 @@ class _Asked:
         self,
         identifier: DicomDataset,
         on_store: StoreHandler | None = None,
+        moved_at: Callable[[], float | None] | None = None,
     ) -> None:
         """Send the request, and follow it to its final response."""
         data = MemoryBytes(raised(encode_dataset(identifier, self.syntax)))
-
-        for reply in self.association.replies(self.context, self.request, data, on_store):
+        association = self.association
+        for reply in association.replies(self.context, self.request, data, on_store, moved_at):
             response = reply.response
             if not isinstance(response, CGetRSP | CMoveRSP):
                 continue
-            if response.status == Status.PENDING:
+            if status_category(response.status) is StatusCategory.PENDING:
+                self.told = RetrieveProgress.of(response)
                 if self.watch.on_progress is not None:
-                    self.watch.on_progress(RetrieveProgress.of(response))
+                    self.watch.on_progress(self.told)
                 self.look_for_cancel()
             else:
                 self.final = response
-                if reply.data is not None:  # valid until the next reply is taken
+                # Valid until the next reply is taken; what is longer than any list is none.
+                if reply.data is not None and reply.data.size <= MAX_ANSWER_BYTES:
                     self.identifier = MemoryBytes(bytes(reply.data.view()))
 
     def look_for_cancel(self) -> None:
@@ -109,8 +122,8 @@ class _Asked:
             self.final,
             self.identifier,
             self.syntax,
-            received=0 if receiver is None else receiver.received,
-            size_bytes=0 if receiver is None else receiver.size_bytes,
+            taken=None if receiver is None else receiver.taken,
+            told=self.told,
             was_cancelled=self.was_cancelled,
         )
 
@@ -246,18 +259,28 @@ class RetrieveScu(ServiceUser):
         want = _Want(wanted, model.move, f"{model.title} MOVE", relational)
         watch = _Watch(on_progress, cancel)
         if receive is None:
-            return self._move(peer, want, destination, watch).report(None)
+            return self._move(peer, want, destination, watch, None).report(None)
         with receiving(receive, destination, peer, self.logger, self.clock) as receiver:
-            asked = self._move(peer, want, destination, watch)
+            asked = self._move(peer, want, destination, watch, receiver)
         return asked.report(receiver)  # the receiver has stopped: what came last is counted
 
-    def _move(self, peer: Peer, want: _Want, destination: str, watch: _Watch) -> _Asked:
+    def _move(
+        self,
+        peer: Peer,
+        want: _Want,
+        destination: str,
+        watch: _Watch,
+        receiver: Receiver | None,
+    ) -> _Asked:
         proposal = _move_proposal(want.sop_class, is_relational=want.is_relational)
         with self._connect(peer, proposal) as association:
             number = association.next_message_id()
             request = CMoveRQ(number, want.sop_class, destination)
             asked = _asked(association, want, request, watch)
-            asked.run(want.identifier)
+            asked.run(
+                want.identifier,
+                moved_at=None if receiver is None else lambda: receiver.moved_at,
+            )
         return asked
 
     def _get(

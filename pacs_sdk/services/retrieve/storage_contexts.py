@@ -8,12 +8,16 @@ from typing import Final
 import attrs
 
 from pacs_sdk.core.dataset import DicomDataset
-from pacs_sdk.core.results import Success
-from pacs_sdk.core.uids import checked_uid
-from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from pacs_sdk.core.results import raised
+from pacs_sdk.encoding import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    transfer_syntax,
+)
 from pacs_sdk.network import Peer, ProposedContext
 from pacs_sdk.services.query import QueryScu
 from pacs_sdk.services.reencode import proposed_contexts
+from pacs_sdk.services.retrieve.kinds import KindSearch
 from pacs_sdk.services.sop_classes import InformationModel, sop_classes_by_use
 
 __all__ = ["storage_contexts", "taken_as_scp", "usual_contexts"]
@@ -22,6 +26,32 @@ _MAX_STORAGE_CONTEXTS: Final = 127
 """128 contexts less the one for the C-GET itself."""
 
 _UNCOMPRESSED: Final = (EXPLICIT_VR_LITTLE_ENDIAN.uid, IMPLICIT_VR_LITTLE_ENDIAN.uid)
+
+_AS_STORED: Final = tuple(
+    raised(transfer_syntax(keyword)).uid
+    for keyword in (
+        "JPEGLosslessSV1",
+        "JPEG2000Lossless",
+        "JPEGBaseline8Bit",
+        "JPEG2000",
+        "RLELossless",
+        "JPEGLSLossless",
+        "JPEGExtended12Bit",
+        "JPEGLossless",
+        "JPEGLSNearLossless",
+        "HTJ2KLossless",
+        "HTJ2KLosslessRPCL",
+        "HTJ2K",
+        "MPEG4HP41",
+        "MPEG2MPML",
+        "MPEG2MPHL",
+        "MPEG4HP41BD",
+        "HEVCMP51",
+        "DeflatedExplicitVRLittleEndian",
+        "ExplicitVRBigEndian",
+    )
+)
+"""What else instances may be stored in, the most common first."""
 
 
 def storage_contexts(
@@ -35,12 +65,16 @@ def storage_contexts(
         identifier: What is wanted.
         model: The information model.
     """
-    kinds = _kinds(scu, peer, identifier, model)
-    if not kinds:
-        return usual_contexts()
-    wanted = [
-        context for sop_class, own in kinds.items() for context in taken_as_scp(sop_class, own)
-    ]
+    search = KindSearch(scu, peer, model)
+    search.run(identifier)
+    kinds = search.kinds
+    untold = sum(not own for own in kinds.values())
+    room = _MAX_STORAGE_CONTEXTS // untold if untold else 0
+    wanted = []
+    for sop_class, own in kinds.items():
+        wanted += taken_as_scp(sop_class, own) if own else _taken_as_whatever(sop_class)[:room]
+    if not search.is_all:
+        wanted += [one for one in usual_contexts() if one.abstract_syntax not in kinds]
     return wanted[:_MAX_STORAGE_CONTEXTS]
 
 
@@ -55,33 +89,15 @@ def taken_as_scp(sop_class_uid: str, transfer_syntaxes: Iterable[str]) -> list[P
     return _as_scp(proposed_contexts(sop_class_uid, sorted(transfer_syntaxes)))
 
 
+def _taken_as_whatever(sop_class_uid: str) -> list[ProposedContext]:
+    """List what is proposed for instances of a SOP class that are stored in whatever way.
+
+    What is uncompressed comes first, for peers that look for no other context; each compression
+    has one of its own, as a peer that cannot re-encode needs just that of its file.
+    """
+    syntaxes = [_UNCOMPRESSED, *((uid,) for uid in _AS_STORED)]
+    return _as_scp(ProposedContext(sop_class_uid, one) for one in syntaxes)
+
+
 def _as_scp(contexts: Iterable[ProposedContext]) -> list[ProposedContext]:
     return [attrs.evolve(context, as_scu=False, as_scp=True) for context in contexts]
-
-
-def _kinds(
-    scu: QueryScu, peer: Peer, identifier: DicomDataset, model: InformationModel
-) -> dict[str, set[str]]:
-    """Ask which transfer syntaxes the wanted instances have, by SOP class.
-
-    Nothing where the peer does not answer such a query; the retrieval then goes on without
-    the knowledge.
-    """
-    question = DicomDataset(
-        QueryRetrieveLevel="IMAGE",
-        SOPClassUID="",
-        SOPInstanceUID="",
-        AvailableTransferSyntaxUID="",
-    )
-    for tag in identifier:
-        if tag.keyword != "QueryRetrieveLevel":
-            question[tag] = identifier[tag]
-    kinds: dict[str, set[str]] = {}
-    match scu.find(peer, question, model):
-        case Success(matches):
-            for found in matches:
-                if found.get("SOPClassUID"):
-                    sop_class = checked_uid(str(found.get("SOPClassUID")), "SOP Class UID")
-                    syntaxes = found.get_strings("AvailableTransferSyntaxUID").value_or(())
-                    kinds.setdefault(sop_class, set()).update(filter(None, syntaxes))
-    return kinds

@@ -1,7 +1,9 @@
 """The rows above an instance: its series, study and patient.
 
 Where instances contradict each other about them, what came first stays, and the difference
-is recorded in the table ``attribute_conflicts``.
+is recorded in the table ``attribute_conflicts``. What the first did not say is no contradiction:
+it is filled in, and a study whose first instances had no Patient ID goes to the patient that a
+later one names.
 """
 
 from __future__ import annotations
@@ -31,9 +33,11 @@ from pacs_sdk.storage.index.row_removal import remove_childless_patient
 from pacs_sdk.storage.index.tables import TABLES, attribute_conflicts, patients, series, studies
 from pacs_sdk.storage.index.upsert import (
     FoundRow,
+    StudyWithPatient,
     find_study,
     insert_or_find,
     lock_for_change,
+    lock_for_removal,
 )
 from pacs_sdk.storage.index.values import ColumnValue, column_values
 from pacs_sdk.storage.records import IndexEntry
@@ -55,7 +59,8 @@ _Values: TypeAlias = Mapping[str, ColumnValue]
 
 _Row: TypeAlias = Mapping[str, Any]
 
-_PATIENT_KEY: Final = ("patient_id", "issuer_of_patient_id", "study_without_patient_id")
+_PATIENT_IDENTITY: Final = ("patient_id", "issuer_of_patient_id")
+_PATIENT_KEY: Final = (*_PATIENT_IDENTITY, "study_without_patient_id")
 
 
 @attrs.frozen
@@ -157,7 +162,10 @@ class ParentRows:
             known = find_study(connection, uid)
             if known is None:
                 raise PacsException(ErrorCode.INDEX_FAILED, "the study was removed meanwhile")
-        self._compare_patient(connection, known.patient, patient, entry)
+        if _is_identified_by(known.patient, patient):
+            self._identify(connection, known, patient, entry)
+        else:
+            self._compare_patient(connection, known.patient, patient, entry)
         self._reconcile(connection, QueryLevel.STUDY, known.study, values, entry)
         return int(known.study["pk"])
 
@@ -184,11 +192,7 @@ class ParentRows:
     def _compare_patient(
         self, connection: Connection, row: _Row, values: _Values, entry: IndexEntry
     ) -> None:
-        """Compare a study's patient with what another instance of the study says.
-
-        The study stays with the patient it came with, even one without an ID: whoever adds to it
-        or removes it holds the lock of that patient (see ``upsert``), and counts on it.
-        """
+        """Compare a study's patient with what another instance of the study says."""
         differing = [
             _Difference(attribute.keyword, row[attribute.column], values[attribute.column])
             for attribute in attributes_of(QueryLevel.PATIENT)
@@ -201,6 +205,23 @@ class ParentRows:
         if any(one.kept for one in differing):
             return  # another patient, whose other attributes don't belong to this one
         self._reconcile(connection, QueryLevel.PATIENT, row, values, entry)
+
+    def _identify(
+        self, connection: Connection, known: StudyWithPatient, values: _Values, entry: IndexEntry
+    ) -> None:
+        """Give a study to the patient that an instance names, as the first ones named none.
+
+        Nobody else adds to the study or removes from it meanwhile: for that they lock the patient
+        that it came with, which is of this study alone, and is gone then.
+        """
+        self._reconcile(connection, QueryLevel.PATIENT, known.patient, values, entry)
+        unnamed = lock_for_removal(connection, patients, int(known.patient["pk"]))
+        identity = {column: values[column] or unnamed[column] for column in _PATIENT_IDENTITY}
+        said = {name: value for name, value in unnamed.items() if name != "pk"}
+        owner = self._ensure_patient(connection, entry, {**said, **identity})
+        moved = update(studies).where(studies.c.pk == known.study["pk"])
+        connection.execute(moved.values(patient_fk=owner.pk))
+        remove_childless_patient(connection, int(unnamed["pk"]))
 
     def _reconcile(
         self,
@@ -270,6 +291,13 @@ class ParentRows:
             study_instance_uid=entry.identity.study_instance_uid,
             sop_instance_uid=uid,
         )
+
+
+def _is_identified_by(row: _Row, values: _Values) -> bool:
+    """Tell whether an instance has the Patient ID that its study's patient lacks."""
+    kept, found = row["issuer_of_patient_id"], values["issuer_of_patient_id"]
+    contradicted = kept and found and kept != found
+    return bool(values["patient_id"] and not row["patient_id"] and not contradicted)
 
 
 def _compared(

@@ -55,10 +55,9 @@ def remove_instance(connection: Connection, sop_instance_uid: str) -> RemovedIns
         found = connection.execute(_PATH, {"uid": sop_instance_uid}).one_or_none()
         if found is None:
             return None
-        for table, pk in zip(
-            _ABOVE, (found.patient_pk, found.study_pk, found.series_pk), strict=True
-        ):
-            connection.execute(_removal_statement(table), {"row": pk})
+        above = zip(_ABOVE, (found.patient_pk, found.study_pk, found.series_pk), strict=True)
+        if not all(_is_locked(connection, table, pk) for table, pk in above):
+            continue  # another node removed it, or gave the study to another patient
         removed = connection.execute(
             _DELETE, {"uid": sop_instance_uid, "series": found.series_pk, "key": found.storage_key}
         )
@@ -71,10 +70,10 @@ def remove_instance(connection: Connection, sop_instance_uid: str) -> RemovedIns
 
 
 def remove_childless_patient(connection: Connection, pk: int) -> None:
-    """Remove a patient that was made for a study which turned out to be another one's.
+    """Remove a patient whose study turned out to be another one's.
 
     Args:
-        connection: In the transaction that has made it.
+        connection: In the transaction that has made it, or has locked it.
         pk: The number of the patient.
     """
     connection.execute(_PRUNE[-1], {"row": pk})
@@ -114,6 +113,11 @@ _PRUNE: Final = tuple(
     )
 )
 """Each removes a row that has no child, from below."""
+
+
+def _is_locked(connection: Connection, table: Table, pk: int) -> bool:
+    """Lock a row, if it is still there."""
+    return connection.execute(_removal_statement(table), {"row": pk}).first() is not None
 
 
 @functools.cache

@@ -39,6 +39,7 @@ __all__ = [
     "find_study",
     "insert_or_find",
     "lock_for_change",
+    "lock_for_removal",
     "write_order",
 ]
 
@@ -128,9 +129,12 @@ def find_study(connection: Connection, study_instance_uid: str) -> StudyWithPati
         if found is None:
             return None
         locked = _first(connection, _HOLD_PATIENT, {"row": found["patient_fk"]})
-        # It may have been removed, and made again of another patient, before the lock was had.
+        # It may have been removed, and made again of another patient, or have been given to one,
+        # before the lock was had.
         again = _first(connection, _STUDY, {"uid": study_instance_uid})
-        if locked is not None and again is not None and again["pk"] == found["pk"]:
+        if locked is None or again is None:
+            continue
+        if (again["pk"], again["patient_fk"]) == (found["pk"], locked["pk"]):
             return StudyWithPatient(again, locked)
     raise PacsException(
         ErrorCode.INDEX_FAILED, "other processes make and remove the study all the time"
@@ -146,6 +150,20 @@ def lock_for_change(connection: Connection, table: Table, pk: int) -> Mapping[st
         The row as it is now, ``None`` where it was removed.
     """
     return _first(connection, _change_statement(table), {"row": pk})
+
+
+def lock_for_removal(connection: Connection, table: Table, pk: int) -> Mapping[str, Any]:
+    """Read a row again and keep all others from it and from what is below it.
+
+    Args:
+        connection: In a transaction that holds the row already, so that it is there.
+        table: One of the tables above instances.
+        pk: The number of the row.
+    """
+    row = _first(connection, _removal_statement(table), {"row": pk})
+    if row is None:
+        raise PacsException(ErrorCode.INDEX_FAILED, f"a locked row of {table.name} is gone")
+    return row
 
 
 def write_order(entry: IndexEntry) -> tuple[str, ...]:
@@ -185,6 +203,11 @@ def _find_statement(table: Table, columns: tuple[str, ...]) -> Select[Any]:
 @functools.cache
 def _change_statement(table: Table) -> Select[Any]:
     return select(table).where(table.c.pk == bindparam("row")).with_for_update(key_share=True)
+
+
+@functools.cache
+def _removal_statement(table: Table) -> Select[Any]:
+    return select(table).where(table.c.pk == bindparam("row")).with_for_update()
 
 
 @functools.cache

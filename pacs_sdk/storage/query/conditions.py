@@ -11,7 +11,7 @@ from pacs_sdk.core.vr import VR
 from pacs_sdk.storage.index.attributes import AttributeKind, IndexedAttribute
 from pacs_sdk.storage.index.further_attributes import text_in
 from pacs_sdk.storage.index.values import MOMENT_DIGITS, VALUE_END
-from pacs_sdk.storage.query.like import ESCAPE, begins_so, contains, like_text, some_value_like
+from pacs_sdk.storage.query.like import ESCAPE, begins_with, contains, like_text, some_value_like
 from pacs_sdk.storage.query.matchers import (
     AllOf,
     DateTimeRange,
@@ -24,7 +24,7 @@ from pacs_sdk.storage.query.matchers import (
 )
 from pacs_sdk.storage.query.name_conditions import name_condition
 
-__all__ = ["any_of", "moments_between"]
+__all__ = ["any_of", "decimal_in", "moments_between"]
 
 _WILDCARDS: Final = re.compile(r"[*?]")
 
@@ -40,6 +40,11 @@ def any_of(
         table: Where its columns are.
     """
     return or_(false(), *(_one(attribute, matcher, table) for matcher in alternatives))
+
+
+def decimal_in(column: ColumnElement[str]) -> ColumnElement[float]:
+    """Take the text of a column of DS for a number: all that is there is one, or empty."""
+    return cast(func.nullif(column, ""), Double)
 
 
 def moments_between(
@@ -69,8 +74,7 @@ def _one(attribute: IndexedAttribute, matcher: Matcher, table: FromClause) -> Co
     if attribute.search_columns:
         column = text_in(table, attribute, attribute.normal_column)
     elif attribute.vr is VR.DS and isinstance(matcher, Exact):
-        number = cast(func.nullif(column, ""), Double)  # all that is there is a number
-        return number.in_([float(one) for one in matcher.values])
+        return decimal_in(column).in_([float(one) for one in matcher.values])
     if attribute.multiple:
         return _some_value(column, matcher)
     return _single(column, matcher)
@@ -126,8 +130,11 @@ def _some_value(column: ColumnElement[str], matcher: Matcher) -> ColumnElement[b
 
 
 def _like(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
-    like = column.like(_like_pattern(pattern), escape=ESCAPE)
-    return begins_so(column, _WILDCARDS.split(pattern, maxsplit=1)[0], like)
+    prefix = _WILDCARDS.split(pattern, maxsplit=1)[0]
+    begins = begins_with(column, prefix)
+    if prefix and pattern == prefix + "*":
+        return and_(*begins)
+    return and_(*begins, column.like(_like_pattern(pattern), escape=ESCAPE))
 
 
 def _like_pattern(pattern: str) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.storage.query.identifier import SINGLE_TEXTS, ItemKeys, text_of
 
 __all__ = ["keys_of_keywords"]
+
+_BYTES: Final = (bytes, bytearray, memoryview)
 
 
 def keys_of_keywords(keys: Mapping[str, object]) -> tuple[dict[int, str], dict[int, ItemKeys]]:
@@ -20,7 +23,7 @@ def keys_of_keywords(keys: Mapping[str, object]) -> tuple[dict[int, str], dict[i
 
     Raises:
         PacsException: ``INVALID_TAG`` for a keyword that doesn't exist, ``INVALID_ARGUMENT``
-            for an empty list, for a list where a backslash between two values would be a
+            for an empty list, for bytes, for nothing among several values, for a list where a backslash between two values would be a
             character, and for a sequence whose value is no mapping.
     """
     matching: dict[int, str] = {}
@@ -66,4 +69,12 @@ def _text(tag: DicomTag, keyword: str, value: object) -> str:
                 "backslashes in it; search for one text after the other",
                 tag=str(tag),
             )
+    several = value if isinstance(value, list | tuple) else ()
+    if None in several or any(isinstance(one, _BYTES) for one in (value, *several)):
+        raise PacsException(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{keyword} is, or has in its list, what is no text: bytes or None; as a key that would "
+            "match everything, or nothing; give text",
+            tag=str(tag),
+        )
     return text_of(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -12,10 +12,12 @@ from sqlalchemy.types import NullType
 
 from pacs_sdk.storage.index.values import VALUE_END
 
-__all__ = ["ESCAPE", "begins_so", "contains", "like_text", "some_value_like"]
+__all__ = ["ESCAPE", "begins_with", "contains", "like_text", "some_value_like"]
 
 ESCAPE: Final = "/"
 _LAST_CHARACTER: Final = "\U0010ffff"
+_BEFORE_SURROGATES: Final = "\ud7ff"
+_AFTER_SURROGATES: Final = "\ue000"
 
 
 def like_text(text: str) -> str:
@@ -30,13 +32,27 @@ def contains(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
     return column.like(f"%{pattern}%", escape=ESCAPE)
 
 
-def begins_so(
-    column: ColumnElement[Any], prefix: str, condition: ColumnElement[bool]
-) -> ColumnElement[bool]:
-    """Say once more what a text begins with, so that any database can look it up in an index."""
+def begins_with(column: ColumnElement[Any], prefix: str) -> list[ColumnElement[bool]]:
+    """Ask what a text begins with, so that any database looks it up in an index.
+
+    Args:
+        column: The text, which is compared code point by code point.
+        prefix: What it begins with. Of an empty one nothing is asked.
+
+    Returns:
+        The conditions, which have to be met all.
+    """
+    end = _first_after(prefix)
+    return [column >= prefix] * bool(prefix) + ([] if end is None else [column < end])
+
+
+def _first_after(prefix: str) -> str | None:
+    """Return the least text that is more than any that begins so; ``None`` where there is none."""
+    prefix = prefix.rstrip(_LAST_CHARACTER)
     if not prefix:
-        return condition
-    return and_(column >= prefix, column <= prefix + _LAST_CHARACTER, condition)
+        return None
+    last = prefix[-1]
+    return prefix[:-1] + (_AFTER_SURROGATES if last == _BEFORE_SURROGATES else chr(ord(last) + 1))
 
 
 class _SomeValueLike(FunctionElement[Any]):

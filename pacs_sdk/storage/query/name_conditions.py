@@ -21,7 +21,7 @@ from pacs_sdk.storage.index.names import (
     sound_of,
 )
 from pacs_sdk.storage.index.values import VALUE_END
-from pacs_sdk.storage.query.like import ESCAPE, begins_so, contains, like_text, some_value_like
+from pacs_sdk.storage.query.like import ESCAPE, begins_with, contains, like_text, some_value_like
 from pacs_sdk.storage.query.matchers import Exact, FuzzyName, Matcher, Wildcard
 
 __all__ = ["name_condition"]
@@ -100,6 +100,10 @@ def _name_group(
 ) -> ColumnElement[bool]:
     if not _WILD_CARDS.search(group):
         return column == group
+    prefix = _WILD_CARDS.split(group, maxsplit=1)[0]
+    begins = begins_with(column, prefix)
+    if prefix and group == prefix + ANY_CHARACTERS:
+        return and_(*begins)
     pattern = _like_pattern(group)
     condition: ColumnElement[bool] = column.like(pattern, escape=ESCAPE)
     if ANY_CHARACTER in group:
@@ -111,7 +115,7 @@ def _name_group(
                 _LetterByLetter(column, told).like(key, escape=ESCAPE),
             ),
         )
-    return begins_so(column, _WILD_CARDS.split(group, maxsplit=1)[0], condition)
+    return and_(*begins, condition)
 
 
 def _like_pattern(group: str) -> str:

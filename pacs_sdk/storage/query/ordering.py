@@ -20,6 +20,7 @@ from sqlalchemy import (
     select,
 )
 
+from pacs_sdk.core.vr import VR
 from pacs_sdk.storage.index.attributes import (
     ATTRIBUTES,
     COMPUTED_ATTRIBUTES,
@@ -36,6 +37,7 @@ from pacs_sdk.storage.index.tables import (
     series,
     studies,
 )
+from pacs_sdk.storage.query.conditions import decimal_in
 from pacs_sdk.storage.query.matching import matching_rows
 from pacs_sdk.storage.query.narrowing import is_narrowed, patients_come_first
 from pacs_sdk.storage.query.paging import Place, SortKey
@@ -52,6 +54,8 @@ __all__ = [
 
 _NO_NUMBER: Final = -(2**31) - 1
 """Stands for a number that is not there: before all others, in any database."""
+_NO_DECIMAL: Final = -1e300
+"""The same for DS: less than any that the index keeps."""
 
 
 @attrs.frozen(eq=False)
@@ -68,7 +72,7 @@ class OrderTerm:
         """What stands in ORDER BY."""
         return self.value.desc() if self.descending else self.value.asc()
 
-    def beyond(self, value: str | int, *, inclusive: bool = False) -> ColumnElement[bool]:
+    def beyond(self, value: str | int | float, *, inclusive: bool = False) -> ColumnElement[bool]:
         """Ask for what comes after a value, or after it and with it."""
         if inclusive:
             return self.value <= value if self.descending else self.value >= value
@@ -169,6 +173,8 @@ def _sorted_value(key: SortKey) -> ColumnElement[Any]:
             return number_or_first(columns[attribute.column])
         case AttributeKind.NAME:
             return columns[attribute.name_columns[0]]
+    if attribute.vr is VR.DS:
+        return func.coalesce(decimal_in(columns[attribute.column]), _NO_DECIMAL)
     return columns[attribute.column]
 
 

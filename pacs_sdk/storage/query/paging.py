@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import zlib
 from collections.abc import Sequence
 from typing import Final, TypeAlias
@@ -51,7 +52,7 @@ _MAX_TOKEN_CHARACTERS: Final = 8 * (
 longest, control characters of six bytes, which are eight in base64. The long texts are among
 the sort keys, so that enough is left for the UID and the numbers at the end."""
 
-_Value: TypeAlias = str | int
+_Value: TypeAlias = str | int | float
 
 _ARRIVAL_KINDS: Final[dict[QueryLevel, tuple[type, ...]]] = {
     QueryLevel.PATIENT: (int,),
@@ -72,11 +73,14 @@ class SortKey:
     """Whether the largest comes first. What has no value is the smallest."""
 
     @property
-    def is_number(self) -> bool:
-        """Whether its values are compared as numbers."""
-        if (attribute := ATTRIBUTES.get(self.tag)) is not None:
-            return attribute.kind is AttributeKind.NUMBER
-        return COMPUTED_ATTRIBUTES[self.tag].kind is ComputedKind.COUNT
+    def compared_as(self) -> type[_Value]:
+        """The type of the values that are compared."""
+        if (attribute := ATTRIBUTES.get(self.tag)) is None:
+            counts = COMPUTED_ATTRIBUTES[self.tag].kind is ComputedKind.COUNT
+            return int if counts else str
+        if attribute.vr is VR.DS:
+            return float
+        return int if attribute.kind is AttributeKind.NUMBER else str
 
 
 def sort_keys(level: QueryLevel, wanted: Sequence[TagLike | SortKey]) -> tuple[SortKey, ...]:
@@ -170,13 +174,15 @@ def place_of_token(level: QueryLevel, keys: Sequence[SortKey], token: str) -> Pl
         raise _bad_token("it is none that a match gave") from exc
     if version != _TOKEN_VERSION or order != order_of(level, keys):
         raise _bad_token("it belongs to a query of another level or order")
-    kinds = (*(int if key.is_number else str for key in keys), *_ARRIVAL_KINDS[level])
+    kinds = (*(key.compared_as for key in keys), *_ARRIVAL_KINDS[level])
     if len(values) != len(kinds) or not all(map(_is_value, values, kinds)):
         raise _bad_token("it is none that a match gave")
     return Place(order, tuple(values))
 
 
 def _is_value(value: object, kind: type) -> bool:
+    if isinstance(value, float):
+        return kind is float and math.isfinite(value)
     if isinstance(value, int):
         return kind is int and not isinstance(value, bool) and -MAX_ROWS <= value <= MAX_ROWS
     if not isinstance(value, str) or kind is not str or "\0" in value:

@@ -94,6 +94,24 @@ def test_a_series_without_diffusion(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_directions_that_are_not_said_are_no_zeros(tmp_path: Path) -> None:
+    """Several volumes of one b-value differ in their directions; an average over all has none."""
+    weightings = [(0.0, (0.0, 0.0, 0.0)), (1000.0, (1.0, 0.0, 0.0)), (1000.0, (0.0, 1.0, 0.0))]
+    datasets = diffusion_slices(weightings)
+    for number, one in enumerate(datasets):
+        del one.DiffusionGradientOrientation
+        one.AcquisitionNumber = number // 4 + 1
+    volume = load_volume(in_memory(datasets)).unwrap()
+    error = write_gradients(volume, tmp_path / "dwi.nii").failure()
+    assert error.code is ErrorCode.INVALID_ARGUMENT
+    assert "2 volumes have the b-value 1000" in error.message
+    assert list(tmp_path.iterdir()) == []
+    averages = load_volume(in_memory(datasets[:8])).unwrap()
+    values, vectors = write_gradients(averages, tmp_path / "dwi.nii").unwrap()
+    assert table_of(values).tolist() == [[0, 1000]]
+    assert not table_of(vectors).any()
+
+
 @pytest.mark.interop("dcm2niix")
 @pytest.mark.parametrize("orientation", [AXIAL, PhantomSpec().orientation, (0, 1, 0, 0, 0, -1)])
 def test_gradients_as_dcm2niix(

@@ -98,6 +98,7 @@ def test_four_dimensions_and_colour(tmp_path: Path) -> None:
         ("FrameTime", ("0", "40", "80"), 0.04),
         ("TriggerTime", ("5", "105", "205"), 0.1),
         ("TriggerTime", ("0", "100", "500"), None),
+        ("FrameReferenceTime", ("1000", "3000", "5000"), 2.0),
         ("EchoTime", ("4", "9", "14"), None),
     ],
 )
@@ -110,6 +111,45 @@ def test_the_time_between_volumes(
     header = read(write_nifti(volume, tmp_path / "v.nii").unwrap()).header
     assert header.get_zooms() == pytest.approx((0.5, 0.75, 2.0, 1.0 if step is None else step))
     assert header.get_xyzt_units() == ("mm", "unknown" if step is None else "sec")
+
+
+@pytest.mark.parametrize(
+    ("acquisition", "times", "step"),
+    [
+        # gradient echoes of a whole volume: the repetition time is that of a line
+        ("3D", ("120000", "120010", "120020"), 10.0),
+        ("3D", ("235955.5", "000005.5", "000015.5"), 10.0),
+        ("3D", ("120000", "120010", "120120"), None),
+        ("3D", ("120000", "120000", "120000"), None),
+        ("3D", ("", "", ""), None),
+        # slices one by one: times say it, unless they are those of the series or too coarse
+        ("2D", ("120000.00", "120002.50", "120005.00"), 2.5),
+        ("2D", ("120000", "120000", "120000"), 2.2),
+        ("2D", ("120000", "120002", "120004"), 2.2),
+        ("2D", ("", "", ""), 2.2),
+    ],
+)
+def test_the_time_between_counted_volumes(
+    acquisition: str, times: tuple[str, ...], step: float | None, tmp_path: Path
+) -> None:
+    """Acquisition times tell it; else Repetition Time, but never that of a 3D acquisition."""
+    slices = []
+    for number in range(9):
+        time, place = divmod(number, 3)
+        one = made_slice(
+            place,
+            Modality="MR",
+            RepetitionTime="5" if acquisition == "3D" else "2200",
+            MRAcquisitionType=acquisition,
+            TemporalPositionIdentifier=time + 1,
+            AcquisitionTime=times[time],
+        )
+        one.SOPInstanceUID = f"1.2.3.4.{number + 1}"
+        slices.append(one)
+    volume = load_volume(in_memory(slices)).unwrap()
+    header = read(write_nifti(volume, tmp_path / "v.nii").unwrap()).header
+    assert header.get_zooms()[3] == pytest.approx(1.0 if step is None else step)
+    assert header.get_xyzt_units()[1] == ("unknown" if step is None else "sec")
 
 
 def test_frames_without_a_place_say_so(tmp_path: Path) -> None:

@@ -247,7 +247,9 @@ def test_what_was_left_out_is_listed(tmp_path: Path) -> None:
 
 def test_absurd_values() -> None:
     """Values beyond single precision are refused, not infinite."""
-    error = load_pet_series(in_memory(pet_slices(PatientWeight="1e45"))).failure()
+    slices = pet_slices()
+    slices[2].RescaleSlope = "1e45"
+    error = load_pet_series(in_memory(slices)).failure()
     assert error.code is ErrorCode.VALUE_CONVERSION_FAILED
     assert "absurd" in error.message
 

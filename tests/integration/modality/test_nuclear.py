@@ -79,6 +79,19 @@ def test_a_gated_reconstruction() -> None:
     assert np.array_equal(volume.array.reshape(8, 2, 3), PIXELS)
 
 
+@pytest.mark.parametrize("keyword", ["AngularViewVector", "RotationVector"])
+def test_views_from_several_sides_have_no_one_place(keyword: str) -> None:
+    """Position and orientation of a detector that turns are those of its first view."""
+    changes = {key: value for key, value in TOMO.items() if key != "SpacingBetweenSlices"}
+    (volume,) = load_nuclear_medicine(
+        made_nm(PIXELS, **changes, **{keyword: list(range(1, 9))})
+    ).unwrap()
+    assert volume.axis is not None
+    assert volume.axis.keywords == (keyword,)
+    assert not volume.in_patient
+    assert any("from several sides" in note for note in volume.notes)
+
+
 @pytest.mark.parametrize(
     ("changes", "factor", "addend", "unit"),
     [

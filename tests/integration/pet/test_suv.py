@@ -79,6 +79,7 @@ def refusal(header: pydicom.Dataset, kind: SuvType | str = "BW") -> PacsError:
         (
             {
                 "RadiopharmaceuticalStartDateTime": "20240229233000",
+                "RadiopharmaceuticalStartTime": "2330",
                 "SeriesDate": "20240301",
                 "SeriesTime": "013000",
                 "AcquisitionDate": "20240301",
@@ -284,6 +285,23 @@ def test_what_is_missing_is_named(changes: dict[str, object], kind: str, keyword
         ({"RadiopharmaceuticalStartDateTime": "20240229120000"}, "BW", "after the time"),
         # a date of another life: 365 days are 8,760 half-lives
         ({"RadiopharmaceuticalStartDateTime": "20230301100000"}, "BW", "half-lives"),
+        # one day early, 25 hours of 18F are 13.7 half-lives
+        (
+            {
+                "RadiopharmaceuticalStartDateTime": "20240228100000",
+                "RadionuclideHalfLife": "6586.2",
+            },
+            "BW",
+            "half-lives",
+        ),
+        # 09:00 in Greenwich, or at the scanner, whose clock says 10:00?
+        (
+            {"RadiopharmaceuticalStartDateTime": "20240229090000+0000"},
+            "BW",
+            "RadiopharmaceuticalStartTime (0018,1072) is 10:00:00",
+        ),
+        ({"RadionuclideTotalDose": "370"}, "BW", "it may be MBq"),
+        ({"PatientWeight": "70000"}, "BW", "kilograms"),
         ({"RadiopharmaceuticalStartTime": "ten"}, "BW", "RadiopharmaceuticalStartTime"),
         ({"SeriesTime": "999999"}, "BW", "SeriesTime (0008,0031) is '999999'"),
         ({"AcquisitionDate": "20249999"}, "BW", "AcquisitionDate (0008,0022) is '20249999'"),

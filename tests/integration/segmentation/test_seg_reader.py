@@ -91,6 +91,36 @@ def test_fractions() -> None:
     assert not found.mask(2).unwrap().any()
 
 
+@pytest.mark.parametrize("most", [None, 199])
+def test_more_than_the_whole_is_no_fraction(most: int | None) -> None:
+    """A pixel above Maximum Fractional Value, also where that is missing, is refused."""
+    levels = np.array([[0, 50, 99, 100], [101, 150, 199, 200], [0, 0, 0, 0]])
+    seg = made_seg([(1, 2, levels)], "FRACTIONAL", MaximumFractionalValue=most)
+    found = load_segmentation(seg, GRID).unwrap()
+    for result in (found.fraction(1), found.mask(1)):
+        assert result.failure().code is ErrorCode.SERIES_NOT_LOADABLE
+        assert "a pixel is 200" in result.failure().message
+
+
+@pytest.mark.parametrize(("numbers", "known"), [((0, 1), [1]), ((1, 2), [2]), ((2, 0), None)])
+def test_the_background_of_a_label_map(numbers: tuple[int, int], known: list[int] | None) -> None:
+    """It is Pixel Padding Value, else 0, and may be described; 0 can be nothing else."""
+    pixels = np.array([[0, 1, 2, 9], [2, 2, 1, 0], [0, 0, 0, 0]])
+    dataset = made_seg([(None, 4, pixels)], "LABELMAP").dataset().unwrap().pydicom
+    if numbers[0]:
+        dataset.PixelPaddingValue = numbers[0]
+    for item, number in zip(dataset.SegmentSequence, numbers, strict=True):
+        item.SegmentNumber = number
+    result = load_segmentation(dataset, GRID)
+    if known is None:
+        assert "SegmentNumber (0062,0004) is 0" in result.failure().message
+        return
+    found = result.unwrap()
+    assert [one.number for one in found.segments] == known
+    labels = volume_of({4: np.where(np.isin(pixels, known), pixels, 0)})
+    assert np.array_equal(found.label_map().unwrap(), labels)
+
+
 def test_label_map_segmentation() -> None:
     """Pixels of a LABELMAP are segment numbers; a number nobody describes is background."""
     pixels = np.array([[0, 1, 2, 9], [2, 2, 1, 0], [0, 0, 0, 0]])
@@ -231,6 +261,37 @@ def test_planes_that_make_no_grid() -> None:
     error = load_segmentation(dataset).failure()
     assert error.code is ErrorCode.SERIES_NOT_LOADABLE
     assert "multiples" in error.message
+
+
+@pytest.mark.parametrize(
+    ("planes", "thickness", "step"),
+    [
+        ((0, 1, 2), "2.5", 2.5),
+        ((0, 1, 2), "3", 2.5),
+        ((0, 2, 3), "1.25", None),
+        ((0, 1, 2), "1.25", None),
+        ((0, 4, 6), "2.5", None),
+        ((0, 2, 5), "2.5", 2.5),
+    ],
+)
+def test_planes_without_a_stated_spacing(
+    planes: tuple[int, ...], thickness: str, step: float | None
+) -> None:
+    """Their distance is the step, unless planes of nothing would fit between all of them."""
+    seg = made_seg([(1, plane, CORNER) for plane in planes])
+    dataset = seg.dataset().unwrap().pydicom
+    for group in dataset.PerFrameFunctionalGroupsSequence:
+        del group.PixelMeasuresSequence[0].SpacingBetweenSlices
+        group.PixelMeasuresSequence[0].SliceThickness = thickness
+    result = load_segmentation(dataset)
+    if step is None:
+        assert "give the volume that was segmented as reference" in result.failure().message
+        grid = attrs.evolve(GRID, size=(4, 3, 7))
+        mask = load_segmentation(dataset, grid).unwrap().mask(1).unwrap()
+    else:
+        assert result.unwrap().geometry.spacing[2] == step
+        mask = result.unwrap().mask(1).unwrap()
+    assert np.flatnonzero(mask.any(axis=(1, 2))).tolist() == list(planes)
 
 
 def test_as_an_image_of_simple_itk() -> None:

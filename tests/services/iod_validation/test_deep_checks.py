@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGBaseline8Bit
 
 from pacs_sdk.core.results import raised
 from pacs_sdk.services.iod_validation import IodRule, Severity, validate_instance
@@ -102,6 +104,9 @@ CASES: list[tuple[str, Change, str, str]] = [
     ("US", given(SequenceOfUltrasoundRegions=[item(
         RegionLocationMinX0=0, RegionLocationMaxX1=6)]),
      "SequenceOfUltrasoundRegions[0].RegionLocationMaxX1", "from 0 to 6 in an image of 6"),
+    ("US", given(SequenceOfUltrasoundRegions=[item(
+        RegionLocationMinY0=5, RegionLocationMaxY1=2)]),
+     "SequenceOfUltrasoundRegions[0].RegionLocationMaxY1", "from 5 to 2"),
     # functional groups and dimensions (C.7.6.16, C.7.6.17)
     ("SEG", lambda one: one.PerFrameFunctionalGroupsSequence.pop(), PER_FRAME, "1 items for 2"),
     ("SEG", lambda one: one.SharedFunctionalGroupsSequence.append(Dataset()), SHARED, "2 items"),
@@ -298,3 +303,60 @@ def test_a_key_object_document_has_its_template() -> None:
     findings = raised(validate_instance(dataset)).findings
     severities = {str(one.path): one.severity for one in findings if "template" in one.words}
     assert severities == {"ConceptNameCodeSequence[0].CodeValue": Severity.WARNING}
+
+
+def test_a_region_that_leaves_the_image_is_a_warning() -> None:
+    """The standard forbids no region beyond the image; one that ends before it begins is wrong."""
+    dataset = make("US")
+    place = "SequenceOfUltrasoundRegions[0].RegionLocationMaxX1"
+    for first, last, severity in ((0, 6, Severity.WARNING), (5, 2, Severity.ERROR)):
+        region = item(RegionLocationMinX0=first, RegionLocationMaxX1=last)
+        dataset.SequenceOfUltrasoundRegions = [region]
+        findings = raised(validate_instance(dataset)).findings
+        assert [one.severity for one in findings if str(one.path) == place] == [severity]
+
+
+def test_compressed_pixels_may_have_an_odd_number_of_columns() -> None:
+    """Only native YBR_FULL_422 needs pairs of columns (C.7.6.3, Columns)."""
+    dataset = make("SC")
+    dataset.PhotometricInterpretation, dataset.Columns = "YBR_FULL_422", 7
+    dataset.PixelData = encapsulate([b"\xff\xd8" + bytes(20) + b"\xff\xd9"])
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    assert raised(validate_instance(dataset)).errors == ()
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "is_needed"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.66.4", True),  # Segmentation
+        ("1.2.840.10008.5.1.4.1.1.77.1.6", False),  # VL Whole Slide Microscopy
+        ("1.2.840.10008.5.1.4.1.1.7.2", False),  # Multi-frame Grayscale Byte Secondary Capture
+    ],
+)
+def test_frame_content(sop_class: str, *, is_needed: bool) -> None:
+    """Frame Content is no functional group of some IODs, and optional in others (A.32.8, A.8)."""
+    dataset = item(SOPClassUID=sop_class, SOPInstanceUID="1.2.3")
+    dataset.SharedFunctionalGroupsSequence = [Dataset()]
+    dataset.PerFrameFunctionalGroupsSequence = [Dataset()]
+    absent = {str(one.path) for one in raised(validate_instance(dataset)).errors}
+    assert (f"{PER_FRAME}[0].FrameContentSequence" in absent) is is_needed
+
+
+def test_a_projection_is_not_reconstructed() -> None:
+    """CT Reconstruction is not required at a constant angle (A.38.1.4)."""
+    reconstruction = f"{SHARED}[0].CTReconstructionSequence"
+    for kind, is_needed in (("SPIRAL", True), ("CONSTANT_ANGLE", False)):
+        dataset = make("ENHANCED CT")
+        dataset.ImageType = ["ORIGINAL", *dataset.ImageType[1:]]
+        shared = dataset.SharedFunctionalGroupsSequence[0]
+        shared.CTAcquisitionTypeSequence = [item(AcquisitionType=kind)]
+        absent = {str(one.path) for one in raised(validate_instance(dataset)).errors}
+        assert (reconstruction in absent) is is_needed
+
+
+def test_groups_are_looked_for_where_none_is_shared() -> None:
+    """Without shared groups the frames are checked all the same."""
+    dataset = make("ENHANCED CT")
+    del dataset.SharedFunctionalGroupsSequence
+    absent = {str(one.path) for one in raised(validate_instance(dataset)).errors}
+    assert {SHARED, f"{SHARED}[0].PixelMeasuresSequence"} <= absent

@@ -7,11 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.services import storage_sop_classes
-from pacs_sdk.services.iod_validation import IodValidator
+from pacs_sdk.services.iod_validation import (
+    IodValidator,
+    attribute_conditions,
+    item_conditions,
+    module_conditions,
+    terms,
+)
 from pacs_sdk.services.iod_validation.iod_rules import IodRuleBook
+from pacs_sdk.services.iod_validation.scene import Scene
 from pacs_sdk.services.iod_validation.standard_tables import installed_tables, read_tables
 
 TABLES: dict[str, Any] = {
@@ -124,3 +132,31 @@ def test_all_rules_can_be_made() -> None:
         mandatory = {row.key for row in tables.modules[key] if row.usage == "M"}
         if rules.is_complete:
             assert rules.mandatory_modules == mandatory
+
+
+def test_every_condition_and_term_is_of_something_in_the_tables() -> None:
+    """No condition waits for a module, or an attribute, that the tables call otherwise."""
+    tables = installed_tables()
+    rows = [(key, row) for key, all_rows in tables.attributes.items() for row in all_rows]
+    at_top = {(key, row.keyword) for key, row in rows if not row.path}
+    in_items = {(row.path[-1], row.keyword) for _, row in rows if row.path}
+    modules = {(iod, row.key) for iod, its in tables.modules.items() for row in its}
+    content = ("sr-document-content", "document-content")
+    conditions = {(key, word) for key, its in attribute_conditions._OF_MODULES.items()
+                  for word in its if key not in content}  # fmt: skip
+    known_terms = {(key, word) for key, its in terms._OF_MODULES.items() for word in its}
+    assert conditions | known_terms <= at_top
+    assert item_conditions._IN_SEQUENCES.keys() | terms._IN_SEQUENCES.keys() <= in_items
+    assert module_conditions._CONDITIONS.keys() <= modules
+
+
+def test_every_condition_can_be_asked() -> None:
+    """Conditions ask for attributes that there are; of an empty object nothing is known."""
+    scene = Scene(Dataset(), (), "1.2.3", frozenset())
+    for one in (
+        *item_conditions._IN_SEQUENCES.values(),
+        *item_conditions._IN_MACROS.values(),
+        *module_conditions._CONDITIONS.values(),
+        *(one for its in attribute_conditions._OF_MODULES.values() for one in its.values()),
+    ):
+        assert one.holds(scene) in (True, False)

@@ -149,6 +149,11 @@ ALLOWED = [
     ("SC", lambda one: (removed("PlanarConfiguration")(one), given(**SEGMENTED_PALETTE)(one))),
     ("SEG", given(SegmentationType="BINARY")),
     ("RTDOSE", given(DoseSummationType="PLAN")),
+    ("RTDOSE", lambda one: given(DoseSummationType="PLAN_OVERVIEW")(one)
+     or removed("ReferencedRTPlanSequence")(one)),
+    ("RTDOSE", lambda one: given(FrameIncrementPointer=0x00181063, FrameTime=1)(one)
+     or removed("GridFrameOffsetVector")(one)),
+    ("PET", given(BeatRejectionFlag="Y")),  # it matters in GATED series alone
 ]  # fmt: skip
 
 
@@ -201,6 +206,86 @@ def test_other_conditions_by_sop_class() -> None:
     )
 
 
+def test_segmentations_in_space_have_a_geometry() -> None:
+    """With a Frame of Reference, pixels of a segmentation have a size and a place (C.7.6.16.2)."""
+    dataset = make("SEG")
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    first = dataset.PerFrameFunctionalGroupsSequence[0]
+    del shared.PixelMeasuresSequence[0].PixelSpacing
+    del shared.PixelMeasuresSequence[0].SliceThickness
+    del shared.PlaneOrientationSequence[0].ImageOrientationPatient
+    del first.PlanePositionSequence[0].ImagePositionPatient
+    absent = {str(one.path) for one in report_on(dataset).errors}
+    assert absent == {
+        "SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing",
+        "SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SliceThickness",
+        "SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient",
+        "PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0].ImagePositionPatient",
+    }
+    del dataset.FrameOfReferenceUID
+    assert report_on(dataset).errors == ()
+
+
+def test_distorted_frames_have_no_place() -> None:
+    """ORIGINAL frames need a position but for those that are DISTORTED (C.7.6.16.2.3)."""
+    position = "PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0].ImagePositionPatient"
+    for properties, is_needed in (("VOLUME", True), ("DISTORTED", False)):
+        dataset = make("ENHANCED CT")
+        dataset.ImageType = ["ORIGINAL", *dataset.ImageType[1:]]
+        dataset.VolumetricProperties = properties
+        dataset.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence = [item()]
+        absent = {str(one.path) for one in report_on(dataset).errors}
+        assert (position in absent) is is_needed
+
+
+def test_the_root_of_a_report_has_a_name() -> None:
+    """The concept name of the root is the title of the document (C.17.3)."""
+    dataset = make("SR")
+    del dataset.ConceptNameCodeSequence
+    assert {str(one.path) for one in report_on(dataset).errors} == {"ConceptNameCodeSequence"}
+
+
+def test_items_of_look_up_tables_and_annotations() -> None:
+    """A window has a width; a mapping is a line or a table; a text is anchored or in a box."""
+    dataset = make("ENHANCED CT")
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    shared.FrameVOILUTSequence = [item(WindowCenter=1)]
+    shared.RealWorldValueMappingSequence = [item(RealWorldValueLUTData=1.0)]
+    absent = {str(one.path).rpartition(".")[2] for one in report_on(dataset).errors}
+    assert {"WindowWidth", "RealWorldValueFirstValueMapped"} <= absent
+    assert absent.isdisjoint({"RealWorldValueSlope", "RealWorldValueIntercept"})
+    state = absent_from(
+        "1.2.840.10008.5.1.4.1.1.11.1",
+        GraphicAnnotationSequence=[item(TextObjectSequence=[item(AnchorPoint=[1, 1]), item()])],
+        DisplayedAreaSelectionSequence=[item(PresentationSizeMode="TRUE SIZE")],
+    )
+    text = "GraphicAnnotationSequence[0].TextObjectSequence"
+    area = "DisplayedAreaSelectionSequence[0]"
+    assert {f"{text}[0].AnchorPointVisibility", f"{text}[1].AnchorPoint"} <= state
+    assert f"{text}[0].AnchorPoint" not in state
+    assert {f"{area}.PresentationPixelSpacing", f"{area}.PresentationPixelAspectRatio"} <= state
+
+
+CONDITIONAL_MODULES: list[tuple[str, dict[str, object], set[str]]] = [
+    # SOP class, what it has, what is then absent
+    ("1.2.840.10008.5.1.4.1.1.12.2", {"FrameIncrementPointer": 0x00181063}, {"NumberOfFrames"}),
+    ("1.2.840.10008.5.1.4.1.1.12.2", {"ScanOptions": "TOMO"}, {"TomoLayerHeight"}),
+    ("1.2.840.10008.5.1.4.1.1.30", {"PixelData": b"12"}, {"PixelRepresentation"}),
+    ("1.2.840.10008.5.1.4.1.1.20", {"ImageType": ["ORIGINAL", "PRIMARY", "TOMO", "EMISSION"]},
+     {"RotationInformationSequence"}),
+    ("1.2.840.10008.5.1.4.1.1.2", {"MultienergyCTAcquisition": "YES"},
+     {"MultienergyCTAcquisitionSequence"}),
+    ("1.2.840.10008.5.1.4.1.1.4.3", {"ImageType": ["ORIGINAL", "PRIMARY"]}, {"PulseSequenceName"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sop_class", "values", "needed"), CONDITIONAL_MODULES)
+def test_conditional_modules(sop_class: str, values: dict[str, object], needed: set[str]) -> None:
+    """A conditional module is required where its condition holds, and not otherwise."""
+    assert needed <= absent_from(sop_class, **values)
+    assert needed.isdisjoint(absent_from(sop_class))
+
+
 def test_overlays_are_checked_group_by_group() -> None:
     """The Overlay Plane Module holds for each of the repeating groups that is there."""
     dataset = make("CT")
@@ -237,6 +322,12 @@ TERMS = [
     ("XA", given(RadiationSetting="XX"), "RadiationSetting", IodRule.ENUMERATED_VALUE),
     ("PET", given(SeriesType=["STATIC", "XX"]), "SeriesType", IodRule.ENUMERATED_VALUE),
     ("SC", given(ConversionType="XX"), "ConversionType", IodRule.DEFINED_TERM),
+    (
+        "CT",
+        given(WindowCenter=1, WindowWidth=2, VOILUTFunction="ACME"),
+        "VOILUTFunction",
+        IodRule.DEFINED_TERM,
+    ),
 ]
 
 

@@ -32,8 +32,8 @@ class DeepCheck:
 
     name: str
     """What it looks at."""
-    attribute: str
-    """The keyword of an attribute that objects have which it is for."""
+    attributes: tuple[str, ...]
+    """The keywords of attributes, one of which objects have that it is for."""
     check: Callable[[Subject], Iterator[IodFinding]]
     """It."""
     sop_classes: frozenset[str] = frozenset()
@@ -43,7 +43,7 @@ class DeepCheck:
         """Whether an object is one to check."""
         if self.sop_classes and subject.sop_class_uid not in self.sop_classes:
             return False
-        return is_present(subject.dataset, self.attribute)
+        return any(is_present(subject.dataset, one) for one in self.attributes)
 
 
 _X_RAY: Final = frozenset(("1.2.840.10008.5.1.4.1.1.12.1", "1.2.840.10008.5.1.4.1.1.12.2"))
@@ -58,18 +58,22 @@ _ULTRASOUND: Final = frozenset(
 )
 
 DEEP_CHECKS: Final = (
-    DeepCheck("image pixels", "Rows", check_image_pixel),
-    DeepCheck("multi-frame images", "NumberOfFrames", check_multi_frame),
-    DeepCheck("functional groups", "SharedFunctionalGroupsSequence", check_functional_groups),
-    DeepCheck("segmentations", "SegmentSequence", check_segmentation),
-    DeepCheck("content trees of structured reports", "ValueType", check_structured_report),
-    DeepCheck("RT plans", "RTPlanLabel", check_rt_plan),
-    DeepCheck("RT doses", "DoseUnits", check_rt_dose),
-    DeepCheck("RT structure sets", "StructureSetLabel", check_rt_structure_set),
-    DeepCheck("PET images", "SeriesType", check_pet, _PET),
-    DeepCheck("X-ray angiography and fluoroscopy", "Rows", check_x_ray, _X_RAY),
-    DeepCheck("ultrasound", "Rows", check_ultrasound, _ULTRASOUND),
-    DeepCheck("waveforms", "WaveformSequence", check_waveform),
+    DeepCheck("image pixels", ("Rows",), check_image_pixel),
+    DeepCheck("multi-frame images", ("NumberOfFrames",), check_multi_frame),
+    DeepCheck(
+        "functional groups",
+        ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+        check_functional_groups,
+    ),
+    DeepCheck("segmentations", ("SegmentSequence",), check_segmentation),
+    DeepCheck("content trees of structured reports", ("ValueType",), check_structured_report),
+    DeepCheck("RT plans", ("RTPlanLabel",), check_rt_plan),
+    DeepCheck("RT doses", ("DoseUnits",), check_rt_dose),
+    DeepCheck("RT structure sets", ("StructureSetLabel",), check_rt_structure_set),
+    DeepCheck("PET images", ("SeriesType",), check_pet, _PET),
+    DeepCheck("X-ray angiography and fluoroscopy", ("Rows",), check_x_ray, _X_RAY),
+    DeepCheck("ultrasound", ("Rows",), check_ultrasound, _ULTRASOUND),
+    DeepCheck("waveforms", ("WaveformSequence",), check_waveform),
 )
 """All of them, in the order in which they are made."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -58,8 +59,20 @@ _MANDATORY: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         ),
     ),
 }
-"""SOP class → the section, and the functional groups with usage M there. Frame Content, which
-all IODs with Per-frame Functional Groups have, is looked for in any object."""
+"""SOP class → the section, and the functional groups with usage M there."""
+
+_WITHOUT_FRAME_CONTENT: Final = frozenset(
+    (
+        "1.2.840.10008.5.1.4.1.1.77.1.6",  # VL Whole Slide Microscopy: user option (A.32.8.4)
+        "1.2.840.10008.5.1.4.1.1.7.2",  # Multi-frame Grayscale Byte Secondary Capture (A.8.3.4)
+        "1.2.840.10008.5.1.4.1.1.7.3",  # Multi-frame Grayscale Word Secondary Capture (A.8.4.4)
+        "1.2.840.10008.5.1.4.1.1.7.4",  # Multi-frame True Color Secondary Capture (A.8.5.4)
+    )
+)
+"""The SOP classes whose frames need no Frame Content; it is mandatory in all others."""
+
+_CT_RECONSTRUCTION: Final = "CTReconstructionSequence"
+"""Not of projections, which are taken at a constant angle (A.38.1.4)."""
 
 _OF_ACQUIRED: Final[dict[str, tuple[str, ...]]] = {
     "1.2.840.10008.5.1.4.1.1.2.1": (
@@ -68,7 +81,7 @@ _OF_ACQUIRED: Final[dict[str, tuple[str, ...]]] = {
         "CTTableDynamicsSequence",
         "CTPositionSequence",
         "CTGeometrySequence",
-        "CTReconstructionSequence",
+        _CT_RECONSTRUCTION,
         "CTExposureSequence",
         "CTXRayDetailsSequence",
     ),
@@ -109,18 +122,19 @@ def _groups(item: Dataset) -> set[int]:
 def _once(shared: Sequence[Dataset], per_frame: Sequence[Dataset]) -> Iterator[IodFinding]:
     """A group is for all frames, or in each: never both (C.7.6.16.1.1)."""
     for_all = _groups(shared[0]) if shared else set()
-    in_some: set[int] = set().union(*map(_groups, per_frame))
-    for tag in sorted(for_all & in_some):
+    frames_with = Counter(tag for item in per_frame for tag in _groups(item))
+    for tag in sorted(for_all & frames_with.keys()):
         yield TOP.broken(
             _PER_FRAME, f"{described(tag)} is both shared and in single frames", "C.7.6.16.1.1"
         )
-    for tag in sorted(in_some - for_all):
+    for tag in sorted(frames_with.keys() - for_all):
         keyword = DicomTag(tag).keyword
-        missing = [index for index, item in enumerate(per_frame) if tag not in item]
+        missing = len(per_frame) - frames_with[tag]
         if missing and keyword and keyword != "FrameContentSequence":
-            yield TOP.item(_PER_FRAME, missing[0]).missing(
+            first = next(index for index, item in enumerate(per_frame) if tag not in item)
+            yield TOP.item(_PER_FRAME, first).missing(
                 keyword,
-                f"{described(tag)} is in other frames, and not in {len(missing)}",
+                f"{described(tag)} is in other frames, and not in {missing}",
                 "C.7.6.16.1.2",
                 Severity.WARNING,  # some conditional groups depend on the frame
             )
@@ -131,6 +145,8 @@ def _for_each_frame(
 ) -> Iterator[IodFinding]:
     """Mandatory groups are shared or in the frames; Frame Content is in every frame."""
     for index, item in enumerate(per_frame):
+        if subject.sop_class_uid in _WITHOUT_FRAME_CONTENT:
+            break
         if not is_present(item, "FrameContentSequence"):
             place = TOP.item(_PER_FRAME, index)
             yield place.missing("FrameContentSequence", "a frame has no content", "C.7.6.16.2.2")
@@ -138,15 +154,23 @@ def _for_each_frame(
     if text(subject.dataset, "ImageType") in ("ORIGINAL", "MIXED"):
         mandatory += _OF_ACQUIRED.get(subject.sop_class_uid, ())
     for keyword in mandatory:
-        if shared and is_present(shared[0], keyword):
+        if keyword == _CT_RECONSTRUCTION and _is_at_constant_angle((*shared, *per_frame)):
             continue
-        if not any(is_present(item, keyword) for item in per_frame):
+        if not any(is_present(item, keyword) for item in (*shared[:1], *per_frame)):
             yield TOP.item(_SHARED, 0).missing(
                 keyword,
                 f"the mandatory functional group {described(tag_of(keyword))} is neither shared "
                 "nor in a frame",
                 section,
             )
+
+
+def _is_at_constant_angle(groups: Sequence[Dataset]) -> bool:
+    return any(
+        text(one, "AcquisitionType") == "CONSTANT_ANGLE"
+        for item in groups
+        for one in items_of(item, "CTAcquisitionTypeSequence")[:1]
+    )
 
 
 def _dimensions(dataset: Dataset, per_frame: Sequence[Dataset]) -> Iterator[IodFinding]:
@@ -181,6 +205,13 @@ def _dimensions(dataset: Dataset, per_frame: Sequence[Dataset]) -> Iterator[IodF
 
 def _pointers(indices: Sequence[Dataset], per_frame: Sequence[Dataset]) -> Iterator[IodFinding]:
     """What a dimension points to is in the functional group that it names (C.7.6.17.1)."""
+    named = {int(group) for one in indices for group in pointers(one, "FunctionalGroupPointer")[:1]}
+    inside: dict[int, set[int]] = defaultdict(set)
+    """Group → what its items in the frames have."""
+    for item in per_frame:
+        for tag in named & _groups(item):
+            for inner in items_of(item, tag)[:1]:
+                inside[tag].update(map(int, inner.keys()))
     for number, one in enumerate(indices):
         groups, attributes = (
             pointers(one, "FunctionalGroupPointer"),
@@ -191,8 +222,7 @@ def _pointers(indices: Sequence[Dataset], per_frame: Sequence[Dataset]) -> Itera
         group, pointer = groups[0], attributes[0]
         if group.is_private or pointer.is_private:
             continue
-        inside = [inner for item in per_frame for inner in items_of(item, int(group))[:1]]
-        if inside and all(int(pointer) not in inner for inner in inside):
+        if int(group) in inside and int(pointer) not in inside[int(group)]:
             place = TOP.item("DimensionIndexSequence", number)
             yield place.broken(
                 "DimensionIndexPointer",

@@ -127,11 +127,6 @@ def _colour(dataset: Dataset, pixels: _Pixels) -> Iterator[IodFinding]:
             "C.7.6.3.1.3",
             Severity.WARNING,
         )
-    columns = pixels.columns
-    if pixels.photometric == "YBR_FULL_422" and columns is not None and columns % 2:
-        yield TOP.broken(
-            "Columns", f"{columns} columns, an odd number, of YBR_FULL_422", "C.7.6.3.1.2"
-        )
 
 
 def _palette(dataset: Dataset, pixels: _Pixels) -> Iterator[IodFinding]:
@@ -192,6 +187,10 @@ def _native(dataset: Dataset, pixels: _Pixels) -> Iterator[IodFinding]:
             f"{pixels.photometric} is for compressed pixels only",
             "C.7.6.3.1.2",
         )
+    columns = pixels.columns
+    if pixels.photometric == "YBR_FULL_422" and columns is not None and columns % 2:
+        # Compressed pixels may have any number of columns: the codec completes them.
+        yield TOP.broken("Columns", f"{columns} columns, an odd number, of YBR_FULL_422", _SECTION)
     for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"):
         length = byte_length(dataset, keyword)
         if length is None:

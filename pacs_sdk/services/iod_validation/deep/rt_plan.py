@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -49,13 +49,14 @@ def check_rt_plan(subject: Subject) -> Iterator[IodFinding]:
         return
     dataset = subject.dataset
     beams = items_of(dataset, _BEAMS)
-    known = [integer(one, "BeamNumber") for one in beams]
+    known = set[int]()
     for index, beam in enumerate(beams):
         place = TOP.item(_BEAMS, index)
-        if known[index] is not None and known[index] in known[:index]:
-            yield place.broken(
-                "BeamNumber", f"beam {known[index]} is there more than once", _SECTION
-            )
+        number = integer(beam, "BeamNumber")
+        if number in known:
+            yield place.broken("BeamNumber", f"beam {number} is there more than once", _SECTION)
+        elif number is not None:
+            known.add(number)
         yield from _counts(place, beam)
         yield from _control_points(place, beam)
         yield from _leaves(place, beam)
@@ -155,7 +156,7 @@ def _setups(dataset: Dataset, beams: Sequence[Dataset]) -> Iterator[IodFinding]:
             )
 
 
-def _fractions(dataset: Dataset, known: Sequence[int | None]) -> Iterator[IodFinding]:
+def _fractions(dataset: Dataset, known: Collection[int]) -> Iterator[IodFinding]:
     for index, group in enumerate(items_of(dataset, "FractionGroupSequence")):
         place = TOP.item("FractionGroupSequence", index)
         beams = items_of(group, "ReferencedBeamSequence")

@@ -23,12 +23,15 @@ def check_rt_structure_set(subject: Subject) -> Iterator[IodFinding]:
         return
     dataset = subject.dataset
     regions = items_of(dataset, "StructureSetROISequence")
-    known = [integer(one, "ROINumber") for one in regions]
-    for index, number in enumerate(known):
-        if number is not None and number in known[:index]:
+    known = set[int]()
+    for index, region in enumerate(regions):
+        number = integer(region, "ROINumber")
+        if number in known:
             yield TOP.item("StructureSetROISequence", index).broken(
                 "ROINumber", f"ROI {number} is there more than once", "C.8.8.5"
             )
+        elif number is not None:
+            known.add(number)
     yield from _frames_of_reference(dataset)
     for sequence, section in (
         ("ROIContourSequence", "C.8.8.6"),

@@ -57,11 +57,12 @@ def _bits(dataset: Dataset, kind: str) -> Iterator[IodFinding]:
 
 def _segments(segments: Sequence[int | None], kind: str) -> Iterator[IodFinding]:
     """Segments are numbered from 1, by 1; those of a label map are not (C.8.20.2.4)."""
+    known = set[int]()
     for index, number in enumerate(segments):
         place = TOP.item("SegmentSequence", index)
         if number is None:
             continue
-        if number in segments[:index]:
+        if number in known:
             yield place.broken(
                 "SegmentNumber", f"segment {number} is there more than once", "C.8.20.2.4"
             )
@@ -74,6 +75,7 @@ def _segments(segments: Sequence[int | None], kind: str) -> Iterator[IodFinding]
                 f"segment {number} where {index + 1} is next: they count from 1, by 1",
                 "C.8.20.2.4",
             )
+        known.add(number)
 
 
 def _frames(dataset: Dataset, segments: set[int]) -> Iterator[IodFinding]:

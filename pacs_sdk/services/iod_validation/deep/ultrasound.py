@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pacs_sdk.services.iod_validation.item_values import integer, is_present, items_of
-from pacs_sdk.services.iod_validation.report import IodFinding
+from pacs_sdk.services.iod_validation.report import IodFinding, Severity
 from pacs_sdk.services.iod_validation.subject import TOP, Subject
 
 __all__ = ["check_ultrasound"]
@@ -31,7 +31,11 @@ def check_ultrasound(subject: Subject) -> Iterator[IodFinding]:
                 continue
             if low > high or high >= size:
                 yield place.broken(
-                    last, f"a region from {low} to {high} in an image of {size}", "C.8.5.5.1.2"
+                    last,
+                    f"a region from {low} to {high} in an image of {size}",
+                    "C.8.5.5.1.2",
+                    # Nothing forbids a region beyond the image, and many end one pixel later.
+                    Severity.ERROR if low > high else Severity.WARNING,
                 )
         for keyword in ("PhysicalDeltaX", "PhysicalDeltaY"):
             unit = "PhysicalUnitsXDirection" if keyword.endswith("X") else "PhysicalUnitsYDirection"
