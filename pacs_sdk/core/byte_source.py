@@ -113,6 +113,9 @@ class FileBytes:
     """Where the part begins."""
     size: int
     """How many bytes it has."""
+    modified_ns: int | None = None
+    """When the file was changed last. If it is given, a file that was changed since is not
+    read: its bytes are not what is known of it."""
 
     @classmethod
     def of(cls, path: Path) -> Self:
@@ -127,7 +130,8 @@ class FileBytes:
         """Read a small part, or map a large one into memory.
 
         Raises:
-            PacsException: ``TRUNCATED`` when the file has become shorter.
+            PacsException: ``TRUNCATED`` when the file has become shorter, ``FILE_READ_FAILED``
+                when it was changed otherwise and that is to be noticed.
             OSError: The file cannot be opened or read.
         """
         if self.size < _MAP_FROM_BYTES:
@@ -143,14 +147,31 @@ class FileBytes:
                 offset=self.offset - page_offset,
                 access=mmap.ACCESS_READ,
             )
+            self.check_unchanged(file.fileno())
         return memoryview(mapped)[page_offset:]
 
     def slice(self, offset: int, length: int | None = None) -> Self:
         """Return a part of this part; nothing is read."""
         offset = min(offset, self.size)
         room = self.size - offset
-        return type(self)(
-            self.path, self.offset + offset, room if length is None else min(length, room)
+        size = room if length is None else min(length, room)
+        return type(self)(self.path, self.offset + offset, size, self.modified_ns)
+
+    def check_unchanged(self, descriptor: int) -> None:
+        """Make sure that the file is still the one that is known, where that is to be noticed.
+
+        Args:
+            descriptor: The open file; what was read from it before is then good.
+
+        Raises:
+            PacsException: ``FILE_READ_FAILED``, it was changed or replaced.
+        """
+        if self.modified_ns is None or os.fstat(descriptor).st_mtime_ns == self.modified_ns:
+            return
+        raise PacsException(
+            ErrorCode.FILE_READ_FAILED,
+            f"{self.path} was changed after it had been opened; open it again",
+            path=str(self.path),
         )
 
     def _read(self, count: int) -> memoryview:
@@ -160,10 +181,11 @@ class FileBytes:
             data = os.read(number, count)
             while len(data) < count and (more := os.read(number, count - len(data))):
                 data += more
+            if len(data) < count:
+                raise self._shorter()
+            self.check_unchanged(number)
         finally:
             os.close(number)
-        if len(data) < count:
-            raise self._shorter()
         return memoryview(data)
 
     def _shorter(self) -> PacsException:
@@ -188,6 +210,7 @@ def random_access(source: ByteSource) -> Iterator[Callable[[int, int], bytes | m
         A function of offset and length, which returns fewer bytes at the end.
 
     Raises:
+        PacsException: ``FILE_READ_FAILED``, as :meth:`FileBytes.view`.
         OSError: The file cannot be opened or read.
     """
     if isinstance(source, StreamBytes):
@@ -199,6 +222,7 @@ def random_access(source: ByteSource) -> Iterator[Callable[[int, int], bytes | m
         return
     with source.path.open("rb", buffering=0) as file:
         begin, size, number = source.offset, source.size, file.fileno()
+        source.check_unchanged(number)
         yield lambda offset, length: os.pread(
             number, max(min(length, size - offset), 0), begin + offset
         )

@@ -6,6 +6,7 @@ import copy
 import io
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,35 @@ def test_random_access_ends_where_the_source_does(tmp_path: Path) -> None:
             assert bytes(read(0, 4)) == DATA[:4]
             assert bytes(read(len(DATA) - 3, 100)) == DATA[-3:]
             assert bytes(read(len(DATA) + 1, 5)) == b""
+
+
+# -- files that change -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("map_from", [1, 1 << 30], ids=["mapped", "read"])
+def test_a_file_that_was_changed_is_not_taken_for_what_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, map_from: int
+) -> None:
+    """However its bytes are asked for, those of another content are not given as its own."""
+    monkeypatch.setattr(byte_source, "_MAP_FROM_BYTES", map_from)
+    path = tmp_path / "data"
+    path.write_bytes(DATA)
+    known = FileBytes(path, 0, len(DATA), path.stat().st_mtime_ns)
+    part = known.slice(5000, 300)
+    assert part.view() == DATA[5000:5300]
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+    ways: list[Callable[[], object]] = [
+        known.view,
+        lambda: known.head(4),
+        part.view,
+        lambda: _first_of(part),
+    ]
+    for ask in ways:
+        with pytest.raises(PacsException, match="was changed after it had been opened") as raised:
+            ask()
+        assert raised.value.error.code is ErrorCode.FILE_READ_FAILED
+
+
+def _first_of(source: ByteSource) -> bytes | memoryview:
+    with random_access(source) as read:
+        return read(0, 1)

@@ -194,6 +194,24 @@ def test_a_file_that_vanishes_before_its_turn(tmp_path: Path) -> None:
     assert service.associations == 1
 
 
+def test_a_file_that_is_replaced_before_its_turn(tmp_path: Path) -> None:
+    """What lies there now is another instance: it is not sent as the one that was opened."""
+    shutil.copytree(SERIES, tmp_path / "ct")
+    files = sorted((tmp_path / "ct").iterdir())
+
+    def replace(outcome: StoreOutcome) -> None:
+        if outcome.source == str(files[0]):
+            shutil.copyfile(files[0], files[3])
+
+    service = Receiver()
+    with receiving(service) as peer:
+        report = StorageScu().store(peer, files, replace).unwrap()
+    assert [outcome.is_stored for outcome in report.outcomes] == [True, True, True, False, True]
+    assert report.failures[0].error is ErrorCode.FILE_READ_FAILED
+    assert "was changed after it had been opened" in report.failures[0].explanation
+    assert report.failures[0].attempts == 0
+
+
 @pytest.mark.parametrize("given", [5, [5], [None], {"a": 1}.items()])
 def test_what_cannot_be_sent_is_an_argument_error(given: object) -> None:
     """The words say what is taken."""

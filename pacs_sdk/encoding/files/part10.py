@@ -123,7 +123,7 @@ def read_file(path: str | os.PathLike[str]) -> Instance:
         raise PacsException(
             ErrorCode.FILE_READ_FAILED, f"{place} is {kind}, not a file", path=str(place)
         )
-    return _opened(FileBytes(place, 0, status.st_size), str(place))
+    return _opened(FileBytes(place, 0, status.st_size, status.st_mtime_ns), str(place))
 
 
 @edge({FileNotFoundError: ErrorCode.FILE_NOT_FOUND, OSError: ErrorCode.FILE_READ_FAILED})

@@ -76,7 +76,7 @@ def scan_file(path: Path, tags: Collection[int]) -> ScannedFile:
 
 def _scanned_quickly(path: Path, tags: Collection[int]) -> ScannedFile | None:
     """Scan a usual file; ``None`` for what is unusual, or wrong."""
-    head, size = _beginning(path)
+    head, size, modified_ns = _beginning(path)
     try:
         begin = meta_begin(head)
         if begin is None:
@@ -95,7 +95,7 @@ def _scanned_quickly(path: Path, tags: Collection[int]) -> ScannedFile | None:
     at = header.stop_offset
     if at > len(data) - _LONGEST_ELEMENT_HEADER:
         return None
-    encoded = FileBytes(path, start, size - start)
+    encoded = FileBytes(path, start, size - start, modified_ns)
     tag, _, length, value = read_header(data, at, layout_of(data, syntax))
     compressed = length == UNDEFINED_LENGTH
     if tag != _PIXEL_DATA or (length > encoded.size - value and not compressed):
@@ -104,16 +104,16 @@ def _scanned_quickly(path: Path, tags: Collection[int]) -> ScannedFile | None:
     return ScannedFile(instance, header, None if compressed else (value, length))
 
 
-def _beginning(path: Path) -> tuple[bytes, int]:
-    """Return the first bytes of a file and its size; nothing of what is no file."""
+def _beginning(path: Path) -> tuple[bytes, int, int]:
+    """Return the first bytes of a file, its size, and when it was changed; nothing of no file."""
     try:
         number = os.open(path, _OPENING)
     except ValueError:  # a NUL in the name
-        return b"", 0
+        return b"", 0, 0
     try:
         status = os.fstat(number)
         if not stat.S_ISREG(status.st_mode):
-            return b"", 0
-        return os.read(number, _QUICK_HEAD_BYTES), status.st_size
+            return b"", 0, 0
+        return os.read(number, _QUICK_HEAD_BYTES), status.st_size, status.st_mtime_ns
     finally:
         os.close(number)

@@ -213,6 +213,7 @@ def _read_file(encoded: FileBytes, begin: int, out: NDArray[Any]) -> None:
                     tag="(7FE0,0010)",
                 )
             room = room[got:]
+        encoded.check_unchanged(file.fileno())
 
 
 def _limits(one: ImageSlice, values: NDArray[Any]) -> tuple[int, int]:
