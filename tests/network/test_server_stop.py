@@ -28,6 +28,7 @@ from pacs_sdk.network.pdu import AAbort, AbortSource, AReleaseRP, AReleaseRQ, PD
 from pacs_sdk.network.pdu_codec import encode_pdu
 from tests.network.helpers import (
     CT_IMAGE,
+    ECHO_CONTEXT,
     EXPLICIT,
     IMPLICIT,
     STORE,
@@ -402,3 +403,55 @@ def test_a_handler_may_stop_its_server() -> None:
             socket.create_connection(("127.0.0.1", server.port), 10)
         peer.rest()
     assert open_descriptors() == before
+
+
+@pytest.mark.parametrize("is_started_again", [False, True], ids=["stop", "restart"])
+def test_a_handler_that_stops_its_server_answers_and_is_the_last(is_started_again: bool) -> None:
+    """It is not waited for; its association ends behind the response, a new start or not."""
+
+    def act(exchange: Exchange) -> None:
+        server.stop()
+        if is_started_again:
+            raised(server.start())
+        exchange.respond_status(Status.SUCCESS)
+
+    logger = RecordingLogger()
+    services = [Scripted(act, VERIFICATION)]
+    server = server_of_driver()(ServerConfig(port=0), services, logger=logger)
+    with server, RawPeer.to(server.port) as peer:
+        peer.associate()
+        peer.send(message_bytes(ECHO_CONTEXT, CEchoRQ(1)))
+        assert peer.receive_message() == CEchoRSP(1, Status.SUCCESS)
+        assert peer.rest() == [USER_ABORT]
+        assert server.is_running is is_started_again
+        if is_started_again:
+            open_to(server, CONTEXTS[:1]).release()
+        assert logger.named("server-stopped")[0]["cut_off"] == 0
+        assert logger.named("handler-crashed") == []
+        assert logger.named("handler-does-not-end") == []
+
+
+def test_two_may_stop_a_server_at_once() -> None:
+    """The second has nothing to do, and does not keep the first from coming to its end."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def wait(exchange: Exchange) -> None:
+        entered.set()
+        leave.wait(10)
+        exchange.respond_status(Status.SUCCESS)
+
+    with (
+        serving(Scripted(wait, VERIFICATION)) as server,
+        RawPeer.to(server.port) as idle,
+        RawPeer.to(server.port) as peer,
+    ):
+        idle.associate()
+        peer.associate()
+        peer.send(message_bytes(ECHO_CONTEXT, CEchoRQ(1)))
+        assert entered.wait(10)
+        first = stop_in_background(server)
+        assert idle.rest() == [USER_ABORT]  # so the stop has begun
+        assert_stopped(stop_in_background(server))
+        leave.set()
+        assert peer.receive_message() == CEchoRSP(1, Status.SUCCESS)
+        assert_stopped(first)

@@ -7,17 +7,12 @@ import errno
 import pytest
 
 from pacs_sdk.core.errors import ErrorCode
-from pacs_sdk.core.results import raised
-from pacs_sdk.network import DicomServer, Exchange, ServerConfig
+from pacs_sdk.network import DicomServer, ServerConfig
 from pacs_sdk.network.connection.listener import AcceptWait
-from pacs_sdk.network.dimse import CEchoRQ, CEchoRSP, Status
-from pacs_sdk.network.pdu import AAbort, AbortSource
-from tests.network.helpers import ECHO_CONTEXT, VERIFICATION, RawPeer, message_bytes
+from tests.network.helpers import RawPeer
 from tests.network.servers import (
-    CONTEXTS,
     EchoService,
     RecordingLogger,
-    Scripted,
     open_to,
 )
 
@@ -54,29 +49,3 @@ def test_a_server_that_cannot_accept_does_not_start(monkeypatch: pytest.MonkeyPa
     assert not server.is_running
     with server:
         open_to(server).release()
-
-
-@pytest.mark.parametrize("is_started_again", [False, True], ids=["stop", "restart"])
-def test_a_handler_that_stops_its_server_answers_and_is_the_last(is_started_again: bool) -> None:
-    """It is not waited for; its association ends behind the response, a new start or not."""
-
-    def act(exchange: Exchange) -> None:
-        server.stop()
-        if is_started_again:
-            raised(server.start())
-        exchange.respond_status(Status.SUCCESS)
-
-    logger = RecordingLogger()
-    services = [Scripted(act, VERIFICATION)]
-    server = DicomServer(ServerConfig(port=0), services, logger=logger)
-    with server, RawPeer.to(server.port) as peer:
-        peer.associate()
-        peer.send(message_bytes(ECHO_CONTEXT, CEchoRQ(1)))
-        assert peer.receive_message() == CEchoRSP(1, Status.SUCCESS)
-        assert peer.rest() == [AAbort(AbortSource.SERVICE_USER)]
-        assert server.is_running is is_started_again
-        if is_started_again:
-            open_to(server, CONTEXTS[:1]).release()
-    assert logger.named("server-stopped")[0]["cut_off"] == 0
-    assert logger.named("handler-crashed") == []
-    assert logger.named("handler-does-not-end") == []

@@ -36,8 +36,7 @@ class BackgroundServer(LoopServer):
         self, config: ServerConfig, services: Sequence[DicomService], **ports: Unpack[ServerPorts]
     ) -> None:
         super().__init__(config, services, **ports)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._running: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
 
     @edge({OSError: ErrorCode.PORT_UNAVAILABLE})
     def start(self) -> Self:
@@ -47,17 +46,17 @@ class BackgroundServer(LoopServer):
             ``Success`` with the server, or ``Failure`` with ``PORT_UNAVAILABLE`` or, if
             it already runs, ``PROTOCOL_MISUSE``.
         """
-        if self._loop is not None:
+        if self._running is not None:
             raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the server already runs")
-        loop = self._loop = asyncio.new_event_loop()
-        thread = self._thread = threading.Thread(
-            target=loop.run_forever, name="dicom-loop", daemon=True
-        )
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=_run, args=(loop,), name="dicom-loop", daemon=True)
+        self._running = loop, thread
         thread.start()
         try:
             self._in_loop(loop, self._begin(loop))
         except BaseException:
-            self._end_loop(loop)
+            self._running = None
+            self._end_loop(loop, thread)
             raise
         return self
 
@@ -68,11 +67,18 @@ class BackgroundServer(LoopServer):
             timeout_s: How long running operations may take before their connections
                 are closed. A handler that goes on after that is left alone, as in
                 :meth:`DicomServer.stop`.
+
+        A handler may call it, too. Its own association ends once it has answered.
         """
-        loop = self._loop
-        if loop is not None:
-            self._in_loop(loop, self._end(timeout_s))
-            self._end_loop(loop)
+        running, self._running = self._running, None  # a second call has nothing to do
+        if running is None:
+            return
+        loop, thread = running
+        own = self._in_loop(loop, self._end(timeout_s, threading.current_thread()))
+        if own is None:
+            self._end_loop(loop, thread)
+        else:  # the handler that called this: the loop ends behind its answer
+            loop.call_soon_threadsafe(own.add_done_callback, lambda _: loop.stop())
 
     def __enter__(self) -> Self:
         """Start the server unless it runs; raises where ``start`` would give a failure."""
@@ -88,10 +94,15 @@ class BackgroundServer(LoopServer):
     def _in_loop(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(work, loop).result()
 
-    def _end_loop(self, loop: asyncio.AbstractEventLoop) -> None:
-        thread, self._thread, self._loop = self._thread, None, None
+    def _end_loop(self, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
         self._in_loop(loop, loop.shutdown_default_executor())
         loop.call_soon_threadsafe(loop.stop)
-        if thread is not None:
-            thread.join()
+        thread.join()
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped, and give back what it has."""
+    try:
+        loop.run_forever()
+    finally:
         loop.close()

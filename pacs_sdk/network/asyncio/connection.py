@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
+from collections.abc import Callable
 from functools import partial
 
 from pacs_sdk.network.asyncio.turns import Outcome, Turns
@@ -22,6 +24,8 @@ class LoopConnection:
         self.transport = core.transport(connected)
         self._descriptor = self.transport.fileno()
         self.host = host
+        self.worker: threading.Thread | None = None
+        """Who works at it just now."""
         self._core, self._port = core, port
         self._session: ServerSession | None = None
         self._waiting: asyncio.Future[bool] | None = None
@@ -52,10 +56,17 @@ class LoopConnection:
                 self._is_woken = False
                 work = turns.stop
             try:
-                outcome = await loop.run_in_executor(pool, work)
+                outcome = await loop.run_in_executor(pool, self._carried_out, work)
             except RuntimeError as exc:  # no thread to be had
                 session.give_up(str(exc))
                 return
+
+    def _carried_out(self, work: Callable[[], Outcome]) -> Outcome:
+        self.worker = threading.current_thread()
+        try:
+            return work()
+        finally:
+            self.worker = None
 
     async def _secured(self, loop: asyncio.AbstractEventLoop, pool: WorkPool) -> bool:
         """Agree on TLS, if the server speaks it; a worker only does what needs no waiting."""

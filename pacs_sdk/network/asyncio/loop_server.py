@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Sequence
 from typing import Unpack
 
@@ -40,19 +41,36 @@ class LoopServer(ServerBase):
         listener = self._open_listener()
         self._has_begun(listener)
         self._pool = WorkPool(self._core.config.worker_threads, f"dicom-work-{self._port}")
+        self._connections = {}  # one of before may be at its end yet
         self._listen(loop, listener)
         self._log_start()
 
-    async def _end(self, timeout_s: float) -> None:
-        """Stop accepting, let messages under way finish, end every association."""
+    async def _end(
+        self, timeout_s: float, caller: threading.Thread | None = None
+    ) -> asyncio.Task[None] | None:
+        """Stop accepting, let messages under way finish, end every association.
+
+        Args:
+            timeout_s: How long they may take.
+            caller: The thread that waits for this, if one does.
+
+        Returns:
+            The connection that the caller is serving just now, if it is a handler. It is not
+            waited for: it ends once the handler has answered.
+        """
         listener, self._listener = self._listener, None  # a second call has nothing to do
         pool, self._pool = self._pool, None
         if listener is None or pool is None:
-            return
+            return None
         self._core.stopping.set()
         asyncio.get_running_loop().remove_reader(listener.fileno())
         listener.close()
         running = dict(self._connections)
+        mine = [task for task, one in running.items() if caller and one.worker is caller]
+        own = mine[0] if mine else None
+        if own is not None:
+            del running[own]
+            own.add_done_callback(lambda _: pool.shutdown(wait=False))
         for connection in running.values():
             connection.wake()
         overdue: set[asyncio.Task[None]] = set()
@@ -60,17 +78,18 @@ class LoopServer(ServerBase):
             _, overdue = await asyncio.wait(running, timeout=timeout_s)
         for task in overdue:
             running[task].transport.break_off()
+        abandoned: set[asyncio.Task[None]] = set()
         if overdue:
             _, abandoned = await asyncio.wait(overdue, timeout=LAST_WAIT_S)
             for task in abandoned:
                 self._core.logger.error("handler-does-not-end", peer_host=running[task].host)
                 task.cancel()
-            if abandoned:
-                pool.shutdown(wait=False)
-                self._log_stop(len(overdue))
-                return
-        await asyncio.get_running_loop().run_in_executor(None, pool.shutdown)
+        if own is None and abandoned:
+            pool.shutdown(wait=False)
+        elif own is None:
+            await asyncio.get_running_loop().run_in_executor(None, pool.shutdown)
         self._log_stop(len(overdue))
+        return own
 
     def _listen(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
         if self._listener is listener:
