@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
+from pacs_sdk.network.pool.desk import PoolDesk
 from tests.network.pool_fakes import BROKEN
-from tests.network.pool_setup import setup
+from tests.network.pool_setup import ARCHIVE, BACKUP, setup
 
 
 def test_an_association_is_aborted_when_an_exception_passes() -> None:
@@ -64,6 +65,46 @@ def test_a_bug_while_connecting_leaves_the_place_free() -> None:
             made.acquire()
         made.network.on_call = None
         made.idle()
+
+
+@pytest.mark.parametrize("method", ["count", "report"])
+@pytest.mark.parametrize("is_reused", [False, True], ids=["opened", "idle"])
+def test_metrics_that_fail_leave_no_place_taken(
+    monkeypatch: pytest.MonkeyPatch, method: str, is_reused: bool
+) -> None:
+    """Whoever gets nothing holds nothing, and what was meant for him is closed."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("the metrics are gone")
+
+    with setup(max_per_peer=1) as made:
+        if is_reused:
+            made.idle()
+        with monkeypatch.context() as broken:
+            broken.setattr(PoolDesk, method, fail)
+            with pytest.raises(RuntimeError, match="the metrics are gone"):
+                made.acquire()
+        assert made.network.opened[-1].ended == "aborted"
+        made.idle()
+
+
+def test_metrics_that_fail_keep_nothing_open_that_has_expired(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All are released before any is counted."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("the metrics are gone")
+
+    with setup() as made:
+        made.idle(ARCHIVE)
+        made.idle(BACKUP)
+        made.clock.advance(60.0)
+        with monkeypatch.context() as broken:
+            broken.setattr(PoolDesk, "count", fail)
+            with pytest.raises(RuntimeError, match="the metrics are gone"):
+                made.pool.tick()
+        assert made.network.open_now == []
 
 
 @pytest.mark.parametrize("exception", [OSError("broken pipe"), PacsException.of(BROKEN)])

@@ -106,24 +106,23 @@ class AssociationPool(Generic[AssociationT]):
         key = pool_key(peer, calling_ae_title, contexts, window)
         grant = self._desk.wait_for_grant(key, timeout_s)
         place = grant.place
+        pooled: Pooled[AssociationT] | None = None
         try:
             if grant.departure is not None:
                 self._close(grant.departure)
                 self._desk.count("made_room", place.key)
             is_reused = grant.idle is not None and self._is_usable(grant.idle)
-            if grant.idle is not None and is_reused:
-                pooled = grant.idle
-                self._desk.count("reused", place.key)
-            else:
+            pooled = grant.idle if is_reused else None
+            if pooled is None:
                 pooled = self._opened(place.key)
+            self._desk.count("reused" if is_reused else "created", place.key)
+            self._desk.report()
         except BaseException:
-            with self._desk.lock:
-                self._book.vacate(place)
-                self._desk.after_change()
+            self._give_up(place, pooled)
             raise
-        self._desk.report()
+        borrowed = pooled
         return PooledAssociation(
-            pooled.association, is_reused, lambda failed: self._take_back(place, pooled, failed)
+            borrowed.association, is_reused, lambda failed: self._take_back(place, borrowed, failed)
         )
 
     # -- upkeep ------------------------------------------------------------------------
@@ -141,6 +140,7 @@ class AssociationPool(Generic[AssociationT]):
             self._desk.emptied.notify_all()
         for departure in expired:
             self._close(departure)
+        for departure in expired:
             self._desk.count("expired", departure.pooled.key)
         self._desk.report()
         return len(expired)
@@ -225,7 +225,6 @@ class AssociationPool(Generic[AssociationT]):
         except PacsException:
             self._desk.count("failed_connects", key)
             raise
-        self._desk.count("created", key)
         now = self._clock.monotonic()
         return Pooled(association, key, now, now)
 
@@ -252,6 +251,16 @@ class AssociationPool(Generic[AssociationT]):
             self._desk.count("failed_checks", key)
             self._logger.info("pool-association-dead", peer_host=key.peer.host, idle_s=idle_s)
         return answers
+
+    def _give_up(self, place: Place, pooled: Pooled[AssociationT] | None) -> None:
+        """Free the place of a user who gets nothing after all, and close what it was for."""
+        try:
+            if pooled is not None:
+                end(pooled.association, self._logger, in_good_order=False)
+        finally:
+            with self._desk.lock:
+                self._book.vacate(place)
+                self._desk.after_change()
 
     # -- giving back and closing -------------------------------------------------------
 
