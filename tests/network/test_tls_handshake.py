@@ -98,6 +98,20 @@ def test_with_mutual_authentication_the_server_knows_the_client(
     assert near.facts.peer_certificate_fingerprint_sha256 == digest
 
 
+def test_single_certificates_can_be_trusted_instead_of_their_ca(line: Line, pki: Pki) -> None:
+    """Each side knows the other one by its certificate, and nobody else that the CA vouches for."""
+    scanner, other = pki.ca.issue("scanner"), pki.ca.issue("other")
+    server = attrs.evolve(pki.mutual_tls, client_ca=scanner.certificate)
+    client = attrs.evolve(pki.as_client(scanner), ca=pki.server_tls.certificate)
+    near, _ = line.secure(server, client)
+    assert near.facts is not None
+    assert "scanner" in near.facts.peer_subject
+    with open_line() as another:
+        serving = another.serve(server)
+        another.call(pki.as_client(other))
+        assert _is(_failure(serving), HandshakeFailure.CERTIFICATE)
+
+
 def test_dhe_serves_peers_without_elliptic_curves(line: Line, pki: Pki) -> None:
     """B.10 and B.11 demand DHE of 2048 bits or more: the server has a group for it."""
     rsa = pki.ca.issue("server-rsa", rsa_bits=2048)

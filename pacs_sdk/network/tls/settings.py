@@ -182,6 +182,8 @@ def _why_not_loaded(exc: OSError | ValueError, certificate: Path, private_key: P
 
 def _load_trusted(context: ssl.SSLContext, trusted: Path) -> None:
     _check_readable("CA file", trusted)
+    # What the file holds is trusted, and need not be a root: the certificate of one peer will do.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
         context.load_verify_locations(cafile=trusted)
     except OSError as exc:
