@@ -235,14 +235,19 @@ class PasswordVerifier:
             (:attr:`UserIdentityType.USERNAME`), for peers that are known otherwise.
 
     Raises:
-        PacsException: ``INVALID_CONFIGURATION``, a text is no hash. :func:`password_verifier`
-            gives the same as a result.
+        PacsException: ``INVALID_CONFIGURATION``, a text is no hash, or the names are one text.
+            :func:`password_verifier` gives the same as a result.
     """
 
     def __init__(
         self, passcode_hashes: Mapping[str, str], without_passcode: Iterable[str] = ()
     ) -> None:
         self._hashes = _hashes(passcode_hashes)
+        if isinstance(without_passcode, str):  # each of its letters would be a user
+            raise PacsException(
+                ErrorCode.INVALID_CONFIGURATION,
+                f"user names are given as a list, not as one text: {without_passcode[:80]!r}",
+            )
         self._without_passcode = frozenset(without_passcode)
         costs = Counter(known.cost for known in self._hashes.values()).most_common(1)
         usual = costs[0][0] if costs else ScryptCost()

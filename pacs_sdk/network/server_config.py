@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.network.engine import ARTIM_TIMEOUT_S
 from pacs_sdk.network.negotiation import DEFAULT_MAXIMUM_LENGTH
 from pacs_sdk.network.sink import DEFAULT_MAX_DATASET_BYTES, DEFAULT_SPOOL_THRESHOLD_BYTES
@@ -20,12 +21,25 @@ __all__ = ["Driver", "ServerConfig"]
 _CONNECTIONS_OVER_LIMIT: Final = 16
 
 
-def _frozen(texts: Iterable[str]) -> frozenset[str]:
-    return frozenset(texts)
-
-
 def _tuple(texts: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(texts, str):  # its letters would be the rules: of "CT*" one is a wildcard
+        raise PacsException(
+            ErrorCode.INVALID_CONFIGURATION,
+            f"AE titles and peers are given as a list, not as one text: {texts[:80]!r}",
+        )
     return tuple(texts)
+
+
+def _frozen(texts: Iterable[str]) -> frozenset[str]:
+    return frozenset(_tuple(texts))
+
+
+def _one_at_least(_: object, attribute: attrs.Attribute[int], value: int) -> None:
+    if value < 1:
+        raise PacsException(
+            ErrorCode.INVALID_CONFIGURATION,
+            f"{attribute.name} is {value}, but nothing is done without at least 1",
+        )
 
 
 class Driver(enum.StrEnum):
@@ -39,7 +53,12 @@ class Driver(enum.StrEnum):
 
 @attrs.frozen
 class ServerConfig:
-    """How a server listens and what it allows."""
+    """How a server listens and what it allows.
+
+    Raises:
+        PacsException: ``INVALID_CONFIGURATION`` for a text where a list belongs, and for no
+            worker threads.
+    """
 
     ae_title: str = "PACS_SCP"
     """The server's own AE title."""
@@ -53,7 +72,7 @@ class ServerConfig:
     """Whether other processes may listen on the same port, and share the connections."""
     driver: Driver = Driver.THREADED
     """Which driver a program should take; each class of server is one of them."""
-    worker_threads: int = 16
+    worker_threads: int = attrs.field(default=16, validator=_one_at_least)
     """How many associations the asyncio driver works on at the same time. A handler keeps its
     thread while it waits for its peer: up to ``send_timeout_s`` for one that takes no answers, up
     to ``sub_operation_timeout_s`` for each sub-operation of a C-GET. While all threads wait, no

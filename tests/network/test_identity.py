@@ -132,6 +132,13 @@ def test_a_name_may_do_without_a_passcode_where_that_is_configured() -> None:
     )
 
 
+def test_one_text_is_no_list_of_names_without_passcode() -> None:
+    """Each of its letters would be a user who needs none."""
+    failure = password_verifier({}, "anna").failure()
+    assert failure.code is ErrorCode.INVALID_CONFIGURATION
+    assert "as a list, not as one text: 'anna'" in failure.message
+
+
 def test_an_unknown_name_takes_as_long_as_a_wrong_passcode(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -209,3 +209,19 @@ def test_rules_that_are_none_are_found_before_the_start(config: ServerConfig, wo
     with pytest.raises(PacsException, match=words) as caught:
         server_of_driver()(config, [EchoService()])
     assert caught.value.error.code is ErrorCode.INVALID_CONFIGURATION
+
+
+@pytest.mark.parametrize("name", ["calling_ae_titles", "called_ae_titles", "peers"])
+def test_one_text_is_no_list_of_titles(name: str) -> None:
+    """Its letters would be: a ``*`` among them would let everybody in."""
+    with pytest.raises(PacsException, match="as a list, not as one text: 'CT\\*'") as caught:
+        ServerConfig(**{name: "CT*"})  # type: ignore[arg-type]  # the point of the test
+    assert caught.value.error.code is ErrorCode.INVALID_CONFIGURATION
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_server_without_workers_is_none(count: int) -> None:
+    """It would take connections and never answer."""
+    with pytest.raises(PacsException, match=f"worker_threads is {count}") as caught:
+        ServerConfig(worker_threads=count)
+    assert caught.value.error.code is ErrorCode.INVALID_CONFIGURATION
