@@ -7,6 +7,9 @@
             error: PacsError      code + message + details; what callers see in a Failure
                 code: ErrorCode   seed number, DIMSE status, HTTP status, meaning
 
+``PacsError`` is an exception by type, too, but nobody raises it: ``unwrap`` on a ``Failure``
+names an exception inside it as the cause, and has no words of its own.
+
 The numbers follow the ranges of the feature document: a category owns a block of
 codes between -700 and -899 (:class:`ErrorCategory`). DIMSE statuses come from PS3.7
 Annex C and, where a service class defines its own, from PS3.4.
@@ -154,9 +157,12 @@ def _sorted_pairs(details: Mapping[str, Detail]) -> tuple[tuple[str, Detail], ..
     return tuple(sorted(details.items()))
 
 
-@attrs.frozen
-class PacsError:
-    """What went wrong: the value every ``Failure`` of the SDK carries."""
+@attrs.frozen(auto_exc=False)  # equal by value, not by identity as exceptions are
+class PacsError(Exception):
+    """What went wrong: the value every ``Failure`` of the SDK carries.
+
+    It is never raised; what is raised is :class:`PacsException`.
+    """
 
     code: ErrorCode
     """Which kind of error this is; match on it."""
@@ -174,6 +180,9 @@ class PacsError:
     def __str__(self) -> str:
         return f"{self.message} [{self.code.name} {self.code.number}]"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return PacsError, (self.code, self.message, self.details)
+
 
 class PacsException(Exception):
     """Carries a :class:`PacsError` inside a layer; never crosses a public boundary."""
@@ -186,3 +195,6 @@ class PacsException(Exception):
     def of(cls, error: PacsError) -> PacsException:
         """Wrap an error that another layer reported, to raise it on."""
         return cls(error.code, error.message, **error.details)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return PacsException.of, (self.error,)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
+import traceback
 
 import attrs
 import pytest
+from returns.primitives.exceptions import UnwrapFailedError
 
 from pacs_sdk.core.errors import ErrorCategory, ErrorCode, PacsError, PacsException
+from pacs_sdk.core.results import Failure, PacsResult
 
 RANGES = {
     ErrorCategory.DICOM_FILE: range(-719, -699),
@@ -119,6 +123,17 @@ def test_error_can_be_pickled() -> None:
     """An error crosses to another process."""
     error = PacsError(ErrorCode.TRUNCATED, "it ends", {"offset": 7})
     assert pickle.loads(pickle.dumps(error)) == error  # noqa: S301  # our own bytes
+    named = PacsError(code=ErrorCode.TRUNCATED, message="it ends")
+    assert copy.deepcopy(named) == named
+
+
+def test_unwrapping_a_failure_tells_what_went_wrong() -> None:
+    """The traceback of ``unwrap`` has the error's sentence, and not only that it failed."""
+    failure: PacsResult[int] = Failure(PacsError(ErrorCode.FILE_NOT_FOUND, "there is no file x"))
+    with pytest.raises(UnwrapFailedError) as caught:
+        failure.unwrap()
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "PacsError: there is no file x [FILE_NOT_FOUND -700]" in shown
 
 
 def test_exception_carries_an_error() -> None:
@@ -127,3 +142,11 @@ def test_exception_carries_an_error() -> None:
     assert str(raised) == "not DICOM"
     assert raised.error == PacsError(ErrorCode.NOT_DICOM, "not DICOM", {"path": "x"})
     assert PacsException.of(raised.error).error == raised.error
+
+
+def test_an_exception_can_be_pickled() -> None:
+    """One that is raised in a worker process arrives as what it is."""
+    raised = PacsException(ErrorCode.TRUNCATED, "it ends", offset=7)
+    arrived = pickle.loads(pickle.dumps(raised))  # noqa: S301  # our own bytes
+    assert isinstance(arrived, PacsException)
+    assert (arrived.error, str(arrived)) == (raised.error, "it ends")
