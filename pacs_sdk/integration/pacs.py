@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -32,6 +34,11 @@ class Pacs:
     def __init__(self, container: PacsContainer) -> None:
         self.container = container
         """The container behind it, for whoever needs more than is offered here."""
+        self._archive: Archive | None = None
+        self._server: DicomServer | BackgroundServer | None = None
+        self._has_begun = False
+        self._turn = threading.RLock()  # one starts or stops it at a time
+        self._making = threading.RLock()  # the container's singletons may be made twice by two
 
     @classmethod
     def embedded(
@@ -91,14 +98,22 @@ class Pacs:
     @property
     def archive(self) -> Archive:
         """The archive; opened when it is first needed, ``PacsException`` if it can't be."""
-        archive: Archive = self.container.storage.archive()
-        return archive
+        with self._making:
+            archive: Archive = self.container.storage.archive()
+            self._archive = archive
+            return archive
 
     @property
     def server(self) -> DicomServer | BackgroundServer:
-        """The DICOM server over the archive, of the driver that is configured."""
-        server: DicomServer | BackgroundServer = self.container.network.server()
-        return server
+        """The DICOM server over the archive, of the driver that is configured.
+
+        It is made when it is first needed, ``PacsException`` if it or the archive can't be.
+        """
+        with self._making:
+            _ = self.archive  # first, so that it is closed if there can be no server
+            server: DicomServer | BackgroundServer = self.container.network.server()
+            self._server = server
+            return server
 
     @property
     def port(self) -> int:
@@ -116,49 +131,66 @@ class Pacs:
 
         Returns:
             ``Success`` with this PACS, or ``Failure`` with ``PORT_UNAVAILABLE``,
-            ``STORAGE_WRITE_FAILED``, ``INDEX_FAILED``, ``INVALID_CONFIGURATION`` or
-            ``PROTOCOL_MISUSE``.
+            ``STORAGE_WRITE_FAILED``, ``STORAGE_READ_FAILED``, ``INDEX_FAILED``,
+            ``INVALID_CONFIGURATION``, ``MISSING_DEPENDENCY``, or what the services or TLS need
+            and do not find; then all is closed, and it may be started again. On a PACS that
+            runs ``PROTOCOL_MISUSE``, and it goes on.
         """
-        server = self._made_server()
-        if server.is_running:
-            raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the PACS already runs")
-        try:
-            raised(self.archive.rehearse())
-            raised(server.start())
-        except PacsException:
-            self.archive.close()
-            raise
-        self.container.storage.housekeeping().start()
-        self.container.services.sub_operation_pool().start_upkeep()
+        with self._turn:
+            if self._is_running():
+                raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the PACS already runs")
+            try:
+                server = self.server
+                raised(self.archive.rehearse())
+                raised(server.start())
+                self._has_begun = True
+                self.container.storage.housekeeping().start()
+                self.container.services.sub_operation_pool().start_upkeep()
+            except BaseException:  # also if it is interrupted: recovery may take long
+                self._end(0.0)
+                raise
         return self
-
-    def _made_server(self) -> DicomServer | BackgroundServer:
-        """Return the server over an open archive, or close the archive if there can be none."""
-        archive = self.archive
-        try:
-            return self.server
-        except PacsException:
-            archive.close()
-            self.container.storage().reset_singletons()
-            raise
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Stop the server, let running operations finish, close the archive.
 
+        It does no harm to a PACS that is stopped, or was never started.
+
         Args:
             timeout_s: How long running operations may take.
         """
-        self.server.stop(timeout_s)
-        self.container.services.sub_operation_pool().close(timeout_s)
-        self.container.storage.housekeeping().close()
-        self.archive.close()
-        # What is closed can't be used again: a new start gets a new archive and server.
-        for layer in (self.container.network, self.container.services, self.container.storage):
-            layer().reset_singletons()
+        with self._turn:
+            self._end(timeout_s)
+
+    def _is_running(self) -> bool:
+        return self._server is not None and self._server.is_running
+
+    def _end(self, timeout_s: float) -> None:
+        """Stop and close what was made, one after the other, whatever fails."""
+        archive, server, self._archive, self._server = self._archive, self._server, None, None
+        if archive is None:
+            return
+        with contextlib.ExitStack() as last_first:
+            last_first.callback(self._forget)
+            last_first.callback(archive.close)
+            if self._has_begun:
+                self._has_begun = False
+                last_first.callback(self.container.storage.housekeeping().close)
+                pool = self.container.services.sub_operation_pool()
+                last_first.callback(pool.close, timeout_s)
+            if server is not None:
+                last_first.callback(server.stop, timeout_s)
+
+    def _forget(self) -> None:
+        """Have a new archive and server made by the next start: closed ones can't be used."""
+        with self._making:
+            for layer in (self.container.network, self.container.services, self.container.storage):
+                layer().reset_singletons()
+            self._archive = self._server = None
 
     def __enter__(self) -> Self:
         """Start the PACS unless it runs; raises where ``start`` would give a failure."""
-        return self if self._made_server().is_running else raised(self.start())
+        return self if self._is_running() else raised(self.start())
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()

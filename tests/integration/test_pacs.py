@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from dependency_injector import providers
@@ -12,7 +16,7 @@ from dependency_injector import providers
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.events import InstanceStored
-from pacs_sdk.core.results import Failure
+from pacs_sdk.core.results import Failure, Success
 from pacs_sdk.core.uids import new_uid
 from pacs_sdk.encoding import Instance, instance_from_dataset
 from pacs_sdk.integration.config import PacsConfig
@@ -20,7 +24,7 @@ from pacs_sdk.integration.container import PacsContainer
 from pacs_sdk.integration.pacs import Pacs
 from pacs_sdk.network import ServerConfig
 from pacs_sdk.services import IncomingInstance, StorageScu, StoreVerdict, VerificationScu, Warn
-from pacs_sdk.storage import Archive, IndexDatabase, StoredInstance
+from pacs_sdk.storage import Archive, IndexDatabase, StoredInstance, reindex
 from pacs_sdk.testing import MemoryStorage, RecordingLogger
 
 
@@ -72,6 +76,69 @@ def test_a_port_in_use_is_a_failure_that_says_so(tmp_path: Path) -> None:
         assert str(port) in error.message
         with pytest.raises(PacsException, match=str(port)), Pacs.embedded(tmp_path, port=port):
             pass
+
+
+def test_after_a_start_that_failed_it_can_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the reason is gone the next try succeeds, with a new archive and server."""
+    error = PacsError(ErrorCode.INDEX_FAILED, "the index could not be written: the disk is full")
+    pacs = Pacs.embedded(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Archive, "rehearse", lambda _: Failure(error))
+        assert pacs.start().failure() == error
+    with pacs.start().unwrap():
+        StorageScu().store(pacs.peer, [make_instance()]).unwrap()
+        assert pacs.archive.statistics().unwrap().instances == 1
+
+
+@pytest.mark.parametrize("before", ["nothing", "stopped", "failed"])
+def test_stopping_what_does_not_run_does_nothing(tmp_path: Path, before: str) -> None:
+    """No archive is opened or made to be closed, and nothing is raised in a ``finally``."""
+    folder = tmp_path / "archive"
+    pacs = Pacs.embedded(folder)
+    if before == "stopped":
+        with pacs:
+            pass
+        shutil.rmtree(folder)
+    elif before == "failed":
+        folder.write_text("in the way")
+        assert pacs.start().failure().code is ErrorCode.STORAGE_WRITE_FAILED
+        folder.unlink()
+    pacs.stop()
+    assert not folder.exists()
+
+
+def test_a_start_that_is_interrupted_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the archive is opened or put right: another process can have it then."""
+
+    def interrupted(_: Archive) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Archive, "rehearse", interrupted)
+    pacs = Pacs.embedded(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        pacs.start()
+    reindex(tmp_path, processes=1).unwrap()
+
+
+def test_only_one_of_several_threads_starts_it(tmp_path: Path) -> None:
+    """The others are told that it runs, and one stop ends it all."""
+    pacs = Pacs.embedded(tmp_path)
+    together = threading.Barrier(8)
+
+    def start() -> bool:
+        together.wait()
+        return isinstance(pacs.start(), Success)
+
+    with ThreadPoolExecutor(8) as threads:
+        started = [threads.submit(start) for _ in range(8)]
+        assert sum(one.result() for one in started) == 1
+    VerificationScu().echo(pacs.peer).unwrap()
+    pacs.stop()
+    reindex(tmp_path, processes=1).unwrap()
 
 
 def test_storing_is_rehearsed_before_anybody_can_send(
