@@ -89,10 +89,11 @@ __all__ = [
 ]
 
 
-def _new_index(config: StorageConfig, folder: Path, logger: Logger) -> IndexDatabase:
+def _new_index(config: StorageConfig, folder: Path, logger: Logger, clock: Clock) -> IndexDatabase:
     return IndexDatabase(
         config.database_url or index_url(folder / "index.sqlite"),
         logger,
+        clock,
         further=FurtherAttributes.of(config.further_attributes),
     )
 
@@ -123,6 +124,7 @@ def _open_archive(
                 rules=rules,
                 bus=bus,
                 logger=logger,
+                clock=clock,
             )
         )
     folder = Path(config.data_dir)
@@ -134,14 +136,20 @@ def _open_archive(
             f"the folder {folder} cannot be made: {exc.strerror or exc}",
             path=str(folder),
         ) from exc
+    # What is given is asked for by `is`: a back end or an index may have a length, which is 0.
+    if backend is None:
+        backend = FileStorage(folder / "objects", config.durability)
+    if index is None:
+        index = _new_index(config, folder, logger, clock)
     return Archive(
-        backend or FileStorage(folder / "objects", config.durability),
-        index or _new_index(config, folder, logger),
+        backend,
+        index,
         bus,
         logger,
         duplicates=config.duplicates,
         layout=StorageLayout(config.layout),
         rules=rules,
+        clock=clock,
     )
 
 

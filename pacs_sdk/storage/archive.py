@@ -10,7 +10,7 @@ from typing import Final, Self
 import numpy as np
 
 from pacs_sdk.core.errors import ErrorCode
-from pacs_sdk.core.ports import EventBus, Logger, NullEventBus, NullLogger
+from pacs_sdk.core.ports import Clock, EventBus, Logger, NullEventBus, NullLogger
 from pacs_sdk.core.results import PacsResult, edge, raised
 from pacs_sdk.encoding import FrameChoice, Instance, InstanceHeader, decode_frames
 from pacs_sdk.storage.archive_rules import DEFAULT_RULES, ArchiveRules
@@ -55,6 +55,7 @@ class Archive:
         layout: Where new objects go; those that are stored stay where they are.
         rules: What is done with what comes and goes, beyond keeping it.
         session: The opening of the folder that backend and index are of.
+        clock: Tells the time to all but the index, which has its own; the system's by default.
     """
 
     def __init__(  # noqa: PLR0913  # all but two have defaults
@@ -68,6 +69,7 @@ class Archive:
         layout: StorageLayout | None = None,
         rules: ArchiveRules = DEFAULT_RULES,
         session: ArchiveSession | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._backend = backend
         self._session = session
@@ -84,10 +86,13 @@ class Archive:
             duplicates,
             layout,
             make_lasting=make_lasting,
+            clock=clock,
         )
         self._objects = ObjectOpener(backend, self._logger)
         self._coercion = rules.coercion
-        self._capacity = capacity_of(rules.limits, rules.make_room, backend, index, self._logger)
+        self._capacity = capacity_of(
+            rules.limits, rules.make_room, backend, index, self._logger, clock
+        )
         self.feed = index.feed
         """What was stored, replaced, deleted and settled."""
         self.destinations = index.destinations
@@ -95,7 +100,8 @@ class Archive:
         self.deletion = Deletion(
             backend,
             index,
-            logger=self._logger,
+            clock,
+            self._logger,
             may_delete=rules.may_delete,
             storing=self._storing,
             make_lasting=make_lasting,
@@ -104,7 +110,11 @@ class Archive:
         self.further_attributes = index.further
         """What the index keeps besides its own attributes; ``Query.of(…, further=…)`` takes it."""
         self.settler = StudySettler(
-            index.writing, rules.settle_after, bus=events, may_settle=rules.may_settle
+            index.writing,
+            rules.settle_after,
+            bus=events,
+            clock=clock,
+            may_settle=rules.may_settle,
         )
         """Finds studies that nothing happened to for a while."""
 

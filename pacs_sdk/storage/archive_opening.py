@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from pacs_sdk.core.ports import EventBus, Logger, NullLogger
+from pacs_sdk.core.ports import Clock, EventBus, Logger, NullLogger
 from pacs_sdk.core.results import edge
 from pacs_sdk.core.tags import TagLike
 from pacs_sdk.storage.archive import Archive
@@ -30,6 +30,7 @@ def open_archive(  # noqa: PLR0913  # all but the folder are keywords with defau
     rules: ArchiveRules = DEFAULT_RULES,
     bus: EventBus | None = None,
     logger: Logger | None = None,
+    clock: Clock | None = None,
 ) -> Archive:
     """Open the archive in a folder; it is made if it is not there.
 
@@ -51,6 +52,7 @@ def open_archive(  # noqa: PLR0913  # all but the folder are keywords with defau
         rules: What is done with what comes and goes, beyond keeping it.
         bus: Where ``InstanceStored`` is published; nowhere by default.
         logger: Where events are recorded; nowhere by default.
+        clock: Tells the time; the system's by default.
 
     Returns:
         ``Success``, or ``Failure`` with ``STORAGE_WRITE_FAILED`` (the folder cannot be
@@ -62,7 +64,9 @@ def open_archive(  # noqa: PLR0913  # all but the folder are keywords with defau
     log, keys = logger or NullLogger(), StorageLayout(layout)
     folder = Path(data_dir).absolute()
     further = FurtherAttributes.of(further_attributes)
-    session = ArchiveSession(folder, durability, log, database_url=database_url, further=further)
+    session = ArchiveSession(
+        folder, durability, log, clock, database_url=database_url, further=further
+    )
     return Archive(
         session.storage,
         session.index,
@@ -72,4 +76,5 @@ def open_archive(  # noqa: PLR0913  # all but the folder are keywords with defau
         layout=keys,
         rules=rules,
         session=session,
+        clock=clock,
     )

@@ -152,11 +152,12 @@ def capacity_of(
     backend: StorageBackend,
     index: IndexDatabase,
     logger: Logger,
+    clock: Clock | None = None,
 ) -> Capacity | None:
     """Return what checks the limits; ``None`` where there are none."""
     if not limits.are_any:
         return None
-    return Capacity(limits, backend, index, make_room=make_room, logger=logger)
+    return Capacity(limits, backend, index, make_room=make_room, clock=clock, logger=logger)
 
 
 def _is_old(at: float | None, now: float, lifetime: float) -> bool:

@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,8 +25,8 @@ from pacs_sdk.integration.container import PacsContainer
 from pacs_sdk.integration.pacs import Pacs
 from pacs_sdk.network import ServerConfig
 from pacs_sdk.services import IncomingInstance, StorageScu, StoreVerdict, VerificationScu, Warn
-from pacs_sdk.storage import Archive, IndexDatabase, StoredInstance, reindex
-from pacs_sdk.testing import MemoryStorage, RecordingLogger
+from pacs_sdk.storage import Archive, IndexDatabase, Query, StoredInstance, reindex
+from pacs_sdk.testing import FakeClock, MemoryStorage, RecordingLogger
 
 
 def make_instance() -> Instance:
@@ -169,6 +170,48 @@ def test_every_provider_can_be_replaced(tmp_path: Path) -> None:
         f"1.2.3/1.2.3.4/{instance.sop_instance_uid}.dcm"
     ]
     assert "association-accepted" in [entry.event for entry in logger.entries]
+
+
+class SizedStorage(MemoryStorage):
+    """Has a length, as a back end may: how many objects there are."""
+
+    def __len__(self) -> int:
+        return len(list(self.list()))
+
+
+def test_an_empty_storage_is_a_storage(tmp_path: Path) -> None:
+    """Objects go to the back end of the program also where it is false as long as it is empty."""
+    backend = SizedStorage()
+    pacs = Pacs.embedded(tmp_path)
+    pacs.container.storage.backend.override(providers.Object(backend))
+    with pacs:
+        pacs.archive.store(make_instance()).unwrap()
+    assert len(backend) == 1
+    assert not (tmp_path / "objects").exists()
+
+
+@pytest.mark.parametrize("kind", [None, MemoryStorage])
+def test_the_clock_of_the_container_is_the_archives(
+    tmp_path: Path, kind: type[MemoryStorage] | None
+) -> None:
+    """Studies settle, changes happen, and what is deleted goes, when that clock says so."""
+    clock = FakeClock()
+    pacs = Pacs.embedded(tmp_path)
+    pacs.container.core.clock.override(providers.Object(clock))
+    pacs.container.storage.backend.override(providers.Object(kind and kind()))
+    with pacs:
+        pacs.archive.store(make_instance()).unwrap()
+        archive = pacs.archive
+        assert archive.settler.step().unwrap() == ()
+        clock.advance(120)
+        assert archive.settler.step().unwrap() == ("1.2.3",)
+        (stored, settled) = archive.feed.read("test").unwrap()
+        assert (settled.at - stored.at).total_seconds() == 120
+        study = Query.of("STUDY", StudyInstanceUID="1.2.3").unwrap()
+        archive.deletion.delete(study, keep=timedelta(days=1)).unwrap()
+        assert archive.deletion.purge().unwrap() == 0
+        clock.advance(timedelta(days=2).total_seconds())
+        assert archive.deletion.purge().unwrap() == 1
 
 
 def test_the_bus_tells_of_each_stored_instance(tmp_path: Path) -> None:
