@@ -53,19 +53,37 @@ _Part = TypeVar("_Part", bound=attrs.AttrsInstance)
 ENVIRONMENT_PREFIX: Final = "PACS_"
 """Environment variables are ``PACS_<PART>__<FIELD>``, for instance ``PACS_SERVER__PORT``."""
 
-_FILE_ERRORS: Final = {
-    OSError: ErrorCode.INVALID_CONFIGURATION,
-    tomllib.TOMLDecodeError: ErrorCode.INVALID_CONFIGURATION,
-    UnicodeDecodeError: ErrorCode.INVALID_CONFIGURATION,
-}
+_FILE_ERRORS: Final = {OSError: ErrorCode.INVALID_CONFIGURATION}
 
 
 def _check_layout(_: object, __: object, layout: str) -> None:
     StorageLayout(layout)
 
 
+def _check_character_set(_: object, __: object, term: str) -> None:
+    try:
+        CharacterSetPolicy(assume=term)
+    except ValueError as exc:
+        raise PacsException(
+            ErrorCode.INVALID_CONFIGURATION,
+            f"storage.assume_character_set: {exc}",
+            setting="storage.assume_character_set",
+        ) from exc
+
+
 def _check_further(_: object, __: object, further: tuple[str, ...]) -> None:
     FurtherAttributes.of(further)
+
+
+_LONGEST_SETTLING_S: Final = 1e9
+"""Thirty years: what is longer may not be a time of a calendar any more."""
+
+
+def _check_settling(_: object, __: object, seconds: float) -> None:
+    if not 0 < seconds <= _LONGEST_SETTLING_S:
+        raise _impossible(
+            "storage.settle_after_s", seconds, f"above 0 and at most {_LONGEST_SETTLING_S:.0f} s"
+        )
 
 
 def _without_password(database_url: str | None) -> str:
@@ -99,11 +117,11 @@ class StorageConfig:
     """What all objects together may take; no limit by default."""
     minimum_free_bytes: int = 0
     """What has to stay free on the disk of `data_dir`."""
-    settle_after_s: float = 60.0
+    settle_after_s: float = attrs.field(default=60.0, validator=_check_settling)
     """A study has settled when nothing happened to it for so long."""
     issuer_of_patient_ids: str = ""
     """The Issuer of Patient ID that instances get which have a Patient ID and no issuer."""
-    assume_character_set: str = ""
+    assume_character_set: str = attrs.field(default="", validator=_check_character_set)
     """How text is read where Specific Character Set is absent, such as `ISO_IR 100`; it is
     then stored as UTF-8."""
 
@@ -324,7 +342,14 @@ class PacsConfig:
 
 def _toml_values(path: Path | str) -> dict[str, Any]:
     with Path(path).open("rb") as file:
-        return tomllib.load(file)
+        try:
+            return tomllib.load(file)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+            raise PacsException(
+                ErrorCode.INVALID_CONFIGURATION,
+                f"the configuration file {path} is not TOML: {exc}",
+                path=str(path),
+            ) from exc
 
 
 def _environment_values(environment: Mapping[str, str] | None) -> dict[str, dict[str, str]]:
@@ -408,10 +433,22 @@ def _converted(kind: Any, value: Any, path: str) -> Any:
         items = value.split(",") if isinstance(value, str) else value
         if not isinstance(items, list | tuple | set | frozenset):
             raise _impossible(path, value, "a list")
-        item_kind = get_args(kind)[0]
-        return get_origin(kind)(item_kind(item).strip() for item in items if str(item).strip())
+        if not all(isinstance(item, str) for item in items):
+            raise _impossible(path, value, "a list of texts")
+        chosen = [item.strip() for item in items if item.strip()]
+        if items and not chosen:  # as who may call, what a template left blank would be everybody
+            raise _impossible(path, value, "a list with something in it")
+        return get_origin(kind)(map(get_args(kind)[0], chosen))
+    if kind is str and not isinstance(value, str):
+        raise PacsException(  # without the value, which may be a password
+            ErrorCode.INVALID_CONFIGURATION,
+            f"{path} must be text, and is {type(value).__name__}",
+            setting=path,
+        )
     try:
-        if kind is int and isinstance(value, float):
+        if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+            raise ValueError
+        if kind is Path and value == "":  # it would be the folder where the program is started
             raise ValueError
         return kind(value)
     except (TypeError, ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -51,13 +52,35 @@ class Driver(enum.StrEnum):
     """An event loop and a few threads: for hundreds that are mostly idle."""
 
 
+_TIMES: Final = (
+    "artim_timeout_s",
+    "idle_timeout_s",
+    "send_timeout_s",
+    "message_timeout_s",
+    "sub_operation_timeout_s",
+)
+
+_LONGEST_S: Final = 2_000_000.0
+"""23 days: the operating system counts the milliseconds of a wait in 31 bits."""
+
+_MOST: Final = {
+    "max_associations": sys.maxsize,
+    "maximum_length": 0xFFFF_FFFF,  # PS3.8 D.1
+    "max_operations_performed": 0xFFFF,  # PS3.7 D.3.3.3.1
+    "max_operations_invoked": 0xFFFF,
+    "spool_threshold_bytes": sys.maxsize,
+    "max_dataset_bytes": sys.maxsize,
+}
+"""The largest value of each number that may not be negative."""
+
+
 @attrs.frozen
 class ServerConfig:
     """How a server listens and what it allows.
 
     Raises:
-        PacsException: ``INVALID_CONFIGURATION`` for a text where a list belongs, and for no
-            worker threads.
+        PacsException: ``INVALID_CONFIGURATION`` for a text where a list belongs, and for a time or
+            a number that cannot be.
     """
 
     ae_title: str = "PACS_SCP"
@@ -124,6 +147,21 @@ class ServerConfig:
     """Longer data sets go to a spool file while they arrive."""
     max_dataset_bytes: int = DEFAULT_MAX_DATASET_BYTES
     """Longer data sets are refused with an out-of-resources status."""
+
+    def __attrs_post_init__(self) -> None:
+        for name in _TIMES:
+            if not 0 < getattr(self, name) <= _LONGEST_S:
+                raise self._impossible(name, f"above 0 s, and at most {_LONGEST_S:.0f} s")
+        for name, most in _MOST.items():
+            if not 0 <= getattr(self, name) <= most:
+                raise self._impossible(name, "0 or more" if most == sys.maxsize else f"0 to {most}")
+
+    def _impossible(self, name: str, wanted: str) -> PacsException:
+        return PacsException(
+            ErrorCode.INVALID_CONFIGURATION,
+            f"{name} of the server is {getattr(self, name)}, but must be {wanted}",
+            setting=name,
+        )
 
     @property
     def max_connections(self) -> int:

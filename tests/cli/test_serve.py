@@ -203,7 +203,7 @@ def test_later_settings_win(tmp_path: Path) -> None:
     [
         ("[server]\nporrt = 1", "server.porrt is not a setting"),
         ("[server]\nmax_associations = 'many'", "max_associations is 'many', but must be int"),
-        ("[server\nport = 1", "the configuration is invalid"),
+        ("[server\nport = 1", "pacs.toml is not TOML: "),
         ("[storage]\ndurability = 'maybe'", "storage.durability is 'maybe'"),
         ("server = 3", "server is 3"),
     ],

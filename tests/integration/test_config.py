@@ -74,6 +74,19 @@ def test_layers_win_setting_by_setting(tmp_path: Path) -> None:
         ({"storage": {"duplicates": "ask"}}, "storage.duplicates is 'ask'"),
         ({"storage": {"layout": "{PatientID}"}}, "storage layout '{PatientID}' cannot be used"),
         ({"storage": {"further_attributes": ["Thickness"]}}, "'Thickness' cannot be a further"),
+        ({"server": {"port": True}}, "server.port is True, but must be int"),
+        ({"server": {"maximum_length": 2**32}}, "4294967296, but must be 0 to 4294967295"),
+        ({"server": {"max_associations": -1}}, "max_associations of the server is -1"),
+        ({"server": {"idle_timeout_s": "nan"}}, "idle_timeout_s of the server is nan"),
+        ({"server": {"idle_timeout_s": "inf"}}, "but must be above 0 s, and at most 2000000 s"),
+        ({"server": {"send_timeout_s": 0}}, "send_timeout_s of the server is 0"),
+        ({"server": {"host": ["127.0.0.1"]}}, "server.host must be text, and is list"),
+        ({"server": {"ae_title": None}}, "server.ae_title must be text, and is NoneType"),
+        ({"server": {"calling_ae_titles": [["CT1"]]}}, "but must be a list of texts"),
+        ({"storage": {"data_dir": ""}}, "storage.data_dir is '', but must be Path"),
+        ({"storage": {"settle_after_s": "nan"}}, "storage.settle_after_s is nan"),
+        ({"storage": {"settle_after_s": 1e300}}, "storage.settle_after_s is 1e+300"),
+        ({"storage": {"assume_character_set": "latin"}}, "'latin' is no defined term"),
     ],
 )
 def test_what_cannot_be_is_named(values: dict[str, object], words: str) -> None:
@@ -81,6 +94,22 @@ def test_what_cannot_be_is_named(values: dict[str, object], words: str) -> None:
     error = PacsConfig.from_dict(values).failure()
     assert error.code is ErrorCode.INVALID_CONFIGURATION
     assert words in error.message
+
+
+@pytest.mark.parametrize("blank", ["", " ", ",", [""]])
+def test_a_blank_list_is_refused(blank: object) -> None:
+    """What a template left blank would let everybody in; an empty list is meant, and may be."""
+    error = PacsConfig.from_dict({"server": {"calling_ae_titles": blank}}).failure()
+    assert error.code is ErrorCode.INVALID_CONFIGURATION
+    assert "server.calling_ae_titles is" in error.message
+    config = PacsConfig.from_dict({"server": {"calling_ae_titles": []}}).unwrap()
+    assert config.server.calling_ae_titles == frozenset()
+
+
+def test_a_value_of_the_wrong_type_is_not_repeated_where_it_may_be_a_secret() -> None:
+    """Of what has to be text the error tells the type only."""
+    url = {"storage": {"database_url": ["postgresql://pacs:hunter2@host/index"]}}
+    assert "hunter2" not in PacsConfig.from_dict(url).failure().message
 
 
 def test_a_part_that_is_no_table_is_refused_under_overrides(tmp_path: Path) -> None:
@@ -94,11 +123,16 @@ def test_a_part_that_is_no_table_is_refused_under_overrides(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("content", [None, b"[server", b"\xff\xfe"])
 def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
-    """A missing file, one that is not TOML, and one that is no text are configuration errors."""
+    """A missing file, one that is not TOML, and one that is no text are configuration errors.
+
+    Each names the file.
+    """
     path = tmp_path / "pacs.toml"
     if content is not None:
         path.write_bytes(content)
-    assert PacsConfig.from_toml(path).failure().code is ErrorCode.INVALID_CONFIGURATION
+    error = PacsConfig.from_toml(path).failure()
+    assert error.code is ErrorCode.INVALID_CONFIGURATION
+    assert str(path) in error.message
 
 
 @pytest.mark.parametrize(
