@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pacs_sdk.cli.errors import CommandFailed, printable
+from pacs_sdk.cli.output import json_text
 
 if TYPE_CHECKING:
     from pacs_sdk.core.dataset import DicomDataset
@@ -55,27 +54,13 @@ def _lines(dataset: DicomDataset) -> list[str]:
 
 
 def _json(dataset: DicomDataset, file: Path) -> str:
-    model: dict[str, Any] = {}
-    for tag in dataset:
-        try:
-            # pydicom converts a value when it is asked for, and some are invalid.
-            one = dataset.pydicom[int(tag)].to_json_dict(None, 0)  # all bytes inline
-        except (TypeError, ValueError, OverflowError, NotImplementedError) as exc:
+    from pacs_sdk.core.results import Failure, Success
+
+    match dataset.to_json_model():
+        case Success(model):
+            return json_text(model)
+        case Failure(error):
             raise CommandFailed(
-                f"{file}: the value of {tag} {tag.keyword} is invalid: {exc}; correct the file, "
-                "or list it without --json"
-            ) from exc
-        model[f"{int(tag):08X}"] = _finite(one)
-    return json.dumps(model, ensure_ascii=False, indent=2, allow_nan=False)
-
-
-def _finite(model: Any) -> Any:
-    """Write numbers that JSON does not have as text: NaN, Infinity, -Infinity."""
-    match model:
-        case dict():
-            return {name: _finite(value) for name, value in model.items()}
-        case list():
-            return [_finite(value) for value in model]
-        case float() if not math.isfinite(model):
-            return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(model)]
-    return model
+                f"{file}: {error.message}; correct the file, or list it without --json"
+            )
+    raise TypeError("expected a Result")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pacs_sdk.cli.errors import CommandFailed
 from pacs_sdk.cli.options import CalledAe, CallingAe, Host, Port, Timeout, peer, timeouts
-from pacs_sdk.cli.output import seconds, table
+from pacs_sdk.cli.output import json_text, seconds, table
 from pacs_sdk.cli.tls_options import TlsOptions, with_tls_options
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def echo(  # noqa: PLR0913  # each is an argument of the command line
         return
     health = raised(scu.check(called))
     if as_json:
-        typer.echo(json.dumps(_as_json(health), ensure_ascii=False, indent=2))
+        typer.echo(json_text(_as_json(health)))
     else:
         table(("step", ">time"), _rows(health), title=health.state.value)
     if not health.is_healthy:

@@ -83,8 +83,8 @@ def describe(error: object) -> str:
 
 
 def print_error(line: str) -> None:
-    """Write one line to stderr, named as the program's."""
-    typer.echo(f"pacs: {line}", err=True)
+    """Write one line to stderr, named as the program's; it may have names of files in it."""
+    typer.echo(f"pacs: {printable(line)}", err=True)
 
 
 def in_words(command: Callable[_P, _T]) -> Callable[_P, _T]:

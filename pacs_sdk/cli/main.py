@@ -14,6 +14,10 @@ _EXTRA_PACKAGES: Final = frozenset(("typer", "rich"))
 """What the ``cli`` extra brings."""
 
 
+_INTERRUPTED: Final = 130
+"""What a shell calls a program that Ctrl-C has ended, and typer too."""
+
+
 def main() -> None:
     """Run ``pacs`` and exit: 0 done, 1 the operation failed, 2 bad usage."""
     for stream in (sys.stdout, sys.stderr):
@@ -31,8 +35,12 @@ def main() -> None:
         if (exc.name or "").partition(".")[0] not in _EXTRA_PACKAGES:
             raise
         sys.exit(f"pacs: {exc.name} is not installed; run: pip install 'pacs-sdk[cli]'")
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
     try:
         app()
+    except OSError as exc:  # help, say, that is written to a full disk
+        sys.exit(f"pacs: {exc.strerror or exc}")
     finally:
         # Python looks through every object at its end for what can be freed, which takes a
         # tenth of a second with pydicom's dictionaries. All memory goes with the process.

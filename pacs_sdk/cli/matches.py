@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from pacs_sdk.cli.errors import print_error
-from pacs_sdk.cli.output import table
+from pacs_sdk.cli.output import json_text, table
 
 if TYPE_CHECKING:
     from pacs_sdk.core.dataset import DicomDataset
@@ -71,7 +70,7 @@ def print_matches(
     """
     keywords = [_title(column) for column in columns]
     if as_json:
-        typer.echo(json.dumps([_as_json(one) for one in matches], ensure_ascii=False, indent=2))
+        typer.echo(json_text([_as_json(one) for one in matches]))
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(keywords)

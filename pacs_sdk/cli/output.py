@@ -5,10 +5,12 @@ Results go to stdout; notes, progress and errors to stderr.
 
 from __future__ import annotations
 
+import codecs
+import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import typer
 
@@ -18,7 +20,17 @@ if TYPE_CHECKING:
     from rich.console import JustifyMethod
     from rich.progress import Progress
 
-__all__ = ["ProgressBar", "bar", "is_terminal", "note_each", "rate", "seconds", "size", "table"]
+__all__ = [
+    "ProgressBar",
+    "bar",
+    "is_terminal",
+    "json_text",
+    "note_each",
+    "rate",
+    "seconds",
+    "size",
+    "table",
+]
 
 _MOST_NOTES = 20
 """A folder of a million text files must not print a million lines."""
@@ -27,6 +39,17 @@ _MOST_NOTES = 20
 def is_terminal(stream: TextIO) -> bool:
     """Tell whether a person reads this; FORCE_COLOR and the like don't make a file one."""
     return stream.isatty()
+
+
+def json_text(model: Any) -> str:
+    """Write what is plain as JSON that is valid in the encoding of stdout.
+
+    JSON is UTF-8 (RFC 8259 8.1). Where stdout is something else it is ASCII, which is the same in
+    both: what such a stream lacks would be escaped as Python does, and that is no JSON.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"  # it may be closed
+    is_utf8 = codecs.lookup(encoding).name == "utf-8"
+    return json.dumps(model, ensure_ascii=not is_utf8, indent=2, allow_nan=False)
 
 
 def note_each(lines: Sequence[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import json
 import sys
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ import typer
 from pacs_sdk.cli.errors import CommandFailed, describe, print_error
 from pacs_sdk.cli.files import skipped, with_path
 from pacs_sdk.cli.options import CalledAe, CallingAe, Host, Port, Timeout, peer, timeouts
-from pacs_sdk.cli.output import bar, is_terminal, note_each, rate, seconds, size, table
+from pacs_sdk.cli.output import bar, is_terminal, json_text, note_each, rate, seconds, size, table
 from pacs_sdk.cli.tls_options import TlsOptions, with_tls_options
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ def store(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     duration_s = time.monotonic() - begin
     note_each([skipped(one.path, one.error) for one in report.skipped])
     if as_json:
-        typer.echo(json.dumps(_as_json(report, duration_s), ensure_ascii=False, indent=2))
+        typer.echo(json_text(_as_json(report, duration_s)))
     else:
         typer.echo(_summary(report, duration_s))
     _tell_failures(report, as_json=as_json)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import json
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ import typer
 
 from pacs_sdk.cli.errors import CommandFailed
 from pacs_sdk.cli.files import find_instances, with_path
-from pacs_sdk.cli.output import bar, is_terminal, note_each, table
+from pacs_sdk.cli.output import bar, is_terminal, json_text, note_each, table
 
 if TYPE_CHECKING:
     from pacs_sdk.services.iod_validation import Severity as Shown
@@ -138,7 +137,7 @@ class _Json:
     def show(self, path: Path, report: ValidationReport, least: Shown) -> None:
         findings = [one.as_dict() for one in report.at_least(least)]
         shown = {"file": str(path), **report.as_dict(), "findings": findings}
-        text = self._before + json.dumps(shown, ensure_ascii=False, indent=2)
+        text = self._before + json_text(shown)
         self._before = ",\n"
         if is_terminal(sys.stdout):
             self._waiting.append(text)

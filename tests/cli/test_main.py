@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import typer
@@ -204,6 +205,47 @@ def test_a_closed_pipe_is_no_error_message() -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("conformance",)])
+def test_a_full_disk_is_said_in_one_line(arguments: tuple[str, ...]) -> None:
+    """Whatever is written: the reason on stderr, and exit code 1."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*PROGRAM, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=DEADLINE_S,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "pacs: No space left on device\n"
+
+
+def test_ctrl_c_while_the_program_loads_is_quiet() -> None:
+    """It ends with exit code 130 as later, not with a traceback."""
+    code = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'pacs_sdk.cli.app': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from pacs_sdk.cli.main import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_the_name_of_a_file_cannot_break_the_line(tmp_path: Path) -> None:
+    """Whoever names a file can neither move the cursor nor add a line to what is told."""
+    (tmp_path / "a\nb\x1b[2Jc.txt").write_text("no DICOM")
+    assert f"pacs: {tmp_path}/a b [2Jc.txt: skipped, not DICOM\n" in (
+        pacs("transcode", tmp_path, tmp_path / "out", "--to", "RLELossless").stderr
+    )
 
 
 def test_text_that_the_terminal_lacks_is_shown_in_ascii() -> None:
