@@ -35,6 +35,9 @@ __all__ = [
 _MOST_NOTES = 20
 """A folder of a million text files must not print a million lines."""
 
+_CELLS_OF_A_COLUMN = 5
+"""A line, two blanks, and a character, which may be a wide one."""
+
 
 def is_terminal(stream: TextIO) -> bool:
     """Tell whether a person reads this; FORCE_COLOR and the like don't make a file one."""
@@ -90,7 +93,10 @@ def table(
         shown.add_column(name.removeprefix(">"), overflow="fold", justify=justify)
     for row in rows:
         shown.add_row(*(Text(printable(cell)) for cell in row))
-    Console().print(shown)
+    console = Console()
+    # In fewer cells than a character of each column needs, columns would come out empty.
+    console.width = max(console.width, len(columns) * _CELLS_OF_A_COLUMN + 1)
+    console.print(shown)
 
 
 class ProgressBar(Protocol):
