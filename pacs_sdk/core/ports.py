@@ -40,7 +40,8 @@ class Logger(Protocol):
     """Structured log: a constant event name, the facts as fields.
 
     Callers pass no patient data. ``bind`` returns a logger that adds fields to every
-    entry, so an association's context is given once.
+    entry, so an association's context is given once. No method may raise: what is being
+    logged would fail.
     """
 
     def bind(self, **fields: object) -> Logger:
@@ -70,7 +71,7 @@ class Clock(Protocol):
 
 
 class MetricSink(Protocol):
-    """Where counts, levels and durations go."""
+    """Where counts, levels and durations go. No method may raise."""
 
     def increment(self, name: str, value: float = 1.0, **labels: str) -> None:
         """Add to a counter."""

@@ -258,6 +258,7 @@ class CoreContainer(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     metrics = providers.Singleton(NullMetricSink)
     tracer = providers.Singleton(NullTracer)
+    """For services of your own; those of the SDK record no spans."""
     audit = providers.Singleton(NullAuditSink)
     bus = providers.Singleton(InProcessEventBus, logger=logger)
 
