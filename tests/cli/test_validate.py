@@ -114,4 +114,5 @@ def test_a_terminal_gets_names_with_brackets(
     shutil.copy(folder / "in/broken.dcm", place / "one.dcm")
     result = pacs("validate", place)
     assert result.exit_code == 1
-    assert f"{name}/one.dcm" in "".join(result.stdout.split("\n"))
+    shown = "".join(result.stdout.split())  # a long path is wrapped, perhaps at a space of it
+    assert f"{name}/one.dcm".replace(" ", "") in shown
