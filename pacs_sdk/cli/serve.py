@@ -28,7 +28,10 @@ _STOP_S: Final = 0.5
 """How long a stop waits for operations under way. Idle associations end at once; whoever sent
 an instance that was not acknowledged sends it again. The whole stop takes under a second."""
 
-_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_STOP_SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)
+)
+"""SIGHUP is what a terminal says that is closed, unless ``nohup`` has it ignored."""
 
 
 class Durability(enum.StrEnum):
@@ -86,7 +89,7 @@ def serve(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
         Verbosity, typer.Option(help="What is logged to stderr.", case_sensitive=False)
     ] = Verbosity.INFO,
 ) -> None:
-    """Receive, keep, find and give back instances, until SIGTERM or Ctrl-C.
+    """Receive, keep, find and give back instances, until SIGTERM, Ctrl-C or SIGHUP.
 
     Settings come from the file, then from environment variables (PACS_SERVER__PORT and
     the like), then from these options; later ones win. When the server is ready, one
@@ -176,7 +179,7 @@ def _overrides(server: dict[str, Any], storage: dict[str, Any]) -> dict[str, dic
 
 @contextmanager
 def _stop_signals() -> Iterator[Callable[[], None]]:
-    """Give a function that waits for SIGTERM or SIGINT; a second one ends the program.
+    """Give a function that waits for a signal to stop; a second one ends the program.
 
     The signal writes into a pipe at once, whatever Python does just then. An event set by
     the handler would not do: the handler could meet the lock that the wait holds, and runs
@@ -184,7 +187,12 @@ def _stop_signals() -> Iterator[Callable[[], None]]:
     """
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
-    handlers = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
+    found = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
+    handlers = {
+        number: handler
+        for number, handler in found.items()
+        if number in (signal.SIGTERM, signal.SIGINT) or handler is not signal.SIG_IGN
+    }
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         restore()
@@ -194,11 +202,11 @@ def _stop_signals() -> Iterator[Callable[[], None]]:
             signal.signal(number, handler)
 
     def wait() -> None:
-        while os.read(read_end, 1)[0] not in _STOP_SIGNALS:
+        while os.read(read_end, 1)[0] not in handlers:
             pass  # another signal that somebody handles
 
     wakeup = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
-    for number in _STOP_SIGNALS:
+    for number in handlers:
         signal.signal(number, on_signal)
     try:
         yield wait

@@ -163,7 +163,7 @@ def _run_worker(
 
 
 def _read_signals() -> int:
-    """Take SIGTERM into a pipe and ignore Ctrl-C, which a terminal sends to the group as well.
+    """Take SIGTERM into a pipe and ignore what a terminal sends to the group as well.
 
     The signal is in the pipe at once, whatever Python does just then.
     """
@@ -172,6 +172,7 @@ def _read_signals() -> int:
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, _on_signal)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))  # see WorkerProcess
     return read_end
 

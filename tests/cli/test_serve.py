@@ -45,9 +45,12 @@ def stop_time(server: Serving, number: signal.Signals) -> float:
     return time.monotonic() - begin
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_it_with_associations_open(tmp_path: Path, number: signal.Signals) -> None:
-    """SIGTERM and Ctrl-C end it in under a second with exit code 0; peers hear an abort."""
+    """SIGTERM, Ctrl-C and a closed terminal end it in under a second with exit code 0.
+
+    Peers hear an abort.
+    """
     with serving("--data", tmp_path, "--port", 0) as server:
         contexts = [ProposedContext(VERIFICATION, (IMPLICIT,))]
         opened = [connect(server.peer, "TESTER", contexts).unwrap() for _ in range(5)]
@@ -59,6 +62,19 @@ def test_a_signal_stops_it_with_associations_open(tmp_path: Path, number: signal
                 answer = association.call(association.contexts[0], CEchoRQ(1))
             assert "abort" in answer.failure().message
     assert "server-stopped" in log
+
+
+def test_it_goes_on_where_the_end_of_the_terminal_is_to_be_ignored(tmp_path: Path) -> None:
+    """As ``nohup`` says."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a new process has what this one has
+    try:
+        with serving("--data", tmp_path, "--port", 0) as server:
+            server.process.send_signal(signal.SIGHUP)
+            succeeded(pacs("echo", *address(server.peer)))
+            server.process.terminate()
+            server.stopped()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_peer_that_stalls_in_a_message_cannot_delay_the_stop(tmp_path: Path) -> None:
