@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+import attrs
 import pytest
 
 from pacs_sdk.core.byte_source import MemoryBytes
@@ -15,12 +16,25 @@ from pacs_sdk.network import (
     AsyncDicomServer,
     DicomService,
     Exchange,
+    IncomingMessage,
+    Operation,
     Peer,
+    RequestorOptions,
     ServerConfig,
+    SupportedContext,
+    common_flags,
     connect_async,
 )
-from pacs_sdk.network.dimse import CEchoRQ, CFindRQ, CFindRSP, CStoreRQ, Status
-from tests.network.helpers import CT_IMAGE, STUDY_ROOT_FIND, VERIFICATION
+from pacs_sdk.network.dimse import (
+    CEchoRQ,
+    CFindRQ,
+    CFindRSP,
+    CGetRQ,
+    CStoreRQ,
+    CStoreRSP,
+    Status,
+)
+from tests.network.helpers import CT_IMAGE, STUDY_ROOT_FIND, STUDY_ROOT_GET, VERIFICATION
 from tests.network.servers import CONTEXTS, EchoService, Scripted, Shelf
 
 
@@ -79,6 +93,107 @@ def test_replies_come_one_by_one() -> None:
         assert data == [b"00", b"01", b"02", None]
 
     run(work())
+
+
+def test_a_get_stores_on_the_same_association() -> None:
+    """Sub-operations are performed as with the threaded client, in the association's thread."""
+
+    def get(exchange: Exchange) -> None:
+        (context,) = exchange.contexts_as_scu()
+        response = exchange.store(context, CT_IMAGE, "1.2.3", MemoryBytes(b"data"))
+        exchange.respond_status(response.status)
+
+    taken: dict[str, bytes] = {}
+
+    def keep(incoming: IncomingMessage, request: CStoreRQ) -> CStoreRSP:
+        assert incoming.data is not None
+        taken[request.affected_sop_instance_uid] = bytes(incoming.data.view())
+        return CStoreRSP(request.message_id, Status.SUCCESS)
+
+    async def work() -> None:
+        services = [Scripted(get, STUDY_ROOT_GET), Scripted(get, as_scu=True)]
+        async with (
+            AsyncDicomServer(ServerConfig(port=0), services) as server,
+            raised(await connect_async(served(server), "TESTER", CONTEXTS)) as association,
+        ):
+            context = raised(association.context_for(STUDY_ROOT_GET))
+            request = CGetRQ(1, STUDY_ROOT_GET)
+            replies = association.replies(context, request, MemoryBytes(b"key"), keep)
+            assert [reply.response.status async for reply in replies] == [Status.SUCCESS]
+            assert await association.is_alive()
+
+    run(work())
+    assert taken == {"1.2.3": b"data"}
+
+
+def test_a_cancelled_find_ends_in_good_order() -> None:
+    """A C-CANCEL goes out between two replies; the association can be used again."""
+
+    def answer(exchange: Exchange) -> None:
+        while not exchange.is_cancelled():
+            exchange.respond(CFindRSP(exchange.request.message_id, Status.PENDING), key)
+        exchange.respond_status(Status.CANCEL)
+
+    key = MemoryBytes(b"key")
+
+    async def work() -> None:
+        services: list[DicomService] = [Scripted(answer, STUDY_ROOT_FIND), EchoService()]
+        async with (
+            AsyncDicomServer(ServerConfig(port=0), services) as server,
+            raised(await connect_async(served(server), "TESTER", CONTEXTS)) as association,
+        ):
+            context = raised(association.context_for(STUDY_ROOT_FIND))
+            statuses = []
+            async for reply in association.replies(context, CFindRQ(7, STUDY_ROOT_FIND), key):
+                if not statuses:
+                    await association.cancel(context, 7)
+                statuses.append(reply.response.status)
+            assert statuses[0] == Status.PENDING
+            assert statuses[-1] == Status.CANCEL
+            echo = raised(association.context_for(VERIFICATION))
+            assert raised(await association.call(echo, CEchoRQ(8))).status == Status.SUCCESS
+
+    run(work())
+
+
+def test_images_are_sent_ahead_of_their_responses() -> None:
+    """As many as the peer grants; what it answered to extended negotiation is known too."""
+    shelf = Shelf()
+
+    class Extended(Scripted):
+        def supported_contexts(self) -> list[SupportedContext]:
+            return [
+                attrs.evolve(context, extended=common_flags(b"\1\0"))
+                for context in super().supported_contexts()
+            ]
+
+    async def work() -> None:
+        options = RequestorOptions(max_operations_invoked=4, extended={CT_IMAGE: b"\1\1"})
+        config = ServerConfig(port=0, max_operations_performed=3)
+        async with (
+            AsyncDicomServer(config, [Extended(shelf)]) as server,
+            raised(
+                await connect_async(served(server), "TESTER", CONTEXTS, options=options)
+            ) as association,
+        ):
+            assert association.window.invoked == 3
+            assert association.extended == {CT_IMAGE: b"\1\0"}
+            context = raised(association.context_for(CT_IMAGE))
+            operations = (
+                Operation(
+                    number,
+                    context.context_id,
+                    CStoreRQ(association.next_message_id(), CT_IMAGE, f"1.2.{number}"),
+                    MemoryBytes(b"%d" % number),
+                )
+                for number in range(20)
+            )
+            performed = [one async for one in association.pipelined(operations)]
+            assert [one.operation.key for one in performed] == list(range(20))
+            assert {one.response.status for one in performed} == {Status.SUCCESS}
+
+    run(work())
+    assert shelf.kept == {f"1.2.{number}": b"%d" % number for number in range(20)}
 
 
 def test_a_refused_connection_is_a_failure() -> None:

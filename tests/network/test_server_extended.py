@@ -7,18 +7,19 @@ from collections.abc import Mapping
 import pytest
 
 from pacs_sdk.network import (
-    DicomServer,
     DicomService,
     Exchange,
     Peer,
     ProposedContext,
     RequestorOptions,
-    ServerConfig,
     SupportedContext,
     common_flags,
     connect,
 )
 from pacs_sdk.network.dimse import CEchoRQ, Status
+from tests.network.servers import serving
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 VERIFICATION = "1.2.840.10008.1.1"
 IMPLICIT = "1.2.840.10008.1.2"
@@ -53,7 +54,7 @@ def test_both_sides_know_what_was_agreed(
 ) -> None:
     """A service's answer to extended negotiation reaches its handler and the client alike."""
     service = _Noting()
-    with DicomServer(ServerConfig(port=0), [service]) as server:
+    with serving(service) as server:
         peer = Peer("127.0.0.1", server.port)
         contexts = [ProposedContext(VERIFICATION, (IMPLICIT,))]
         options = RequestorOptions(extended=proposed)

@@ -7,7 +7,14 @@ cancelled while it awaits one breaks the connection off, so that the operation e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
@@ -15,15 +22,18 @@ from returns.result import Failure
 
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.results import PacsResult
+from pacs_sdk.network.agreement import OperationsWindow
 from pacs_sdk.network.dimse import Request, Response
 from pacs_sdk.network.negotiation import AcceptedContext, ProposedContext
 from pacs_sdk.network.peer import Peer
-from pacs_sdk.network.threaded.association import DicomAssociation, Reply
+from pacs_sdk.network.pipeline import Operation, Performed
+from pacs_sdk.network.threaded.association import DicomAssociation, Reply, StoreHandler
 from pacs_sdk.network.threaded.client import connect
 
 __all__ = ["AsyncAssociation", "connect_async"]
 
 _T = TypeVar("_T")
+_KeyT = TypeVar("_KeyT")
 
 
 async def connect_async(
@@ -93,6 +103,20 @@ class AsyncAssociation:
         """Whether messages can still be exchanged."""
         return self._association.is_open
 
+    @property
+    def window(self) -> OperationsWindow:
+        """How many operations may be outstanding at a time, in each direction."""
+        return self._association.window
+
+    @property
+    def extended(self) -> Mapping[str, bytes]:
+        """What the peer answered to extended negotiation, as a ``DicomAssociation`` has it."""
+        return self._association.extended
+
+    async def is_alive(self) -> bool:
+        """Look at the connection without waiting: whether another operation can begin."""
+        return await self._in_thread(self._association.is_alive)
+
     def next_message_id(self) -> int:
         """Return a Message ID for the next request."""
         return self._association.next_message_id()
@@ -113,20 +137,48 @@ class AsyncAssociation:
         """
         return await self._in_thread(lambda: self._association.call(context, request, data))
 
-    async def replies(
-        self, context: AcceptedContext, request: Request, data: ByteSource | None = None
-    ) -> AsyncIterator[Reply]:
+    def replies(
+        self,
+        context: AcceptedContext,
+        request: Request,
+        data: ByteSource | None = None,
+        on_store: StoreHandler | None = None,
+    ) -> AsyncGenerator[Reply, None]:
         """Send a request and yield its responses up to the final one.
+
+        Args:
+            context: The presentation context.
+            request: The command set.
+            data: Its data set.
+            on_store: Performs the C-STORE sub-operations of a C-GET, in the association's
+                thread: it may wait for a disk, and must not touch the event loop.
 
         Raises:
             PacsException: As :meth:`pacs_sdk.network.DicomAssociation.replies`.
         """
-        replies = self._association.replies(context, request, data)
-        try:
-            while (reply := await self._in_thread(lambda: next(replies, None))) is not None:
-                yield reply
-        finally:
-            await self._in_thread(replies.close)
+        return self._each(self._association.replies(context, request, data, on_store))
+
+    def pipelined(
+        self, operations: Iterable[Operation[_KeyT]]
+    ) -> AsyncGenerator[Performed[_KeyT], None]:
+        """Send requests that have one response each, as many ahead as the peer granted.
+
+        Args:
+            operations: What to ask; it is taken one by one in the association's thread, as
+                there is room in the window.
+
+        Raises:
+            PacsException: As :meth:`pacs_sdk.network.DicomAssociation.pipelined`.
+        """
+        return self._each(self._association.pipelined(operations))
+
+    async def cancel(self, context: AcceptedContext, message_id: int) -> None:
+        """Ask the peer to end an operation early (C-CANCEL); responses still follow.
+
+        Called between two :meth:`replies`. While another task awaits the next one, it goes out
+        when that has come.
+        """
+        await self._in_thread(lambda: self._association.cancel(context, message_id))
 
     async def release(self) -> None:
         """End the association in good order; harmless when it has ended."""
@@ -143,6 +195,14 @@ class AsyncAssociation:
 
     async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
         await (self.release() if exc_type is None else self.abort())
+
+    async def _each(self, found: Generator[_T, None, None]) -> AsyncGenerator[_T, None]:
+        """Yield what a generator finds that works in the association's thread."""
+        try:
+            while (one := await self._in_thread(lambda: next(found, None))) is not None:
+                yield one
+        finally:
+            await self._in_thread(found.close)
 
     async def _end(self, end: Callable[[], None]) -> None:
         if self._is_over:
