@@ -210,12 +210,13 @@ class StateMachine:
 
     def _aa_2(self) -> None:
         """Stop ARTIM and close."""
+        if self.state is State.STA2 and self._event is Event.EVT16:
+            self._indicate_abort_of_peer()  # as in AA-1: the driver waits for a request
         self._close()
 
     def _aa_3(self) -> None:
         """Indicate the peer's abort and close."""
-        abort = self._received(AAbort)
-        self._events.append(Aborted(abort, by_peer=True, reason=abort.explain()))
+        self._indicate_abort_of_peer()
         self._close()
 
     def _aa_4(self) -> None:
@@ -248,6 +249,10 @@ class StateMachine:
     def _indicate_own_abort(self, abort: AAbort) -> None:
         words = self._protocol_error or "the peer sent a PDU that does not fit the state"
         self._events.append(Aborted(abort, by_peer=False, reason=words))
+
+    def _indicate_abort_of_peer(self) -> None:
+        abort = self._received(AAbort)
+        self._events.append(Aborted(abort, by_peer=True, reason=abort.explain()))
 
     def _received(self, kind: type[_PduT]) -> _PduT:
         """Return the PDU that was just decoded."""

@@ -306,6 +306,30 @@ BREAKS: dict[str, tuple[bytes | Pdu, AAbort]] = {
         pdata(b"nonsense", command=True),
         provider_abort(AbortReason.INVALID_PDU_PARAMETER_VALUE),
     ),
+    "a command set that claims more than it has": (
+        pdata(bytes.fromhex("00000001 e8030000 3000"), command=True),
+        provider_abort(AbortReason.INVALID_PDU_PARAMETER_VALUE),
+    ),
+    "a command set without an end": (
+        pdata(bytes(16000), command=True, last=False) * 5,
+        provider_abort(AbortReason.INVALID_PDU_PARAMETER_VALUE),
+    ),
+    "a P-DATA-TF of nothing": (
+        bytes.fromhex("0400 00000000"),
+        provider_abort(AbortReason.INVALID_PDU_PARAMETER_VALUE),
+    ),
+    "an item shorter than its header": (
+        bytes.fromhex("0400 00000006 00000001 0103"),
+        provider_abort(AbortReason.INVALID_PDU_PARAMETER_VALUE),
+    ),
+    "an item longer than its PDU": (
+        bytes.fromhex("0400 00000006 00000064 0103"),
+        provider_abort(AbortReason.INVALID_PDU_PARAMETER_VALUE),
+    ),
+    "a release request that is cut up": (
+        bytes.fromhex("0500 00000000"),
+        provider_abort(AbortReason.INVALID_PDU_PARAMETER_VALUE),
+    ),
     "a PDU over the limit": (
         b"\x04\x00\x00\x10\x00\x00" + bytes(100),
         provider_abort(AbortReason.INVALID_PDU_PARAMETER_VALUE),
@@ -360,6 +384,47 @@ def test_a_request_that_is_taken_back_is_not_answered() -> None:
         assert peer.rest() == []
         fields = logger.wait_for("no-association")
         assert str(fields["reason"]).startswith("the peer aborted")
+
+
+def test_an_abort_instead_of_a_request_ends_the_connection() -> None:
+    """AA-2 in Sta2: closed at once, without ARTIM; its place is free again."""
+    logger, config = RecordingLogger(), ServerConfig(max_associations=1)
+    with serving(EchoService(), logger=logger, config=config) as server:
+        for _ in range(2 * config.max_connections):  # more than there are places
+            with RawPeer.to(server.port) as peer:
+                peer.send(AAbort())
+                assert peer.rest() == []
+                wait_until_served(logger, peer.socket.getsockname()[1])
+        fields = logger.named("no-association")[-1]
+        assert fields["reason"] == "the peer aborted: aborted by the peer's application"
+        open_to(server).release()
+
+
+BEHIND_A_RELEASE: dict[str, tuple[bytes, list[Pdu], str]] = {
+    "an abort": (encode_pdu(AAbort()), [], "the peer aborted: aborted by the peer's application"),
+    "a second one": (
+        encode_pdu(AReleaseRQ()),
+        [provider_abort(AbortReason.UNEXPECTED_PDU)],
+        "aborted here: the peer sent a PDU that does not fit the state",
+    ),
+    "a request": (
+        message_bytes(ECHO_CONTEXT, CEchoRQ(1)),
+        [provider_abort(AbortReason.UNEXPECTED_PDU)],
+        "aborted here: the peer sent a PDU that does not fit the state",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BEHIND_A_RELEASE)
+def test_what_comes_right_behind_the_request_for_release_ends_it(name: str) -> None:
+    """What ended the association is the reason in the log, not what we could no more say."""
+    behind, answers, reason = BEHIND_A_RELEASE[name]
+    logger = RecordingLogger()
+    with serving(EchoService(), logger=logger) as server, RawPeer.to(server.port) as peer:
+        peer.associate()
+        peer.send(encode_pdu(AReleaseRQ()) + behind)
+        assert peer.rest() == answers
+        assert logger.wait_for("association-failed")["reason"] == reason
 
 
 def test_an_abort_by_the_peer_ends_the_association_only() -> None:

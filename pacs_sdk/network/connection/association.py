@@ -196,9 +196,9 @@ class SocketAssociation(AssociationLine):
         quiet_since = self._clock.monotonic()
         waiting = self._inbox.waiting
         while len(waiting) <= behind:
+            self._check_alive()  # an abort may have come right behind the request for release
             if self._release_requested:
                 return None
-            self._check_alive()
             reads = self._reads
             yield earlier(
                 after(quiet_since, timeout_s),
