@@ -26,6 +26,8 @@ from pacs_sdk.network.pdu import (
     UserRejectReason,
 )
 from pacs_sdk.network.pdu_codec import pdv_header
+from tests.network.dimse_normalized_vectors import NORMALIZED_VECTORS
+from tests.network.dimse_vectors import VECTORS, Vector
 from tests.network.helpers import (
     CT_CONTEXT,
     CT_IMAGE,
@@ -128,6 +130,43 @@ def test_messages_may_follow_one_another_without_waiting(chunk: int | None) -> N
     assert [m.data for m in stores] == [bytes([n]) * 100 * n for n in range(1, 6)]
     assert [m.message for m in echoes] == [CEchoRQ(n) for n in range(1, 6)]
     assert all(message.is_complete for message in pair.acceptor.messages)
+
+
+@chunks
+@pytest.mark.parametrize("fragment", [None, 1, 5], ids=lambda size: f"in pieces of {size}")
+@pytest.mark.parametrize("vector", [*VECTORS, *NORMALIZED_VECTORS], ids=lambda vector: vector.name)
+def test_every_message_arrives(vector: Vector, fragment: int | None, chunk: int | None) -> None:
+    """Whole or byte by byte, in one fragment or many; what follows it is the next message."""
+    pair = EnginePair.established(chunk=chunk)
+    pair.acceptor.wire += _cut(vector.data, fragment, is_command=True)
+    if vector.has_dataset:
+        pair.acceptor.wire += _cut(PIXELS[:50], fragment, is_command=False)
+    pair.acceptor.wire += message_bytes(ECHO_CONTEXT, CEchoRQ(9))
+    pair.pump()
+    data = PIXELS[:50] if vector.has_dataset else None
+    assert pair.acceptor.messages == [
+        Received(CT_CONTEXT, vector.message, data, True),
+        Received(ECHO_CONTEXT, CEchoRQ(9), None, True),
+    ]
+
+
+@pytest.mark.parametrize("vector", [*VECTORS, *NORMALIZED_VECTORS], ids=lambda vector: vector.name)
+def test_bytes_behind_a_command_set_are_an_abort(vector: Vector) -> None:
+    """Of the last fragment every byte is of the command set; a stray one makes it none."""
+    pair = EnginePair.established()
+    pair.acceptor.wire += pdata(vector.data + b"\0", command=True)
+    pair.pump()
+    assert pair.acceptor.messages == []
+    assert not pair.acceptor.engine.is_established
+
+
+def _cut(data: bytes, size: int | None, *, is_command: bool) -> bytes:
+    """Make P-DATA-TFs with a fragment of that size each."""
+    size = size or len(data)
+    return b"".join(
+        pdata(data[at : at + size], command=is_command, last=at + size >= len(data))
+        for at in range(0, len(data), size)
+    )
 
 
 @chunks

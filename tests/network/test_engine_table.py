@@ -326,6 +326,59 @@ def test_a_cell_does_what_its_action_says(way: str, event: Event) -> None:
     assert engine.is_established is (engine.state is State.STA6)
 
 
+PDUS: dict[Event, bytes] = {
+    Event.EVT3: encode_pdu(ACCEPTANCE.answer),
+    Event.EVT4: encode_pdu(REJECTION),
+    Event.EVT6: encode_pdu(REQUEST),
+    Event.EVT10: ECHO,
+    Event.EVT12: encode_pdu(AReleaseRQ()),
+    Event.EVT13: encode_pdu(AReleaseRP()),
+    Event.EVT16: encode_pdu(AAbort(AbortSource.SERVICE_PROVIDER, AbortReason.NOT_SPECIFIED)),
+    Event.EVT19: GARBAGE,
+}
+"""What a peer sends for each event that it causes."""
+
+RECEIVED = [
+    pytest.param(way, event, id=f"{way}, {event.name.capitalize()}")
+    for way, event in product(WAYS, PDUS)
+    if (WAYS[way][0], event) in TABLE
+]
+
+
+@pytest.mark.parametrize(("way", "event"), RECEIVED)
+def test_a_cell_does_the_same_byte_by_byte(way: str, event: Event) -> None:
+    """However the PDU is cut, its cell of the table is acted on once, and alike."""
+    whole, cut = WAYS[way][1](), WAYS[way][1]()
+    for engine in (whole, cut):
+        engine.take_output()
+    events = whole.receive(PDUS[event], NOW + 1)
+    one_by_one = [
+        indicated for byte in PDUS[event] for indicated in cut.receive(bytes([byte]), NOW + 1)
+    ]
+    assert one_by_one == events
+    assert cut.take_output() == whole.take_output()
+    assert (cut.state, cut.deadline, cut.closing) == (whole.state, whole.deadline, whole.closing)
+
+
+@pytest.mark.parametrize(("way", "event"), RECEIVED)
+@pytest.mark.parametrize("behind", PDUS)
+def test_what_comes_behind_a_pdu_meets_the_next_state(
+    way: str, event: Event, behind: Event
+) -> None:
+    """In one read or in two; behind the end of the connection it is nothing."""
+    together, apart = WAYS[way][1](), WAYS[way][1]()
+    events = together.receive(PDUS[event] + PDUS[behind], NOW + 1)
+    before = apart.receive(PDUS[event], NOW + 1)
+    is_lost = event is Event.EVT19  # where a PDU begins is not known any more
+    expected = TABLE.get((apart.state, behind))
+    after = [] if apart.closing else apart.receive(PDUS[behind], NOW + 1)
+    assert events == before + after
+    assert together.take_output() == apart.take_output()
+    assert together.state is apart.state
+    if expected is not None and not is_lost:
+        assert apart.state in expected.leads_to
+
+
 def test_a_connection_from_a_peer_starts_artim() -> None:
     """Evt5 in Sta1: AE-5, and from Sta2 on ARTIM waits for the request."""
     engine = new(is_requestor=False)
