@@ -139,6 +139,12 @@ def _exchanged(
                 f"the peer answered message {response.message_id_being_responded_to}, "
                 "which is not outstanding",
             )
+        if type(response) is not answered.request.response_type:
+            raise PacsException(
+                ErrorCode.INVALID_DIMSE_MESSAGE,
+                f"the peer answered {type(answered.request).__name__} "
+                f"{answered.request.message_id} with {type(response).__name__}",
+            )
         if status_category(response.status) is not StatusCategory.PENDING:
             del outstanding[response.message_id_being_responded_to]
             yield Performed(answered, response)

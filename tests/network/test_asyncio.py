@@ -178,6 +178,8 @@ def test_images_are_sent_ahead_of_their_responses() -> None:
         ):
             assert association.window.invoked == 3
             assert association.extended == {CT_IMAGE: b"\1\0"}
+            assert association.identity_response is None
+            assert association.tls is None
             context = raised(association.context_for(CT_IMAGE))
             operations = (
                 Operation(

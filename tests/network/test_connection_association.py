@@ -108,6 +108,11 @@ ENDS: dict[str, tuple[Callable[[RawPeer], object], ErrorCode, str]] = {
         ErrorCode.INVALID_DIMSE_MESSAGE,
         "CEchoRSP where an answer to message 1 was expected",
     ),
+    "an answer of another kind": (
+        lambda peer: peer.send(message_bytes(1, CFindRSP(1, Status.SUCCESS))),
+        ErrorCode.INVALID_DIMSE_MESSAGE,
+        "CFindRSP where an answer to message 1 was expected",
+    ),
     "a request": (
         lambda peer: peer.send(message_bytes(1, CEchoRQ(1))),
         ErrorCode.INVALID_DIMSE_MESSAGE,

@@ -216,6 +216,7 @@ def test_responses_may_come_in_any_order() -> None:
     ("answer", "code", "words"),
     [
         (CEchoRSP(9, 0), ErrorCode.INVALID_DIMSE_MESSAGE, "message 9, which is not outstanding"),
+        (CStoreRSP(1, 0), ErrorCode.INVALID_DIMSE_MESSAGE, "answered CEchoRQ 1 with CStoreRSP"),
         (CEchoRQ(1), ErrorCode.INVALID_DIMSE_MESSAGE, "CEchoRQ where responses were expected"),
         (None, ErrorCode.ASSOCIATION_ABORTED, "released the association early"),
     ],
@@ -247,7 +248,7 @@ def test_no_window_is_larger_than_what_buffers_hold(window: int) -> None:
 def test_a_pending_response_does_not_make_room() -> None:
     """An operation is outstanding until its final response."""
     line = ScriptedLine(
-        CStoreRSP(1, Status.PENDING), CStoreRSP(1, Status.SUCCESS), CStoreRSP(2, Status.SUCCESS)
+        CEchoRSP(1, Status.PENDING), CEchoRSP(1, Status.SUCCESS), CEchoRSP(2, Status.SUCCESS)
     )
     found = pipelined(line, echoes(1, 2), 1, None)
     assert next(found).response.status == Status.SUCCESS

@@ -142,10 +142,32 @@ def test_a_user_is_verified_and_known_to_the_handler(passcode: str | None) -> No
         if passcode == "secret":
             with raised(result) as association:
                 assert_alive(association)
+                assert association.identity_response == b""
         else:
             assert result.failure().code is ErrorCode.ASSOCIATION_REJECTED
     assert users == (["anna"] if passcode == "secret" else [])
     assert "secret" not in str(logger.entries)
+
+
+@pytest.mark.parametrize("kind", list(UserIdentityType)[2:], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_what_a_verifier_answers_reaches_the_client(kind: UserIdentityType, is_asked: bool) -> None:
+    """The server's ticket, SAML response or token, if the client asked for one."""
+
+    class Verifier:
+        def verify(self, identity: UserIdentityRQ, _: str) -> PacsResult[VerifiedIdentity]:
+            assert identity.primary_field == b"ticket"
+            return Success(VerifiedIdentity("anna", kind, b"answer"))
+
+    server = server_of_driver()(
+        ServerConfig(port=0),
+        [EchoService()],
+        access=AccessControl(identity_verifier=Verifier()),
+    )
+    identity = UserIdentityRQ(kind, b"ticket", positive_response_requested=is_asked)
+    options = RequestorOptions(user_identity=identity)
+    with server, open_to(server, options=options) as association:
+        assert association.identity_response == (b"answer" if is_asked else None)
 
 
 def test_an_answer_to_a_user_that_cannot_be_written_is_a_recorded_refusal() -> None:

@@ -106,6 +106,9 @@ def test_who_is_at_the_other_end_is_known_and_audited(pki: Pki) -> None:
     with server, raised(call(server, pki.as_client(pki.client))) as association:
         context = raised(association.context_for(CT_IMAGE))
         raised(association.call(context, CStoreRQ(1, CT_IMAGE, "1.2"), MemoryBytes(b"12")))
+        theirs = association.tls
+    assert theirs is not None
+    assert (theirs.version, theirs.peer_subject) == ("TLSv1.3", "CN=server")
     facts = seen[0].tls
     assert facts is not None
     assert (facts.version, facts.peer_subject) == ("TLSv1.3", "CN=client")

@@ -29,6 +29,7 @@ from pacs_sdk.network.peer import Peer
 from pacs_sdk.network.pipeline import Operation, Performed
 from pacs_sdk.network.threaded.association import DicomAssociation, Reply, StoreHandler
 from pacs_sdk.network.threaded.client import connect
+from pacs_sdk.network.tls import TlsFacts
 
 __all__ = ["AsyncAssociation", "connect_async"]
 
@@ -112,6 +113,16 @@ class AsyncAssociation:
     def extended(self) -> Mapping[str, bytes]:
         """What the peer answered to extended negotiation, as a ``DicomAssociation`` has it."""
         return self._association.extended
+
+    @property
+    def tls(self) -> TlsFacts | None:
+        """The TLS version and cipher suite, and the peer's subject; ``None`` in clear."""
+        return self._association.tls
+
+    @property
+    def identity_response(self) -> bytes | None:
+        """What the peer answered to our user identity, as a ``DicomAssociation`` has it."""
+        return self._association.identity_response
 
     async def is_alive(self) -> bool:
         """Look at the connection without waiting: whether another operation can begin."""

@@ -22,6 +22,7 @@ from pacs_sdk.core.ports import Clock, Logger
 from pacs_sdk.network.agreement import OperationsWindow, agreed_window
 from pacs_sdk.network.connection.line import LINGER_S, AssociationLine
 from pacs_sdk.network.connection.options import AssociationOptions
+from pacs_sdk.network.connection.tls_transport import TlsTransport
 from pacs_sdk.network.connection.transport import Transport
 from pacs_sdk.network.connection.waits import Waits, after, earlier
 from pacs_sdk.network.dimse import Message, is_request
@@ -30,6 +31,7 @@ from pacs_sdk.network.messages import IncomingMessage
 from pacs_sdk.network.negotiation import AcceptedContext
 from pacs_sdk.network.pdu import AAssociateRQ
 from pacs_sdk.network.state_table import State
+from pacs_sdk.network.tls import TlsFacts
 
 __all__ = ["SocketAssociation"]
 
@@ -104,6 +106,11 @@ class SocketAssociation(AssociationLine):
         if engine.request is None or engine.answer is None:
             return OperationsWindow(1, 1)
         return agreed_window(engine.request, engine.answer, is_requestor=engine.is_requestor)
+
+    @property
+    def tls_facts(self) -> TlsFacts | None:
+        """What was agreed on for TLS; ``None`` in clear."""
+        return self._transport.facts if isinstance(self._transport, TlsTransport) else None
 
     def next_message_id(self) -> int:
         """Return a Message ID that no outstanding request has (PS3.7 9.1)."""

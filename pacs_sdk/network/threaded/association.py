@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Final, Self, TypeVar
+from typing import Final, Self, TypeGuard, TypeVar
 
 import attrs
 
@@ -31,6 +31,7 @@ from pacs_sdk.network.negotiation import (
 )
 from pacs_sdk.network.peer import ClientTimeouts, Peer
 from pacs_sdk.network.pipeline import Operation, Performed, pipelined
+from pacs_sdk.network.tls import TlsFacts
 
 __all__ = ["DicomAssociation", "Reply", "StoreHandler"]
 
@@ -100,6 +101,22 @@ class DicomAssociation:
         if engine.request is None or engine.answer is None:
             return {}
         return agreed_extended(engine.request, engine.answer)
+
+    @property
+    def tls(self) -> TlsFacts | None:
+        """The TLS version and cipher suite, and the peer's subject; ``None`` in clear."""
+        return self._association.tls_facts
+
+    @property
+    def identity_response(self) -> bytes | None:
+        """What the peer answered to our user identity (PS3.7 D.3.3.7.2).
+
+        The Kerberos server ticket, SAML response or JSON web token; empty where a user name was
+        accepted. ``None`` without an answer: if one was requested, the identity was ignored.
+        """
+        answer = self._association.engine.answer
+        response = None if answer is None else answer.user_information.user_identity_response
+        return None if response is None else response.server_response
 
     def next_message_id(self) -> int:
         """Return a Message ID for the next request."""
@@ -194,8 +211,8 @@ class DicomAssociation:
                             ErrorCode.ASSOCIATION_ABORTED, "the peer released the association early"
                         )
                     try:
-                        is_outstanding = not _is_final(incoming.message, request.message_id)
-                        reply = self._reply(incoming, request.message_id, on_store)
+                        is_outstanding = not _is_final(incoming.message, request)
+                        reply = self._reply(incoming, request, on_store)
                         if reply is not None:
                             yield reply
                     finally:
@@ -249,20 +266,20 @@ class DicomAssociation:
             self._association.send(context.context_id, CCancelRQ(message_id))
 
     def _reply(
-        self, incoming: IncomingMessage, message_id: int, on_store: StoreHandler | None
+        self, incoming: IncomingMessage, request: Request, on_store: StoreHandler | None
     ) -> Reply | None:
         message = incoming.message
         if isinstance(message, CStoreRQ) and on_store is not None:
             self._association.send(incoming.context.context_id, on_store(incoming, message))
             return None
-        if is_response(message) and message.message_id_being_responded_to == message_id:
+        if _answers(message, request):
             if incoming.failure is not None:
                 raise PacsException.of(incoming.failure)
             return Reply(message, incoming.data)
         raise PacsException(
             ErrorCode.INVALID_DIMSE_MESSAGE,
-            f"the peer sent {type(message).__name__} where an answer to message {message_id} "
-            "was expected; association aborted",
+            f"the peer sent {type(message).__name__} where an answer to message "
+            f"{request.message_id} was expected; association aborted",
         )
 
     def release(self) -> None:
@@ -313,10 +330,17 @@ class DicomAssociation:
             self.abort()
 
 
-def _is_final(message: Message, message_id: int) -> bool:
-    """Whether nothing follows in answer to a request."""
+def _answers(message: Message, request: Request) -> TypeGuard[Response]:
+    """Whether it responds to this request, and is of the request's kind."""
     return (
         is_response(message)
-        and message.message_id_being_responded_to == message_id
-        and status_category(message.status) is not StatusCategory.PENDING
+        and type(message) is request.response_type
+        and message.message_id_being_responded_to == request.message_id
+    )
+
+
+def _is_final(message: Message, request: Request) -> bool:
+    """Whether nothing follows in answer to a request."""
+    return (
+        _answers(message, request) and status_category(message.status) is not StatusCategory.PENDING
     )
