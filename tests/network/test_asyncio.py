@@ -143,7 +143,7 @@ def test_a_cancelled_find_ends_in_good_order() -> None:
             raised(await connect_async(served(server), "TESTER", CONTEXTS)) as association,
         ):
             context = raised(association.context_for(STUDY_ROOT_FIND))
-            statuses = []
+            statuses: list[int] = []
             async for reply in association.replies(context, CFindRQ(7, STUDY_ROOT_FIND), key):
                 if not statuses:
                     await association.cancel(context, 7)

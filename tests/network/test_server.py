@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from pacs_sdk.network import (
     ProposedContext,
     ServerConfig,
 )
+from pacs_sdk.network.connection.transport import Transport
 from pacs_sdk.network.dimse import (
     CFindRQ,
     CFindRSP,
@@ -30,6 +31,7 @@ from pacs_sdk.network.dimse import (
 )
 from pacs_sdk.network.negotiation import association_request
 from pacs_sdk.network.pdu import AReleaseRQ, PDataTF, Pdu
+from pacs_sdk.network.pdu_codec import encode_pdu
 from tests.network.helpers import (
     CT_IMAGE,
     EXPLICIT,
@@ -167,6 +169,38 @@ def test_find_answers_as_often_as_it_likes() -> None:
         assert matches == [(Status.PENDING, b"%04d" % match) for match in range(100)]
         assert last == (Status.SUCCESS, None)
         assert_alive(association)
+
+
+def test_a_response_and_its_data_set_are_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Command, data set and what precedes them leave in one segment, whoever waits for it."""
+    writes: list[bytes] = []
+    send = Transport.send
+
+    def noted(
+        self: Transport, buffers: Sequence[bytes | memoryview], timeout_s: float | None
+    ) -> None:
+        writes.append(b"".join(buffers))
+        send(self, buffers, timeout_s)
+
+    def act(exchange: Exchange) -> None:
+        for _ in range(3):
+            exchange.respond(CFindRSP(7, Status.PENDING), MemoryBytes(b"match"))
+        exchange.respond_status(Status.SUCCESS)
+
+    find = message_bytes(1, CFindRQ(7, STUDY_ROOT_FIND), b"key")
+    with serving(Scripted(act, STUDY_ROOT_FIND)) as server, RawPeer.to(server.port) as peer:
+        peer.associate(
+            association_request(
+                "TESTER", "ARCHIVE", [ProposedContext(STUDY_ROOT_FIND, (IMPLICIT,))]
+            )
+        )
+        monkeypatch.setattr(Transport, "send", noted)
+        peer.send(find)
+        answers = [peer.receive() for _ in range(7)]
+    pending = message_bytes(1, CFindRSP(7, Status.PENDING), b"match")
+    assert writes[:3] == [pending] * 3
+    assert isinstance(answers[-1], PDataTF)
+    assert writes[3] == encode_pdu(answers[-1])
 
 
 def _find_until_cancelled(exchange: Exchange) -> None:

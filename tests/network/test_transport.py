@@ -55,6 +55,18 @@ def test_small_packets_are_not_held_back(line: Line) -> None:
     assert line.near.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="only Linux has quick ACKs")
+def test_quick_acks_are_asked_for_again_before_each_wait(line: Line) -> None:
+    """Linux goes back to delayed ones by itself; a stock DCMTK client waits 40 ms for each."""
+    transport, buffer = Transport(line.near), memoryview(bytearray(10))
+    for _ in range(3):
+        line.near.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+        line.far.sendall(b"abc")
+        assert transport.receive(buffer, 10) == 3
+        assert transport.receive_available(buffer) is None
+        assert line.near.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 1
+
+
 def test_what_is_there_is_read_without_waiting(line: Line) -> None:
     """Nothing yet, then bytes, then the end."""
     transport, buffer = Transport(line.near), memoryview(bytearray(10))
