@@ -29,6 +29,7 @@ from pacs_sdk.network.dimse import (
     UnsupportedRQ,
     UnsupportedRSP,
 )
+from pacs_sdk.network.pdu import AReleaseRP, AReleaseRQ
 from pacs_sdk.network.spool_area import SpoolArea
 from tests.network.helpers import (
     CT_IMAGE,
@@ -38,6 +39,7 @@ from tests.network.helpers import (
     VERIFICATION,
     RawPeer,
     message_bytes,
+    pdata,
 )
 from tests.network.servers import (
     CONTEXTS,
@@ -48,7 +50,9 @@ from tests.network.servers import (
     assert_alive,
     open_to,
     serving,
+    wait_until_served,
 )
+from tests.network.test_spool_area import ORPHAN
 
 pytestmark = pytest.mark.usefixtures("driver")
 
@@ -234,6 +238,45 @@ def test_a_disk_that_is_full_at_the_last_byte_costs_its_request_only(
         assert "No space left" in response.error_comment
         assert_alive(association)
     assert handled == []
+
+
+def test_a_data_set_over_the_quota_of_the_spool_costs_its_request_only(tmp_path: Path) -> None:
+    """A700H while another one fills the spool; what that one held is given back."""
+    spool, logger = tmp_path / "spool", RecordingLogger()
+    config = ServerConfig(
+        spool_threshold_bytes=1000, spool_directory=spool, spool_quota_bytes=1_500_000
+    )
+    with (
+        serving(Scripted(Shelf()), EchoService(), config=config, logger=logger) as server,
+        RawPeer.to(server.port) as filling,
+        open_to(server) as association,
+    ):
+        filling.associate()
+        filling_port = filling.socket.getsockname()[1]
+        whole = message_bytes(3, CStoreRQ(1, CT_IMAGE, "1.2"), b"")[:-12]
+        pieces = pdata(PIXELS[:100_000], last=False)
+        filling.send(whole, pieces * 10)
+        filling.send(AReleaseRQ())  # answered when all before it has been read
+        assert filling.receive() == AReleaseRP()
+        context = raised(association.context_for(CT_IMAGE))
+        request = CStoreRQ(1, CT_IMAGE, "1.2.3")
+        response = raised(association.call(context, request, MemoryBytes(PIXELS)))
+        assert response.status == 0xA700
+        assert_alive(association)
+        filling.socket.close()
+        wait_until_served(logger, filling_port)
+        assert raised(association.call(context, request, MemoryBytes(PIXELS))).status == 0
+    assert not list(spool.iterdir())
+
+
+def test_what_a_crash_has_left_in_the_spool_is_swept_at_the_start(tmp_path: Path) -> None:
+    """Nobody holds its lock any more; other files stay."""
+    spool = tmp_path / "spool"
+    spool.mkdir(0o700)
+    for name in (ORPHAN, "notes.txt"):
+        (spool / name).write_bytes(b"data")
+    with serving(EchoService(), config=ServerConfig(spool_directory=spool)):
+        assert [path.name for path in spool.iterdir()] == ["notes.txt"]
 
 
 def test_a_spool_folder_that_goes_missing_costs_its_request_only(tmp_path: Path) -> None:
