@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import attrs
 import imagecodecs
 import numpy as np
 import pydicom.data
 from pydicom.dataset import Dataset
 
+from fuzz.network import ACCEPTANCE, CT_IMAGE, REQUEST, VERIFICATION
 from fuzz.pixels import ATTRIBUTES
 from fuzz.targets import CORPUS
 from pacs_sdk.core.dataset import DicomDataset
@@ -30,6 +32,31 @@ from pacs_sdk.encoding.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
+)
+from pacs_sdk.network.dimse import (
+    CEchoRQ,
+    CEchoRSP,
+    CFindRQ,
+    CGetRSP,
+    CMoveRQ,
+    CStoreRQ,
+    Message,
+    NActionRQ,
+    NCreateRQ,
+    NEventReportRQ,
+    NGetRQ,
+    encode_command,
+)
+from pacs_sdk.network.pdu import AAbort, AAssociateRJ, AReleaseRP, AReleaseRQ, Pdu
+from pacs_sdk.network.pdu_codec import encode_pdu, pdata_header
+from pacs_sdk.network.user_information import (
+    AsynchronousOperationsWindow,
+    RoleSelection,
+    SopClassCommonExtendedNegotiation,
+    SopClassExtendedNegotiation,
+    UserIdentityAC,
+    UserIdentityRQ,
+    UserIdentityType,
 )
 
 _SHIPPED: Final = Path(pydicom.data.__file__).parent / "test_files"
@@ -280,6 +307,76 @@ def _paths() -> Iterator[tuple[str, bytes]]:
         yield f"path-{number}", text.encode()
 
 
+_EVERY_ITEM: Final = attrs.evolve(
+    REQUEST.user_information,
+    asynchronous_operations_window=AsynchronousOperationsWindow(4, 0),
+    role_selections=(RoleSelection(CT_IMAGE, scu=True, scp=True),),
+    extended_negotiations=(SopClassExtendedNegotiation(CT_IMAGE, b"\1\0\1"),),
+    common_extended_negotiations=(
+        SopClassCommonExtendedNegotiation(CT_IMAGE, "1.2.840.10008.4.2", ("1.2.3", "1.2.4")),
+    ),
+    user_identity=UserIdentityRQ(UserIdentityType.USERNAME_AND_PASSCODE, b"ann", b"secret", True),
+)
+
+
+def _pdus() -> Iterator[tuple[str, Pdu]]:
+    yield "request", REQUEST
+    yield "request-of-every-item", attrs.evolve(REQUEST, user_information=_EVERY_ITEM)
+    yield "acceptance", ACCEPTANCE
+    yield (
+        "acceptance-with-ticket",
+        attrs.evolve(
+            ACCEPTANCE,
+            user_information=attrs.evolve(
+                ACCEPTANCE.user_information, user_identity_response=UserIdentityAC(b"ticket")
+            ),
+        ),
+    )
+    yield "rejection", AAssociateRJ(1, 1, 7)
+    yield "release-request", AReleaseRQ()
+    yield "release-response", AReleaseRP()
+    yield "abort", AAbort(2, 6)
+
+
+def _messages() -> Iterator[tuple[str, Message, bool]]:
+    yield "echo", CEchoRQ(1), False
+    yield "echoed", CEchoRSP(1, 0), False
+    yield "store", CStoreRQ(2, CT_IMAGE, "1.2.3", move_originator_ae_title="MOVER"), True
+    yield "find", CFindRQ(3, "1.2.840.10008.5.1.4.1.2.2.1"), True
+    yield "move", CMoveRQ(4, "1.2.840.10008.5.1.4.1.2.2.2", "DEST"), True
+    yield "got", CGetRSP(5, 0xB000, VERIFICATION, number_of_failed_suboperations=1), False
+    yield "event", NEventReportRQ(6, VERIFICATION, "1.2.3", 1), True
+    yield "get", NGetRQ(7, VERIFICATION, "1.2.3", (0x00100010, 0x00100020)), False
+    yield "action", NActionRQ(8, VERIFICATION, "1.2.3", 1), True
+    yield "create", NCreateRQ(9, VERIFICATION, "1.2.3"), True
+
+
+def _commands() -> Iterator[tuple[str, bytes]]:
+    for name, message, has_dataset in _messages():
+        yield name, encode_command(message, has_dataset=has_dataset)
+
+
+def _whole_pdus() -> Iterator[tuple[str, bytes]]:
+    for name, one in _pdus():
+        yield name, encode_pdu(one)
+    for name, command in _commands():
+        yield f"command-{name}", pdata_header(1, True, True, len(command)) + command
+
+
+def _streams() -> Iterator[tuple[str, bytes]]:
+    for number, (name, data) in enumerate(_whole_pdus()):
+        is_answer = name.startswith(("acceptance", "rejection"))
+        yield name, bytes((1 if is_answer else 0 if "request" in name else 2, number)) + data
+    data = b"data set"
+    for number, (name, message, has_dataset) in enumerate(_messages()):
+        command = encode_command(message, has_dataset=has_dataset)
+        whole = pdata_header(3, True, True, len(command)) + command
+        if has_dataset:
+            whole += pdata_header(3, False, False, len(data)) + data
+            whole += pdata_header(3, False, True, len(data)) + data
+        yield f"message-{name}", bytes((2 + number % 5, 5)) + whole + encode_pdu(AReleaseRQ())
+
+
 def main() -> None:
     """Write all seeds."""
     warnings.simplefilter("ignore")  # pydicom's, about odd values
@@ -294,6 +391,9 @@ def main() -> None:
         "json_model": _json(),
         "xml_model": _xml(),
         "path": _paths(),
+        "association": _streams(),
+        "pdu": _whole_pdus(),
+        "command_set": _commands(),
     }
     for codec in ("rle", "deflated_frame", "jpeg", "jpegls", "jpeg2000", "htj2k", "jpegxl"):
         makers[codec] = _codestreams(codec)

@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from fuzz import datasets, pixels, validation, values
+from fuzz import datasets, network, pixels, validation, values
 
 __all__ = ["CORPUS", "TARGETS", "Target"]
 
@@ -63,6 +63,9 @@ def _all() -> Iterator[Target]:
     yield Target("json_model", values.json_model, "json.dict")
     yield Target("xml_model", values.xml_model, "xml.dict")
     yield Target("path", values.path, "text.dict")
+    yield Target("association", network.association, "network.dict")
+    yield Target("pdu", network.pdu, "network.dict")
+    yield Target("command_set", network.command_set, "network.dict")
 
 
 TARGETS: Final = {target.name: target for target in _all()}

@@ -13,7 +13,15 @@ from pydicom.tag import Tag
 
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.results import raised
-from pacs_sdk.network import Driver, Exchange, Peer, ProposedContext, connect, connect_async
+from pacs_sdk.network import (
+    Driver,
+    Exchange,
+    Peer,
+    ProposedContext,
+    Reply,
+    connect,
+    connect_async,
+)
 from pacs_sdk.network.dimse import (
     NActionRQ,
     NCreateRQ,
@@ -101,6 +109,10 @@ def test_pynetdicom_calls_us(driver: Driver, monkeypatch: pytest.MonkeyPatch) ->
 # -- we call pynetdicom ------------------------------------------------------------------------
 
 
+def _read(reply: Reply) -> tuple[Response, bytes | None]:
+    return reply.response, None if reply.data is None else bytes(reply.data.view())
+
+
 def _answers(driver: Driver, peer: Peer) -> list[tuple[Response, bytes | None]]:
     """Send each request with the client of a driver."""
     contexts = [ProposedContext(FILM_SESSION, (IMPLICIT,))]
@@ -109,7 +121,7 @@ def _answers(driver: Driver, peer: Peer) -> list[tuple[Response, bytes | None]]:
         with raised(connect(peer, "TESTER", contexts)) as association:
             context = raised(association.context_for(FILM_SESSION))
             return [
-                (reply.response, reply.data and bytes(reply.data.view()))
+                _read(reply)
                 for request, data in asked
                 for reply in association.replies(context, request, data)
             ]
@@ -118,7 +130,7 @@ def _answers(driver: Driver, peer: Peer) -> list[tuple[Response, bytes | None]]:
         async with raised(await connect_async(peer, "TESTER", contexts)) as association:
             context = raised(association.context_for(FILM_SESSION))
             return [
-                (reply.response, reply.data and bytes(reply.data.view()))
+                _read(reply)
                 for request, data in asked
                 async for reply in association.replies(context, request, data)
             ]
