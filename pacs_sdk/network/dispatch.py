@@ -13,6 +13,7 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Logger, NullMetricSink
 from pacs_sdk.network.dimse import (
     CommandField,
+    NEventReportRQ,
     Request,
     Status,
     UnsupportedRQ,
@@ -54,6 +55,7 @@ class ServiceTable:
 
     def __init__(self, services: Iterable[DicomService]) -> None:
         self._performing: dict[str, DicomService] = {}
+        self._invoking: dict[str, DicomService] = {}
         self._replaced: list[tuple[str, DicomService, DicomService]] = []
         performed: dict[str, SupportedContext] = {}
         invoked: dict[str, SupportedContext] = {}
@@ -67,6 +69,7 @@ class ServiceTable:
                     self._performing[uid] = service
                     performed[uid] = context
                 if context.as_scu:
+                    self._invoking[uid] = service
                     invoked[uid] = _joined(invoked.get(uid), context)
         contexts = {uid: attrs.evolve(context, as_scp=False) for uid, context in invoked.items()}
         for uid, context in performed.items():
@@ -82,6 +85,10 @@ class ServiceTable:
     def performing(self, sop_class_uid: str) -> DicomService | None:
         """Tell who performs a SOP class."""
         return self._performing.get(sop_class_uid)
+
+    def notified(self, sop_class_uid: str) -> DicomService | None:
+        """Tell who hears of events: the SCU of a SOP class, or who performs it if there is none."""
+        return self._invoking.get(sop_class_uid) or self._performing.get(sop_class_uid)
 
     def receiving(self, sop_class_uid: str) -> ReceivingService | None:
         """Tell who takes the data sets of a SOP class while they arrive, if anybody does."""
@@ -178,14 +185,18 @@ class Dispatcher:
             exchange.logger.error("data-set-not-kept", reason=incoming.failure.message)
             exchange.respond_status(incoming.failure.code.dimse_status, incoming.failure.message)
             return
-        service = self._table.performing(incoming.context.performed_as)
+        context = incoming.context
+        if isinstance(request, NEventReportRQ):  # it goes from the SCP to the SCU (PS3.7 10.1.1)
+            service, has_role = self._table.notified(context.performed_as), True
+        else:
+            service, has_role = self._table.performing(context.performed_as), context.as_scp
         # Of an N- service a context may stand for several SOP classes: Meta SOP Classes, UPS.
         is_composite = request.command_field < CommandField.N_EVENT_REPORT_RQ
         if isinstance(request, UnsupportedRQ):
             exchange.respond_status(Status.UNRECOGNIZED_OPERATION)
-        elif service is None or not incoming.context.as_scp:
+        elif service is None or not has_role:
             exchange.respond_status(Status.SOP_CLASS_NOT_SUPPORTED)
-        elif is_composite and request.sop_class_uid != incoming.context.abstract_syntax:
+        elif is_composite and request.sop_class_uid != context.abstract_syntax:
             exchange.respond_status(
                 Status.SOP_CLASS_NOT_SUPPORTED, "the SOP class is not the context's abstract syntax"
             )

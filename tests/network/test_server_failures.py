@@ -13,9 +13,11 @@ from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.network import (
+    DicomService,
     Exchange,
     ProposedContext,
     ServerConfig,
+    SupportedContext,
 )
 from pacs_sdk.network.dimse import (
     CCancelRQ,
@@ -25,6 +27,9 @@ from pacs_sdk.network.dimse import (
     CFindRSP,
     CStoreRQ,
     CStoreRSP,
+    NActionRQ,
+    NEventReportRQ,
+    Request,
     Status,
     UnsupportedRQ,
     UnsupportedRSP,
@@ -35,6 +40,7 @@ from tests.network.helpers import (
     CT_IMAGE,
     ECHO_CONTEXT,
     EXPLICIT,
+    IMPLICIT,
     STUDY_ROOT_FIND,
     VERIFICATION,
     RawPeer,
@@ -56,6 +62,7 @@ from tests.network.test_spool_area import ORPHAN
 
 pytestmark = pytest.mark.usefixtures("driver")
 
+COMMITMENT = "1.2.840.10008.1.20.1"
 PIXELS = bytes(range(256)) * 4096  # 1 MiB: several PDUs, several reads
 
 
@@ -154,6 +161,41 @@ def test_a_request_for_another_sop_class_than_its_context_is_refused_with_0122()
         assert response.status == 0x0122
         assert_alive(association)
     assert shelf.kept == {}
+
+
+@pytest.mark.parametrize("is_scp_too", [True, False])
+def test_an_event_is_reported_to_the_user_of_a_sop_class(is_scp_too: bool) -> None:
+    """By a peer that is its provider, as of a storage commitment (PS3.7 10.1.1, PS3.4 J.3.3)."""
+    heard: list[Request] = []
+
+    class Listening(Scripted):
+        def supported_contexts(self) -> list[SupportedContext]:
+            return [SupportedContext(COMMITMENT, [IMPLICIT], as_scp=False, as_scu=True)]
+
+    def listen(exchange: Exchange) -> None:
+        heard.append(exchange.request)
+        exchange.respond_status(Status.SUCCESS)
+
+    def refuse(exchange: Exchange) -> None:
+        exchange.respond_status(Status.PROCESSING_FAILURE)
+
+    services: list[DicomService] = [Listening(listen), EchoService()]
+    if is_scp_too:
+        services.append(Scripted(refuse, COMMITMENT))
+    contexts = [
+        CONTEXTS[0],
+        ProposedContext(COMMITMENT, (IMPLICIT,), as_scu=False, as_scp=True),
+    ]
+    with serving(*services) as server, open_to(server, contexts) as association:
+        context = raised(association.context_for(COMMITMENT))
+        event = NEventReportRQ(1, COMMITMENT, "1.2.840.10008.1.20.1.1", 1)
+        response = raised(association.call(context, event, MemoryBytes(b"data")))
+        assert response.status == Status.SUCCESS
+        action = NActionRQ(2, COMMITMENT, "1.2.840.10008.1.20.1.1", 1)
+        response = raised(association.call(context, action, MemoryBytes(b"data")))
+        assert response.status == 0x0122
+        assert_alive(association)
+    assert heard == [event]
 
 
 def test_a_request_against_its_role_is_refused_with_0122() -> None:
