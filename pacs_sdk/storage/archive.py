@@ -141,12 +141,12 @@ class Archive:
             ``STORE_FAILED`` (a coercion), ``STORAGE_WRITE_FAILED``, ``INDEX_FAILED``, or
             what reading the instance gives.
         """
-        with self._storing():
-            if self._coercion is not None:
-                instance = self._coercion.coerced(instance)
-            if self._capacity is None:
+        if self._coercion is not None:
+            instance = self._coercion.coerced(instance)
+        if self._capacity is None:
+            with self._storing():
                 return self._ingest.store(instance)
-            self._capacity.check(instance.size)
+        with self._capacity.room_for(instance.size), self._storing():
             stored = self._ingest.store(instance)
             if stored.created:
                 self._capacity.stored(stored.size_bytes)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import attrs
+from sqlalchemy import func, select
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
 from pacs_sdk.core.results import raised
 from pacs_sdk.storage.index.index_database import IndexDatabase
+from pacs_sdk.storage.index.schema import index_errors
+from pacs_sdk.storage.index.tables import deleted_objects, duplicate_objects
 from pacs_sdk.storage.objects.backend import StorageBackend
 
 __all__ = ["Capacity", "CapacityLimits", "MakeRoom", "capacity_of"]
@@ -35,7 +39,8 @@ class CapacityLimits:
     """
 
     quota_bytes: int | None = None
-    """The bytes of all objects together; no limit by default."""
+    """The bytes of all objects together, those that are kept beside an instance or can still be
+    brought back among them; no limit by default."""
     minimum_free_bytes: int = 0
     """What has to stay free where the objects are."""
 
@@ -57,7 +62,8 @@ class Capacity:
 
     What is free is asked from the backend once a second at most, and the quota counted once
     a minute and before anything is refused: between two counts what this process stored is
-    added. Every method may be called from any thread.
+    added. Of what is being stored at the same time only so much is let in as there is room for.
+    Every method may be called from any thread.
 
     Args:
         limits: What the archive may take.
@@ -85,9 +91,36 @@ class Capacity:
         self._clock = clock or SystemClock()
         self._logger = logger or NullLogger()
         self._lock = threading.RLock()
+        self._given_back = threading.Condition(self._lock)
+        self._being_stored = 0
         self._free = self._total = 0
         self._looked_at: float | None = None
         self._counted_at: float | None = None
+
+    @contextlib.contextmanager
+    def room_for(self, size: int) -> Iterator[None]:
+        """Keep room for an object while it is stored.
+
+        Where it would have room only without others that are being stored, what becomes of
+        these is waited for: they may fail, or be there already.
+
+        Args:
+            size: How many bytes it has.
+
+        Raises:
+            PacsException: As of :meth:`check`.
+        """
+        with self._given_back:
+            while self._fits_only_alone(size):
+                self._given_back.wait()
+            self.check(size)
+            self._being_stored += size
+        try:
+            yield
+        finally:
+            with self._given_back:
+                self._being_stored -= size
+                self._given_back.notify_all()
 
     def check(self, size: int) -> None:
         """Make sure that there is room for an object.
@@ -121,6 +154,14 @@ class Capacity:
             self._total += size
             self._free -= size
 
+    def _fits_only_alone(self, size: int) -> bool:
+        others = self._being_stored
+        return bool(
+            others
+            and self._missing(size + others, anew=False)
+            and not self._missing(size, anew=False)
+        )
+
     def _missing(self, size: int, *, anew: bool) -> int:
         limits, now = self._limits, self._clock.monotonic()
         missing = 0
@@ -131,7 +172,7 @@ class Capacity:
             missing = limits.minimum_free_bytes + size - self._free
         if limits.quota_bytes is not None:
             if anew or _is_old(self._counted_at, now, _COUNTED_EVERY_S):
-                self._total = raised(self._index.statistics()).size_bytes
+                self._total = _bytes_of_all(self._index)
                 self._counted_at = now
             missing = max(missing, self._total + size - limits.quota_bytes)
         return max(missing, 0)
@@ -158,6 +199,15 @@ def capacity_of(
     if not limits.are_any:
         return None
     return Capacity(limits, backend, index, make_room=make_room, clock=clock, logger=logger)
+
+
+def _bytes_of_all(index: IndexDatabase) -> int:
+    """Count the bytes of all objects: of instances, kept beside them, not yet removed for good."""
+    total = raised(index.statistics()).size_bytes
+    with index_errors("the objects could not be counted"), index.reading() as connection:
+        for table in (duplicate_objects, deleted_objects):
+            total += int(connection.execute(select(func.sum(table.c.size_bytes))).scalar() or 0)
+    return total
 
 
 def _is_old(at: float | None, now: float, lifetime: float) -> bool:

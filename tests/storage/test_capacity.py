@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import attrs
 import pytest
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.core.results import PacsResult, Success, raised
-from pacs_sdk.storage import IndexDatabase
+from pacs_sdk.core.results import Failure, PacsResult, Success, raised
+from pacs_sdk.encoding import Instance
+from pacs_sdk.storage import (
+    Archive,
+    ArchiveRules,
+    DuplicatePolicy,
+    IndexDatabase,
+    Query,
+    open_archive,
+)
 from pacs_sdk.storage.capacity import Capacity, CapacityLimits
 from pacs_sdk.storage.objects.backend import StorageHealth
 from pacs_sdk.testing import FakeClock, MemoryStorage, RecordingLogger
-from tests.storage.databases import address_of
+from tests.storage.archive_parts import REJECT, failure, together
+from tests.storage.databases import Database, address_of
 from tests.storage.entries import make_entry
+from tests.storage.made_instances import made_instance
 
 pytestmark = pytest.mark.usefixtures("database")  # SQLite, PostgreSQL
 
@@ -128,6 +143,73 @@ def test_a_refusal_is_recorded(index: IndexDatabase) -> None:
     capacity = Capacity(CapacityLimits(quota_bytes=10), Disk(), index, logger=logger)
     refusal(capacity, 11)
     assert logger.named("archive-full", size_bytes=11, missing_bytes=1)
+
+
+def stored_within(
+    folder: Path, database: Database, sizes: int, duplicates: DuplicatePolicy = REJECT
+) -> Archive:
+    """Open an archive that may hold so many instances of :func:`instance`."""
+    quota = sizes * (len(instance().encoded.view()) + 1000)
+    rules = ArchiveRules(limits=CapacityLimits(quota_bytes=quota))
+    return raised(
+        open_archive(folder, rules=rules, duplicates=duplicates, database_url=database.url)
+    )
+
+
+def instance(**elements: object) -> Instance:
+    """Make an instance that is large beside its File Meta Information."""
+    return made_instance(EncapsulatedDocument=bytes(20_000), **elements)
+
+
+def test_many_at_once_do_not_exceed_the_quota(tmp_path: Path, database: Database) -> None:
+    """Each counts while it is stored, not only afterwards; as many are stored as there is room."""
+    with stored_within(tmp_path, database, 3) as archive:
+        results = together([functools.partial(archive.store, instance()) for _ in range(12)])
+        refused = [failure(one).code for one in results if isinstance(one, Failure)]
+        assert refused == [ErrorCode.STORE_OUT_OF_RESOURCES] * 9
+        assert raised(archive.statistics()).instances == 3
+
+
+def test_what_is_being_stored_may_fail(index: IndexDatabase) -> None:
+    """Whoever has room without it waits, and is let in then; whoever has none is told at once."""
+    capacity = Capacity(CapacityLimits(quota_bytes=1000), Disk(), index)
+    let_in = threading.Event()
+
+    def second() -> None:
+        with capacity.room_for(600):
+            let_in.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        with contextlib.suppress(ValueError), capacity.room_for(600):
+            waiting = pool.submit(second)
+            with pytest.raises(PacsException, match="no room"), capacity.room_for(1001):
+                pass
+            assert not let_in.is_set()
+            raise ValueError
+        waiting.result(60)
+    assert let_in.is_set()
+
+
+def test_what_is_kept_beside_an_instance_counts(tmp_path: Path, database: Database) -> None:
+    """Sending one instance with ever other content fills the archive as anything else does."""
+    for _ in range(2):  # counted anew by who opens it again
+        with stored_within(tmp_path, database, 3, DuplicatePolicy.KEEP_BOTH) as archive:
+            for number in range(5):
+                archive.store(instance(SOPInstanceUID="1.2.3.4", InstanceNumber=number))
+            assert len(raised(archive.duplicates("1.2.3.4"))) == 2
+
+
+def test_what_can_be_brought_back_counts(tmp_path: Path, database: Database) -> None:
+    """Its object is there until it is removed for good."""
+    everything = raised(Query.of("STUDY", StudyInstanceUID="1.2"))
+    with stored_within(tmp_path, database, 2) as archive:
+        for _ in range(2):
+            raised(archive.store(instance()))
+            raised(archive.delete(everything, keep=timedelta(days=1)))
+        assert failure(archive.store(instance())).code is ErrorCode.STORE_OUT_OF_RESOURCES
+        raised(archive.deletion.restore("1.2"))
+        raised(archive.delete(everything))
+        assert raised(archive.store(instance())).created
 
 
 def test_no_limits() -> None:
