@@ -110,8 +110,8 @@ def unindexed(archive: Archive, folder: Path) -> set[str]:
 def test_kill_9_at_any_instant(tmp_path: Path, durability: str) -> None:
     """All that was answered with Success is found and is the same, byte by byte.
 
-    Nothing else is left either: after the last start every object has a row, and the spool
-    is empty.
+    Nothing else is left either: after the last start every object has a row and every row its
+    object, as it was written, and the spool is empty.
     """
     acknowledged: dict[str, bytes] = {}
     for _ in range(ROUNDS):
@@ -128,3 +128,7 @@ def test_kill_9_at_any_instant(tmp_path: Path, durability: str) -> None:
         assert {uid: found.get(uid) for uid in acknowledged} == acknowledged
         assert raised(archive.statistics()).instances == len(found)
         assert unindexed(archive, tmp_path) == set()
+        compared = raised(archive.recover())
+        assert (compared.without_object, compared.not_indexed) == ((), ())
+        assert [one for one in raised(archive.verify()) if one.kind.is_fault] == []
+    assert list((tmp_path / "objects/.spool").iterdir()) == []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.encoding import write_file
-from pacs_sdk.storage import Query, import_folder, open_archive, reindex
+from pacs_sdk.storage import IndexDatabase, Query, import_folder, open_archive, reindex
 from tests.storage.databases import SQLITE, Database
 from tests.storage.made_instances import made_instance
 
@@ -36,6 +38,62 @@ def test_an_index_without_rows_over_objects_is_noticed(database: Database, tmp_p
         archive.store(made_instance()).unwrap()
     with open_archive(folder, database_url=database.url).unwrap() as archive:
         assert archive.recovery.index_missing
+
+
+def test_an_empty_folder_under_an_index_with_rows_is_refused(
+    database: Database, tmp_path: Path
+) -> None:
+    """Its disk is not mounted, and would hide what is stored there; nothing is made meanwhile."""
+    folder, away = tmp_path / "archive", tmp_path / "away"
+    with open_archive(folder, database_url=database.url).unwrap() as archive:
+        archive.store(made_instance()).unwrap()
+    (folder / "objects").rename(away)
+    for _ in range(2):
+        error = open_archive(folder, database_url=database.url).failure()
+        assert error.code is ErrorCode.STORAGE_READ_FAILED
+        assert "mounted" in error.message
+        assert not (folder / "objects").exists()
+        (folder / "objects").mkdir(exist_ok=True)  # as a mount point is
+        assert list((folder / "objects").iterdir()) == []
+        (folder / "objects").rmdir()
+    away.rename(folder / "objects")
+    with open_archive(folder, database_url=database.url).unwrap() as archive:
+        assert archive.recovery.is_clean
+        assert archive.statistics().unwrap().instances == 1
+
+
+@pytest.mark.parametrize("mount_point", [True, False])
+def test_no_index_is_made_of_a_folder_without_anything(
+    database: Database, tmp_path: Path, *, mount_point: bool
+) -> None:
+    """The index of an archive whose disk is not mounted stays as it is."""
+    folder = tmp_path / "archive"
+    with open_archive(folder, database_url=database.url).unwrap() as archive:
+        archive.store(made_instance()).unwrap()
+    (folder / "objects").rename(tmp_path / "away")
+    if mount_point:
+        (folder / "objects").mkdir()
+    error = reindex(folder, database_url=database.url).failure()
+    assert error.code is ErrorCode.INVALID_ARGUMENT
+    assert "mounted" in error.message
+    with closing(IndexDatabase(database.url)) as index:
+        assert index.statistics().unwrap().instances == 1
+
+
+def test_an_archive_of_imported_files_alone_needs_no_objects(
+    database: Database, tmp_path: Path
+) -> None:
+    """Its files are elsewhere, so it can be opened and reindexed before anything is stored."""
+    folder, files = tmp_path / "archive", tmp_path / "files"
+    files.mkdir()
+    write_file(made_instance(), files / "1.dcm").unwrap()
+    assert import_folder(folder, files, database_url=database.url).unwrap().indexed == 1
+    assert list((folder / "objects").iterdir()) == []
+    assert reindex(folder, database_url=database.url).unwrap().indexed == 1
+    for left in (folder / "objects").iterdir():
+        shutil.rmtree(left)
+    with open_archive(folder, database_url=database.url).unwrap() as archive:
+        assert archive.store(made_instance()).unwrap().created
 
 
 @pytest.mark.parametrize(

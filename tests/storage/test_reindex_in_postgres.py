@@ -71,7 +71,7 @@ def test_an_index_that_is_being_made_anew_cannot_be_opened_from_elsewhere(
 ) -> None:
     """Nor made anew by another that has a copy of the folder."""
     monkeypatch.setattr(postgres_engine, "_ALONE_WAIT_MS", 50)
-    (tmp_path / "copy" / "objects").mkdir(parents=True)
+    (tmp_path / "copy" / "objects" / "1.2").mkdir(parents=True)
     refused: list[str] = []
 
     def meanwhile(*_: object) -> str:
@@ -155,7 +155,7 @@ def test_what_needs_the_old_tables_is_not_dropped_with_them(
 
 def test_another_programs_tables_stop_it(tmp_path: Path, empty_postgres: URL) -> None:
     """A database that is no index is not made into one."""
-    (tmp_path / "objects").mkdir()
+    (tmp_path / "objects" / "1.2").mkdir(parents=True)
     engine = postgres_engine.postgres_engine(empty_postgres)
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE bookmarks (url text)")

@@ -95,12 +95,12 @@ STORE = (
     _ORDER
     + """
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from pacs_sdk.storage import Archive, Durability, FileStorage, IndexDatabase
+from pacs_sdk.storage import Durability, open_archive
 from tests.storage.made_instances import made_instance
 
 def run(url, folder, first, last, seed, threads):
-    archive = Archive(FileStorage(Path(folder), Durability.RELAXED), IndexDatabase(url))
+    opened = open_archive(folder, durability=Durability.RELAXED, database_url=url)
+    archive = opened.unwrap()
 
     def store(number):
         series = number % SERIES
@@ -123,8 +123,8 @@ def run(url, folder, first, last, seed, threads):
 
 
 def test_two_processes_store_one_study(database: Database, tmp_path: Path) -> None:
-    """Objects and rows of two archives over one folder and one index: all are there once."""
-    folder, url = tmp_path / "objects", database.url
+    """Objects and rows of two openings of one archive: all are there once."""
+    folder, url = tmp_path / "archive", database.url
     created = run_together(
         STORE,
         [(url, folder, 0, EACH, 1, 4), (url, folder, ALL - EACH, ALL, 2, 4)],
@@ -134,8 +134,9 @@ def test_two_processes_store_one_study(database: Database, tmp_path: Path) -> No
     index = database.open()
     check(index)
     keys = {one.storage_key for one in index.locations(Query.of("STUDY").unwrap()).unwrap()}
-    files = {path.relative_to(folder).as_posix() for path in folder.glob("*/*/*.dcm")}
-    assert {Path(key).name for key in keys} == {Path(name).name for name in files}
+    objects = folder / "objects"
+    files = {path.relative_to(objects).as_posix() for path in objects.rglob("*.dcm")}
+    assert keys == files
     assert len(keys) == len(files) == ALL
     assert database.deadlocks() == 0
     index.close()

@@ -28,7 +28,7 @@ from pacs_sdk.storage.index.tables import instances
 from pacs_sdk.storage.objects.archive_storage import ArchiveStorage
 from pacs_sdk.storage.objects.backend import Durability
 from pacs_sdk.storage.objects.disk import make_folders, reason_of
-from pacs_sdk.storage.objects.imported_folders import declared_folders
+from pacs_sdk.storage.objects.imported_folders import IMPORT_PREFIX, declared_folders
 from pacs_sdk.storage.upkeep.index_in_file import remove_unfinished_index
 from pacs_sdk.storage.upkeep.index_in_postgres import drop_unfinished_index
 from pacs_sdk.storage.upkeep.index_whereabouts import INDEX_NAME, file_of, index_address, note_place
@@ -43,7 +43,7 @@ from pacs_sdk.storage.upkeep.sessions import (
 from pacs_sdk.storage.upkeep.shared_promises import SharedPromises
 from pacs_sdk.storage.upkeep.write_intents import WriteIntents
 
-__all__ = ["OBJECTS_NAME", "ArchiveSession", "checked_holders"]
+__all__ = ["OBJECTS_NAME", "ArchiveSession", "checked_holders", "is_untouched"]
 
 OBJECTS_NAME: Final = "objects"
 """The folder of the objects, below that of the archive."""
@@ -64,7 +64,8 @@ class ArchiveSession:
         further: The attributes that a site adds to those of the index.
 
     Raises:
-        PacsException: ``STORAGE_WRITE_FAILED``, ``STORAGE_READ_FAILED``, ``INDEX_FAILED``,
+        PacsException: ``STORAGE_WRITE_FAILED``, ``STORAGE_READ_FAILED`` (objects that the index
+            knows are not there at all), ``INDEX_FAILED``,
             ``INVALID_CONFIGURATION`` where the imported folders or the URL cannot be
             understood, or ``MISSING_DEPENDENCY`` where the driver of the URL is missing.
     """
@@ -95,6 +96,14 @@ class ArchiveSession:
                 durable=durable,
                 settle=self._settle_rows,
             )
+            index_lost = not (data_dir / INDEX_NAME).exists()
+            address = index_address(data_dir, database_url)
+            self._index_file = file_of(address)
+            self.index = IndexDatabase(address, logger, clock, further=further)
+            undo.callback(self.index.close)
+            # What is stored there would be hidden by the disk that is mounted on it later.
+            if is_untouched(data_dir) and _has_rows(self.index, of_imported=False):
+                raise _objects_missing(data_dir)
             self.storage = ArchiveStorage(
                 data_dir / OBJECTS_NAME,
                 durability,
@@ -103,19 +112,14 @@ class ArchiveSession:
                 note_replaced=self._intents.note_replaced,
             )
             undo.callback(self.storage.close)
-            index_missing = database_url is None and _is_index_missing(data_dir)
-            address = index_address(data_dir, database_url)
-            self._index_file = file_of(address)
-            self.index = IndexDatabase(address, logger, clock, further=further)
-            undo.callback(self.index.close)
             _abandon_reindexing((data_dir / INDEX_NAME, self._index_file), self.index, logger)
             if database_url is not None:
-                index_missing = _has_objects(data_dir) and _is_empty(self.index)
+                index_lost = not _has_rows(self.index)
             note_place(data_dir, elsewhere=database_url is not None)
             found = RecoveryReport(
                 swept_files=self.storage.swept,
                 restored_objects=self.storage.restored,
-                index_missing=index_missing,
+                index_missing=index_lost and _has_objects(data_dir),
             )
             if dead:
                 with index_errors("the index cannot go on"), self.index.writing() as connection:
@@ -219,6 +223,15 @@ class ArchiveSession:
             _sync_log(self._index_file)
 
 
+def is_untouched(data_dir: Path) -> bool:
+    """Tell whether nothing at all is in the folder of the objects: no archive has used it."""
+    try:
+        with os.scandir(data_dir / OBJECTS_NAME) as entries:
+            return next(entries, None) is None
+    except FileNotFoundError:
+        return True
+
+
 def checked_holders(living: Sequence[SessionHolder], *refused: Purpose) -> None:
     """Refuse to go on while others have the archive open.
 
@@ -279,14 +292,23 @@ def _abandon_reindexing(
         logger.warning("reindexing-abandoned", advice="run pacs reindex from the beginning")
 
 
-def _is_index_missing(data_dir: Path) -> bool:
-    """Whether there are objects, and no index."""
-    return not (data_dir / INDEX_NAME).exists() and _has_objects(data_dir)
+def _objects_missing(data_dir: Path) -> PacsException:
+    folder = data_dir / OBJECTS_NAME
+    return PacsException(
+        ErrorCode.STORAGE_READ_FAILED,
+        f"{folder} is empty, but should have the objects that the index knows: is its disk "
+        "mounted? If they are lost for good, begin with an index that is empty, too",
+        path=str(folder),
+    )
 
 
-def _is_empty(index: IndexDatabase) -> bool:
+def _has_rows(index: IndexDatabase, *, of_imported: bool = True) -> bool:
+    """Tell whether there is a row of an instance, those of imported folders included or not."""
+    wanted = select(instances.c.pk).limit(1)
+    if not of_imported:
+        wanted = wanted.where(~instances.c.storage_key.startswith(IMPORT_PREFIX))
     with index_errors("the index could not be read"), index.reading() as connection:
-        return connection.execute(select(instances.c.pk).limit(1)).first() is None
+        return connection.execute(wanted).first() is not None
 
 
 def _has_objects(data_dir: Path) -> bool:

@@ -21,7 +21,7 @@ from pacs_sdk.storage.objects.backend import Durability
 from pacs_sdk.storage.objects.disk import make_folders, reason_of
 from pacs_sdk.storage.objects.file_storage import FileStorage
 from pacs_sdk.storage.objects.imported_folders import declare_folder, declared_folders
-from pacs_sdk.storage.upkeep.archive_session import OBJECTS_NAME, checked_holders
+from pacs_sdk.storage.upkeep.archive_session import OBJECTS_NAME, checked_holders, is_untouched
 from pacs_sdk.storage.upkeep.index_in_file import IndexInFile
 from pacs_sdk.storage.upkeep.index_in_postgres import IndexInPostgres
 from pacs_sdk.storage.upkeep.index_whereabouts import (
@@ -75,10 +75,12 @@ def reindex(
         ``MISSING_DEPENDENCY`` (psycopg) or ``INTERNAL`` (a reading process died).
     """
     folder = Path(data_dir).absolute()
-    if not (folder / OBJECTS_NAME).is_dir():
+    imported = declared_folders(folder)
+    if not (folder / OBJECTS_NAME).is_dir() or (is_untouched(folder) and not imported):
         raise PacsException(
             ErrorCode.INVALID_ARGUMENT,
-            f"there is no archive in {folder}: it has no folder {OBJECTS_NAME}",
+            f"there is no archive in {folder}: it has no folder {OBJECTS_NAME}, or that is empty "
+            "(is its disk mounted?)",
             path=str(folder),
         )
     further = FurtherAttributes.of(further_attributes)
@@ -88,7 +90,7 @@ def reindex(
         dead = sessions.dead()
         storage = FileStorage(folder / OBJECTS_NAME, Durability.RELAXED)
         opened.callback(storage.close)
-        backends = (storage, *declared_folders(folder))
+        backends = (storage, *imported)
         job = IndexingJob(
             folder, processes or default_processes(), progress, clock or SystemClock(), further
         )
