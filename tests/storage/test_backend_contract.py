@@ -23,6 +23,7 @@ from typing_extensions import Buffer
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import PacsResult
 from pacs_sdk.storage import DuplicatePolicy, Durability, FileStorage, StorageBackend, StoredObject
+from pacs_sdk.storage.objects.archive_storage import ArchiveStorage
 from pacs_sdk.storage.objects.backend import (
     SMALL_OBJECT_BYTES,
     NewObject,
@@ -37,6 +38,7 @@ MakeBackend: TypeAlias = Callable[[Path], StorageBackend]
 BACKENDS: dict[str, MakeBackend] = {
     "files-durable": lambda folder: FileStorage(folder, Durability.DURABLE),
     "files-relaxed": lambda folder: FileStorage(folder, Durability.RELAXED),
+    "files-of-an-archive": ArchiveStorage,
     "memory": lambda _: MemoryStorage(),
 }
 
