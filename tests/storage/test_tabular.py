@@ -209,3 +209,15 @@ def test_what_cannot_be_read_is_none() -> None:
     assert as_date("20241301") is None
     assert as_date("yesterday") is None
     assert as_number("7.5") is None
+    assert as_number("1_000") is None
+    assert as_number("9" * 5000) is None
+    assert (as_number(" +7 "), as_number("-7")) == (7, -7)
+
+
+@pytest.mark.parametrize("text", ["9" * 20, "-" + "9" * 19, "1_000", "seven"])
+def test_no_number_is_too_long_for_a_table(text: str) -> None:
+    """An IS that a careless sender wrote costs its cell, not the table."""
+    tag = int(DicomTag.of("ExposureInuAs"))
+    found = MatchTable([Match(QueryLevel.IMAGE, {tag: one}) for one in (text, "12")])
+    assert found.to_pandas().unwrap()["ExposureInuAs"].tolist() == [pd.NA, 12]
+    assert found.to_arrow().unwrap()["ExposureInuAs"].to_pylist() == [None, 12]

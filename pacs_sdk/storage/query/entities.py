@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -22,6 +23,9 @@ __all__ = [
     "as_time",
     "record_of",
 ]
+
+
+_NUMBER: Final = re.compile(r" *[+-]?[0-9]{1,18} *")
 
 
 def as_date(text: str) -> dt.date | None:
@@ -55,11 +59,9 @@ def as_time(text: str) -> dt.time | None:
 
 
 def as_number(text: str) -> int | None:
-    """Read a whole number."""
-    try:
-        return int(text)
-    except ValueError:
-        return None
+    """Read a whole number; what is none, or has more than 18 digits, gives ``None``."""
+    # Tables have columns of 64 bits, and what a careless sender writes as IS is of any length.
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def _values(text: str) -> tuple[str, ...]:
