@@ -222,7 +222,10 @@ class Archive:
 
     @edge()
     def open(self, sop_instance_uid: str) -> Instance:
-        """Open a stored instance; nothing is read yet.
+        """Open a stored instance; nothing of its data set is read yet.
+
+        A file that holds another instance, since somebody exchanged it, is an error. Whether it is
+        byte for byte what was stored, :meth:`verify` tells.
 
         Returns:
             ``Success``, or ``Failure`` with ``OBJECT_NOT_FOUND``,

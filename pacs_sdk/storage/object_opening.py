@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
+import struct
+from typing import Final, Self
 
 import attrs
 
-from pacs_sdk.core.byte_source import ByteSource
+from pacs_sdk.core.byte_source import ByteSource, FileBytes
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Logger
 from pacs_sdk.core.results import raised
@@ -16,9 +17,12 @@ from pacs_sdk.storage.records import InstanceLocation
 
 __all__ = ["ObjectOpener"]
 
+_MEDIA_STORAGE_UID: Final = b"\x02\x00\x03\x00UI"
+"""The beginning of Media Storage SOP Instance UID (0002,0003)."""
+
 
 class ObjectOpener:
-    """Opens the objects of instances; their data sets are not read yet.
+    """Opens the objects of instances; of their data sets nothing is read yet.
 
     Args:
         backend: Where the objects are.
@@ -39,7 +43,13 @@ class ObjectOpener:
         source = raised(self._backend.open(location.storage_key))
         if source.size != location.size_bytes:  # replaced just now, or changed by someone
             return _reread(location, source)
-        return location.instance(source.slice(location.data_offset))
+        instance = location.instance(source.slice(location.data_offset))
+        # Files are what somebody exchanges, and slices of one series are of one size.
+        if isinstance(source, FileBytes) and not _is_named(source, location):
+            header = raised(instance.header())
+            if header.text("SOPInstanceUID") != location.sop_instance_uid:
+                raise _exchanged(location)
+        return instance
 
     def open_or_unreadable(self, location: InstanceLocation) -> Instance:
         """Open an object; where it cannot be, return an instance that fails when it is read."""
@@ -57,13 +67,25 @@ def _reread(location: InstanceLocation, source: ByteSource) -> Instance:
     """Open an object of another size than the index says, if it is still that instance."""
     found = raised(read_source(source, location.storage_key))
     if found.sop_instance_uid != location.sop_instance_uid:
-        raise PacsException(
-            ErrorCode.STORAGE_READ_FAILED,
-            f"{location.storage_key} holds another instance than the index says; "
-            "somebody changed it",
-            key=location.storage_key,
-        )
+        raise _exchanged(location)
     return found
+
+
+def _is_named(source: ByteSource, location: InstanceLocation) -> bool:
+    """Tell whether the File Meta Information of an object names its instance (PS3.10 7.1)."""
+    uid = location.sop_instance_uid.encode()
+    uid += b"\0" * (len(uid) % 2)
+    return _MEDIA_STORAGE_UID + struct.pack("<H", len(uid)) + uid in bytes(
+        source.head(location.data_offset)
+    )
+
+
+def _exchanged(location: InstanceLocation) -> PacsException:
+    return PacsException(
+        ErrorCode.STORAGE_READ_FAILED,
+        f"{location.storage_key} holds another instance than the index says; somebody changed it",
+        key=location.storage_key,
+    )
 
 
 @attrs.frozen

@@ -20,6 +20,7 @@ from pacs_sdk.storage import (
     IndexDatabase,
     IndexEntry,
     Query,
+    import_folder,
     open_archive,
 )
 from tests.storage.archive_parts import IGNORE, REJECT, REPLACE, Parts, content, failure, values
@@ -192,3 +193,41 @@ def test_an_object_that_somebody_exchanged_is_not_passed_off(parts: Parts) -> No
     error = failure(parts.archive.open(sent.sop_instance_uid))
     assert error.code is ErrorCode.STORAGE_READ_FAILED
     assert key in error.message
+
+
+@pytest.mark.parametrize("size", [0, 200_000])
+def test_a_file_of_the_same_size_is_not_passed_off(tmp_path: Path, size: int) -> None:
+    """Slices of a series are of one size; one that lies in the place of another is an error."""
+    sent = [
+        made_instance(SOPInstanceUID=f"1.2.3.4{number}", EncapsulatedDocument=bytes(size))
+        for number in range(3)
+    ]
+    with open_archive(tmp_path).unwrap() as archive:
+        first, second, _ = (
+            tmp_path / "objects" / archive.store(one).unwrap().storage_key for one in sent
+        )
+    first.write_bytes(second.read_bytes())
+    with open_archive(tmp_path).unwrap() as archive:
+        error = failure(archive.open(sent[0].sop_instance_uid))
+        assert error.code is ErrorCode.STORAGE_READ_FAILED
+        assert "holds another instance" in error.message
+        came = list(archive.instances(Query.of("STUDY").unwrap()).unwrap())
+        assert failure(came[0].header()).code is ErrorCode.STORAGE_READ_FAILED
+        assert [content(one) for one in came[1:]] == [content(one) for one in sent[1:]]
+
+
+def test_a_file_that_is_named_otherwise_outside_of_its_data_set_can_be_opened(
+    tmp_path: Path,
+) -> None:
+    """What an imported file is says its data set; its File Meta Information may be wrong."""
+    files = tmp_path / "files"
+    files.mkdir()
+    sent = made_instance(SOPInstanceUID="1.2.3.41")
+    path = write_file(sent, files / "1.dcm").unwrap()
+    path.write_bytes(path.read_bytes().replace(b"1.2.3.41", b"1.2.3.42", 1))
+    (files / "2.dcm").write_bytes(bytes(made_instance(SOPInstanceUID="1.2.3.43").encoded.view()))
+    import_folder(tmp_path / "archive", files).unwrap()
+    with open_archive(tmp_path / "archive").unwrap() as archive:
+        for uid in ("1.2.3.41", "1.2.3.43"):
+            opened = archive.open(uid).unwrap()
+            assert opened.header().unwrap().text("SOPInstanceUID") == uid
