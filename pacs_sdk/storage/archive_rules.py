@@ -34,7 +34,8 @@ class ArchiveRules:
     make_room: MakeRoom | None = None
     """Asked to delete or move something before an instance is refused for want of room."""
     may_delete: Callable[[str], bool] = _always
-    """Whether a study, told by its Study Instance UID, may be deleted."""
+    """Whether a study, told by its Study Instance UID, may be deleted; asked again before what was
+    deleted for a time is removed for good."""
     settle_after: timedelta = timedelta(seconds=60)
     """How long nothing must have happened to a study before it counts as settled."""
     may_settle: Callable[[str], bool] = _always

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 import attrs
-from sqlalchemy import Connection, Insert, Row, bindparam, delete, exists, or_, select
+from sqlalchemy import Connection, Insert, Row, bindparam, delete, exists, func, or_, select
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
@@ -80,9 +80,18 @@ _KEPT: Final = tuple(
     .with_for_update()
     for table in (instances, duplicate_objects)
 )
-_DUE: Final = (
-    select(deleted_objects)
+_DUE_STUDIES: Final = (
+    select(deleted_objects.c.study_instance_uid)
     .where(deleted_objects.c.purge_ms <= bindparam("now"))
+    .group_by(deleted_objects.c.study_instance_uid)
+    .order_by(func.min(deleted_objects.c.purge_ms))
+)
+_DUE: Final = (
+    select(deleted_objects.c.storage_key)
+    .where(
+        deleted_objects.c.study_instance_uid == bindparam("study"),
+        deleted_objects.c.purge_ms <= bindparam("now"),
+    )
     .order_by(deleted_objects.c.purge_ms, deleted_objects.c.pk)
     .limit(bindparam("at_most"))
 )
@@ -174,20 +183,30 @@ def deleted_instances(
         ]
 
 
-def keys_to_purge(index: IndexDatabase, now_ms: int, at_most: int) -> list[str]:
-    """List the keys of objects whose time has come, those that wait longest first.
+def keys_to_purge(
+    index: IndexDatabase, now_ms: int, at_most: int, may_delete: Callable[[str], bool]
+) -> list[str]:
+    """List the keys of objects whose time has come, those of the study that waits longest first.
 
     Args:
         index: Where they are recorded.
         now_ms: The time of day, as :func:`milliseconds` tells it.
         at_most: How many.
+        may_delete: Whether a study may be deleted; it may have to be kept since it was.
 
     Raises:
         PacsException: ``INDEX_FAILED``.
     """
-    due = {"now": now_ms, "at_most": at_most}
     with index_errors(_NOT_LISTED), index.reading() as connection:
-        return [str(row.storage_key) for row in connection.execute(_DUE, due)]
+        due = connection.execute(_DUE_STUDIES, {"now": now_ms}).scalars().all()
+    keys: list[str] = []
+    for study in filter(may_delete, due):
+        if len(keys) >= at_most:
+            break
+        wanted = {"study": study, "now": now_ms, "at_most": at_most - len(keys)}
+        with index_errors(_NOT_LISTED), index.reading() as connection:
+            keys.extend(connection.execute(_DUE, wanted).scalars())
+    return keys
 
 
 def is_deleted(connection: Connection, storage_key: str) -> bool:

@@ -246,6 +246,8 @@ class Deletion:
     def purge(self, at_most: int = _PURGED_AT_MOST) -> int:
         """Remove objects for good whose time has come; to be called now and then.
 
+        Those of a study that has to be kept by now stay, and can be brought back meanwhile.
+
         Args:
             at_most: How many.
 
@@ -254,7 +256,8 @@ class Deletion:
             ``INDEX_FAILED`` or ``STORAGE_DELETE_FAILED``; what could not be removed is tried
             again next time.
         """
-        keys = keys_to_purge(self._index, milliseconds(self._clock), at_most)
+        now = milliseconds(self._clock)
+        keys = keys_to_purge(self._index, now, at_most, self._may_delete)
         return self._remove_all(keys)
 
     # -- inside ------------------------------------------------------------------

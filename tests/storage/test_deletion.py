@@ -268,6 +268,24 @@ def test_what_has_to_be_kept_is_kept(fixture: Fixture) -> None:
     assert raised(guarded.delete(query("STUDY", StudyInstanceUID="1.2"))).instances == 3
 
 
+def test_what_has_to_be_kept_after_it_was_deleted_is_not_removed(fixture: Fixture) -> None:
+    """A legal hold counts until the end; what waits behind such a study is removed all the same."""
+    kept = {"1.2"}
+    guarded = Deletion(
+        fixture.backend, fixture.index, fixture.clock, may_delete=lambda uid: uid not in kept
+    )
+    raised(fixture.deletion.delete(query("STUDY", StudyInstanceUID="1.2"), keep=DAY))
+    fixture.clock.advance(1)
+    raised(fixture.deletion.delete(query("STUDY", StudyInstanceUID="1.5"), keep=DAY))
+    fixture.clock.advance(2 * DAY.total_seconds())
+    assert [raised(guarded.purge(at_most=1)) for _ in range(3)] == [1, 0, 0]
+    assert fixture.objects() == ["9.1", "9.2", "9.3"]
+    assert raised(guarded.restore("1.2", "9.1")) == 1
+    kept.clear()
+    assert [raised(guarded.purge(at_most=1)) for _ in range(3)] == [1, 1, 0]
+    assert fixture.objects() == fixture.found() == ["9.1"]
+
+
 def test_odd_arguments(fixture: Fixture) -> None:
     """A time that has passed, and a reason without end."""
     wanted = query("IMAGE", SOPInstanceUID="9.1")
