@@ -60,6 +60,9 @@ class ClientTimeouts:
     """For the answer to the association request, and to the release."""
     dimse_s: float = 30.0
     """For the peer to send anything of an answer, or to take anything of a request."""
+    message_s: float = 3600.0
+    """For a message of the peer from its first byte to its last. Its command set, which is short,
+    has to be there within ``dimse_s``."""
     idle: IdleTimeout | None = None
     """Releases an association that the program leaves open and does not use; never if
     ``None``."""

@@ -14,6 +14,7 @@ from pacs_sdk.network.dimse import (
     Request,
     Response,
     StatusCategory,
+    answers,
     is_response,
     status_category,
 )
@@ -91,7 +92,7 @@ def pipelined(
 
     Raises:
         PacsException: What ended the association, or ``INVALID_DIMSE_MESSAGE`` for a message
-            that answers none of the requests.
+            that answers none of the requests, or not with a final response.
         Exception: Why there is no next request, or why it cannot be sent; after everything that
             is outstanding was answered, so that the next operation finds no stray response.
     """
@@ -132,22 +133,28 @@ def _exchanged(
         if meanwhile is not None and failure is None:
             meanwhile()
         response = _response(line.receive(timeout_s))
-        answered = outstanding.get(response.message_id_being_responded_to)
-        if answered is None:
-            raise PacsException(
-                ErrorCode.INVALID_DIMSE_MESSAGE,
-                f"the peer answered message {response.message_id_being_responded_to}, "
-                "which is not outstanding",
-            )
-        if type(response) is not answered.request.response_type:
-            raise PacsException(
-                ErrorCode.INVALID_DIMSE_MESSAGE,
-                f"the peer answered {type(answered.request).__name__} "
-                f"{answered.request.message_id} with {type(response).__name__}",
-            )
-        if status_category(response.status) is not StatusCategory.PENDING:
-            del outstanding[response.message_id_being_responded_to]
-            yield Performed(answered, response)
+        yield Performed(_answered(response, outstanding), response)
+
+
+def _answered(response: Response, outstanding: dict[int, Operation[_KeyT]]) -> Operation[_KeyT]:
+    """Take the operation that a response ends from those that are outstanding."""
+    number = response.message_id_being_responded_to
+    operation = outstanding.get(number)
+    if operation is None:
+        raise PacsException(
+            ErrorCode.INVALID_DIMSE_MESSAGE,
+            f"the peer answered message {number}, which is not outstanding",
+        )
+    is_pending = status_category(response.status) is StatusCategory.PENDING
+    if is_pending or not answers(response, operation.request):
+        raise PacsException(
+            ErrorCode.INVALID_DIMSE_MESSAGE,
+            f"the peer answered message {number} with {type(response).__name__} and status "
+            f"{response.status:04X}H; {operation.request.response_type.__name__} and a final one "
+            "are what it has to be",
+        )
+    del outstanding[number]
+    return operation
 
 
 def _sent(

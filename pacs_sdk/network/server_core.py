@@ -98,10 +98,10 @@ class ServerCore:
         self._options = AssociationOptions(
             config.send_timeout_s,
             config.message_timeout_s,
-            self._open_sink,
-            ReceiveBuffers(),
-            self._is_quiet,
-            config.max_dataset_bytes,
+            open_sink=self._open_sink,
+            buffers=ReceiveBuffers(),
+            is_alone=self._is_quiet,
+            max_dataset_bytes=config.max_dataset_bytes,
         )
         self._tls: ServerTlsContext | None = None
 

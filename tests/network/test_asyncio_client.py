@@ -216,7 +216,7 @@ def test_an_association_that_opens_too_late_is_aborted() -> None:
         return Admitted()
 
     async def work(peer: Peer) -> None:
-        timeouts = ClientTimeouts(60, 60, 60, idle)
+        timeouts = ClientTimeouts(60, 60, 60, idle=idle)
         opening = asyncio.create_task(connect_async(peer, "TESTER", CONTEXTS, timeouts=timeouts))
         await until(asked)
         opening.cancel()

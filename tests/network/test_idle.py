@@ -72,7 +72,7 @@ def advance(idle: IdleTimeout, seconds: float) -> None:
 def opened(server: AnyServer, idle: IdleTimeout) -> DicomAssociation:
     """Open an association with the timeout."""
     peer = Peer("127.0.0.1", server.port, server.ae_title)
-    timeouts = ClientTimeouts(10.0, 10.0, 10.0, idle)
+    timeouts = ClientTimeouts(10.0, 10.0, 10.0, idle=idle)
     return raised(connect(peer, "TESTER", CONTEXTS, timeouts=timeouts, clock=idle.clock))
 
 
@@ -194,7 +194,7 @@ def test_a_peer_that_does_not_agree_is_aborted(
         seen.extend((peer.receive(), peer.receive()))
 
     with peer_that(then(accept, say_nothing)) as peer:
-        timeouts = ClientTimeouts(10.0, 10.0, 10.0, idle)
+        timeouts = ClientTimeouts(10.0, 10.0, 10.0, idle=idle)
         association = raised(connect(peer, "TESTER", FAKE_CONTEXTS, timeouts=timeouts))
         advance(idle, 60.0)
         assert "was not used for 60 s" in why(association)
@@ -204,7 +204,7 @@ def test_a_peer_that_does_not_agree_is_aborted(
 def test_a_peer_that_has_gone_is_let_go(idle: IdleTimeout) -> None:
     """The connection is closed; what the peer did is what the program is told."""
     with peer_that(accept) as peer:
-        timeouts = ClientTimeouts(10.0, 10.0, 10.0, idle)
+        timeouts = ClientTimeouts(10.0, 10.0, 10.0, idle=idle)
         association = raised(connect(peer, "TESTER", FAKE_CONTEXTS, timeouts=timeouts))
     advance(idle, 60.0)
     assert "closed the connection" in why(association)
@@ -216,7 +216,7 @@ def test_the_asyncio_client_has_it_too(idle: IdleTimeout) -> None:
     async def work() -> None:
         async with AsyncDicomServer(ServerConfig(port=0), [EchoService()]) as server:
             peer = Peer("127.0.0.1", server.port, server.ae_title)
-            timeouts = ClientTimeouts(10.0, 10.0, 10.0, idle)
+            timeouts = ClientTimeouts(10.0, 10.0, 10.0, idle=idle)
             result = await connect_async(
                 peer, "TESTER", CONTEXTS, timeouts=timeouts, clock=idle.clock
             )

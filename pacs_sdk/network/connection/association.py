@@ -170,8 +170,7 @@ class SocketAssociation(AssociationLine):
         self, timeout_s: float | None, moved_at: Callable[[], float | None] | None
     ) -> float:
         """Return how much longer to wait for a peer that was silent, but moved elsewhere."""
-        now = self._clock.monotonic()
-        whole_by = after(self._unfinished_since, self._message_timeout_s)
+        now, whole_by = self._clock.monotonic(), self._whole_by
         until = None if moved_at is None else after(moved_at(), timeout_s)
         if until is None or (whole_by is not None and now >= whole_by):
             return 0.0
@@ -194,7 +193,8 @@ class SocketAssociation(AssociationLine):
         """Wait as :meth:`receive` does.
 
         Bytes that come begin the time anew, but a message that has begun must be complete
-        within ``message_timeout_s``: a peer that sends one byte a minute holds nothing up.
+        within ``message_timeout_s``, and its command set within ``command_timeout_s``: a peer that
+        sends one byte a minute holds nothing up.
 
         Args:
             timeout_s: How long the peer may send nothing.
@@ -207,13 +207,10 @@ class SocketAssociation(AssociationLine):
             if self._release_requested:
                 return None
             reads = self._reads
-            yield earlier(
-                after(quiet_since, timeout_s),
-                after(self._unfinished_since, self._message_timeout_s),
-            )
+            yield earlier(after(quiet_since, timeout_s), self._whole_by)
             if self._reads != reads:
                 quiet_since = self._clock.monotonic()
-                whole_by = after(self._unfinished_since, self._message_timeout_s)
+                whole_by = self._whole_by
                 if len(waiting) <= behind and whole_by is not None and quiet_since >= whole_by:
                     raise PacsException(ErrorCode.NETWORK_TIMEOUT, self._overdue(quiet_since))
         incoming = waiting[behind]

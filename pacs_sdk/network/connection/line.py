@@ -72,6 +72,7 @@ class AssociationLine:
         self._send_timeout_s = options.send_timeout_s
         self._buffers = options.buffers
         self._message_timeout_s = options.message_timeout_s
+        self._command_timeout_s = options.command_timeout_s
         self._is_alone = options.is_alone
         self._reads = 0
         self._read_failure: OSError | None = None
@@ -246,10 +247,21 @@ class AssociationLine:
                 "it took the connection but did not answer the association request in time; "
                 "check that a DICOM application listens there"
             )
-        whole = after(self._unfinished_since, self._message_timeout_s)
-        if whole is not None and now >= whole:
-            return f"the peer took longer than {self._message_timeout_s:g} s for a message"
+        whole_by = self._whole_by
+        if whole_by is not None and now >= whole_by:
+            return f"the peer took longer than {self._most_for_a_message_s:g} s for a message"
         return "the peer sent nothing in time; association aborted"
+
+    @property
+    def _whole_by(self) -> float | None:
+        """Until when the message under way, or its command set, must be there; if there is one."""
+        return after(self._unfinished_since, self._most_for_a_message_s)
+
+    @property
+    def _most_for_a_message_s(self) -> float | None:
+        if self._command_timeout_s is None or self._inbox.is_receiving:
+            return self._message_timeout_s
+        return self._command_timeout_s
 
     def _on_event(self, event: EngineEvent) -> None:
         match event:

@@ -41,6 +41,8 @@ class AssociationOptions:
     """How long the peer may take no data."""
     message_timeout_s: float | None = None
     """How long a message may take from its first byte to its last; any time if ``None``."""
+    command_timeout_s: float | None = None
+    """How long its command set may take, which comes first; as long as all of it if ``None``."""
     open_sink: SinkFactory = default_sink
     """Opens what takes a data set piece by piece."""
     buffers: ReceiveBuffers = attrs.field(factory=ReceiveBuffers)

@@ -47,6 +47,7 @@ __all__ = [
     "Response",
     "UnsupportedRQ",
     "UnsupportedRSP",
+    "answers",
     "is_request",
     "is_response",
     "operation_name",
@@ -150,6 +151,14 @@ def is_request(message: Message) -> TypeGuard[Request]:
 def is_response(message: Message) -> TypeGuard[Response]:
     """Tell whether a message answers a request."""
     return type(message) in _RESPONSES
+
+
+def answers(message: Message, request: Request) -> TypeGuard[Response]:
+    """Tell whether a message is a response to a request: of its operation and Message ID."""
+    return (
+        type(message) is request.response_type
+        and message.message_id_being_responded_to == request.message_id
+    )
 
 
 def operation_name(message: Message | type[Message]) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Final, Self, TypeGuard, TypeVar
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from typing import Final, Self, TypeVar
 
 import attrs
 
@@ -21,7 +21,7 @@ from pacs_sdk.network.dimse import (
     Request,
     Response,
     StatusCategory,
-    is_response,
+    answers,
     status_category,
 )
 from pacs_sdk.network.messages import IncomingMessage
@@ -165,12 +165,15 @@ class DicomAssociation:
             ``NETWORK_TIMEOUT``, ``ASSOCIATION_ABORTED``, ``INVALID_DIMSE_MESSAGE`` or
             ``PROTOCOL_MISUSE``.
         """
-        response: Response | None = None
-        for reply in self.replies(context, request, data):
-            response = reply.response
-        if response is None:
-            raise PacsException(ErrorCode.INVALID_DIMSE_MESSAGE, "the peer gave no response")
-        return response
+        with closing(self.replies(context, request, data)) as replies:
+            response = next(replies).response
+            if not _is_final(response, request):  # what goes on for ever has no place here
+                raise PacsException(
+                    ErrorCode.INVALID_DIMSE_MESSAGE,
+                    f"the peer answered message {request.message_id} with status "
+                    f"{response.status:04X}H, but has to give one final response",
+                )
+            return response
 
     def replies(
         self,
@@ -212,7 +215,7 @@ class DicomAssociation:
                         )
                     try:
                         is_outstanding = not _is_final(incoming.message, request)
-                        reply = self._reply(incoming, request, on_store)
+                        reply = self._reply(incoming, context, request, on_store)
                         if reply is not None:
                             yield reply
                     finally:
@@ -266,21 +269,33 @@ class DicomAssociation:
             self._association.send(context.context_id, CCancelRQ(message_id))
 
     def _reply(
-        self, incoming: IncomingMessage, request: Request, on_store: StoreHandler | None
+        self,
+        incoming: IncomingMessage,
+        context: AcceptedContext,
+        request: Request,
+        on_store: StoreHandler | None,
     ) -> Reply | None:
         message = incoming.message
         if isinstance(message, CStoreRQ) and on_store is not None:
             self._association.send(incoming.context.context_id, on_store(incoming, message))
             return None
-        if _answers(message, request):
-            if incoming.failure is not None:
-                raise PacsException.of(incoming.failure)
-            return Reply(message, incoming.data)
-        raise PacsException(
-            ErrorCode.INVALID_DIMSE_MESSAGE,
-            f"the peer sent {type(message).__name__} where an answer to message "
-            f"{request.message_id} was expected; association aborted",
-        )
+        if not answers(message, request):
+            raise PacsException(
+                ErrorCode.INVALID_DIMSE_MESSAGE,
+                f"the peer sent {type(message).__name__} where an answer to message "
+                f"{request.message_id} was expected; association aborted",
+            )
+        if incoming.failure is not None:
+            raise PacsException.of(incoming.failure)
+        if incoming.data is not None and (
+            incoming.context.transfer_syntax != context.transfer_syntax
+        ):
+            raise PacsException(
+                ErrorCode.INVALID_DIMSE_MESSAGE,
+                f"the peer answered in presentation context {incoming.context.context_id}, which has "
+                f"another transfer syntax than {context.context_id}, in which it was asked",
+            )
+        return Reply(message, incoming.data)
 
     def release(self) -> None:
         """End the association in good order; harmless when it has ended."""
@@ -330,17 +345,8 @@ class DicomAssociation:
             self.abort()
 
 
-def _answers(message: Message, request: Request) -> TypeGuard[Response]:
-    """Whether it responds to this request, and is of the request's kind."""
-    return (
-        is_response(message)
-        and type(message) is request.response_type
-        and message.message_id_being_responded_to == request.message_id
-    )
-
-
 def _is_final(message: Message, request: Request) -> bool:
     """Whether nothing follows in answer to a request."""
-    return (
-        _answers(message, request) and status_category(message.status) is not StatusCategory.PENDING
+    return answers(message, request) and (
+        status_category(message.status) is not StatusCategory.PENDING
     )

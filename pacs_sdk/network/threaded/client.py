@@ -80,7 +80,9 @@ def connect(  # noqa: PLR0913  # all but three are keywords with defaults
         engine,
         clock,
         (logger or NullLogger()).bind(peer_host=peer.host, peer_port=peer.port),
-        AssociationOptions(timeouts.dimse_s),
+        AssociationOptions(
+            timeouts.dimse_s, timeouts.message_s, command_timeout_s=timeouts.dimse_s
+        ),
     )
     try:
         engine.transport_connected()
