@@ -96,11 +96,10 @@ class ServerConfig:
     driver: Driver = Driver.THREADED
     """Which driver a program should take; each class of server is one of them."""
     worker_threads: int = attrs.field(default=16, validator=_one_at_least)
-    """How many associations the asyncio driver works on at the same time. A handler keeps its
-    thread while it waits for its peer: up to ``send_timeout_s`` for one that takes no answers, up
-    to ``sub_operation_timeout_s`` for each sub-operation of a C-GET. While all threads wait, no
-    association goes on. With as many as :attr:`max_connections` that cannot be; they are started
-    as they are needed."""
+    """How many associations the asyncio driver works on at the same time. Those whose peer takes
+    no answers, or does not answer the sub-operations of its C-GET, do not count: each keeps a
+    thread of its own until the peer goes on, or ``send_timeout_s`` or
+    ``sub_operation_timeout_s`` is over."""
     max_associations: int = 20
     """How many associations are served at the same time."""
     artim_timeout_s: float = ARTIM_TIMEOUT_S

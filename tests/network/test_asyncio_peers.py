@@ -12,19 +12,32 @@ from collections.abc import Callable, Iterator
 import attrs
 import pytest
 
+from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.results import raised
-from pacs_sdk.network import AsyncDicomServer, Peer, ServerConfig, connect
+from pacs_sdk.network import (
+    AsyncDicomServer,
+    Exchange,
+    Peer,
+    ProposedContext,
+    ServerConfig,
+    connect,
+)
 from pacs_sdk.network.asyncio import turns
 from pacs_sdk.network.connection.tls_handshake import TlsHandshake
-from pacs_sdk.network.dimse import CEchoRQ, CStoreRSP, Status
+from pacs_sdk.network.dimse import CEchoRQ, CFindRQ, CFindRSP, CGetRQ, CStoreRSP, Status
+from pacs_sdk.network.negotiation import association_request
 from pacs_sdk.network.pdu import AAbort, AbortSource
 from pacs_sdk.network.pdu_codec import encode_pdu, pdata_header
 from tests.network.helpers import (
     CT_CONTEXT,
     CT_IMAGE,
     ECHO_CONTEXT,
+    EXPLICIT,
+    IMPLICIT,
     REQUEST,
     STORE,
+    STUDY_ROOT_FIND,
+    STUDY_ROOT_GET,
     RawPeer,
     message_bytes,
 )
@@ -165,6 +178,60 @@ def test_the_loop_waits_for_room_where_openssl_has_to_write(
         context.wrap_socket(connected_to(server), server_hostname="127.0.0.1"),
     ):
         logger.wait_for("tls-agreed")
+
+
+# -- peers that do not go on -------------------------------------------------------------------
+
+
+def test_a_peer_that_takes_no_answers_holds_no_worker() -> None:
+    """Its handler waits; another thread serves the others meanwhile."""
+    much = MemoryBytes(bytes(64 << 20))  # more than the buffers between the two hold
+    begun = threading.Event()
+
+    def find(exchange: Exchange) -> None:
+        begun.set()
+        exchange.respond(CFindRSP(exchange.request.message_id, Status.PENDING), much)
+
+    request = association_request(
+        "MODALITY", "ARCHIVE", [ProposedContext(STUDY_ROOT_FIND, (IMPLICIT,))]
+    )
+    with (
+        serving(EchoService(), Scripted(find, STUDY_ROOT_FIND), config=ONE_WORKER) as server,
+        RawPeer.to(server.port) as deaf,
+    ):
+        deaf.associate(request)
+        deaf.send(message_bytes(1, CFindRQ(1, STUDY_ROOT_FIND), b""))
+        assert begun.wait(10)
+        with open_to(server) as other:
+            assert_alive(other)
+
+
+def test_a_peer_that_answers_no_sub_operation_holds_no_worker() -> None:
+    """It has ``sub_operation_timeout_s`` to answer in, a minute."""
+
+    def get(exchange: Exchange) -> None:
+        (context,) = exchange.contexts_as_scu()
+        exchange.store(context, CT_IMAGE, "1.2", MemoryBytes(b"data"))
+
+    request = association_request(
+        "MODALITY",
+        "ARCHIVE",
+        [
+            ProposedContext(STUDY_ROOT_GET, (IMPLICIT,)),
+            ProposedContext(CT_IMAGE, (EXPLICIT,), as_scp=True),
+        ],
+    )
+    services = (
+        EchoService(),
+        Scripted(get, STUDY_ROOT_GET),
+        Scripted(Shelf(), as_scu=True),
+    )
+    with serving(*services, config=ONE_WORKER) as server, RawPeer.to(server.port) as silent:
+        silent.associate(request)
+        silent.send(message_bytes(1, CGetRQ(1, STUDY_ROOT_GET), b""))
+        assert silent.receive() is not None  # the C-STORE-RQ
+        with open_to(server) as other:
+            assert_alive(other)
 
 
 # -- turns -----------------------------------------------------------------------------------

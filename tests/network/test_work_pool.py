@@ -82,6 +82,62 @@ def test_a_pool_tells_whether_a_thread_is_wanted() -> None:
     assert not pool.is_wanted
 
 
+def test_a_thread_that_waits_for_somebody_else_lends_its_place() -> None:
+    """Another one carries out what was given before and meanwhile; whoever is too many then ends."""
+    pool = WorkPool(1, "test")
+    begun, lend, go_on = (threading.Event() for _ in range(3))
+
+    def wait() -> threading.Thread:
+        begun.set()
+        assert lend.wait(10)
+        with pool.lent():
+            assert go_on.wait(10)
+        return threading.current_thread()
+
+    waiting = pool.submit(wait)
+    assert begun.wait(10)
+    before = pool.submit(threading.current_thread)
+    assert pool.is_wanted
+    lend.set()
+    other = before.result(10)
+    assert pool.submit(threading.current_thread).result(10) is other
+    assert not pool.is_wanted
+    go_on.set()
+    back = waiting.result(10)
+    back.join(10)
+    assert not back.is_alive()
+    assert pool.submit(threading.current_thread).result(10) is other
+    pool.shutdown()
+
+
+def test_a_place_is_lent_although_there_is_no_thread_to_be_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The job waits as it would have without."""
+
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    pool = WorkPool(1, "test")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait() -> bool:
+        begun.set()
+        assert go_on.wait(10)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", fail)
+            with pool.lent():
+                return True
+
+    waiting = pool.submit(wait)
+    assert begun.wait(10)
+    second = pool.submit(int)
+    go_on.set()
+    assert waiting.result(10)
+    assert second.result(10) == 0
+    pool.shutdown()
+
+
 def test_a_shutdown_lets_waiting_jobs_finish_and_takes_no_more() -> None:
     """What was given is done; what comes later is refused."""
     pool = WorkPool(1, "test")

@@ -43,6 +43,7 @@ class LoopConnection:
         self, loop: asyncio.AbstractEventLoop, pool: WorkPool, core: ServerCore
     ) -> None:
         """Serve to the end; only waiting happens in the loop, as sending may block."""
+        self.transport.while_waiting = pool.lent
         if not await self._secured(loop, pool):
             return
         session = self._session = ServerSession(core, self.transport, self.host, self._port)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager, suppress
 from typing import ParamSpec, TypeVar
 
 import attrs
@@ -35,11 +36,13 @@ class _Job:
 class WorkPool(Executor):
     """As many threads as are needed, up to a limit; each stays for the next job.
 
+    Those that wait for somebody else (:meth:`lent`) do not count, so that the others' jobs go on.
+
     They are daemons, which those of ``concurrent.futures.ThreadPoolExecutor`` are not: the
     program can end although a handler never does.
 
     Args:
-        threads: How many there may be.
+        threads: How many may work at a time.
         name: What their names begin with.
     """
 
@@ -48,7 +51,7 @@ class WorkPool(Executor):
         self._name = name
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._unfinished = 0
+        self._unfinished = self._started = 0
         self._threads: list[threading.Thread] = []
         self._is_closed = False
 
@@ -73,6 +76,23 @@ class WorkPool(Executor):
             job = _Job(future, lambda: fn(*args, **kwargs))  # type: ignore[arg-type]  # of its own type
             self._jobs.put(job)
         return future
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Lend the place of the calling thread to another one, while it waits for somebody else.
+
+        Where there is no further thread to be had, the others wait with it.
+        """
+        with self._lock:
+            self._limit += 1
+            if self._unfinished > len(self._threads) and not self._is_closed:
+                with suppress(RuntimeError):
+                    self._start_thread()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._limit -= 1
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Let the threads end after the jobs that are waiting.
@@ -103,9 +123,10 @@ class WorkPool(Executor):
 
     def _start_thread(self) -> None:
         thread = threading.Thread(
-            target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True
+            target=self._work, name=f"{self._name}_{self._started}", daemon=True
         )
         thread.start()
+        self._started += 1
         self._threads.append(thread)
 
     def _work(self) -> None:
@@ -114,3 +135,6 @@ class WorkPool(Executor):
             del job  # what it holds is not kept while the thread waits
             with self._lock:
                 self._unfinished -= 1
+                if len(self._threads) > self._limit and not self._is_closed:
+                    self._threads.remove(threading.current_thread())
+                    return  # it had the place of one that is back

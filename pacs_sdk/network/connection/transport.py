@@ -12,7 +12,8 @@ import contextlib
 import select
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Final
 
 __all__ = ["Transport", "WokenUp"]
@@ -24,6 +25,9 @@ _SOON_S: Final = 200e-6
 
 _MOST_SKIPPED: Final = 31
 """After so many reads that were not asked for again, one is: the peer may have become faster."""
+
+_MOMENT_S: Final = 0.05
+"""How long a thread keeps its place among others while it waits for the peer."""
 
 _MAX_BUFFERS: Final = 512
 """Buffers in one ``sendmsg``; POSIX allows 1,024 (``IOV_MAX``)."""
@@ -42,6 +46,8 @@ class Transport:
     """
 
     def __init__(self, connected: socket.socket, wake_descriptor: int | None = None) -> None:
+        self.while_waiting: Callable[[], AbstractContextManager[object]] | None = None
+        """Entered by a thread that waits for the peer for longer than a moment."""
         self._socket = connected
         self._wake_descriptor = wake_descriptor
         self._has_read = True
@@ -174,15 +180,26 @@ class Transport:
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
     def _wait_readable(self, timeout_s: float | None) -> None:
-        ready = self._readable.poll(_milliseconds(timeout_s))
+        ready = self._polled(self._readable, timeout_s)
         if not ready:
             raise TimeoutError("the peer sent nothing in time")
         if all(number == self._wake_descriptor for number, _ in ready):
             raise WokenUp
 
     def _wait_writable(self, timeout_s: float | None) -> None:
-        if not self._writable.poll(_milliseconds(timeout_s)):
+        if not self._polled(self._writable, timeout_s):
             raise TimeoutError("the peer took no data in time")
+
+    def _polled(self, poll: select.poll, timeout_s: float | None) -> list[tuple[int, int]]:
+        """Wait for the socket, after a moment in a way that others may work meanwhile."""
+        if self.while_waiting is None:
+            return poll.poll(_milliseconds(timeout_s))
+        moment_s = _MOMENT_S if timeout_s is None else min(timeout_s, _MOMENT_S)
+        ready = poll.poll(_milliseconds(moment_s))
+        if ready or moment_s == timeout_s:
+            return ready
+        with self.while_waiting():
+            return poll.poll(_milliseconds(None if timeout_s is None else timeout_s - moment_s))
 
 
 def _milliseconds(timeout_s: float | None) -> float | None:
