@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 
 import attrs
@@ -70,6 +71,15 @@ def test_keys_are_checked_as_keys(
     assert isinstance(final, CFindRSP)
     assert final.status == status
     assert [DicomTag(tag).keyword for tag in final.offending_element] == offending
+
+
+def test_an_identifier_of_more_keys_than_anybody_needs_is_refused(filled: Pacs) -> None:
+    """Each answer would have every one of them."""
+    keys = b"".join(struct.pack("<HH2sH", 0x0009, 0x1000 + i, b"LO", 0) for i in range(4096))
+    ((final, data),) = responses(filled.peer, encoded("STUDY") + keys)
+    assert isinstance(final, CFindRSP)
+    assert (final.status, data) == (Status.DATA_SET_MISMATCH, None)
+    assert final.error_comment == "an identifier has 4097 elements; 4096 are the most"
 
 
 def test_checking_can_be_switched_off(filled: Pacs) -> None:

@@ -26,12 +26,17 @@ MAX_IDENTIFIER_BYTES: Final = 1 << 20
 MAX_ANSWER_BYTES: Final = 16 << 20
 """The longest identifier of a response that is decoded: a hundred thousand UIDs that failed."""
 
+_MOST_ELEMENTS: Final = 1 << 12
+"""The most keys of an identifier. PS3.6 has some 5,000 attributes, and who asks for all that may be
+returned names some hundreds; each answer has every one of them."""
+
 
 def read_identifier(exchange: Exchange, code: ErrorCode) -> DicomDataset:
     """Decode the identifier of a C-FIND, C-GET or C-MOVE request.
 
     Raises:
-        PacsException: ``code`` when there is none or it is too long, or a decoding error.
+        PacsException: ``code`` when there is none, it is too long or has too many elements; or a
+            decoding error.
     """
     data = exchange.data
     if data is None:
@@ -39,4 +44,9 @@ def read_identifier(exchange: Exchange, code: ErrorCode) -> DicomDataset:
     if data.size > MAX_IDENTIFIER_BYTES:
         raise PacsException(code, f"an identifier of {data.size} bytes is too long")
     syntax = raised(transfer_syntax(exchange.context.transfer_syntax))
-    return raised(decode_dataset(data.view(), syntax))
+    identifier = raised(decode_dataset(data.view(), syntax))
+    if len(identifier) > _MOST_ELEMENTS:
+        raise PacsException(
+            code, f"an identifier has {len(identifier)} elements; {_MOST_ELEMENTS} are the most"
+        )
+    return identifier
