@@ -290,6 +290,23 @@ def _succeed(exchange: Exchange) -> None:
     exchange.respond_status(Status.SUCCESS)
 
 
+def test_a_peer_that_asks_for_release_and_hangs_up_meanwhile_has_hung_up() -> None:
+    """The log does not speak of what the server did wrong."""
+
+    def work(exchange: Exchange) -> None:
+        while not exchange.is_cancelled():
+            pass
+        exchange.respond_status(Status.CANCEL)
+
+    logger = RecordingLogger()
+    with serving(Scripted(work), logger=logger) as server, RawPeer.to(server.port) as peer:
+        peer.associate()
+        peer.send(message_bytes(3, STORE, b""), AReleaseRQ())
+        peer.finish_sending()
+        reason = logger.wait_for("association-failed")["reason"]
+    assert reason == "the peer closed the connection unannounced"
+
+
 BREAKS: dict[str, tuple[bytes | Pdu, AAbort]] = {
     "garbage": (b"garbage!", provider_abort(AbortReason.UNRECOGNIZED_PDU)),
     "a second request": (REQUEST, provider_abort(AbortReason.UNEXPECTED_PDU)),

@@ -203,7 +203,7 @@ class SocketAssociation(AssociationLine):
         quiet_since = self._clock.monotonic()
         waiting = self._inbox.waiting
         while len(waiting) <= behind:
-            self._check_alive()  # an abort may have come right behind the request for release
+            self._check_alive()  # the peer may have hung up right behind its request
             if self._release_requested:
                 return None
             reads = self._reads
