@@ -164,9 +164,10 @@ class ServerConfig:
 
     @property
     def max_connections(self) -> int:
-        """How many connections are heard at all: more are closed at once.
+        """How many connections are heard at all.
 
-        A few more than associations, so that those over the limit can be refused in words
-        (A-ASSOCIATE-RJ, local limit exceeded).
+        For one more, the one that has waited longest for its request, or for its end after a
+        release, is closed. They are a few more than associations, so that those over the limit can be
+        refused in words (A-ASSOCIATE-RJ, local limit exceeded).
         """
         return self.max_associations + _CONNECTIONS_OVER_LIMIT

@@ -6,6 +6,7 @@ import itertools
 import socket
 import threading
 from collections.abc import Sequence
+from typing import Final
 
 from pacs_sdk.core.ports import AuditSink, Clock, Logger, MetricSink
 from pacs_sdk.core.results import raised
@@ -14,6 +15,7 @@ from pacs_sdk.network.connection.association import SocketAssociation
 from pacs_sdk.network.connection.options import AssociationOptions, ReceiveBuffers
 from pacs_sdk.network.connection.tls_transport import TlsTransport
 from pacs_sdk.network.connection.transport import Transport
+from pacs_sdk.network.connection.waiting_room import WaitingRoom
 from pacs_sdk.network.dimse import Message
 from pacs_sdk.network.dispatch import Dispatcher, ServiceTable
 from pacs_sdk.network.engine import AssociationEngine
@@ -28,6 +30,9 @@ from pacs_sdk.network.spool_area import SpoolArea
 from pacs_sdk.network.tls import ServerTlsContext
 
 __all__ = ["ServerCore"]
+
+_MOST_LEAVING: Final = 16
+"""Connections that may be on their way out beside all others, when they come faster than they go."""
 
 
 class ServerCore:
@@ -89,6 +94,8 @@ class ServerCore:
         self._known = KnownRequests(self.policy)
         self.gate = ServerGate(config, self._known, metrics, audit, access)
         """Who may associate."""
+        self.waiting = WaitingRoom()
+        """Connections that have no association."""
         self._spool = SpoolArea(
             config.spool_directory,
             config.spool_quota_bytes,
@@ -123,9 +130,27 @@ class ServerCore:
         Raises:
             OSError: The peer has gone already.
         """
-        if self._tls is None:
-            return Transport(connected, wake_descriptor)
-        return TlsTransport(connected, self._tls.current(), wake_descriptor, clock=self.clock)
+        transport = (
+            Transport(connected, wake_descriptor)
+            if self._tls is None
+            else TlsTransport(connected, self._tls.current(), wake_descriptor, clock=self.clock)
+        )
+        self.waiting.enter(transport)
+        return transport
+
+    def has_room(self, connections: int) -> bool:
+        """Whether one more connection can be heard beside those that there are.
+
+        Where there are as many as may be, the one that has waited longest for its request, or for
+        its end, is broken off for it.
+        """
+        most = self.config.max_connections
+        if connections < most:
+            return True
+        if connections >= most + _MOST_LEAVING or not self.waiting.make_room():
+            return False
+        self.logger.warning("connection-ended-for-another")
+        return True
 
     def next_number(self) -> int:
         """Number the associations, so that each has its own in the log."""

@@ -110,7 +110,7 @@ class LoopServer(ServerBase):
             return
         host, port = address[0], address[1]
         pool = self._pool
-        if pool is None or len(self._connections) >= self._core.config.max_connections:
+        if pool is None or not self._core.has_room(len(self._connections)):
             self._core.logger.warning("connection-refused-over-limit", peer_host=host)
             connected.close()
             return

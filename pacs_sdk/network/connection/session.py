@@ -165,6 +165,7 @@ class ServerSession:
         """Count the association no more: the peer may open another one as soon as it knows."""
         left, self._left = self._left, None
         if left is not None:
+            self._core.waiting.enter(self._transport)
             left()
 
     def _served(self) -> Waits[None]:
@@ -188,6 +189,7 @@ class ServerSession:
             yield from association.finished()
             return
         self._left = lambda: self._core.gate.left(request, info)
+        self._core.waiting.leave(self._transport)
         association.engine.accept(answer)
         association.logger.info("association-accepted", contexts=len(association.engine.contexts))
         association.flush()

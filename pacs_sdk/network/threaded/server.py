@@ -202,7 +202,8 @@ class DicomServer(ServerBase):
         with self._lock:
             self._waiting -= 1
             is_last = not self._waiting
-            is_crowded = len(self._threads) - self._waiting > self._core.config.max_connections
+            others = len(self._threads) - self._waiting - 1
+        is_crowded = not self._core.has_room(others)
         transport = None if is_crowded else self._taken_up(connected, host, listener, is_last)
         if transport is None:
             if is_crowded:
