@@ -255,6 +255,8 @@ class AssociationLine:
     @property
     def _whole_by(self) -> float | None:
         """Until when the message under way, or its command set, must be there; if there is one."""
+        if self._unfinished_since is None:  # at nearly every wait
+            return None
         return after(self._unfinished_since, self._most_for_a_message_s)
 
     @property

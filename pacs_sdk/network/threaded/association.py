@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, Self, TypeVar
 
 import attrs
@@ -165,15 +165,17 @@ class DicomAssociation:
             ``NETWORK_TIMEOUT``, ``ASSOCIATION_ABORTED``, ``INVALID_DIMSE_MESSAGE`` or
             ``PROTOCOL_MISUSE``.
         """
-        with closing(self.replies(context, request, data)) as replies:
-            response = next(replies).response
-            if not _is_final(response, request):  # what goes on for ever has no place here
-                raise PacsException(
-                    ErrorCode.INVALID_DIMSE_MESSAGE,
-                    f"the peer answered message {request.message_id} with status "
-                    f"{response.status:04X}H, but has to give one final response",
-                )
-            return response
+        replies = self.replies(context, request, data)
+        response = next(replies).response
+        if status_category(response.status) is StatusCategory.PENDING:  # perhaps for ever
+            replies.close()
+            raise PacsException(
+                ErrorCode.INVALID_DIMSE_MESSAGE,
+                f"the peer answered message {request.message_id} with status "
+                f"{response.status:04X}H, but has to give one final response",
+            )
+        next(replies, None)  # nothing follows a final one: this leaves the association
+        return response
 
     def replies(
         self,
