@@ -32,7 +32,7 @@ _numbers = itertools.count(1)
 def made_instance(
     syntax: TransferSyntax = EXPLICIT_VR_LITTLE_ENDIAN, /, **elements: object
 ) -> Instance:
-    """Make an instance of study 1.2, series 1.2.3, with a UID of its own.
+    """Make an instance of study 1.2, series 1.2.3, with a UID of its own, never 1.2.3.0.
 
     Args:
         syntax: How it is encoded.

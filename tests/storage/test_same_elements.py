@@ -44,7 +44,7 @@ def written(
     item.ScheduledProtocolCodeSequence = [inner, pydicom.Dataset()]
     dataset = pydicom.Dataset()
     dataset.SOPClassUID = CT
-    dataset.SOPInstanceUID = "1.2.3.9"
+    dataset.SOPInstanceUID = "1.2.3.0"
     dataset.StudyInstanceUID = "1.2"
     dataset.SeriesInstanceUID = "1.2.3"
     dataset.PatientName = "Doe^John"

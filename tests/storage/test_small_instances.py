@@ -222,7 +222,7 @@ def test_what_is_taken_is_not_flushed(together: Together, monkeypatch: pytest.Mo
     """Nothing goes to the journal that cannot get its name."""
     flushed: list[None] = []
     before_each_flush(monkeypatch, lambda: flushed.append(None))
-    new = [NewObject("1.2/1.2.3/1.2.3.4.dcm", [b"x"])]
+    new = [NewObject("1.2/1.2.3/1.2.3.0.dcm", [b"x"])]
     together.go_on.set()
     for written, flushes in ((True, together.storage._journals.are_needed), (False, 0)):
         flushed.clear()

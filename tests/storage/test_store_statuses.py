@@ -62,7 +62,7 @@ REFUSED: dict[str, tuple[Callable[[], Instance], int]] = {
     "series-uid-is-a-path": (lambda: made_instance(SeriesInstanceUID="/1.2/3"), 0xC000),
     "study-uid-too-long": (lambda: made_instance(StudyInstanceUID="1." * 150 + "1"), 0xC000),
     "data-set-cut-short": (lambda: _cut(made_instance()), 0xC000),
-    "another-instance": (lambda: _announced_as(made_instance(), CT, "1.2.3.9"), 0xA900),
+    "another-instance": (lambda: _announced_as(made_instance(), CT, "1.2.3.0"), 0xA900),
     "another-sop-class": (
         lambda: _announced_as(
             made_instance(SOPInstanceUID="1.2.3.8"), "1.2.840.10008.5.1.4.1.1.4", "1.2.3.8"
