@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
+import os
 import sys
 import warnings
-from typing import Final
+from typing import Final, NoReturn
 
 __all__ = ["main"]
 
@@ -38,13 +40,24 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     try:
-        app()
-    except OSError as exc:  # help, say, that is written to a full disk
-        sys.exit(f"pacs: {exc.strerror or exc}")
+        try:
+            app()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # help, say, that is written to a full disk
+    except OSError as exc:
+        _end_unwritten(exc)
     finally:
         # Python looks through every object at its end for what can be freed, which takes a
         # tenth of a second with pydicom's dictionaries. All memory goes with the process.
         gc.freeze()
+
+
+def _end_unwritten(error: OSError) -> NoReturn:
+    """End a program whose output cannot be written; who reads no more needs no words."""
+    # Python would try once more at its end, and tell of it in its own words.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1 if error.errno == errno.EPIPE else f"pacs: {error.strerror or error}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -211,12 +212,14 @@ def test_a_closed_pipe_is_no_error_message() -> None:
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("conformance",)])
 def test_a_full_disk_is_said_in_one_line(arguments: tuple[str, ...]) -> None:
     """Whatever is written: the reason on stderr, and exit code 1."""
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [*PROGRAM, *arguments],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
+            env=buffered,  # so that it is met at the end
             check=False,
             timeout=DEADLINE_S,
         )
