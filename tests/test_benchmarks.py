@@ -35,6 +35,7 @@ from pacs_sdk.services import StorageScu
 from pacs_sdk.storage import IndexDatabase, Query, index_url
 
 
+@pytest.mark.slow
 def test_contestants_alternate_and_take_turns_to_start() -> None:
     """After one warm-up each, every round runs all, and another one begins."""
     order: list[str] = []
@@ -84,6 +85,7 @@ def test_each_benchmark_has_something_to_measure(name: str) -> None:
     assert functions & {"comparisons", "figures"}
 
 
+@pytest.mark.slow
 def test_what_is_around_a_run_is_done_for_each_and_not_timed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -111,6 +113,7 @@ def test_what_is_around_a_run_is_done_for_each_and_not_timed(
     assert timing.seconds == (2.0, 2.0)
 
 
+@pytest.mark.slow
 def test_a_contestant_that_does_less_has_its_time_scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten of a hundred units in one second count as ten seconds."""
     now = 0.0
