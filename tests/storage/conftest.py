@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
+from pacs_sdk.storage import index_url
 from tests.storage.archive_parts import Parts
 from tests.storage.databases import (
     POSTGRESQL,
@@ -44,6 +45,18 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         address = address_of(tmp_path)
         url = address if isinstance(address, str) else address.render_as_string(hide_password=False)
         yield Database(request.param, url)
+
+
+@pytest.fixture(params=KINDS)
+def without_tables(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
+    """Name a database without tables."""
+    if request.param == SQLITE:
+        yield index_url(tmp_path / "index.sqlite")
+        return
+    server = request.getfixturevalue("postgres")
+    made = server.new_database(of_an_index=False)
+    yield made.set(drivername="postgresql+psycopg")
+    server.drop(made)
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +12,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Engine, MetaData, Table, create_engine, insert, select
 from sqlalchemy.pool import NullPool
 
-from pacs_sdk.storage import IndexDatabase, Query, index_url
+from pacs_sdk.storage import IndexDatabase, Query
 from pacs_sdk.storage.index.schema import MIGRATIONS
 from pacs_sdk.storage.index.tables import SCHEMA_REVISION, metadata
-from tests.storage.databases import POSTGRESQL, SQLITE
 from tests.storage.entries import make_entry
 
 BEFORE = sorted(
@@ -33,18 +30,6 @@ UIDS = {
     "sop_instance_uid": "1.1.1.1",
     "sop_class_uid": "1.2",
 }
-
-
-@pytest.fixture(params=[SQLITE, pytest.param(POSTGRESQL, marks=pytest.mark.interop("postgres"))])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
-    """Name a database without tables."""
-    if request.param == SQLITE:
-        yield index_url(tmp_path / "index.sqlite")
-        return
-    server = request.getfixturevalue("postgres")
-    made = server.new_database(of_an_index=False)
-    yield made.set(drivername="postgresql+psycopg")
-    server.drop(made)
 
 
 def fill(engine: Engine, revision: str) -> dict[str, dict[str, Any]]:
@@ -82,12 +67,12 @@ def a_row(table: Table) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("revision", BEFORE)
-def test_no_version_loses_a_row_of_any_table(address: URL, revision: str) -> None:
+def test_no_version_loses_a_row_of_any_table(without_tables: URL, revision: str) -> None:
     """Each table has its row with each value; the index finds it, and takes what comes."""
-    engine = create_engine(address, poolclass=NullPool)
+    engine = create_engine(without_tables, poolclass=NullPool)
     before = fill(engine, revision)
     assert {"patients", "studies", "series", "instances"} <= set(before)
-    with closing(IndexDatabase(address)) as index:
+    with closing(IndexDatabase(without_tables)) as index:
         with engine.connect() as connection:
             for name, row in before.items():
                 (found,) = connection.execute(select(metadata.tables[name])).mappings()

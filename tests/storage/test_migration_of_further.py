@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +11,9 @@ from alembic.config import Config
 from sqlalchemy import URL, Engine, MetaData, create_engine, insert, select
 from sqlalchemy.pool import NullPool
 
-from pacs_sdk.storage import FurtherAttributes, IndexDatabase, Query, index_url
+from pacs_sdk.storage import FurtherAttributes, IndexDatabase, Query
 from pacs_sdk.storage.index.schema import MIGRATIONS
 from pacs_sdk.storage.index.tables import TABLES
-from tests.storage.databases import POSTGRESQL, SQLITE
 from tests.storage.entries import make_entry
 
 FURTHER = FurtherAttributes.of(["BodyPartThickness", "DeviceUID"])
@@ -32,22 +29,10 @@ ROWS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=[SQLITE, pytest.param(POSTGRESQL, marks=pytest.mark.interop("postgres"))])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
-    """Name a database without tables."""
-    if request.param == SQLITE:
-        yield index_url(tmp_path / "index.sqlite")
-        return
-    server = request.getfixturevalue("postgres")
-    made = server.new_database(of_an_index=False)
-    yield made.set(drivername="postgresql+psycopg")
-    server.drop(made)
-
-
 @pytest.fixture(params=["0001", "0002", "0003"])
-def address(request: pytest.FixtureRequest, empty: URL) -> URL:
+def address(request: pytest.FixtureRequest, without_tables: URL) -> URL:
     """Fill an index of a version before."""
-    engine = create_engine(empty, poolclass=NullPool)
+    engine = create_engine(without_tables, poolclass=NullPool)
     alembic = Config()
     alembic.set_main_option("script_location", str(MIGRATIONS))
     alembic.set_main_option("path_separator", "os")
@@ -65,7 +50,7 @@ def address(request: pytest.FixtureRequest, empty: URL) -> URL:
             }
             connection.execute(insert(then.tables[name]), [{**empties, **told}])
     engine.dispose()
-    return empty
+    return without_tables
 
 
 def rows_of(engine: Engine) -> dict[str, list[dict[str, Any]]]:

@@ -47,6 +47,16 @@ def killed(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
+def replaced(folder: Path) -> tuple[Archive, str]:
+    """Open an archive, and store an instance and another one in its place; return its UID."""
+    first = made_instance(Modality="CT")
+    uid = first.sop_instance_uid
+    archive = open_archive(folder, duplicates=REPLACE).unwrap()
+    for one in (first, made_instance(Modality="MR", SOPInstanceUID=uid)):
+        archive.store(one).unwrap()
+    return archive, uid
+
+
 # -- what was being replaced -----------------------------------------------------------------------
 
 
@@ -104,11 +114,7 @@ def test_a_row_whose_hash_was_learned_later_tells_nothing(
 
 def test_the_row_of_what_has_replaced_another_stays(tmp_path: Path) -> None:
     """What was done to its end is not done again, and is no news to the change feed."""
-    first = made_instance(Modality="CT")
-    other = made_instance(Modality="MR", SOPInstanceUID=first.sop_instance_uid)
-    archive = open_archive(tmp_path, duplicates=REPLACE).unwrap()
-    for one in (first, other):
-        archive.store(one).unwrap()
+    archive, _ = replaced(tmp_path)
     changes = archive.feed.changes().unwrap()
     die(archive)
     with open_archive(tmp_path).unwrap() as again:
@@ -119,12 +125,8 @@ def test_the_row_of_what_has_replaced_another_stays(tmp_path: Path) -> None:
 
 def test_what_was_replaced_and_deleted_is_not_looked_for(tmp_path: Path) -> None:
     """It has neither object nor row."""
-    first = made_instance(Modality="CT")
-    other = made_instance(Modality="MR", SOPInstanceUID=first.sop_instance_uid)
-    archive = open_archive(tmp_path, duplicates=REPLACE).unwrap()
-    for one in (first, other):
-        archive.store(one).unwrap()
-    archive.delete(raised(Query.of("IMAGE", SOPInstanceUID=first.sop_instance_uid))).unwrap()
+    archive, uid = replaced(tmp_path)
+    archive.delete(raised(Query.of("IMAGE", SOPInstanceUID=uid))).unwrap()
     die(archive)
     with open_archive(tmp_path).unwrap() as again:
         assert (again.recovery.indexed, again.recovery.not_indexed) == ((), ())
