@@ -14,6 +14,7 @@ from pacs_sdk.network.dimse import (
     REQUEST_TYPES,
     RESPONSE_TYPES,
     CCancelRQ,
+    CEchoRSP,
     CStoreRSP,
     Message,
     Priority,
@@ -126,6 +127,14 @@ def test_a_message_that_is_written_is_read_again(
     assert tags == sorted(set(tags))
     assert all(len(piece) % 2 == 0 for piece in pieces)
     assert pieces[0] == element(0, (len(encoded) - 12).to_bytes(4, "little"))
+
+
+@given(st.text(max_size=70))
+def test_what_is_left_of_a_comment_is_written_in_the_same_way_again(comment: str) -> None:
+    """Whatever an error said: what the peer reads of it is what was written, to the byte."""
+    written = encode_command(CEchoRSP(1, 0x0110, error_comment=comment), has_dataset=False)
+    read = decode_command(written).message
+    assert encode_command(read, has_dataset=False) == written
 
 
 @pytest.mark.parametrize("kind", MESSAGE_CLASSES, ids=lambda kind: kind.__name__)

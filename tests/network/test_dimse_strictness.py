@@ -123,3 +123,20 @@ def test_an_error_comment_is_made_to_fit() -> None:
     assert isinstance(decoded, CStoreRSP)
     assert decoded.error_comment.startswith('no space on "C:/spool" f?r xxx')
     assert len(decoded.error_comment) == 64
+
+
+@pytest.mark.parametrize(
+    ("comment", "sent"),
+    [
+        ("line 7\n", "line 7"),
+        ("\tno\tspace\x04", "no space"),
+        (63 * "x" + " the rest", 63 * "x"),
+        ("\r\n", ""),
+    ],
+)
+def test_a_comment_has_no_outer_spaces(comment: str, sent: str) -> None:
+    """They are padding to whoever reads it (PS3.5 6.2); of a line's end, nothing is sent."""
+    encoded = encode_command(CEchoRSP(1, 0x0110, error_comment=comment), has_dataset=False)
+    decoded = decode_command(encoded).message
+    assert decoded == CEchoRSP(1, 0x0110, error_comment=sent)
+    assert encoded == encode_command(decoded, has_dataset=False)

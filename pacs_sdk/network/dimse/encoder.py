@@ -125,7 +125,8 @@ def _ae_title(element: CommandElement, *, is_required: bool) -> _Writer:
 def _comment(element: CommandElement) -> _Writer:
     """Make a comment of what an error said, which may be anything, rather than fail to answer.
 
-    A backslash would separate values, and an LO has no control characters (PS3.5 6.2).
+    A backslash would separate values, and an LO has no control characters; spaces around it
+    are padding, which no reader would give back (PS3.5 6.2).
     """
 
     def write(value: Any) -> bytes:
@@ -133,7 +134,8 @@ def _comment(element: CommandElement) -> _Writer:
             return b""
         shown = value.replace("\\", "/").encode("ascii", "replace").decode("ascii")
         clean = "".join(char if char.isprintable() else " " for char in shown)
-        return _padded(element, clean[:_MAX_COMMENT_LENGTH])
+        fitting = clean.strip()[:_MAX_COMMENT_LENGTH].rstrip()
+        return _padded(element, fitting) if fitting else b""
 
     return write
 
