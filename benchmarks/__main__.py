@@ -21,6 +21,7 @@ _NO_BENCHMARK = (
     "made_files",
     "made_images",
     "null_server",
+    "own_process",
     "peers",
     "pynetdicom_server",
 )

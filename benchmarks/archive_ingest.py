@@ -2,14 +2,14 @@
 
 The bare rate is that of writing a file of the same size and flushing it (``fsync``), one after
 another: no name is made durable, nothing is indexed. What is stored is in memory, as what comes
-by the network is. The rate of a full index is that of adding
+by the network is. Each measurement has a process of its own, as an archive has that serves, so
+that nobody has the memory and the threads of those before. The rate of a full index is that of adding
 rows to one of a million instances. Give the folder the disk that is to be measured (``TMPDIR``).
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import os
 import statistics
@@ -22,13 +22,10 @@ from pathlib import Path
 from typing import TypeVar
 from unittest import mock
 
-import attrs
-
 from benchmarks.harness import Figure, scaled
 from benchmarks.index_queries import fill_index
-from benchmarks.made_images import made_images
-from pacs_sdk.core.byte_source import MemoryBytes
-from pacs_sdk.encoding import Instance, read_file
+from benchmarks.own_process import MadeInstances, in_own_process
+from pacs_sdk.encoding import Instance
 from pacs_sdk.storage import (
     Durability,
     IndexDatabase,
@@ -83,17 +80,18 @@ def _empty_files(folder: Path) -> Iterator[Figure]:
 
 def _against_the_disk(folder: Path) -> Iterator[Figure]:
     for what, side, count in (("10 KB", _SMALL_SIDE, _DURABLE), ("525 KB", 512, _DURABLE // 20)):
-        instances = _instances(scaled(count), side)
-        steps = functools.partial(_steps_rate, folder, instances)
-        contestants: dict[str, Callable[[], float]] = {
-            _BARE: functools.partial(_bare_rate, folder, instances),
-            "the steps of an atomic put alone: spool, flush, link, flush the folder": (
-                functools.partial(steps, 1)
+        images = MadeInstances(scaled(count), side)
+        contestants = {
+            _BARE: in_own_process(_bare_rate, folder, images),
+            "the steps of an atomic put alone: spool, flush, link, flush the folder": in_own_process(
+                _steps_rate, folder, images, 1
             ),
-            f"the same steps alone, in {_WRITERS} threads": functools.partial(steps, _WRITERS),
-            **_durable(folder, instances),
-            f"durable, {_WRITERS} writers on one processor": functools.partial(
-                _bound_rate, folder, instances
+            f"the same steps alone, in {_WRITERS} threads": in_own_process(
+                _steps_rate, folder, images, _WRITERS
+            ),
+            **_durable(folder, images),
+            f"durable, {_WRITERS} writers on one processor": in_own_process(
+                _bound_rate, folder, images
             ),
         }
         yield from _against_the_first(what, contestants)
@@ -101,20 +99,17 @@ def _against_the_disk(folder: Path) -> Iterator[Figure]:
 
 def _against_a_slower_disk(folder: Path) -> Iterator[Figure]:
     """Let every flush take as much longer as it does on a disk that is not in a data centre."""
-    instances = _instances(scaled(_DURABLE // 4))
-    bare = functools.partial(_bare_rate, folder, instances)
-    with _slower_flushes():
-        yield from _against_the_first(
-            f"10 KB, each flush made {_SLOWER_S * 1000:g} ms longer",
-            {_BARE: bare, **_durable(folder, instances)},
-        )
+    images = MadeInstances(scaled(_DURABLE // 4), _SMALL_SIDE, around=_slower_flushes)
+    yield from _against_the_first(
+        f"10 KB, each flush made {_SLOWER_S * 1000:g} ms longer",
+        {_BARE: in_own_process(_bare_rate, folder, images), **_durable(folder, images)},
+    )
 
 
-def _durable(folder: Path, instances: Sequence[Instance]) -> dict[str, Callable[[], float]]:
-    rate = functools.partial(_rate, folder, instances, Durability.DURABLE)
+def _durable(folder: Path, images: MadeInstances) -> dict[str, Callable[[], float]]:
     return {
-        "durable, one writer": functools.partial(rate, 1),
-        f"durable, {_WRITERS} writers": functools.partial(rate, _WRITERS),
+        f"durable, {name}": in_own_process(_rate, folder, images, Durability.DURABLE, writers)
+        for name, writers in (("one writer", 1), (f"{_WRITERS} writers", _WRITERS))
     }
 
 
@@ -129,11 +124,12 @@ def _against_the_first(
 
 
 def _relaxed(folder: Path) -> Iterator[Figure]:
-    instances = _instances(scaled(_RELAXED))
-    rate = functools.partial(_rate, folder, instances, Durability.RELAXED)
+    images = MadeInstances(scaled(_RELAXED), _SMALL_SIDE)
     contestants = {
-        "relaxed, 1 writer": functools.partial(rate, 1),
-        f"relaxed, {_WRITERS} writers": functools.partial(rate, _WRITERS),
+        "relaxed, 1 writer": in_own_process(_rate, folder, images, Durability.RELAXED, 1),
+        f"relaxed, {_WRITERS} writers": in_own_process(
+            _rate, folder, images, Durability.RELAXED, _WRITERS
+        ),
     }
     for name, measured in in_turns(contestants).items():
         yield Figure(name, f"{measured:,.0f} /s")
@@ -185,14 +181,9 @@ def _full_index() -> Iterator[Figure]:
             index.close()
 
 
-def _instances(count: int, side: int = _SMALL_SIDE) -> list[Instance]:
-    read = [read_file(path).unwrap() for path in made_images(count, side=side).paths]
-    return [attrs.evolve(one, encoded=MemoryBytes(one.encoded.view())) for one in read]
-
-
 def _entries(count: int) -> list[IndexEntry]:
     entries = []
-    for instance in _instances(count):
+    for instance in MadeInstances(count, _SMALL_SIDE).in_memory():
         header = instance.header().unwrap()
         identity = InstanceIdentity.of_header(header)
         key = identity.storage_key
