@@ -17,7 +17,7 @@ __all__ = ["SPECIFIC_CHARACTER_SET", "DicomTag", "TagLike", "parse_tag"]
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
 """The element that says how all text of its data set is encoded (PS3.3 C.12.1.1.2)."""
 
-_HEX_FORM: Final = re.compile(r"\(?\s*([0-9A-Fa-f]{4})\s*,?\s*([0-9A-Fa-f]{4})\s*\)?")
+_HEX_FORM: Final = re.compile(r"\(?\s*([0-9A-Fa-f]{4})\s*(?:,\s*)?([0-9A-Fa-f]{4})\s*\)?")
 
 
 class DicomTag(int):

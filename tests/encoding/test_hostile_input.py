@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from pacs_sdk.core import DicomDataset, parse_path
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsError
 from pacs_sdk.core.results import Failure, PacsResult, Success
+from pacs_sdk.core.tags import parse_tag
 from pacs_sdk.core.vr import VR
 from pacs_sdk.encoding import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -234,6 +236,12 @@ def test_xml_with_skipped_values() -> None:
     assert len(result.unwrap().pydicom) == 12_000 - 0x10
 
 
+def test_tags() -> None:
+    """A text with a megabyte of spaces between its digits is no tag, which is soon found out."""
+    with bounded():
+        assert isinstance(parse_tag("0008" + " " * MEGABYTE + "0060!"), Failure)
+
+
 def test_paths() -> None:
     """A path of a megabyte is refused."""
     with bounded():
@@ -302,3 +310,57 @@ def test_jpeg_that_is_too_short_for_its_size() -> None:
     value = ITEM + b"\xfe\xff\x00\xe0" + struct.pack("<I", len(frame)) + frame
     error = decode_frames(dataset_of(BASE + "70", pixels, value)).failure()
     assert "too short for 200 rows of 200 columns" in error.message
+
+
+def refused_frame(uid: str, frame: bytes, pixels: np.ndarray) -> str:
+    """Decode a frame that has to be refused soon; return why it is."""
+    value = ITEM + b"\xfe\xff\x00\xe0" + struct.pack("<I", len(padded(frame))) + padded(frame)
+    with bounded():
+        error = decode_frames(dataset_of(uid, pixels, value)).failure()
+    assert error.code is ErrorCode.PIXEL_DATA_FAILED
+    return error.message
+
+
+def test_jpeg_of_a_thousand_scans() -> None:
+    """A decoder goes over the whole image for each scan, so that there may be a hundred."""
+    pixels = np.zeros((1, 512, 512), dtype=np.uint8)
+    whole = bytes(imagecodecs.jpeg8_encode(pixels[0]))
+    scan = whole[whole.index(b"\xff\xda") : -2]
+    frame = whole[:-2] + scan * 999 + b"\xff\xd9"
+    assert "has 1000 scans, and 100 are the most" in refused_frame(BASE + "50", frame, pixels)
+
+
+def test_markers_of_a_scan_in_other_segments_of_jpeg_are_no_scans() -> None:
+    """A comment may hold any bytes."""
+    pixels = noise(8)
+    whole = encoded_frame("jpeg", pixels[0], 8)
+    tables = whole.index(b"\xff\xda")
+    second = whole[tables : whole.rindex(b"\xff\xd9")]
+    comment = b"\xff\xfe" + struct.pack(">H", 402) + b"\xff\xda" * 200
+    frame = padded(whole[:tables] + second + comment + b"\xff\xd9")
+    value = ITEM + b"\xfe\xff\x00\xe0" + struct.pack("<I", len(frame)) + frame
+    assert np.array_equal(decode_frames(dataset_of(BASE + "70", pixels, value)).unwrap(), pixels)
+
+
+def test_fill_bytes_of_a_megabyte_in_jpeg() -> None:
+    """A run of FF is looked at once, not once from each of its bytes."""
+    pixels = noise(8)
+    whole = encoded_frame("jpeg", pixels[0], 8).rstrip(b"\0")
+    scan = whole[whole.index(b"\xff\xda") : -2]
+    frame = whole[:-2] + b"\xff" * MEGABYTE + b"\0" + scan[:-100] + b"\xff\xd9"
+    refused_frame(BASE + "70", frame, np.concatenate((pixels, pixels), axis=1))
+
+
+def test_jpegxl_animation() -> None:
+    """Each of its frames would be as large as the image, and take a dozen bytes."""
+    pixels = np.zeros((1, 256, 256), dtype=np.uint8)
+    frame = bytes(imagecodecs.jpegxl_encode(np.zeros((20, 256, 256), np.uint8), lossless=True))
+    assert "is an animation" in refused_frame(BASE + "110", frame, pixels)
+
+
+def test_jpegxl_with_extra_channels() -> None:
+    """A decoder takes memory for each of them, before anybody sees that there are too many."""
+    channels = np.zeros((40, 64, 64), np.uint8)
+    frame = imagecodecs.jpegxl_encode(channels, lossless=True, planar=True, photometric="gray")
+    message = refused_frame(BASE + "110", bytes(frame), channels[:1])
+    assert "has 39 extra channels" in message

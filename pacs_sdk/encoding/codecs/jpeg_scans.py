@@ -1,4 +1,4 @@
-"""Whether the scans of a JPEG image reach its end (ISO/IEC 10918-1 B.2).
+"""How many scans a JPEG image has, and whether they reach its end (ISO/IEC 10918-1 B.2).
 
 libjpeg goes on as if zeros followed where the entropy-coded data of a scan end early, fills the
 blocks or rows after that with the middle of the range, and tells nobody. What follows a scan
@@ -20,12 +20,16 @@ __all__ = ["check_components", "may_end_early", "with_longer_scans"]
 
 _SOS: Final = b"\xff\xda"
 _EOI: Final = 0xD9
-_SCAN_END: Final = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
-"""Any marker but RSTm, which are inside of scans; FF00 is a byte FF (B.1.1.5)."""
+_SCAN_END: Final = re.compile(rb"(?<!\xff)\xff++[\x01-\xcf\xd8-\xfe]")
+"""Any marker but RSTm, which are inside of scans; FF00 is a byte FF (B.1.1.5). Each run of FF is
+looked at once."""
 _RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
 _MORE: Final = bytes((number * 89 + 0xB5) % 251 for number in range(256))
 """Bits of all kinds, from the first on: no Huffman table makes as little of them as of the zeros
 that libjpeg puts in place of what is missing. Without FF, so that there is no marker."""
+_MOST_SCANS: Final = 100
+"""Writers of progressive JPEG make 6 to 20. Each takes a dozen bytes, and a decoder goes over the
+whole image for it: a megabyte of them would take an hour."""
 _NEAR: Final = 2
 """How far rounding takes the middle of the range, through YCbCr."""
 _LUMA: Final = (0.299, 0.587, 0.114)
@@ -35,8 +39,14 @@ def check_components(found: Codestream, data: bytes) -> None:
     """Refuse a codestream without a scan of each component; libjpeg would make them grey.
 
     Raises:
-        PacsException: ``PIXEL_DATA_FAILED``.
+        PacsException: ``PIXEL_DATA_FAILED``; for far too many scans, too.
     """
+    if data.count(_SOS, found.first_scan) > _MOST_SCANS:  # in other segments it may be by chance
+        scans = len(_scans(data, found.first_scan))
+        if scans > _MOST_SCANS:
+            raise pixel_failure(
+                f"its JPEG codestream has {scans} scans, and {_MOST_SCANS} are the most"
+            )
     if _selected(data, found.first_scan) >= found.samples:
         return
     numbers: set[int] = set()

@@ -19,7 +19,7 @@ from pacs_sdk.encoding.codecs.description import (
     pixel_failure,
 )
 from pacs_sdk.encoding.codecs.jpeg import JpegCodec
-from pacs_sdk.encoding.codecs.jpegxl_size import jpegxl_size
+from pacs_sdk.encoding.codecs.jpegxl_header import jpegxl_header
 from pacs_sdk.encoding.codecs.stored import (
     conform_bits,
     conform_shape,
@@ -63,8 +63,15 @@ class JpegXlCodec(ImagecodecsCodec):
 
     def _decoded(self, frame: Buffer, description: FrameDescription, out: np.ndarray) -> np.ndarray:
         data = bytes(frame)
-        rows, columns = jpegxl_size(data)
-        check_codestream(Codestream(rows, columns, description.samples, 1), description)
+        header = jpegxl_header(data)
+        found = Codestream(header.rows, header.columns, description.samples, 1)
+        check_codestream(found, description)
+        if header.animated:
+            raise pixel_failure("its JPEG XL codestream is an animation, not one frame")
+        if header.extra_channels >= description.samples:
+            raise pixel_failure(
+                f"its JPEG XL codestream has {header.extra_channels} extra channels"
+            )
         if _RECOMPRESSED_JPEG in data[:4096]:
             # Decoded as the JPEG that it is, it gives the same values; and libjxl takes colour
             # for YCbCr where only Photometric Interpretation says RGB.
