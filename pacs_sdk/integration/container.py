@@ -129,7 +129,7 @@ def _open_archive(
         )
     folder = Path(config.data_dir)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(0o700, parents=True, exist_ok=True)  # there will be patient data in it
     except OSError as exc:
         raise PacsException(
             ErrorCode.STORAGE_WRITE_FAILED,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from returns.result import Failure
 
 from pacs_sdk.core.errors import ErrorCode
-from pacs_sdk.storage import Query, open_archive
+from pacs_sdk.storage import Query, import_folder, open_archive
 from pacs_sdk.testing import RecordingLogger
 from tests.storage.archive_parts import failure
 from tests.storage.made_instances import made_instance
@@ -28,6 +31,44 @@ def test_any_name_of_a_folder_will_do(tmp_path: Path, name: str) -> None:
     }
     with open_archive(str(tmp_path / name)).unwrap() as archive:
         assert archive.statistics().unwrap().instances == 1
+
+
+@pytest.fixture
+def usual_umask() -> Iterator[None]:
+    """Let new files and folders be read by everybody, as most machines do."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def mode_of(folder: Path) -> int:
+    """Tell who may use a folder."""
+    return stat.S_IMODE(folder.stat().st_mode)
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_a_new_folder_is_for_its_user_alone(tmp_path: Path) -> None:
+    """Other users of the machine read no patient data, whatever the umask."""
+    with open_archive(tmp_path / "above/pacs").unwrap() as archive:
+        archive.store(made_instance()).unwrap()
+    assert mode_of(tmp_path / "above/pacs") == 0o700
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    """A site may share an archive with a group of users."""
+    (tmp_path / "pacs").mkdir()
+    (tmp_path / "pacs").chmod(0o750)
+    open_archive(tmp_path / "pacs").unwrap().close()
+    assert mode_of(tmp_path / "pacs") == 0o750
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_a_folder_that_an_import_makes_is_for_its_user_alone(tmp_path: Path) -> None:
+    """The index of an imported folder has patient data, too."""
+    (tmp_path / "images").mkdir()
+    import_folder(tmp_path / "pacs", tmp_path / "images", processes=1).unwrap()
+    assert mode_of(tmp_path / "pacs") == 0o700
 
 
 def test_a_folder_that_cannot_be_used_is_told_in_words(tmp_path: Path) -> None:

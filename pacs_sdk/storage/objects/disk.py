@@ -35,6 +35,8 @@ __all__ = [
 
 _O_BINARY: Final = getattr(os, "O_BINARY", 0)
 
+_PRIVATE: Final = 0o700
+
 _COMPARED_BYTES: Final = 1 << 20
 """How much of a file is compared at a time."""
 
@@ -225,11 +227,14 @@ def flat_view(part: Buffer) -> memoryview:
 def make_folders(folder: Path, *, durable: bool) -> None:
     """Make a folder and those above it that are missing, each name synced if wanted.
 
+    Where it is missing it becomes private, as there will be patient data in it: other users of the
+    machine may not enter it. One that is there keeps its mode.
+
     Raises:
         OSError: As from the operating system.
     """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(_PRIVATE, parents=True, exist_ok=True)
     if durable:
         for one in reversed(missing):
             sync_folder(one.parent)

@@ -142,7 +142,8 @@ def import_folder(  # noqa: PLR0913  # all but two are keywords with defaults
     """
     folder = Path(data_dir).absolute()
     try:
-        make_folders(folder / OBJECTS_NAME, durable=True)
+        for one in (folder, folder / OBJECTS_NAME):
+            make_folders(one, durable=True)
     except OSError as exc:
         raise PacsException(
             ErrorCode.STORAGE_WRITE_FAILED,
