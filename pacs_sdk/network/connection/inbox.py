@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
-from pacs_sdk.network.dimse import CCancelRQ, Message, is_request
+from pacs_sdk.network.dimse import (
+    RESPONSE_BIT,
+    CCancelRQ,
+    CommandField,
+    CStoreRQ,
+    Message,
+    is_request,
+)
 from pacs_sdk.network.indications import CommandReceived, DataReceived
 from pacs_sdk.network.messages import IncomingMessage
 from pacs_sdk.network.negotiation import AcceptedContext
 from pacs_sdk.network.sink import DEFAULT_MAX_DATASET_BYTES, DataSink, SpoolingSink
 
-__all__ = ["Inbox", "SinkFactory"]
+__all__ = ["LONGEST_IDENTIFIER_BYTES", "Inbox", "SinkFactory"]
+
+LONGEST_IDENTIFIER_BYTES: Final = 64 << 20
+"""What is kept of the data set of a C- message that brings no instance: four times the longest
+that is decoded. A peer that was asked a question could otherwise fill the disk of who asked it."""
 
 SinkFactory = Callable[[AcceptedContext, Message], DataSink]
 """Opens the sink for the data set of a message whose command has arrived."""
@@ -42,7 +54,7 @@ class Inbox:
         """Message IDs of operations that the peer cancelled."""
         self._open_sink = open_sink
         self._max_dataset_bytes = max_dataset_bytes
-        self._size = 0
+        self._size = self._most = 0
         self._begun: CommandReceived | None = None
         self._sink: DataSink | None = None
         self._write_pieces: Callable[[Sequence[memoryview]], None] | None = None
@@ -80,7 +92,9 @@ class Inbox:
             self.waiting.append(IncomingMessage(event.context, message, None, None, None))
 
     def _open_message(self, command: CommandReceived) -> None:
-        self._sink_failure, self._size = None, 0
+        self._sink_failure, self._size, self._most = None, 0, self._max_dataset_bytes
+        if _brings_identifier(command.message):
+            self._most = min(self._most, LONGEST_IDENTIFIER_BYTES)
         try:
             sink = self._sink = self._open_sink(command.context, command.message)
             self._write_pieces = getattr(sink, "write_pieces", None)
@@ -93,10 +107,10 @@ class Inbox:
         if sink is not None:
             try:
                 self._size += sum(map(len, event.pieces))
-                if self._size > self._max_dataset_bytes:
+                if self._size > self._most:
                     raise PacsException(
                         ErrorCode.LIMIT_EXCEEDED,
-                        f"the data set is longer than the {self._max_dataset_bytes} bytes allowed",
+                        f"the data set is longer than the {self._most} bytes allowed",
                     )
                 if self._write_pieces is not None:
                     self._write_pieces(event.pieces)
@@ -139,3 +153,10 @@ class Inbox:
         sink, self._sink = self._sink, None
         if sink is not None:
             sink.discard()
+
+
+def _brings_identifier(message: Message) -> bool:
+    """Tell whether the data set of a message describes instances, and is none (PS3.7 9.3)."""
+    if isinstance(message, CStoreRQ):
+        return False
+    return message.command_field & ~RESPONSE_BIT < CommandField.N_EVENT_REPORT_RQ
