@@ -52,6 +52,35 @@ class CertificateAuthority:
         """Its own certificate, to trust it by."""
         self.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
+    def trusted_with_crl(self, name: str, *revoked: Identity, days: int = 1) -> Path:
+        """Write a file with its certificate and a revocation list.
+
+        Args:
+            name: The file's.
+            revoked: Whose certificates are revoked.
+            days: How long the list is current; 0 for one that ended yesterday.
+        """
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._name)
+            .last_update(now - 2 * _DAY)
+            .next_update(now + (days or -1) * _DAY)
+        )
+        for one in revoked:
+            serial = x509.load_der_x509_certificate(one.certificate_der).serial_number
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder()
+                .serial_number(serial)
+                .revocation_date(now - 2 * _DAY)
+                .build()
+            )
+        signed = builder.sign(self._key, hashes.SHA256())
+        file = self._folder / f"{name}.pem"
+        listed = signed.public_bytes(serialization.Encoding.PEM)
+        file.write_bytes(self.certificate.read_bytes() + listed)
+        return file
+
     def issue(
         self,
         name: str,

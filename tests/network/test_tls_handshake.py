@@ -160,6 +160,46 @@ def test_a_client_of_another_ca_is_refused(line: Line, pki: Pki) -> None:
     assert error.message.startswith("the peer's certificate is not trusted: ")
 
 
+def test_a_revocation_list_in_the_ca_file_is_heeded(line: Line, pki: Pki) -> None:
+    """Who is on it is refused, and told so; others come in."""
+    lost = pki.ca.issue("lost")
+    listed = attrs.evolve(pki.mutual_tls, client_ca=pki.ca.trusted_with_crl("listed", lost))
+    serving = line.serve(listed)
+    far = line.call(pki.as_client(lost))
+    with pytest.raises(OSError, match="does not accept our certificate: it has been revoked"):
+        far.receive(memoryview(bytearray(10)), TIMEOUT_S)
+    error = _failure(serving)
+    assert _is(error, HandshakeFailure.CERTIFICATE)
+    assert error.message == "the peer's certificate has been revoked"
+    with open_line() as another:
+        near, _ = another.secure(listed, pki.as_client(pki.client))
+        assert near.facts is not None
+
+
+@pytest.mark.parametrize(("days", "words"), [(0, "is not current"), (1, "is not known")])
+def test_without_a_current_revocation_list_nobody_is_trusted(
+    line: Line, pki: Pki, days: int, words: str
+) -> None:
+    """Where there are lists, one that has ended, or is missing for a CA, keeps its clients out."""
+    file = pki.ca.trusted_with_crl("outdated", days=days)
+    with file.open("ab") as appended:
+        appended.write(pki.other_ca.certificate.read_bytes())
+    serving = line.serve(attrs.evolve(pki.mutual_tls, client_ca=file))
+    line.call(pki.as_client(pki.stranger if days else pki.client))
+    error = _failure(serving)
+    assert _is(error, HandshakeFailure.CERTIFICATE)
+    assert words in error.message
+
+
+def test_a_client_heeds_a_revocation_list_too(line: Line, pki: Pki) -> None:
+    """A server whose key was stolen cannot pass itself off any more."""
+    listed = attrs.evolve(pki.client_tls, ca=pki.ca.trusted_with_crl("servers", pki.server))
+    line.serve(pki.server_tls)
+    with pytest.raises(PacsException) as caught:
+        line.call(listed)
+    assert caught.value.error.message.endswith("the peer's certificate has been revoked")
+
+
 def test_a_refusal_arrives_although_the_client_has_sent_more(line: Line, pki: Pki) -> None:
     """A request that follows the handshake at once is read, so that closing resets nothing."""
     near = TlsTransport(line.near, server_context(pki.mutual_tls))

@@ -86,8 +86,11 @@ def offered_version(first: bytes) -> str | None:
     return _VERSION_NAMES.get((first[9], first[10])) if len(first) >= 11 else None
 
 
+_X509_NO_CRL: Final = 3
 _X509_NOT_YET_VALID: Final = 9
 _X509_EXPIRED: Final = 10
+_X509_CRL_NOT_CURRENT: Final = frozenset((11, 12))  # not yet valid, expired
+_X509_REVOKED: Final = 23
 _X509_NAME_MISMATCHES: Final = frozenset((62, 64))  # host name, IP address
 _X509_TOO_WEAK: Final = frozenset((66, 67, 68))  # end-entity key, CA key, message digest
 
@@ -98,6 +101,18 @@ def _explain_certificate(exc: ssl.SSLCertVerificationError) -> str:
         return "the peer's certificate, or one that it depends on, has expired; have it renewed"
     if exc.verify_code == _X509_NOT_YET_VALID:
         return "the peer's certificate is not valid yet; check the clocks of both sides"
+    if exc.verify_code == _X509_REVOKED:
+        return "the peer's certificate has been revoked"
+    if exc.verify_code == _X509_NO_CRL:
+        return (
+            "whether the peer's certificate has been revoked is not known: add the revocation "
+            "list of its CA to the CA file, which has those of others"
+        )
+    if exc.verify_code in _X509_CRL_NOT_CURRENT:
+        return (
+            "the revocation list in the CA file for the peer's certificate is not current; "
+            "renew the list, or check the clock"
+        )
     if exc.verify_code in _X509_NAME_MISMATCHES:
         return (
             f"the peer's certificate is for another host: {reason}; call it by a name in its "
@@ -120,6 +135,10 @@ _ALERTS: Final = {
     "CERTIFICATE_EXPIRED": (
         HandshakeFailure.CERTIFICATE,
         "the peer does not accept our certificate: it has expired",
+    ),
+    "CERTIFICATE_REVOKED": (
+        HandshakeFailure.CERTIFICATE,
+        "the peer does not accept our certificate: it has been revoked",
     ),
     "PROTOCOL_VERSION": (
         HandshakeFailure.VERSION,

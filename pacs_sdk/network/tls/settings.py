@@ -53,7 +53,9 @@ class ServerTls:
     """What the private key is encrypted with."""
     client_ca: Path | None = attrs.field(default=None, converter=_optional_path)
     """The CAs (or single certificates) that clients are trusted by. If set, mutual
-    authentication is demanded: a client without such a certificate is refused."""
+    authentication is demanded: a client without such a certificate is refused. With revocation
+    lists (``BEGIN X509 CRL``) in the file, a revoked one is, too, and one whose CA has no
+    current list there."""
     profile: TlsProfile = TlsProfile.BCP_195
     """The TLS versions and cipher suites."""
     handshake_timeout_s: float = attrs.field(default=10.0, validator=_positive)
@@ -72,7 +74,7 @@ class ClientTls:
 
     ca: Path | None = attrs.field(default=None, converter=_optional_path)
     """The CAs (or single certificates) that servers are trusted by; ``None`` for those that
-    the operating system trusts."""
+    the operating system trusts. Revocation lists in the file count, as a server's do."""
     certificate: Path | None = attrs.field(default=None, converter=_optional_path)
     """The client's own certificate, where the server demands one."""
     private_key: Path | None = attrs.field(default=None, converter=_optional_path)
@@ -192,6 +194,8 @@ def _load_trusted(context: ssl.SSLContext, trusted: Path) -> None:
             f"the CA file {trusted} holds no certificate in PEM (BEGIN CERTIFICATE): {exc}",
             path=str(trusted),
         ) from exc
+    if context.cert_store_stats()["crl"]:  # OpenSSL reads them, and looks at none by itself
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
 
 def _check_readable(what: str, path: Path) -> None:
