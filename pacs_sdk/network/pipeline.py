@@ -10,6 +10,7 @@ import attrs
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.network.dimse import (
+    CStoreRSP,
     Message,
     Request,
     Response,
@@ -20,7 +21,7 @@ from pacs_sdk.network.dimse import (
 )
 from pacs_sdk.network.messages import IncomingMessage
 
-__all__ = ["Operation", "Performed", "pipelined"]
+__all__ = ["Operation", "Performed", "mistake_of", "pipelined"]
 
 _KeyT = TypeVar("_KeyT")
 
@@ -51,6 +52,26 @@ class Performed(Generic[_KeyT]):
     """What was asked."""
     response: Response
     """What was answered."""
+
+    @property
+    def mistake(self) -> str:
+        """Why the response is not to be believed; empty if nothing speaks against it."""
+        return mistake_of(self.response, self.operation.request)
+
+
+def mistake_of(response: Response, request: Request) -> str:
+    """Say why a response to a request is not to be believed; empty if nothing speaks against it.
+
+    That to a C-STORE need not name the SOP instance, but if it names one, it has to be that which
+    was sent (PS3.7 Table 9.1-1): what was done may have been done to another.
+    """
+    named = response.affected_sop_instance_uid if isinstance(response, CStoreRSP) else ""
+    if named == request.sop_instance_uid or named.strip(" \0") in ("", request.sop_instance_uid):
+        return ""
+    return (
+        f"the answer is for another SOP instance, {named} instead of {request.sop_instance_uid} "
+        f"(its status is {response.status:04X}H)"
+    )
 
 
 class _Line(Protocol):

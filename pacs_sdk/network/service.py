@@ -189,6 +189,8 @@ class Exchange:
         request = CStoreRQ(self.next_message_id(), sop_class_uid, sop_instance_uid)
         operation = Operation(sop_instance_uid, context.context_id, request, data)
         for performed in self.sub_operations([operation]):
+            if performed.mistake:
+                raise PacsException(ErrorCode.INVALID_DIMSE_MESSAGE, performed.mistake)
             if isinstance(performed.response, CStoreRSP):
                 return performed.response
         raise PacsException(ErrorCode.INVALID_DIMSE_MESSAGE, "the peer did not answer a C-STORE")

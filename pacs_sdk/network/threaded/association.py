@@ -30,7 +30,7 @@ from pacs_sdk.network.negotiation import (
     explain_refusal,
 )
 from pacs_sdk.network.peer import ClientTimeouts, Peer
-from pacs_sdk.network.pipeline import Operation, Performed, pipelined
+from pacs_sdk.network.pipeline import Operation, Performed, mistake_of, pipelined
 from pacs_sdk.network.tls import TlsFacts
 
 __all__ = ["DicomAssociation", "Reply", "StoreHandler"]
@@ -175,6 +175,9 @@ class DicomAssociation:
                 f"{response.status:04X}H, but has to give one final response",
             )
         next(replies, None)  # nothing follows a final one: this leaves the association
+        mistake = mistake_of(response, request)
+        if mistake:
+            raise PacsException(ErrorCode.INVALID_DIMSE_MESSAGE, mistake)
         return response
 
     def replies(

@@ -65,7 +65,7 @@ class Sent:
     sop_instance_uid: str
     """The instance."""
     status: int | None
-    """The destination's answer; ``None`` where it was not sent, or not answered."""
+    """The destination's answer; ``None`` where it was not sent, or not answered for."""
     reason: str = ""
     """Why it failed, in words."""
 
@@ -230,8 +230,11 @@ class Delivery:
                 self._operations(association, ahead, under_way), meanwhile=ahead.read
             ):
                 uid, response = performed.operation.key, performed.response
+                mistake = performed.mistake
                 del under_way[uid]
-                yield Sent(uid, response.status, response.error_comment)
+                yield Sent(
+                    uid, None if mistake else response.status, mistake or response.error_comment
+                )
         finally:
             unread = ahead.put_back()
             if unread is not None:

@@ -63,8 +63,12 @@ def perform_get(
                     tally.count(uid, None, error.message)
 
     for performed in exchange.sub_operations(operations(), meanwhile=ahead.read):
-        response = performed.response
-        tally.count(performed.operation.key, response.status, response.error_comment)
+        response, mistake = performed.response, performed.mistake
+        tally.count(
+            performed.operation.key,
+            None if mistake else response.status,
+            mistake or response.error_comment,
+        )
         if tally.remaining:
             tally.tell()
     tally.finish(cancelled=cancelled)

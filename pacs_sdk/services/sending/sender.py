@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from pacs_sdk.core.errors import PacsError, PacsException
+from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import Failure, PacsResult, Success, raised
 from pacs_sdk.encoding import Instance
 from pacs_sdk.network import (
@@ -217,6 +217,11 @@ class Sender:
             duration_s=self._settings.clock.monotonic() - under_way.since,
             attempts=item.attempts,
         )
+        mistake = performed.mistake
+        if outcome.is_stored and mistake:
+            outcome = attrs.evolve(
+                outcome, status=None, comment=mistake, error=ErrorCode.INVALID_DIMSE_MESSAGE
+            )
         if outcome.is_stored or not status_may_pass(response.status):
             self._ledger.settle(item.number, outcome)
         else:
