@@ -25,6 +25,7 @@ from pacs_sdk.network import (
     connect,
 )
 from pacs_sdk.network.dimse import CStoreRQ, Status
+from pacs_sdk.network.tls.failures import HandshakeFailure
 from tests.network.helpers import CT_IMAGE, REQUEST, RawPeer
 from tests.network.servers import (
     CONTEXTS,
@@ -124,7 +125,8 @@ def test_a_client_without_a_trusted_certificate_stays_out(pki: Pki) -> None:
     with serving(Scripted(shelf), config=config, logger=logger) as server:
         for tls in (pki.client_tls, pki.as_client(pki.stranger)):
             error = refusal(server, tls)
-            assert error.code in (ErrorCode.TLS_HANDSHAKE_FAILED, ErrorCode.ASSOCIATION_ABORTED)
+            assert error.code is ErrorCode.TLS_HANDSHAKE_FAILED
+            assert error.details["cause"] == HandshakeFailure.CERTIFICATE
             assert "certificate" in error.message
         logger.wait_for("tls-refused", 2)
     assert not shelf.kept

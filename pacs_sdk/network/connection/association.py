@@ -128,17 +128,8 @@ class SocketAssociation(AssociationLine):
         self._check_alive()
         view = None if data is None else data.view()
         batches = self.engine.send_message(context_id, message, view)
-        try:
-            for batch in batches:
-                self._transport.send(batch, self._send_timeout_s)
-        except TimeoutError as exc:
-            # An A-ABORT behind a half-sent PDU would be taken for its data: just close.
-            self._end = PacsError(ErrorCode.NETWORK_TIMEOUT, f"{exc}; connection closed")
-            self.close()
-            raise PacsException.of(self._end) from exc
-        except OSError as exc:
-            self._hear_last_words()
-            raise self._lost(exc) from exc
+        for batch in batches:
+            self._put(batch)
 
     def receive(
         self, timeout_s: float | None, moved_at: Callable[[], float | None] | None = None
@@ -339,19 +330,6 @@ class SocketAssociation(AssociationLine):
         is_over = self.engine.closing or self._end is not None
         if not is_over and self._clock.monotonic() >= deadline:
             raise PacsException(ErrorCode.NETWORK_TIMEOUT, "the peer went on sending instead")
-
-    def _hear_last_words(self) -> None:
-        """Read what the peer sent before the connection broke: it may say why."""
-        try:
-            while self._end is None:
-                count = self._transport.receive_available(self._buffers.view)
-                if count is None:
-                    return
-                self._took(count)
-        except ConnectionAbortedError as exc:  # what TLS has to say, which is words
-            self._lost(exc)
-        except (PacsException, OSError) as exc:
-            self.logger.debug("no-last-words", reason=str(exc))
 
     def _drained(self, limit_s: float | None) -> Waits[None]:
         """Read and ignore until the peer closes or time is up; a stop shortens the wait.

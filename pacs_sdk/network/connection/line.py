@@ -8,12 +8,14 @@ all ended. What is done with that is up to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Clock, Logger
 from pacs_sdk.network.connection.inbox import Inbox
 from pacs_sdk.network.connection.options import AssociationOptions
+from pacs_sdk.network.connection.tls_transport import TlsRefusal
 from pacs_sdk.network.connection.transport import Transport, WokenUp
 from pacs_sdk.network.connection.waits import Waits, after, earlier
 from pacs_sdk.network.engine import AssociationEngine
@@ -102,19 +104,52 @@ class AssociationLine:
     def _lost(self, exc: OSError) -> PacsException:
         """Note that the connection broke, unless a better reason is known already."""
         if self._end is None:
-            self._end = PacsError(
-                ErrorCode.ASSOCIATION_ABORTED, f"the connection to the peer was lost: {exc}"
-            )
+            if isinstance(exc, TlsRefusal) and self.engine.answer is None:
+                self._end = PacsError(
+                    ErrorCode.TLS_HANDSHAKE_FAILED, str(exc), {"cause": exc.cause.value}
+                )
+            else:
+                self._end = PacsError(
+                    ErrorCode.ASSOCIATION_ABORTED, f"the connection to the peer was lost: {exc}"
+                )
         return PacsException.of(self._end)
 
     def flush(self) -> None:
         """Send what the engine has to say."""
         output = self.engine.take_output()
         if output:
-            try:
-                self._transport.send(output, self._send_timeout_s)
-            except OSError as exc:
-                raise self._lost(exc) from exc
+            self._put(output)
+
+    def _put(self, buffers: Sequence[bytes | memoryview]) -> None:
+        """Send; where that fails, the association has ended.
+
+        Raises:
+            PacsException: Why it has ended.
+        """
+        try:
+            self._transport.send(buffers, self._send_timeout_s)
+        except TimeoutError as exc:
+            # An A-ABORT behind a half-sent PDU would be taken for its data: just close.
+            if self._end is None:
+                self._end = PacsError(ErrorCode.NETWORK_TIMEOUT, f"{exc}; connection closed")
+            self.close()
+            raise PacsException.of(self._end) from exc
+        except OSError as exc:
+            self._hear_last_words()
+            raise self._lost(exc) from exc
+
+    def _hear_last_words(self) -> None:
+        """Read what the peer sent before the connection broke: it may say why."""
+        try:
+            while self._end is None:
+                count = self._transport.receive_available(self._buffers.view)
+                if count is None:
+                    return
+                self._took(count)
+        except ConnectionAbortedError as exc:  # what TLS has to say, which is words
+            self._lost(exc)
+        except (PacsException, OSError) as exc:
+            self.logger.debug("no-last-words", reason=str(exc))
 
     def _driven(self, waits: Waits[_T]) -> _T:
         """Wait in this thread for what a generator waits for."""

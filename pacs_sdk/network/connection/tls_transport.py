@@ -14,13 +14,26 @@ from typing import Final
 
 from pacs_sdk.core.ports import Clock
 from pacs_sdk.network.connection.tls_handshake import TlsHandshake
-from pacs_sdk.network.tls.failures import explain_failure
+from pacs_sdk.network.tls.failures import HandshakeFailure, explain_failure
 from pacs_sdk.network.tls.records import cut_into_records
 
-__all__ = ["TlsTransport"]
+__all__ = ["TlsRefusal", "TlsTransport"]
 
 _RAW_READS: Final = 16
 """Reads that are thrown away in one go after the end; then the clock is looked at."""
+
+
+class TlsRefusal(ConnectionAbortedError):
+    """The peer has ended TLS by an alert; with TLS 1.3 a client is refused after its handshake.
+
+    Args:
+        cause: What it has against us.
+        words: The same in words.
+    """
+
+    def __init__(self, cause: HandshakeFailure, words: str) -> None:
+        super().__init__(words)
+        self.cause = cause
 
 
 class TlsTransport(TlsHandshake):
@@ -217,6 +230,7 @@ def _in_words(exc: OSError) -> OSError:
     if isinstance(exc, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return ConnectionAbortedError("the peer closed the connection")
     if isinstance(exc, ssl.SSLError):
-        _, words = explain_failure(exc)
-        return ConnectionAbortedError(words)
+        cause, words = explain_failure(exc)
+        is_alert = "_ALERT_" in (exc.reason or "")
+        return TlsRefusal(cause, words) if is_alert else ConnectionAbortedError(words)
     return exc
