@@ -70,7 +70,8 @@ class StateMachine:
         """Its acceptance, received or sent."""
         self.is_requestor = is_requestor
         """Whether this side opened the association."""
-        self._artim_timeout_s = artim_timeout_s
+        self.artim_timeout_s = artim_timeout_s
+        """How long ARTIM runs."""
         self._now = now
         self._encoded_request = b""
         self._output: list[bytes] = []
@@ -93,7 +94,7 @@ class StateMachine:
         self._output.append(encode_pdu(pdu))
 
     def _start_artim(self) -> None:
-        self.deadline = self._now + self._artim_timeout_s
+        self.deadline = self._now + self.artim_timeout_s
 
     def _stop_artim(self) -> None:
         self.deadline = None

@@ -152,7 +152,7 @@ def test_a_peer_that_does_not_answer_is_a_failure_in_time() -> None:
         context = raised(association.context_for(VERIFICATION))
         error = association.call(context, CEchoRQ(1)).failure()
         assert error.code is ErrorCode.NETWORK_TIMEOUT
-        assert "sent nothing in time; association aborted" in error.message
+        assert "sent nothing in time (0.1 s); association aborted" in error.message
     assert heard == [AAbort(AbortSource.SERVICE_USER)]
 
 

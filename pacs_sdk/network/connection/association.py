@@ -145,17 +145,22 @@ class SocketAssociation(AssociationLine):
                 ``ASSOCIATION_ABORTED``.
             WokenUp: The owner stops, and no message has begun.
         """
-        left_s = timeout_s
+        left_s = self._patience_s = timeout_s
         while True:
             try:
-                return self._driven(self.awaited(left_s))
+                return self._driven(self._awaited(left_s))
             except PacsException as exc:
                 if exc.error.code is not ErrorCode.NETWORK_TIMEOUT:
                     raise
                 left_s = self._left_s(timeout_s, moved_at)
                 if left_s <= 0:
-                    self.abort()
+                    self._give_up(exc.error)
                     raise
+
+    def _give_up(self, reason: PacsError) -> None:
+        """Abort a peer that takes too long; an operation after that is told why."""
+        self._end = self._end or reason
+        self.abort()
 
     def _left_s(
         self, timeout_s: float | None, moved_at: Callable[[], float | None] | None
@@ -177,11 +182,20 @@ class SocketAssociation(AssociationLine):
             return self._driven(self._awaited_response(timeout_s))
         except PacsException as exc:
             if exc.error.code is ErrorCode.NETWORK_TIMEOUT:
-                self.abort()
+                self._give_up(exc.error)
             raise
 
-    def awaited(self, timeout_s: float | None, behind: int = 0) -> Waits[IncomingMessage | None]:
+    def awaited(self, timeout_s: float | None) -> Waits[IncomingMessage | None]:
         """Wait as :meth:`receive` does.
+
+        Args:
+            timeout_s: How long the peer may send nothing.
+        """
+        self._patience_s = timeout_s
+        return self._awaited(timeout_s)
+
+    def _awaited(self, timeout_s: float | None, behind: int = 0) -> Waits[IncomingMessage | None]:
+        """Wait for a message.
 
         Bytes that come begin the time anew, but a message that has begun must be complete
         within ``message_timeout_s``, and its command set within ``command_timeout_s``: a peer that
@@ -209,10 +223,11 @@ class SocketAssociation(AssociationLine):
         return incoming
 
     def _awaited_response(self, timeout_s: float | None) -> Waits[IncomingMessage | None]:
+        self._patience_s = timeout_s
         most = (self.window.performed or _MOST_PERFORMED) - 1
         behind = 0
         while True:
-            incoming = yield from self.awaited(timeout_s, behind)
+            incoming = yield from self._awaited(timeout_s, behind)
             if incoming is None or behind == most or not is_request(incoming.message):
                 return incoming
             self._inbox.waiting.insert(behind, incoming)

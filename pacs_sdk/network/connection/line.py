@@ -76,6 +76,7 @@ class AssociationLine:
         self._message_timeout_s = options.message_timeout_s
         self._command_timeout_s = options.command_timeout_s
         self._is_alone = options.is_alone
+        self._patience_s: float | None = None
         self._reads = 0
         self._read_failure: OSError | None = None
         self._unfinished_since: float | None = None
@@ -271,7 +272,9 @@ class AssociationLine:
             self._on_event(event)
         if self.engine.closing and self._end is None:
             self._end = PacsError(
-                ErrorCode.NETWORK_TIMEOUT, "the peer connected but sent no association request"
+                ErrorCode.NETWORK_TIMEOUT,
+                "the peer connected but sent no association request in time "
+                f"({self.engine.artim_timeout_s:g} s)",
             )
         if deadline is not None and now >= deadline and self._end is None:
             raise PacsException(ErrorCode.NETWORK_TIMEOUT, self._overdue(now))
@@ -285,7 +288,8 @@ class AssociationLine:
         whole_by = self._whole_by
         if whole_by is not None and now >= whole_by:
             return f"the peer took longer than {self._most_for_a_message_s:g} s for a message"
-        return "the peer sent nothing in time; association aborted"
+        how_long = "" if self._patience_s is None else f" ({self._patience_s:g} s)"
+        return f"the peer sent nothing in time{how_long}; association aborted"
 
     @property
     def _whole_by(self) -> float | None:

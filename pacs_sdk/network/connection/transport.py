@@ -188,7 +188,7 @@ class Transport:
 
     def _wait_writable(self, timeout_s: float | None) -> None:
         if not self._polled(self._writable, timeout_s):
-            raise TimeoutError("the peer took no data in time")
+            raise TimeoutError(f"the peer took no data in time ({timeout_s:g} s)")
 
     def _polled(self, poll: select.poll, timeout_s: float | None) -> list[tuple[int, int]]:
         """Wait for the socket, after a moment in a way that others may work meanwhile."""
