@@ -25,11 +25,15 @@ from pacs_sdk.network.server_config import ServerConfig
 from pacs_sdk.network.server_core import ServerCore
 from pacs_sdk.network.service import DicomService
 
-__all__ = ["LAST_WAIT_S", "ServerBase", "ServerPorts"]
+__all__ = ["LAST_WAIT_S", "STOPPED", "ServerBase", "ServerPorts"]
 
 LAST_WAIT_S: Final = 2.0
 """How long a stop waits for handlers whose connections it has closed. Who asks whether the
 operation is cancelled, or sends anything, ends in a moment; who does neither may never end."""
+
+
+STOPPED: Final = "it was closed here because the server stopped"
+"""Why a connection ends that is still there when a stop has waited long enough."""
 
 
 class ServerPorts(TypedDict, total=False):

@@ -125,7 +125,9 @@ def test_an_abort_does_not_wait_for_the_operation_under_way() -> None:
         calling = asyncio.create_task(association.call(context, CEchoRQ(1)))
         await until(stuck.entered)
         await association.abort()
-        assert (await calling).failure().code is ErrorCode.ASSOCIATION_ABORTED
+        error = (await calling).failure()
+        assert error.code is ErrorCode.ASSOCIATION_ABORTED
+        assert error.message == "the connection was broken off here"  # and not by the peer
 
     with stuck_server() as (peer, stuck):
         run(work(peer, stuck))

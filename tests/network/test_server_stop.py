@@ -313,12 +313,16 @@ def test_an_operation_that_takes_too_long_is_cut_off() -> None:
 
 def test_a_message_that_stalls_is_cut_off() -> None:
     """Nor does a peer that never finishes its data set."""
-    with serving(Scripted(lambda exchange: None)) as server, RawPeer.to(server.port) as peer:
+    logger = RecordingLogger()
+    services = (Scripted(lambda exchange: None),)
+    with serving(*services, logger=logger) as server, RawPeer.to(server.port) as peer:
         peer.associate()
         peer.send(message_bytes(3, STORE, b"")[:-12], pdata(b"half", last=False))
         started = time.monotonic()
         server.stop(timeout_s=0.1)
         assert time.monotonic() - started < 2
+    (failed,) = logger.named("association-failed")
+    assert failed["reason"] == "it was closed here because the server stopped"
 
 
 def test_a_peer_that_released_but_does_not_close_is_not_waited_for() -> None:

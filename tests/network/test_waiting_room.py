@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from pathlib import Path
 
+import attrs
 import pytest
 
 from pacs_sdk.network import ServerConfig
@@ -19,6 +21,7 @@ from tests.network.servers import (
     open_to,
     serving,
 )
+from tests.network.tls_peers import Pki
 
 ONE = ServerConfig(max_associations=1)
 
@@ -37,6 +40,25 @@ def test_connections_that_say_nothing_keep_nobody_out() -> None:
             assert_alive(association)
         assert len(logger.named("connection-ended-for-another")) <= 1
         assert not logger.named("connection-refused-over-limit")
+
+
+@pytest.mark.usefixtures("driver")
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_log_says_who_made_room_and_that_we_closed_it(*, tls: bool, tmp_path: Path) -> None:
+    """It was not the peer that closed the connection."""
+    logger = RecordingLogger()
+    config = attrs.evolve(ONE, tls=Pki.make(tmp_path).server_tls if tls else None)
+    with (
+        serving(EchoService(), config=config, logger=logger) as server,
+        contextlib.ExitStack() as silent,
+    ):
+        first, *_ = [
+            silent.enter_context(RawPeer.to(server.port)) for _ in range(ONE.max_connections + 1)
+        ]
+        assert not first.rest()
+        told = logger.wait_for("tls-refused" if tls else "no-association")
+        assert told["peer_port"] == first.socket.getsockname()[1]
+        assert told["reason"] == "it was closed here to make room for another connection"
 
 
 @pytest.mark.usefixtures("driver")

@@ -12,6 +12,7 @@ from pacs_sdk.network.asyncio.turns import Outcome, Turns
 from pacs_sdk.network.asyncio.work_pool import WorkPool
 from pacs_sdk.network.connection.session import ServerSession, is_secured
 from pacs_sdk.network.connection.tls_transport import TlsTransport
+from pacs_sdk.network.server_base import STOPPED
 from pacs_sdk.network.server_core import ServerCore
 
 __all__ = ["LoopConnection"]
@@ -35,7 +36,7 @@ class LoopConnection:
         """End the wait for the peer, as the server stops."""
         self._is_woken = True
         if self._session is None:
-            self.transport.break_off()
+            self.transport.break_off(STOPPED)
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(True)
 

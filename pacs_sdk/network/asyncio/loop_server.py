@@ -11,7 +11,7 @@ from typing import Unpack
 from pacs_sdk.network.asyncio.connection import LoopConnection
 from pacs_sdk.network.asyncio.work_pool import WorkPool
 from pacs_sdk.network.connection.listener import ACCEPT_PAUSE_S, OUT_OF_DESCRIPTORS
-from pacs_sdk.network.server_base import LAST_WAIT_S, ServerBase, ServerPorts
+from pacs_sdk.network.server_base import LAST_WAIT_S, STOPPED, ServerBase, ServerPorts
 from pacs_sdk.network.server_config import ServerConfig
 from pacs_sdk.network.service import DicomService
 
@@ -77,7 +77,7 @@ class LoopServer(ServerBase):
         if running:
             _, overdue = await asyncio.wait(running, timeout=timeout_s)
         for task in overdue:
-            running[task].transport.break_off()
+            running[task].transport.break_off(STOPPED)
         abandoned: set[asyncio.Task[None]] = set()
         if overdue:
             _, abandoned = await asyncio.wait(overdue, timeout=LAST_WAIT_S)

@@ -110,10 +110,12 @@ class AssociationLine:
                     ErrorCode.TLS_HANDSHAKE_FAILED, str(exc), {"cause": exc.cause.value}
                 )
             else:
-                self._end = PacsError(
-                    ErrorCode.ASSOCIATION_ABORTED, f"the connection to the peer was lost: {exc}"
-                )
+                self._end = self._ended(f"the connection to the peer was lost: {exc}")
         return PacsException.of(self._end)
+
+    def _ended(self, words: str) -> PacsError:
+        """Make the reason of an end of the connection, unless it was broken off here."""
+        return PacsError(ErrorCode.ASSOCIATION_ABORTED, self._transport.broken_off or words)
 
     def flush(self) -> None:
         """Send what the engine has to say."""
@@ -253,9 +255,7 @@ class AssociationLine:
             self._on_event(event)
         self.flush()
         if not count and self._end is None:
-            self._end = PacsError(
-                ErrorCode.ASSOCIATION_ABORTED, "the peer closed the connection without a word"
-            )
+            self._end = self._ended("the peer closed the connection without a word")
 
     def time_up(self, deadline: float | None) -> None:
         """Act on a time that has passed: the engine's own, or the one that was waited for.
@@ -327,9 +327,7 @@ class AssociationLine:
                 who = "the peer aborted" if event.by_peer else "aborted here"
                 self._end = PacsError(ErrorCode.ASSOCIATION_ABORTED, f"{who}: {event.reason}")
             case TransportClosed():
-                self._end = PacsError(
-                    ErrorCode.ASSOCIATION_ABORTED, "the peer closed the connection unannounced"
-                )
+                self._end = self._ended("the peer closed the connection unannounced")
             case AssociationAccepted():
                 self._unfinished_since = None
             case ReleaseConfirmed():

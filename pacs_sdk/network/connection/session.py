@@ -228,8 +228,10 @@ def is_secured(core: ServerCore, transport: Transport, host: str, port: int) -> 
     except PacsException as exc:
         cause = exc.error.details.get("cause")
         # Who connects and closes at once looks whether the port is open: nothing to warn of.
-        log = logger.debug if cause == HandshakeFailure.CLOSED else logger.warning
-        log("tls-refused", reason=exc.error.message, cause=str(cause or ""))
+        is_look = cause == HandshakeFailure.CLOSED and not transport.broken_off
+        log = logger.debug if is_look else logger.warning
+        reason = transport.broken_off or exc.error.message
+        log("tls-refused", reason=reason, cause=str(cause or ""))
     except Exception as exc:  # noqa: BLE001  # a bug must end one connection, not the server
         logger.error("tls-crashed", reason=repr(exc))
     else:

@@ -202,8 +202,9 @@ class TlsTransport(TlsHandshake):
         with contextlib.suppress(OSError):  # the peer may have gone first
             socket.socket.shutdown(self._tls, socket.SHUT_WR)
 
-    def break_off(self) -> None:
+    def break_off(self, reason: str = "the connection was broken off here") -> None:
         """End the connection from another thread; whoever waits on it fails at once."""
+        self.broken_off = reason
         # SSLSocket.shutdown would take the TLS layer off under the other thread, which would
         # then read and write in clear.
         with contextlib.suppress(OSError):  # it may just have been closed

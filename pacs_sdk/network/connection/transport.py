@@ -48,6 +48,8 @@ class Transport:
     def __init__(self, connected: socket.socket, wake_descriptor: int | None = None) -> None:
         self.while_waiting: Callable[[], AbstractContextManager[object]] | None = None
         """Entered by a thread that waits for the peer for longer than a moment."""
+        self.broken_off = ""
+        """Why it was ended from here by another thread; empty unless it was."""
         self._socket = connected
         self._wake_descriptor = wake_descriptor
         self._has_read = True
@@ -161,8 +163,13 @@ class Transport:
         with contextlib.suppress(OSError):  # the peer may have gone first
             self._socket.shutdown(socket.SHUT_WR)
 
-    def break_off(self) -> None:
-        """End the connection from another thread; whoever waits on it fails at once."""
+    def break_off(self, reason: str = "the connection was broken off here") -> None:
+        """End the connection from another thread; whoever waits on it fails at once.
+
+        Args:
+            reason: Why, for the log and for whoever waits.
+        """
+        self.broken_off = reason
         with contextlib.suppress(OSError):  # it may just have been closed
             self._socket.shutdown(socket.SHUT_RDWR)
 

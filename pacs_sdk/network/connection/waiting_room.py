@@ -37,6 +37,6 @@ class WaitingRoom:
             for transport in list(self._waiting):
                 del self._waiting[transport]
                 if transport.fileno() >= 0:
-                    transport.break_off()
+                    transport.break_off("it was closed here to make room for another connection")
                     return True
         return False

@@ -13,7 +13,7 @@ from pacs_sdk.core.results import edge, raised
 from pacs_sdk.network.connection.listener import ACCEPT_PAUSE_S, OUT_OF_DESCRIPTORS, AcceptWait
 from pacs_sdk.network.connection.session import ServerSession, is_secured
 from pacs_sdk.network.connection.transport import Transport
-from pacs_sdk.network.server_base import LAST_WAIT_S, ServerBase, ServerPorts
+from pacs_sdk.network.server_base import LAST_WAIT_S, STOPPED, ServerBase, ServerPorts
 from pacs_sdk.network.server_config import ServerConfig
 from pacs_sdk.network.service import DicomService
 
@@ -93,7 +93,7 @@ class DicomServer(ServerBase):
         overdue = self._others()
         for transport in overdue.values():
             if transport is not None:
-                transport.break_off()
+                transport.break_off(STOPPED)
         deadline = self._core.clock.monotonic() + LAST_WAIT_S
         for thread in overdue:
             thread.join(max(0.0, deadline - self._core.clock.monotonic()))
