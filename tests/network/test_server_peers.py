@@ -10,11 +10,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.ports import AuditEvent
+from pacs_sdk.core.results import raised
 from pacs_sdk.network import Exchange, Peer, ServerConfig, connect
 from pacs_sdk.network.dimse import CEchoRQ, CEchoRSP, CStoreRQ, CStoreRSP, Status
 from pacs_sdk.network.pdu import (
@@ -40,6 +42,7 @@ from tests.network.helpers import (
 )
 from tests.network.servers import (
     CONTEXTS,
+    PATIENT,
     AnyServer,
     EchoService,
     RecordingLogger,
@@ -50,6 +53,7 @@ from tests.network.servers import (
     serving,
     wait_until_served,
 )
+from tests.network.tls_peers import Pki
 
 pytestmark = pytest.mark.usefixtures("driver")
 
@@ -547,12 +551,16 @@ def test_a_bug_of_ours_costs_one_association() -> None:
             assert_alive(association)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("tls", [False, True])
 def test_a_thread_that_cannot_be_started_costs_its_connection_only(
-    driver: str, monkeypatch: pytest.MonkeyPatch
+    driver: str, *, tls: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The connection is closed and logged; the server goes on accepting."""
     logger = RecordingLogger()
-    with serving(EchoService(), logger=logger) as server:
+    pki = Pki.make(tmp_path)
+    config = ServerConfig(tls=pki.server_tls if tls else None)
+    with serving(EchoService(), config=config, logger=logger) as server:
         start = threading.Thread.start
 
         def fail_once(thread: threading.Thread) -> None:
@@ -565,4 +573,5 @@ def test_a_thread_that_cannot_be_started_costs_its_connection_only(
                 peer.send(REQUEST)
             assert peer.rest() == []
         assert logger.wait_for("connection-not-served")["peer_host"] == "127.0.0.1"
-        open_to(server).release()
+        peer_again = Peer("127.0.0.1", server.port, tls=pki.client_tls if tls else None)
+        raised(connect(peer_again, "TESTER", CONTEXTS, timeouts=PATIENT)).release()

@@ -79,7 +79,9 @@ class LoopConnection:
                 while (deadline := await loop.run_in_executor(pool, step)) is not None:
                     await self._ready(loop, deadline)
             except RuntimeError as exc:  # no thread to be had
-                self._core.logger.warning("connection-not-served", reason=str(exc))
+                self._core.logger.warning(
+                    "connection-not-served", peer_host=self.host, reason=str(exc)
+                )
                 transport.close()
                 return False
         return is_secured(self._core, transport, self.host, self._port)

@@ -221,11 +221,14 @@ class DicomServer(ServerBase):
     def _taken_up(
         self, connected: socket.socket, host: str, listener: socket.socket, is_last: bool
     ) -> Transport | None:
+        transport: Transport | None = None
         try:
             transport = self._core.transport(connected, self._wake_read)
             if is_last:
                 self._start_thread(listener)
         except (OSError, RuntimeError) as exc:  # already reset, or no thread to be had
             self._core.logger.warning("connection-not-served", peer_host=host, reason=str(exc))
+            if transport is not None:
+                transport.close()  # with TLS the socket is no longer in ``connected``
             return None
         return transport
