@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,26 @@ def test_the_port_to_receive_on_is_taken(pacs: Pacs) -> None:
     receive = ReceiveHere(InMemory().keep, port=pacs.port, host="127.0.0.1")
     error = RetrieveScu().move(pacs.peer, THE_STUDY, "ME", receive=receive).failure()
     assert error.code is ErrorCode.PORT_UNAVAILABLE
+
+
+def test_a_peer_that_is_known_by_an_ipv6_address_can_send_here(
+    pacs: Pacs, make_instance: MakeInstance
+) -> None:
+    """The Storage SCP listens on the address by which the peer is reached."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    pacs.archive.store(make_instance()).unwrap()
+    here: list[int] = []
+
+    def resolve(ae_title: str) -> PacsResult[Destination]:
+        return Success(Destination(ae_title, "::1", here[0]))
+
+    receive = ReceiveHere(InMemory().keep, on_ready=here.append)
+    service = RetrieveScp(pacs.archive, Moves(resolve, "ARCHIVE"))
+    with DicomServer(ServerConfig(host="::1", port=0), [service]) as scp:
+        peer = Peer("::1", scp.port)
+        report = RetrieveScu().move(peer, THE_STUDY, "ME", receive=receive).unwrap()
+    assert (report.status, report.received, report.failed) == (0, 1, 0)

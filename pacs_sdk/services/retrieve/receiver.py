@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -169,9 +170,11 @@ def receiving_services(receiver: Receiver) -> list[DicomService]:
 
 def _local_address(peer: Peer) -> str:
     """Find out which address of ours faces a peer; nothing is sent for that."""
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with (
+            contextlib.suppress(OSError, OverflowError, UnicodeError),
+            socket.socket(family, socket.SOCK_DGRAM) as probe,
+        ):
             probe.connect((peer.host, peer.port))
             return str(probe.getsockname()[0])
-    except (OSError, OverflowError, UnicodeError):  # the C-MOVE itself will say why
-        return "0.0.0.0"  # noqa: S104  # better reachable than not, for a peer known by IPv6
+    return "0.0.0.0"  # noqa: S104  # the C-MOVE itself will say why the peer is not reached
