@@ -21,6 +21,7 @@ from pacs_sdk.network import (
     ServerConfig,
     connect,
 )
+from pacs_sdk.network.connection.transport import Transport
 from pacs_sdk.network.dimse import (
     CEchoRQ,
     CEchoRSP,
@@ -37,6 +38,7 @@ from pacs_sdk.network.pdu import (
     AReleaseRQ,
     PDataTF,
 )
+from pacs_sdk.network.pdu_codec import encode_pdu
 from pacs_sdk.network.sink import SpoolingSink
 from tests.network.helpers import (
     CT_IMAGE,
@@ -205,6 +207,34 @@ def test_a_peer_that_takes_no_data_is_a_failure_in_time() -> None:
             assert "took no data in time" in error.message
             assert not association.is_open
         done.set()
+
+
+def test_nothing_follows_a_pdu_whose_sending_was_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An A-ABORT would be taken for its data, and wait for room like that."""
+    done = threading.Event()
+    came = bytearray()
+
+    def read_late(peer: RawPeer) -> None:
+        assert done.wait(10)
+        while data := peer.socket.recv(1 << 20):
+            came.extend(data)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Transport, "_wait_writable", interrupt)
+    with peer_that(then(accept, read_late)) as peer:
+        association = open_association(peer)
+        context = raised(association.context_for(CT_IMAGE))
+        data = MemoryBytes(bytes(64 << 20))
+        with pytest.raises(KeyboardInterrupt), association:
+            association.call(context, CStoreRQ(1, CT_IMAGE, "1.2"), data)
+        error = association.call(context, CStoreRQ(2, CT_IMAGE, "1.2"), data).failure()
+        done.set()
+    assert error.message == "sending was interrupted; connection closed"
+    assert not came.endswith(encode_pdu(AAbort(AbortSource.SERVICE_USER)))
 
 
 def test_a_peer_that_aborts_while_we_send_is_heard() -> None:

@@ -132,14 +132,21 @@ class AssociationLine:
         try:
             self._transport.send(buffers, self._send_timeout_s)
         except TimeoutError as exc:
-            # An A-ABORT behind a half-sent PDU would be taken for its data: just close.
-            if self._end is None:
-                self._end = PacsError(ErrorCode.NETWORK_TIMEOUT, f"{exc}; connection closed")
-            self.close()
-            raise PacsException.of(self._end) from exc
+            late = PacsError(ErrorCode.NETWORK_TIMEOUT, f"{exc}; connection closed")
+            raise PacsException.of(self._closed_within_pdu(late)) from exc
         except OSError as exc:
             self._hear_last_words()
             raise self._lost(exc) from exc
+        except BaseException:  # Ctrl-C above all
+            words = "sending was interrupted; connection closed"
+            self._closed_within_pdu(PacsError(ErrorCode.ASSOCIATION_ABORTED, words))
+            raise
+
+    def _closed_within_pdu(self, reason: PacsError) -> PacsError:
+        """Just close: an A-ABORT behind a half-sent PDU would be taken for its data."""
+        self._end = self._end or reason
+        self.close()
+        return self._end
 
     def _hear_last_words(self) -> None:
         """Read what the peer sent before the connection broke: it may say why."""
