@@ -88,32 +88,35 @@ class ServerGate:
         is_kept = False
         try:
             decision = self._admission.enter(request, info, logger) if has_room else _over_limit()
+            outcome: Acceptance | Refused
             if isinstance(decision, Admitted):
-                answer, info = self._verified(request, info, logger)
-                is_kept = isinstance(answer, Acceptance)
+                outcome, info = self._verified(request, info, logger)
+                is_kept = isinstance(outcome, Acceptance)
             else:
-                answer = self._refused(decision, logger)
+                outcome = decision
         finally:
             if has_room and not is_kept:
                 if isinstance(decision, Admitted):
                     self._admission.leave(request, info)
                 self._leave()
-        name = "pacs_associations_total" if is_kept else "pacs_associations_rejected_total"
+        if isinstance(outcome, Refused):
+            answer = outcome.answer
+            logger.warning("association-rejected", reason=outcome.reason, answer=answer.explain())
+            self._tell("pacs_associations_rejected_total", info, outcome.reason)
+            return answer, info
         try:
-            self._metrics.increment(name, ae_title=self._config.ae_title)
-            self._record(info, is_accepted=is_kept)
+            self._tell("pacs_associations_total", info)
         except BaseException:
-            if is_kept:
-                self.left(request, info)
+            self.left(request, info)
             raise
-        return answer, info
+        return outcome, info
 
     def _verified(
         self, request: AAssociateRQ, info: AssociationInfo, logger: Logger
-    ) -> tuple[Acceptance | AAssociateRJ, AssociationInfo]:
+    ) -> tuple[Acceptance | Refused, AssociationInfo]:
         user = self._identity.check(request, info.peer_host, logger)
         if isinstance(user, Refused):
-            return self._refused(user, logger), info
+            return user, info
         response = None
         if user is not None:
             info = attrs.evolve(info, user_name=user.name)
@@ -121,24 +124,22 @@ class ServerGate:
         try:
             answer = self._known.answer(request, response)
         except PacsException as exc:  # the most that an item of it can hold is 65,535 bytes
-            return self._refused(_unwritable(exc), logger), info
+            return _unwritable(exc), info
         if isinstance(answer, AAssociateRJ):
-            return self._refused(Refused(answer.explain(), answer), logger), info
+            return Refused(answer.explain(), answer), info
         for sentence in answer.refusals:
             logger.info("context-refused", reason=sentence)
         if answer.answer.user_information.extended_negotiations:
             info = attrs.evolve(info, extended=agreed_extended(request, answer.answer))
         return answer, info
 
-    def _refused(self, refusal: Refused, logger: Logger) -> AAssociateRJ:
-        logger.warning(
-            "association-rejected", reason=refusal.reason, answer=refusal.answer.explain()
-        )
-        return refusal.answer
-
-    def _record(self, info: AssociationInfo, *, is_accepted: bool) -> None:
-        action = "association-accepted" if is_accepted else "association-rejected"
+    def _tell(self, metric: str, info: AssociationInfo, reason: str | None = None) -> None:
+        """Count a request, and record it for the audit; with a reason, if it was refused."""
+        self._metrics.increment(metric, ae_title=self._config.ae_title)
+        action = "association-accepted" if reason is None else "association-rejected"
         facts = {"called_ae_title": info.called_ae_title}
+        if reason is not None:
+            facts["reason"] = reason
         if info.user_name:
             facts["user"] = info.user_name
         if info.tls is not None:
@@ -147,7 +148,7 @@ class ServerGate:
         self._audit.record(
             AuditEvent(
                 action,
-                is_accepted,
+                reason is None,
                 actor=info.calling_ae_title,
                 source=info.peer_host,
                 facts=facts,

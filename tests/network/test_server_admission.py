@@ -117,6 +117,29 @@ def test_the_program_decides_about_those_whom_the_rules_admit() -> None:
     assert logger.named("association-rejected")[0]["reason"] == "not on a Sunday"
 
 
+@pytest.mark.parametrize("reason", ["not on a Sunday", ""])
+def test_a_refusal_is_audited_as_one_with_its_reason(reason: str) -> None:
+    """Whatever the program gives as the reason, even nothing."""
+    recorded: list[AuditEvent] = []
+
+    class Audit:
+        def record(self, event: AuditEvent) -> None:
+            recorded.append(event)
+
+    server = server_of_driver()(
+        ServerConfig(port=0),
+        [EchoService()],
+        audit=Audit(),
+        access=AccessControl(admission_hook=lambda *_: Refused(reason, identity_rejection())),
+    )
+    with server:
+        connect(Peer("127.0.0.1", server.port, "ARCHIVE"), "TESTER", CONTEXTS).failure()
+    facts = {"called_ae_title": "ARCHIVE", "reason": reason}
+    assert recorded == [
+        AuditEvent("association-rejected", False, "TESTER", "127.0.0.1", facts=facts)
+    ]
+
+
 @pytest.mark.parametrize("passcode", ["secret", "wrong", None])
 def test_a_user_is_verified_and_known_to_the_handler(passcode: str | None) -> None:
     """With the right passcode; otherwise, or with none, the association is rejected."""

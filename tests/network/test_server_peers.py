@@ -43,7 +43,6 @@ from tests.network.helpers import (
 from tests.network.servers import (
     CONTEXTS,
     PATIENT,
-    AnyServer,
     EchoService,
     RecordingLogger,
     Scripted,
@@ -146,17 +145,29 @@ def test_audit_and_metrics_see_associations() -> None:
 
         def observe(self, name: str, value: float, **labels: str) -> None: ...
 
-    def called(server: AnyServer | None = None) -> dict[str, str]:
-        return {"called_ae_title": "ANY-SCP" if server is None else server.ae_title}
-
     config = ServerConfig(port=0, calling_ae_titles=["TESTER"])
     server = server_of_driver()(config, [EchoService()], metrics=Sink(), audit=Sink())
     with server:
         open_to(server).release()
         connect(Peer("127.0.0.1", server.port), "STRANGER", CONTEXTS).failure()
     assert recorded == [
-        AuditEvent("association-accepted", True, "TESTER", "127.0.0.1", facts=called(server)),
-        AuditEvent("association-rejected", False, "STRANGER", "127.0.0.1", facts=called()),
+        AuditEvent(
+            "association-accepted",
+            True,
+            "TESTER",
+            "127.0.0.1",
+            facts={"called_ae_title": server.ae_title},
+        ),
+        AuditEvent(
+            "association-rejected",
+            False,
+            "STRANGER",
+            "127.0.0.1",
+            facts={
+                "called_ae_title": "ANY-SCP",
+                "reason": "AE title 'STRANGER' is not registered",
+            },
+        ),
     ]
     assert counted == ["pacs_associations_total", "pacs_associations_rejected_total"]
 
