@@ -308,3 +308,83 @@ def test_values_longer_than_16_bits_can_say(syntax: TransferSyntax) -> None:
     assert decoded.get_floats("ContourData").unwrap()[-1] == 11_999 / 8
     assert raised(encode_dataset(decoded, syntax)) == encoded
     assert DicomDataset.from_json(raised(decoded.to_json())).unwrap() == original
+
+
+NAME_READ = "Müller^Jörg"
+SYNTAXES = (IMPLICIT, EXPLICIT, BIG)
+
+
+def latin() -> Dataset:
+    """Make a data set with text in Latin-1, in a sequence too."""
+    item = Dataset()
+    item.PatientComments = "ü"
+    dataset = Dataset()
+    dataset.SpecificCharacterSet = "ISO_IR 100"
+    dataset.PatientName = NAME_READ
+    dataset.ReferencedStudySequence = Sequence([item])
+    return dataset
+
+
+def texts_of(data: bytes, syntax: TransferSyntax) -> tuple[str, str]:
+    """Read what :func:`latin` has, as anybody would."""
+    found = raised(decode_dataset(data, syntax))
+    return (
+        raised(found.get_string("PatientName")),
+        raised(found.get_string("ReferencedStudySequence[0].PatientComments")),
+    )
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda syntax: syntax.name)
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_another_character_set_for_text_that_was_read(
+    syntax: TransferSyntax, looked_at: bool
+) -> None:
+    """Text is encoded anew where its VR is not written, too, and whether it was looked at or not."""
+    dataset = raised(decode_dataset(raised(encode_dataset(latin(), syntax)), syntax))
+    if looked_at:
+        assert str(dataset["PatientName"]) == NAME_READ
+    dataset["SpecificCharacterSet"] = "ISO_IR 192"
+    written = raised(encode_dataset(dataset, syntax))
+    assert NAME_READ.encode() in written
+    assert texts_of(written, syntax) == (NAME_READ, "ü")
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda syntax: syntax.name)
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_another_character_set_for_text_that_pydicom_read(
+    syntax: TransferSyntax, looked_at: bool
+) -> None:
+    """As pydicom writes it: no bytes are repeated that mean something else now."""
+    file = part10_header("1.2", "1.2.3", syntax.uid) + raised(encode_dataset(latin(), syntax))
+    dataset = pydicom.dcmread(io.BytesIO(file))
+    if looked_at:
+        assert dataset.PatientName == NAME_READ
+        assert dataset.ReferencedStudySequence
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    assert texts_of(raised(encode_dataset(dataset, syntax)), syntax) == (NAME_READ, "ü")
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_another_character_set_for_text_of_unknown_vr(looked_at: bool) -> None:
+    """A patient's name that came as UN is text to every reader with a dictionary."""
+    declared = struct.pack("<HH2sH10s", 8, 5, b"CS", 10, b"ISO_IR 100")
+    name = struct.pack("<HH2sHI", 0x10, 0x10, b"UN", 0, 4) + "Zoë ".encode("latin-1")
+    dataset = raised(decode_dataset(declared + name, EXPLICIT))
+    if looked_at:
+        assert str(dataset["PatientName"]) == "Zoë"
+    dataset["SpecificCharacterSet"] = "ISO_IR 192"
+    written = raised(decode_dataset(raised(encode_dataset(dataset, EXPLICIT)), EXPLICIT))
+    assert raised(written.get_string("PatientName")) == "Zoë"
+
+
+def test_an_item_with_an_empty_character_set() -> None:
+    """It is read in the default repertoire whatever is around it, and so it is written."""
+    text = struct.pack("<HH2sH2s", 0x10, 0x4000, b"LT", 2, "ü ".encode("latin-1"))
+    content = struct.pack("<HH2sH", 8, 5, b"CS", 0) + text
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, len(content)) + content
+    declared = struct.pack("<HH2sH10s", 8, 5, b"CS", 10, b"ISO_IR 144")
+    sequence = struct.pack("<HH2sHI", 8, 0x1110, b"SQ", 0, len(item)) + item
+    dataset = raised(decode_dataset(declared + sequence, EXPLICIT))
+    dataset["SpecificCharacterSet"] = "ISO_IR 192"
+    written = raised(decode_dataset(raised(encode_dataset(dataset, EXPLICIT)), EXPLICIT))
+    assert raised(written.get_string("ReferencedStudySequence[0].PatientComments")) == "ü"

@@ -6,6 +6,7 @@ numbers are swapped where the byte order changes. Others are encoded from their 
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator, Sequence
 from io import BufferedIOBase
@@ -19,7 +20,7 @@ from pydicom.tag import BaseTag
 from pydicom.valuerep import PersonName
 from typing_extensions import Buffer
 
-from pacs_sdk.core.automatic_vr import vr_in
+from pacs_sdk.core.automatic_vr import UNREADABLE, vr_in
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.model_values import word_bytes
 from pacs_sdk.core.stored_element import stored_element
@@ -65,6 +66,8 @@ class Scope:
     """The Specific Character Set that text is written in."""
     sets_read: CharacterSets
     """That in which text was read that nobody has looked at."""
+    recoded: bool
+    """Whether that is another than it is written in."""
     words_little: bool
     """The byte order of words in the values of elements."""
 
@@ -77,24 +80,37 @@ class Scope:
             outer: The scope it lies in.
             words_little: The byte order of words where the data set doesn't know it.
         """
-        inherited = DEFAULT_CHARACTER_SETS if outer is None else outer.sets
-        sets = _declared(dataset) or inherited
-        read = dataset.sets_read if isinstance(dataset, LazyDataset) else sets
+        declared = _declared(dataset)
+        sets = declared or (DEFAULT_CHARACTER_SETS if outer is None else outer.sets)
+        if isinstance(dataset, LazyDataset):
+            read = dataset.sets_read
+            recoded = read != sets
+        else:
+            read = sets
+            recoded = _declared_anew(dataset) or bool(not declared and outer and outer.recoded)
         order = _order_read(dataset)
         return cls(
             (dataset, *(outer.around if outer else ())),
             sets,
             read,
+            recoded,
             words_little if order is None else order,
         )
 
 
+def _declared_anew(dataset: Dataset) -> bool:
+    """Whether pydicom read a data set in another character set than it declares now."""
+    read = dataset.original_character_set
+    return bool(read) and read != dataset._character_set
+
+
 def _declared(dataset: Dataset) -> CharacterSets:
+    """Return what a data set declares; of none nothing, of an empty one the default repertoire."""
     if SPECIFIC_CHARACTER_SET not in dataset:
         return ()
     value = stored_element(dataset, SPECIFIC_CHARACTER_SET).value
     if not value:
-        return ()
+        return DEFAULT_CHARACTER_SETS
     if not isinstance(value, bytes):
         terms = [value] if isinstance(value, str) else value
         value = "\\".join(str(term) for term in terms).encode("ascii", "replace")
@@ -145,12 +161,7 @@ class ElementWriter:
                 continue
             if number not in tags:
                 continue
-            element: _Element = dataset._dict[tag]
-            if isinstance(element, RawDataElement):
-                if element.value is None and element.length:  # pydicom left it in the file
-                    element = dataset[tag]
-            elif isinstance(dataset, LazyDataset):
-                element = dataset.as_read(element) or element
+            element = _found(dataset, tag, scope)
             try:
                 if isinstance(element, RawDataElement):
                     yield from self._raw(element, scope)
@@ -162,8 +173,8 @@ class ElementWriter:
     # -- as read -----------------------------------------------------------------------
 
     def _raw(self, raw: RawDataElement, scope: Scope) -> Iterator[Buffer]:
-        vr = raw.VR
-        if vr is None and (self._explicit or raw.is_little_endian != self._little):
+        vr, reordered = raw.VR, raw.is_little_endian != self._little
+        if vr is None and (self._explicit or reordered or scope.recoded):
             vr = self._resolved(raw.tag, scope)
         if vr == "SQ":
             yield from self._raw_sequence(raw._replace(VR="SQ"), scope)
@@ -172,9 +183,7 @@ class ElementWriter:
         if raw.length == UNDEFINED_LENGTH:
             yield from self._fragments(raw.tag, vr or "OB", value)
             return
-        if vr is not None and (
-            raw.is_little_endian != self._little or scope.sets != scope.sets_read
-        ):
+        if vr is not None and (reordered or scope.recoded):
             vr, value = self._converted(raw, vr, value, scope)
         yield self._header(raw.tag, vr, len(value))
         yield value
@@ -187,9 +196,8 @@ class ElementWriter:
             return vr, value
         rule = VR(vr).rule
         if rule.kind is VrKind.TEXT:
-            changed = scope.sets != scope.sets_read
             plain = value.isascii() and b"\x1b" not in value and b"~" not in value
-            if changed and rule.repertoire is Repertoire.EXTENDED and not plain:
+            if scope.recoded and rule.repertoire is Repertoire.EXTENDED and not plain:
                 text = decode_text(value, scope.sets_read, rule.vr).rstrip("\0 ")
                 texts = text.split("\\") if rule.multiple else [text]
                 return vr, encoded_field(VR(vr), texts, self._little, scope.sets)
@@ -205,7 +213,7 @@ class ElementWriter:
         value = raw.value or b""
         undefined = raw.length == UNDEFINED_LENGTH
         same = (raw.is_implicit_VR, raw.is_little_endian) == (not self._explicit, self._little)
-        if same and scope.sets == scope.sets_read:
+        if same and not scope.recoded:
             yield self._header(raw.tag, "SQ", UNDEFINED_LENGTH if undefined else len(value))
             yield value
             if undefined:
@@ -318,6 +326,25 @@ class ElementWriter:
 
     def _resolved(self, tag: BaseTag, scope: Scope) -> str:
         return str(vr_in(int(tag), scope.around, self._syntax))
+
+
+def _found(dataset: Dataset, tag: BaseTag, scope: Scope) -> _Element:
+    """Return an element as it was read if that can be written, else with its value."""
+    element: _Element = dataset._dict[tag]
+    raw: RawDataElement | None = None
+    if isinstance(element, RawDataElement):
+        raw = element
+    elif isinstance(dataset, LazyDataset):
+        raw = dataset.as_read(element)
+    if raw is None:
+        return element
+    if raw.value is None and raw.length:  # pydicom left it in the file
+        return dataset[tag]
+    if scope.recoded and (raw.VR == "UN" or not isinstance(dataset, LazyDataset)):
+        # UN may be text by the dictionary; and how pydicom has read text, it knows best.
+        with contextlib.suppress(*UNREADABLE):
+            return dataset[tag]
+    return raw
 
 
 def _values_of(value: Any) -> list[Any]:
