@@ -8,15 +8,18 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import attrs
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from pacs_sdk.core.dataset_diff import same_values
 from pacs_sdk.core.element import DicomElement, element_of_vr, make_element
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.model_values import binary_value
 from pacs_sdk.core.path import DatasetPath, PathStep
 from pacs_sdk.core.path_access import name_in
 from pacs_sdk.core.private_block import PrivateTag, creator_of, reserve_block
 from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.core.vr import VR, VrKind
 
 __all__ = ["ConflictPolicy", "MergeConflict", "OnConflict", "merge_datasets"]
 
@@ -71,22 +74,35 @@ def merge_datasets(
         name = name_in(other, tag)
         here = name.in_dataset(result) if isinstance(name, PrivateTag) else name
         new = other[int(tag)]
+        value = _in_order_of(result, other, tag, new)
         if here is None or int(here) not in result:
-            _put(result, name, new.VR, copy.deepcopy(new.value))
+            _put(result, name, new.VR, copy.deepcopy(value))
             continue
+        theirs = DicomElement.of(new, creator_of(other, tag), item)
+        if value is not new.value:
+            theirs = attrs.evolve(theirs, values=(value,))
         conflict = MergeConflict(
             DatasetPath((PathStep(name),)),
             DicomElement.of(result[int(here)], creator_of(result, here), item),
-            DicomElement.of(new, creator_of(other, tag), item),
+            theirs,
         )
         if _agree(conflict):
             continue
         choice = decide(conflict)
         if choice is conflict.other:
-            _put(result, name, new.VR, copy.deepcopy(new.value))
+            _put(result, name, new.VR, copy.deepcopy(value))
         elif choice is not conflict.base:
             _put_choice(result, name, conflict, choice)
     return result
+
+
+def _in_order_of(result: Dataset, other: Dataset, tag: DicomTag, new: DataElement) -> Any:
+    """Return a value, its words in the byte order that the result has them in."""
+    binary = new.VR in VR.__members__ and VR(new.VR).kind is VrKind.BYTES
+    if not binary or not new.value:
+        return new.value
+    little = binary_value(other, tag, VR(new.VR), new.value)
+    return binary_value(result, tag, VR(new.VR), little)  # there is one way to swap words
 
 
 def _agree(conflict: MergeConflict) -> bool:

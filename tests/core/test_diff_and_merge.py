@@ -273,3 +273,17 @@ def test_a_creator_with_two_blocks() -> None:
         "(0009,1101)",
         "(0009,1201)",
     ]
+
+
+def test_merge_of_another_byte_order() -> None:
+    """Words keep their numbers: those of the other data set are put in the order of the result."""
+    little, big = Dataset(), Dataset()
+    big.set_original_encoding(is_implicit_vr=False, is_little_endian=False)
+    little.add_new(0x00281201, "OW", b"\1\0\2\0")
+    big.add_new(0x00281201, "OW", b"\0\1\0\2")
+    big.add_new(0x00281202, "OW", b"\0\3")
+    merged = DicomDataset(little).merge(big, "error").unwrap()
+    assert merged.get_bytes(0x00281202) == Success(b"\3\0")
+    assert DicomDataset(big).merge(little, "replace").unwrap().get_bytes(0x00281201) == Success(
+        b"\0\1\0\2"
+    )
