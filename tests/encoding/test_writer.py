@@ -388,3 +388,36 @@ def test_an_item_with_an_empty_character_set() -> None:
     dataset["SpecificCharacterSet"] = "ISO_IR 192"
     written = raised(decode_dataset(raised(encode_dataset(dataset, EXPLICIT)), EXPLICIT))
     assert raised(written.get_string("ReferencedStudySequence[0].PatientComments")) == "ü"
+
+
+CREATOR = b"Philips Imaging DD 001"
+PRIVATE_SEQUENCE = struct.pack("<HH", 0x2001, 0x105F)
+"""A sequence by the private dictionary, of which a reader of Implicit VR knows nothing."""
+
+
+def private_sequence(value: bytes) -> bytes:
+    """Lay out the creator of a private block, and its sequence with a value, in Implicit VR."""
+    creator = struct.pack("<HHI", 0x2001, 0x0010, len(CREATOR)) + CREATOR
+    return creator + PRIVATE_SEQUENCE + struct.pack("<I", len(value)) + value
+
+
+def test_what_is_no_private_sequence_stays_bytes() -> None:
+    """It is written as UN, whose bytes are in Implicit VR Little Endian (PS3.5 6.2.2)."""
+    dataset = raised(decode_dataset(private_sequence(b"no items"), IMPLICIT))
+    written = raised(encode_dataset(dataset, EXPLICIT))
+    assert written.endswith(PRIVATE_SEQUENCE + struct.pack("<2sHI", b"UN", 0, 8) + b"no items")
+
+
+@pytest.mark.parametrize("inner", ["private", "standard"])
+def test_private_sequences_nested_without_end(inner: str) -> None:
+    """They are written as far as they can be read again, and what is deeper as bytes."""
+    value = b""
+    for _ in range(2000):
+        standard = struct.pack("<HHI", 0x0008, 0x1115, len(value)) + value
+        content = private_sequence(value) if inner == "private" else standard
+        value = struct.pack("<HHI", 0xFFFE, 0xE000, len(content)) + content
+    dataset = raised(decode_dataset(private_sequence(value), IMPLICIT))
+    written = raised(encode_dataset(dataset, EXPLICIT))
+    assert written.count(b"UN") == 1
+    assert written.endswith(value[-64:])
+    raised(decode_dataset(written, EXPLICIT))

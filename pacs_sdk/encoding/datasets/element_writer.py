@@ -33,7 +33,14 @@ from pacs_sdk.encoding.charsets import (
     character_sets,
     decode_text,
 )
-from pacs_sdk.encoding.datasets.elements import LONG_VRS, SHORT_VRS, UNDEFINED_LENGTH
+from pacs_sdk.encoding.datasets.element_reader import ElementReader
+from pacs_sdk.encoding.datasets.elements import (
+    IMPLICIT_BIG,
+    IMPLICIT_LITTLE,
+    LONG_VRS,
+    SHORT_VRS,
+    UNDEFINED_LENGTH,
+)
 from pacs_sdk.encoding.datasets.lazy_dataset import Inherited, LazyDataset, items_of
 from pacs_sdk.encoding.transfer_syntax import TransferSyntax
 from pacs_sdk.encoding.values import encoded_field
@@ -176,9 +183,11 @@ class ElementWriter:
         vr, reordered = raw.VR, raw.is_little_endian != self._little
         if vr is None and (self._explicit or reordered or scope.recoded):
             vr = self._resolved(raw.tag, scope)
-        if vr == "SQ":
+        if vr == "SQ" and (raw.VR == "SQ" or _holds_items(raw, len(scope.around))):
             yield from self._raw_sequence(raw._replace(VR="SQ"), scope)
             return
+        if vr == "SQ":
+            vr = "UN"  # whose bytes are laid out as these are (PS3.5 6.2.2)
         value = raw.value or b""
         if raw.length == UNDEFINED_LENGTH:
             yield from self._fragments(raw.tag, vr or "OB", value)
@@ -326,6 +335,22 @@ class ElementWriter:
 
     def _resolved(self, tag: BaseTag, scope: Scope) -> str:
         return str(vr_in(int(tag), scope.around, self._syntax))
+
+
+def _holds_items(raw: RawDataElement, depth: int) -> bool:
+    """Whether a value is a sequence in truth: a private one, whose reader knew no dictionary.
+
+    Args:
+        raw: An element of Implicit VR.
+        depth: How deep its items lie.
+    """
+    value = raw.value or b""
+    layout = IMPLICIT_LITTLE if raw.is_little_endian else IMPLICIT_BIG
+    try:
+        ElementReader(value).check_items(0, len(value), layout, depth)
+    except PacsException:
+        return False
+    return True
 
 
 def _found(dataset: Dataset, tag: BaseTag, scope: Scope) -> _Element:
