@@ -15,6 +15,7 @@ from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_eleme
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
+from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import Failure, Success, raised
 from pacs_sdk.core.vr import VR
@@ -102,13 +103,25 @@ def test_looking_at_what_is_no_number_changes_no_byte() -> None:
 
 
 def test_a_changed_value_is_written_anew() -> None:
-    """Set to another value, and set back to the old one in other digits."""
+    """Set to another value, as a whole or in a list of values."""
     dataset = decoded()
     dataset.SliceThickness = 2
     assert b"DS\x04\x002.0 " in raised(encode_dataset(dataset, EXPLICIT))
     dataset = decoded()
     dataset.PixelSpacing[0] = 0.25  # in place
     assert b"0.25\\0.5" in raised(encode_dataset(dataset, EXPLICIT))
+
+
+def test_a_number_in_other_digits_is_written_anew() -> None:
+    """Who mends a number that is written too long gets what was set, though it is equal."""
+    dataset = DicomDataset(decoded(element(0x00180050, b"DS", b"1.00000000000000000000")))
+    assert dataset["SliceThickness"] == 1.0  # it was looked at before
+    dataset["SliceThickness"] = 1.0
+    assert raised(encode_dataset(dataset, EXPLICIT)) == element(0x00180050, b"DS", b"1.0 ")
+    dataset = DicomDataset(decoded())
+    assert dataset["InstanceNumber"] == 7
+    dataset["InstanceNumber"] = 7
+    assert element(0x00200013, b"IS", b"7 ") in raised(encode_dataset(dataset, EXPLICIT))
 
 
 def test_another_character_set_rewrites_text() -> None:

@@ -54,6 +54,8 @@ _CHARSET: Final = BaseTag(SPECIFIC_CHARACTER_SET)
 _PIXEL_REPRESENTATION: Final = BaseTag(0x00280103)
 _BLANK: Final = vars(Dataset())
 """The attributes of an empty data set of pydicom."""
+_WRITTEN_NUMBERS: Final = ("DS", "IS")
+"""VRs of numbers whose text says how they are written, which pydicom leaves out of comparisons."""
 _NO_SEQUENCE: Final = (EOFError, InvalidDicomError, OSError, RecursionError, struct.error)
 """What pydicom raises on its way through bytes that are no items."""
 _BLANK_META: Final = vars(FileMetaDataset())
@@ -140,8 +142,10 @@ class LazyDataset(Dataset):
             again = convert_raw_data_element(raw, encoding=names, ds=self)
         if again.VR != element.VR:
             return None
-        # NaN equals nothing, not even itself.
-        same = bool(again.value == element.value) or repr(again.value) == repr(element.value)
+        if element.VR in _WRITTEN_NUMBERS:  # 1.0 may stand for 1.000, which would be equal
+            same = str(again.value) == str(element.value)
+        else:  # NaN equals nothing, not even itself
+            same = bool(again.value == element.value) or repr(again.value) == repr(element.value)
         return raw if same else None
 
     def _converted(self, raw: RawDataElement) -> DataElement:
