@@ -429,6 +429,91 @@ def test_a_jitter_of_echo_times_is_no_other_echo() -> None:
     assert volume.array[:, :, 0, 0].tolist() == [[0] * 3, [10] * 3]
 
 
+@pytest.mark.parametrize(
+    "echoes",
+    [
+        (("4.9994", "4.9996", "5.0002"), ("4.9996", "5.0001", "4.9993"), ("5", "4.9992", "4.9997")),
+        (("4.9994", "4.9996"), ("4.9996", "4.9994"), ("4.9994", "4.9996")),
+    ],
+)
+def test_a_jitter_of_echo_times_mixes_no_volumes(echoes: tuple[tuple[str, ...], ...]) -> None:
+    """Echo times of one echo differ in the last digits, from place to place in another order."""
+    datasets = [
+        flat(
+            10 * time + place,
+            100 * time,
+            2.5 * place,
+            ContentTime=f"12{time:02}{place:02}",
+            EchoTime=echo,
+        )
+        for place, of_place in enumerate(echoes)
+        for time, echo in enumerate(of_place)
+    ]
+    volume = loaded(datasets)
+    assert volume.axis is not None
+    assert volume.axis.keywords == ("ContentTime",)
+    assert volume.array[:, :, 0, 0].tolist() == [[100 * time] * 3 for time in range(len(echoes[0]))]
+
+
+def test_a_jitter_tells_volumes_apart_where_nothing_else_does() -> None:
+    """All slices of one volume have 4.9994 ms, all of the other 4.9996 ms."""
+    datasets = [
+        flat(10 * n + place, 100 * n, 2.5 * place, EchoTime=echo)
+        for n, echo in enumerate(("4.9994", "4.9996"))
+        for place in range(3)
+    ]
+    assert loaded(datasets).array[:, :, 0, 0].tolist() == [[0] * 3, [100] * 3]
+
+
+def test_many_temporal_positions_are_all_told_apart() -> None:
+    """Numbers that count have no jitter: 2,001 is another position than 2,000."""
+    datasets = [
+        flat(
+            10 * n + place,
+            100 * n,
+            2.5 * place,
+            TemporalPositionIdentifier=2000 + n,
+            ContentTime=f"12{(n + place) % 2:02}00",
+        )
+        for n in range(2)
+        for place in range(3)
+    ]
+    assert loaded(datasets).array[:, :, 0, 0].tolist() == [[0] * 3, [100] * 3]
+
+
+@pytest.mark.parametrize("date", [None, "20000101"])
+def test_times_go_on_after_midnight_where_no_date_says_so(date: str | None) -> None:
+    """Data without an identity keep times, and lose dates: morning comes after the evening."""
+    times = ("235930", "235950", "000010", "000030")
+    datasets = [
+        flat(
+            10 * n + place,
+            100 * n,
+            2.5 * place,
+            AcquisitionDate=date,
+            AcquisitionTime=times[n + place],
+        )
+        for n in range(3)
+        for place in range(2)
+    ]
+    volume = loaded(datasets)
+    assert volume.array[:, :, 0, 0].tolist() == [[0, 0], [100, 100], [200, 200]]
+    assert any("000030 were taken to be of the next day" in one for one in volume.report.notes)
+
+
+def test_times_of_a_long_day_stay_in_one() -> None:
+    """Eleven hours apart, or all day long without an evening of its own, is one day."""
+    for times in (("080000", "190000"), ("010000", "080000", "150000", "230000")):
+        datasets = [
+            flat(10 * n + place, 100 * n, 2.5 * place, ContentTime=time)
+            for n, time in enumerate(times)
+            for place in range(2)
+        ]
+        volume = loaded(datasets)
+        assert volume.axis is not None
+        assert volume.axis.labels == tuple(f"ContentTime={time}" for time in times)
+
+
 @pytest.mark.parametrize("kind", ["Acquisition", "Content"])
 def test_times_go_on_after_midnight(kind: str) -> None:
     """What was scanned at 00:01 of the next day comes after 23:59."""

@@ -7,7 +7,8 @@ place, an attribute that tells them apart makes volumes of them. Nothing is deco
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Sequence
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import attrs
@@ -16,6 +17,15 @@ from numpy.typing import NDArray
 
 from pacs_sdk.integration.itk.diffusion import with_diffusion
 from pacs_sdk.integration.itk.image_slice import ImageSlice
+from pacs_sdk.integration.itk.slice_values import (
+    SliceKey,
+    alike,
+    levels_of,
+    ordered,
+    sort_key,
+    value_of,
+    with_days,
+)
 from pacs_sdk.integration.itk.volume import VolumeAxis
 
 __all__ = ["SAME_PLACE_MM", "SeparatedVolumes", "separate"]
@@ -54,20 +64,13 @@ _TIMES: Final = (
 )
 """Attributes whose order counts: each slice has its own values."""
 
-_DATES: Final = {"AcquisitionTime": "AcquisitionDate", "ContentTime": "ContentDate"}
-"""The day of a time, without which what was scanned after midnight would come first."""
-
 _OF_EACH_HEARTBEAT: Final = ("InversionTime", "RepetitionTime")
 """Attributes of which slices of one volume may have values of their own, as hearts beat."""
-
-_JITTER: Final = 1e-3
-"""How far, relatively, an echo time and the like may differ among the slices of a volume."""
 
 _PARTS: Final = ("EchoTime", "EchoNumbers", "TemporalPositionIdentifier", "AcquisitionNumber")
 """Attributes that make volumes of different extent: phases that cover different ranges."""
 
 _Place: TypeAlias = list[ImageSlice]
-_Key: TypeAlias = Callable[[ImageSlice], Hashable]
 
 
 @attrs.frozen(eq=False)
@@ -102,10 +105,20 @@ def separate(slices: Sequence[ImageSlice], normal: NDArray[np.float64]) -> list[
     if len(places) == len(slices):
         return [SeparatedVolumes((tuple(place[0] for place in places),))]
     places, copies = _without_copies(places)
+    notes: Mapping[str, str] = {}
     if any(len(place) > 1 for place in places):
-        places = [[with_diffusion(one) for one in place] for place in places]
-    separated = _separated(places, "")
+        marked, notes = with_days([with_diffusion(one) for place in places for one in place])
+        rest = iter(marked)
+        places = [list(itertools.islice(rest, len(place))) for place in places]
+    separated = [_noted(one, notes) for one in _separated(places, "")]
     return [attrs.evolve(separated[0], copies=copies), *separated[1:]]
+
+
+def _noted(found: SeparatedVolumes, notes: Mapping[str, str]) -> SeparatedVolumes:
+    """Add the notes on the attributes that make its axis."""
+    keywords = () if found.axis is None else found.axis.keywords
+    more = tuple(note for keyword, note in notes.items() if keyword in keywords)
+    return attrs.evolve(found, notes=(*found.notes, *more))
 
 
 def _places(slices: Sequence[ImageSlice], normal: NDArray[np.float64]) -> list[_Place]:
@@ -115,8 +128,8 @@ def _places(slices: Sequence[ImageSlice], normal: NDArray[np.float64]) -> list[_
     steps = np.diff(distances[order])
     same_place = float(np.clip(0.01 * steps.max(initial=0.0), *SAME_PLACE_MM))
     ends = [0, *(np.flatnonzero(steps > same_place) + 1).tolist(), len(slices)]
-    ordered = [slices[index] for index in order.tolist()]
-    return [ordered[begin:end] for begin, end in itertools.pairwise(ends)]
+    along = [slices[index] for index in order.tolist()]
+    return [along[begin:end] for begin, end in itertools.pairwise(ends)]
 
 
 def _without_copies(
@@ -139,22 +152,27 @@ def _separated(places: list[_Place], label: str) -> list[SeparatedVolumes]:
     if all(len(place) == 1 for place in places):
         return [SeparatedVolumes((tuple(place[0] for place in places),), label=label)]
     for keyword in _KINDS_OF_IMAGE:
-        if _varies(places, _value(keyword)):
+        if _varies(places, value_of(keyword)):
             return _parts(places, keyword, label)
-    varying = [keyword for keyword in _AXES if _varies(places, _value(keyword))]
-    kinds = _telling(places[0], [keyword for keyword in varying if keyword not in _TIMES])
-    choices = [*((keyword,) for keyword in varying), *itertools.combinations(varying, 2), kinds]
-    for keywords in choices:
-        found = _grid(places, keywords, label)
+    varying = [keyword for keyword in _AXES if _varies(places, value_of(keyword))]
+    jittering = [
+        keyword
+        for keyword in varying
+        if keyword not in _TIMES and not _varies(places, levels_of(keyword))
+    ]
+    steady = [keyword for keyword in varying if keyword not in jittering]
+    kinds = _telling(places, [keyword for keyword in steady if keyword not in _TIMES])
+    choices = [*((keyword,) for keyword in steady), *itertools.combinations(steady, 2), kinds]
+    attempts = itertools.chain(
+        (_grid(places, keywords, label) for keywords in choices),
+        (_ranked(places, keyword, kinds, label) for keyword in _TIMES if keyword in steady),
+        (_grid(places, (keyword,), label) for keyword in jittering),
+    )
+    for found in attempts:
         if found and not _mixed(found, varying):
             return [found]
-    for keyword in _TIMES:
-        if keyword in varying:
-            found = _ranked(places, keyword, kinds, label)
-            if found and not _mixed(found, varying):
-                return [found]
     for keyword in _PARTS:
-        if keyword in varying and _is_partition(places, _value(keyword)):
+        if keyword in varying and _is_partition(places, value_of(keyword)):
             return _parts(places, keyword, label)
     clashes = tuple(tuple(place) for place in places if len(place) > 1)
     first = tuple(place[0] for place in places)
@@ -163,10 +181,10 @@ def _separated(places: list[_Place], label: str) -> list[SeparatedVolumes]:
 
 def _parts(places: list[_Place], keyword: str, label: str) -> list[SeparatedVolumes]:
     """Separate by one attribute, and each part by others if it must be."""
-    value = _value(keyword)
+    value = value_of(keyword)
     slices = [one for place in places for one in place]
     found: list[SeparatedVolumes] = []
-    for wanted in _ordered({value(one) for one in slices}):
+    for wanted in ordered({value(one) for one in slices}):
         part = [kept for place in places if (kept := [o for o in place if value(o) == wanted])]
         words = f"{keyword}={part[0][0].text(keyword)}"
         found += _separated(part, f"{label}, {words}" if label else words)
@@ -175,12 +193,12 @@ def _parts(places: list[_Place], keyword: str, label: str) -> list[SeparatedVolu
 
 def _grid(places: list[_Place], keywords: tuple[str, ...], label: str) -> SeparatedVolumes | None:
     """Make an axis of volumes, if each place has the same values, each once."""
-    value = _value(*keywords)
+    value = value_of(*keywords)
     wanted = {value(one) for one in places[0]}
     for place in places:
         if len(place) != len(wanted) or {value(one) for one in place} != wanted:
             return None
-    order = _ordered(wanted)
+    order = ordered(wanted)
     by_value = [{value(one): one for one in place} for place in places]
     volumes = tuple(tuple(found[entry] for found in by_value) for entry in order)
     texts = tuple(tuple(volume[0].text(key) for key in keywords) for volume in volumes)
@@ -195,13 +213,13 @@ def _ranked(
     It is the order among images of one kind, such as one echo: the second image of one place
     may be another echo than the second of the next.
     """
-    time = _value(keyword)
+    time = value_of(keyword)
     if len({len(place) for place in places}) != 1 or not _tells_apart(places, time):
         return None
-    kind = _value(*kinds)
+    kind = levels_of(*kinds)
 
     def rank(one: ImageSlice) -> tuple[Hashable, Hashable]:
-        return _sort_key(_rounded(kind(one))), _sort_key(time(one))
+        return sort_key(kind(one)), sort_key(time(one))
 
     ranked = [sorted(place, key=rank) for place in places]
     volumes = tuple(zip(*ranked, strict=True))
@@ -214,22 +232,28 @@ def _ranked(
     return SeparatedVolumes(volumes, VolumeAxis(keywords, texts), label, notes=(note,))
 
 
-def _telling(place: _Place, keywords: Sequence[str]) -> tuple[str, ...]:
-    """Leave out what says no more than what is before it, such as a number of an echo time."""
+def _telling(places: list[_Place], keywords: Sequence[str]) -> tuple[str, ...]:
+    """Return what says of which kind an image is.
+
+    Left out is what says no more than what is before it, such as a number of an echo time, and
+    what is not found as often at each place: nobody could tell which images belong together.
+    """
     telling: tuple[str, ...] = ()
     kinds = 1
     for keyword in keywords:
-        value = _value(*telling, keyword)
-        count = len({_rounded(value(one)) for one in place})
-        if keyword not in _OF_EACH_HEARTBEAT and count > kinds:
-            telling, kinds = (*telling, keyword), count
+        if keyword in _OF_EACH_HEARTBEAT:
+            continue
+        level = levels_of(*telling, keyword)
+        first, *others = [Counter(map(level, place)) for place in places]
+        if len(first) > kinds and all(other == first for other in others):
+            telling, kinds = (*telling, keyword), len(first)
     return telling
 
 
 def _mixed(found: SeparatedVolumes, varying: Sequence[str]) -> bool:
     """Whether a volume has slices of several echoes, b-values and so on."""
     return any(
-        not _alike(first, other, keyword)
+        not alike(first, other, keyword)
         for keyword in varying
         if keyword not in _TIMES and keyword not in _OF_EACH_HEARTBEAT
         for first, *others in found.volumes
@@ -237,63 +261,16 @@ def _mixed(found: SeparatedVolumes, varying: Sequence[str]) -> bool:
     )
 
 
-def _alike(one: ImageSlice, other: ImageSlice, keyword: str) -> bool:
-    """Compare what slices say, numbers with some tolerance."""
-    left, right = one.numbers(keyword), other.numbers(keyword)
-    if not left or len(left) != len(right):
-        return left == right and one.text(keyword) == other.text(keyword)
-    return bool(np.allclose(left, right, rtol=_JITTER, atol=_JITTER))
-
-
-def _varies(places: list[_Place], value: _Key) -> bool:
+def _varies(places: list[_Place], value: SliceKey) -> bool:
     return any(len({value(one) for one in place}) > 1 for place in places)
 
 
-def _tells_apart(places: list[_Place], value: _Key) -> bool:
+def _tells_apart(places: list[_Place], value: SliceKey) -> bool:
     """Whether no place has a value twice."""
     return all(len({value(one) for one in place}) == len(place) for place in places)
 
 
-def _is_partition(places: list[_Place], value: _Key) -> bool:
+def _is_partition(places: list[_Place], value: SliceKey) -> bool:
     """Whether no place has a value twice, and there are no more values than volumes."""
     values = {value(one) for place in places for one in place}
     return _tells_apart(places, value) and len(values) == max(map(len, places))
-
-
-def _value(*keywords: str) -> _Key:
-    """Return a function that gives the values of attributes, as numbers where they are such.
-
-    One header may say 0.625000 where another says 0.625.
-    """
-
-    def value(one: ImageSlice) -> Hashable:
-        return tuple(_of_day(one, key) or one.numbers(key) or one.text(key) for key in keywords)
-
-    return value
-
-
-def _of_day(one: ImageSlice, keyword: str) -> tuple[float, ...]:
-    """Return date and time of an attribute; nothing where one of them is not said."""
-    if keyword not in _DATES:
-        return ()
-    date, time = one.numbers(_DATES[keyword]), one.numbers(keyword)
-    return (*date, *time) if date and time else ()
-
-
-def _rounded(value: Hashable) -> Hashable:
-    """Return values of attributes without the last digits of their numbers."""
-    parts = value if isinstance(value, tuple) else (value,)
-    return tuple(
-        tuple(float(f"{number:.4g}") for number in part) if isinstance(part, tuple) else part
-        for part in parts
-    )
-
-
-def _ordered(values: set[Hashable]) -> list[Hashable]:
-    return sorted(values, key=_sort_key)
-
-
-def _sort_key(value: Hashable) -> tuple[tuple[int, tuple[float, ...], str], ...]:
-    """Numbers before texts, so that both can be in one order."""
-    parts = value if isinstance(value, tuple) else (value,)
-    return tuple((0, part, "") if isinstance(part, tuple) else (1, (), str(part)) for part in parts)
