@@ -481,6 +481,22 @@ def test_many_temporal_positions_are_all_told_apart() -> None:
     assert loaded(datasets).array[:, :, 0, 0].tolist() == [[0] * 3, [100] * 3]
 
 
+def test_rounded_positions_of_one_slice_in_time_are_one_place() -> None:
+    """A cine of one slice whose positions differ by some nm has one slice, not two 4 nm apart."""
+    datasets = [
+        flat(n, n, 4e-6 * (n % 2), ContentTime=f"1200{n:02}", SliceThickness="5") for n in range(6)
+    ]
+    volume = loaded(datasets)
+    assert volume.array[:, :, 0, 0].tolist() == [[n] for n in range(6)]
+    assert volume.geometry.spacing[2] == 5
+
+
+def test_steps_of_micrometres_stay_apart() -> None:
+    """Slices of a micro-CT are 2 µm apart and as thick."""
+    volume = loaded([flat(n, n, 2e-3 * n, SliceThickness="0.002") for n in range(4)])
+    assert volume.array.shape[0] == 4
+
+
 @pytest.mark.parametrize("date", [None, "20000101"])
 def test_times_go_on_after_midnight_where_no_date_says_so(date: str | None) -> None:
     """Data without an identity keep times, and lose dates: morning comes after the evening."""

@@ -198,7 +198,12 @@ def test_fewer_bits_stored_than_allocated(bits: int, signed: bool) -> None:
     rubbish = 0xFFFF << bits & 0xFFFF
     pixels = np.full((3, 4), value | rubbish, np.uint16).view(np.int16 if signed else np.uint16)
     one = made_slice(0, pixels, BitsStored=bits, HighBit=bits - 1)
-    assert loaded([one]).array[0, 0, 0] == (-value if signed else value)
+    volume = loaded([one])
+    assert volume.array[0, 0, 0] == (-value if signed else value)
+    cleared = f"bits above BitsStored (0028,0101) {bits} were cleared in 1 of the slices"
+    assert any(note.startswith(cleared) for note in volume.report.notes) == (
+        bits < 16 and not signed  # what is signed was the sign
+    )
 
 
 # -- MONOCHROME1 ------------------------------------------------------------------------------

@@ -63,11 +63,12 @@ def _counted(volume: LoadedVolume) -> float | None:
     times_s = _acquired_s(volume)
     if len(set(times_s)) < 2:
         return repetition_s
-    steps = [step % _DAY_S for step in np.diff(times_s).tolist()]  # over midnight, too
+    steps = np.diff(times_s)
+    steps[steps < -_DAY_S / 2] += _DAY_S  # over midnight
     whole = all(time.is_integer() for time in times_s)
-    if repetition_s is not None and whole and abs(sum(steps) - repetition_s * len(steps)) < 1:
+    if repetition_s is not None and whole and abs(steps.sum() - repetition_s * len(steps)) < 1:
         return repetition_s
-    return _even(steps)
+    return _even(steps.tolist())
 
 
 def _acquired_s(volume: LoadedVolume) -> list[float]:

@@ -264,5 +264,11 @@ def _report(
         tilt_degrees=stack.tilt_degrees,
         volume_labels=() if axis is None else axis.labels,
         actions=actions,
-        notes=(*stack.notes, *found.notes, *notes_on_values(found, options), *unit_notes),
+        notes=(
+            *stack.notes,
+            *found.notes,
+            *filled.notes,
+            *notes_on_values(found, options),
+            *unit_notes,
+        ),
     )

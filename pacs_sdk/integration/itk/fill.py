@@ -19,6 +19,7 @@ from pacs_sdk.integration.itk.rescale import Linear, linear_of, rescale_words
 from pacs_sdk.integration.itk.slice_pixels import (
     FrameDecoders,
     Scratch,
+    StoredLimits,
     check_length,
     read_stored,
     stored_type,
@@ -50,6 +51,8 @@ class FilledVolume:
     """Where voxels are no padding, if that was asked for."""
     padding_voxels: int
     """How many voxels are padding, where that was looked at."""
+    notes: tuple[str, ...]
+    """What a careful reader should know about the stored values."""
 
 
 class SlicesFailedError(Exception):
@@ -110,11 +113,27 @@ def fill_slices(
         exact = dtype.kind in "iu"
         words = rescale_words(slices, linears, exact=exact, options=options)
         return FilledVolume(
-            array, filling.value_range, linears, words, filling.mask, sum(filling.padding)
+            array,
+            filling.value_range,
+            linears,
+            words,
+            filling.mask,
+            sum(filling.padding),
+            _cleared_words(len(filling.cleared), slices[0]),
         )
     raise PacsException(
         ErrorCode.SERIES_NOT_LOADABLE, "the rescaled values are beyond 64-bit floating point"
     )
+
+
+def _cleared_words(count: int, first: ImageSlice) -> tuple[str, ...]:
+    if not count:
+        return ()
+    words = (
+        f"bits above BitsStored (0028,0101) {first.kind.bits_stored} were cleared in {count} of the "
+        "slices; values that used them, as padding may, are others now"
+    )
+    return (words,)
 
 
 def _linears(slices: Sequence[ImageSlice], options: LoadOptions) -> list[Linear]:
@@ -188,6 +207,7 @@ class _Filling:
         self._failures: list[tuple[ImageSlice, PacsException]] = []
         self._ranges: list[tuple[float, float]] = []
         self.padding: list[int] = []
+        self.cleared: list[ImageSlice] = []
         self.mask: NDArray[np.bool_] | None = None
         if options.padding == "mask":
             self.mask = np.ones(array.shape[:3], np.bool_)
@@ -223,6 +243,8 @@ class _Filling:
         else:
             stored = self._scratch.room_for(out.shape, stored_dtype)
         limits = read_stored(one, stored, self._decoders)
+        if limits.cleared:
+            self.cleared.append(one)
         padded = self._padded(one, stored)
         if out.dtype.kind in "iu":
             ends = _rescale_whole(stored, limits, linear, out)
@@ -258,7 +280,7 @@ class _Filling:
 
 
 def _rescale_whole(
-    stored: NDArray[Any], limits: tuple[int, int], linear: Linear, out: NDArray[Any]
+    stored: NDArray[Any], limits: StoredLimits, linear: Linear, out: NDArray[Any]
 ) -> tuple[float, float]:
     """Rescale by whole numbers, in whole numbers.
 
@@ -266,7 +288,7 @@ def _rescale_whole(
     (arithmetic modulo a power of two).
     """
     slope, intercept = int(linear.slope), int(linear.intercept)
-    ends = [end * slope + intercept for end in limits]
+    ends = [end * slope + intercept for end in (limits.smallest, limits.largest)]
     lowest, highest = _limits_of(out.dtype)
     if min(ends) < lowest or max(ends) > highest:
         raise _TooNarrowError

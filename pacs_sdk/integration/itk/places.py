@@ -31,8 +31,9 @@ from pacs_sdk.integration.itk.volume import VolumeAxis
 __all__ = ["SAME_PLACE_MM", "SeparatedVolumes", "separate"]
 
 SAME_PLACE_MM: Final = (1e-6, 1e-3)
-"""Slices closer than a hundredth of the largest step, but at least and at most this, are at
-the same place. The finest micro-CT has steps of some µm; text rounds to 1e-6 mm."""
+"""Slices closer than a hundredth of the largest step or a thousandth of their thickness, but at
+least and at most this, are at the same place. The finest micro-CT has steps of some µm; text
+rounds to 1e-6 mm, and where all are at one place there is no other step to tell."""
 
 _KINDS_OF_IMAGE: Final = ("ImageType", "ComplexImageComponent", "StackID")
 """Where these differ, the images show different things: magnitude and phase are no axis."""
@@ -126,7 +127,9 @@ def _places(slices: Sequence[ImageSlice], normal: NDArray[np.float64]) -> list[_
     distances = np.array([one.position for one in slices]) @ normal
     order = np.argsort(distances, kind="stable")
     steps = np.diff(distances[order])
-    same_place = float(np.clip(0.01 * steps.max(initial=0.0), *SAME_PLACE_MM))
+    thickness_mm = slices[0].number("SliceThickness") or 0.0
+    apart_mm = max(0.01 * steps.max(initial=0.0), 1e-3 * thickness_mm)
+    same_place = float(np.clip(apart_mm, *SAME_PLACE_MM))
     ends = [0, *(np.flatnonzero(steps > same_place) + 1).tolist(), len(slices)]
     along = [slices[index] for index in order.tolist()]
     return [along[begin:end] for begin, end in itertools.pairwise(ends)]

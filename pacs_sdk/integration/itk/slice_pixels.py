@@ -25,6 +25,7 @@ from pacs_sdk.integration.itk.image_slice import ImageSlice
 __all__ = [
     "FrameDecoders",
     "Scratch",
+    "StoredLimits",
     "check_length",
     "read_stored",
     "stored_type",
@@ -77,9 +78,21 @@ class FrameDecoders:
         decoder(one.frame, out)
 
 
+@attrs.frozen
+class StoredLimits:
+    """What the stored values of a slice reach to."""
+
+    smallest: int
+    """The smallest value."""
+    largest: int
+    """The largest value."""
+    cleared: bool = False
+    """Whether there was something above Bits Stored, which was cleared."""
+
+
 def read_stored(
     one: ImageSlice, out: NDArray[Any], decoders: FrameDecoders | None = None
-) -> tuple[int, int]:
+) -> StoredLimits:
     """Put the stored values of a slice into an array.
 
     Native little endian values are read from the file to where they go; compressed ones are
@@ -216,16 +229,16 @@ def _read_file(encoded: FileBytes, begin: int, out: NDArray[Any]) -> None:
         encoded.check_unchanged(file.fileno())
 
 
-def _limits(one: ImageSlice, values: NDArray[Any]) -> tuple[int, int]:
+def _limits(one: ImageSlice, values: NDArray[Any]) -> StoredLimits:
     """Return smallest and largest value, after what is above Bits Stored was cleared."""
     smallest, largest = int(values.min()), int(values.max())
     low, high = one.kind.stored_range
     if one.kind.is_colour or (low <= smallest and largest <= high):
-        return smallest, largest
+        return StoredLimits(smallest, largest)
     shift = values.dtype.itemsize * 8 - one.kind.bits_stored
     np.left_shift(values, shift, out=values)
     np.right_shift(values, shift, out=values)
-    return int(values.min()), int(values.max())
+    return StoredLimits(int(values.min()), int(values.max()), cleared=True)
 
 
 @attrs.define

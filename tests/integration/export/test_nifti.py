@@ -121,6 +121,8 @@ def test_the_time_between_volumes(
         ("3D", ("235955.5", "000005.5", "000015.5"), 10.0),
         ("3D", ("120000", "120010", "120120"), None),
         ("3D", ("120000", "120000", "120000"), None),
+        # positions that are counted against time
+        ("3D", ("120020", "120010", "120000"), None),
         ("3D", ("", "", ""), None),
         # slices one by one: times say it, unless they are those of the series or too coarse
         ("2D", ("120000.00", "120002.50", "120005.00"), 2.5),
