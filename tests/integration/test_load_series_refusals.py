@@ -47,6 +47,23 @@ def test_several_series_are_listed() -> None:
     assert error.details["series"] == ("1.2.3.4", "1.2.3.5")
 
 
+@pytest.mark.parametrize(
+    ("sop_class_uid", "loader"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.66.4", "load_segmentation"),
+        ("1.2.840.10008.5.1.4.1.1.481.2", "load_dose"),
+    ],
+)
+def test_what_another_function_loads_is_no_choice(sop_class_uid: str, loader: str) -> None:
+    """A folder of a CT with its segmentation or dose has one image series to load."""
+    other = made_slices(1, SeriesInstanceUID="1.2.3.5", SOPClassUID=sop_class_uid)
+    other[0].SOPInstanceUID = "1.2.3.5.1"
+    volume = load_volume(in_memory(other + made_slices(3))).unwrap()
+    assert volume.report.series_instance_uid == "1.2.3.4"
+    (skipped,) = volume.report.skipped
+    assert f"{loader} of pacs_sdk.integration" in skipped.reason
+
+
 def test_a_series_that_is_not_there() -> None:
     """The message says which ones are."""
     error = load_volume(in_memory(made_slices(3)), series_instance_uid="1.9").failure()

@@ -11,7 +11,7 @@ from pydicom.uid import UID
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.tags import DicomTag
-from pacs_sdk.integration.itk.grouping import Difference, FoundVolume
+from pacs_sdk.integration.itk.grouping import LOADED_BY, Difference, FoundVolume
 from pacs_sdk.integration.itk.options import LoadOptions
 from pacs_sdk.integration.itk.report import Skipped
 from pacs_sdk.integration.itk.sources import FoundObject
@@ -39,6 +39,14 @@ class FoundSeries:
     def is_image(self) -> bool:
         """Whether any of its objects is an image."""
         return any(_ROWS in found.header.raw for found in self.objects)
+
+    @property
+    def has_slices(self) -> bool:
+        """Whether any of them is an image that another function is not there to load."""
+        return any(
+            _ROWS in found.header.raw and found.instance.sop_class_uid not in LOADED_BY
+            for found in self.objects
+        )
 
     def __str__(self) -> str:
         first = self.objects[0].header
@@ -68,7 +76,8 @@ def choose_series(
 
     Args:
         found: Everything that was read.
-        series_instance_uid: The series wanted; ``None`` takes the only image series.
+        series_instance_uid: The series wanted; ``None`` takes the only image series, beside
+            which segmentations and doses are none.
 
     Returns:
         The series, and the objects of all others with the reason why they are left out.
@@ -78,7 +87,8 @@ def choose_series(
             more than one image series to choose from.
     """
     every = all_series(found)
-    images = [series for series in every if series.is_image]
+    images = [series for series in every if series.has_slices]
+    images = images or [series for series in every if series.is_image]
     if series_instance_uid is not None:
         chosen = next((s for s in every if s.series_instance_uid == series_instance_uid), None)
         if chosen is None:
@@ -95,6 +105,9 @@ def _why_not(found: FoundObject) -> str:
     kind = UID(found.instance.sop_class_uid, validation_mode=IGNORE).name
     if _ROWS not in found.header.raw:
         return f"{kind}, which is no image"
+    loader = LOADED_BY.get(found.instance.sop_class_uid)
+    if loader:
+        return f"{kind}, which {loader} loads"
     return f"{kind} of another series, {found.header.text(_SERIES_INSTANCE_UID)}"
 
 

@@ -21,7 +21,7 @@ from pacs_sdk.integration.itk.places import SeparatedVolumes, separate
 from pacs_sdk.integration.itk.report import Skipped
 from pacs_sdk.integration.itk.sources import FoundObject
 
-__all__ = ["Difference", "FoundVolume", "read_slices", "volumes_of"]
+__all__ = ["LOADED_BY", "Difference", "FoundVolume", "read_slices", "volumes_of"]
 
 _COSINE_TOLERANCE: Final = 1e-4
 """How far cosines of slices that are parallel may differ: 0.05 mm at the rim of a large
@@ -33,7 +33,7 @@ _PIXEL_SPACING_TOLERANCE: Final = 1e-4
 _ROWS: Final = int(DicomTag.of("Rows"))
 _BITS_ALLOCATED: Final = int(DicomTag.of("BitsAllocated"))
 
-_LOADED_BY: Final = {
+LOADED_BY: Final = {
     "1.2.840.10008.5.1.4.1.1.66.4": "load_segmentation of pacs_sdk.integration.segmentation",
     "1.2.840.10008.5.1.4.1.1.66.7": "load_segmentation of pacs_sdk.integration.segmentation",
     "1.2.840.10008.5.1.4.1.1.481.2": "load_dose of pacs_sdk.integration.modality",
@@ -127,7 +127,7 @@ def read_slices(
 
 def _slices_of(found: FoundObject, reader: SliceReader, options: LoadOptions) -> list[ImageSlice]:
     """Make slices of an image, whatever kind it is."""
-    loader = _LOADED_BY.get(found.instance.sop_class_uid)
+    loader = LOADED_BY.get(found.instance.sop_class_uid)
     if loader is not None:
         raise not_loadable(
             found.name, "SOPClassUID", f"is {found.instance.sop_class_uid}: {loader} loads it"
@@ -153,7 +153,7 @@ def _reason_for_no_slice(found: FoundObject) -> str:
     raw, sop_class = found.header.raw, found.instance.sop_class_uid
     if _ROWS not in raw and _BITS_ALLOCATED not in raw:
         return f"{UID(sop_class, validation_mode=IGNORE).name}, which is no image"
-    if sop_class in _LOADED_BY:
+    if sop_class in LOADED_BY:
         name = UID(sop_class, validation_mode=IGNORE).name
         return f"{name}, whose frames are no slices of this series"
     return ""
