@@ -101,6 +101,18 @@ def test_slope_of_a_frame_wins_over_the_top_level() -> None:
     assert loaded(shared).array[:, 0, 0].tolist() == [0, 20, 40]
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_mapping_of_frames_is_noted(shared: bool) -> None:
+    """Values of an enhanced PET may be real ones only by Real World Value Mapping."""
+    mapping = item(RealWorldValueSlope=2.5, RealWorldValueIntercept=0.0)
+    frames = [frame_groups(2.5 * n) for n in range(2)]
+    dataset = enhanced(frames)
+    for groups in dataset.SharedFunctionalGroupsSequence if shared else frames:
+        groups.RealWorldValueMappingSequence = [mapping]
+    notes = loaded(dataset).report.notes
+    assert any("RealWorldValueMappingSequence (0040,9096)" in note for note in notes)
+
+
 @pytest.mark.parametrize(
     ("macro", "keyword", "values", "name"),
     [

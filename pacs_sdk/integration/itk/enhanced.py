@@ -37,6 +37,8 @@ _GEOMETRY: Final = (
 )
 """Attributes that a single-frame image has at its top level, all of them text."""
 
+_MAPPING: Final = "RealWorldValueMappingSequence"
+
 _TOLD_APART_BY: Final = (
     ("MREchoSequence", "EffectiveEchoTime", "EchoTime"),
     ("MRDiffusionSequence", "DiffusionBValue", "DiffusionBValue"),
@@ -126,6 +128,8 @@ def _geometry(own: Dataset, shared: Dataset) -> Iterator[tuple[int, bytes]]:
         value = _value(own, shared, macro, keyword)
         if value is not None:
             yield int(DicomTag.of(keyword)), _text(value).encode("ascii", "replace")
+    if _item(own, shared, _MAPPING) is not None:  # which is a macro of its own
+        yield int(DicomTag.of(_MAPPING)), b""
 
 
 def _attributes(own: Dataset, shared: Dataset) -> Mapping[str, str]:

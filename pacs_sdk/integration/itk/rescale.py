@@ -14,7 +14,10 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.integration.itk.image_slice import ImageSlice, not_loadable
 from pacs_sdk.integration.itk.options import LoadOptions
 
-__all__ = ["Linear", "linear_of", "rescale_words"]
+__all__ = ["NONE_STATED", "Linear", "linear_of", "rescale_words"]
+
+NONE_STATED: Final = "none stated"
+"""How the words begin where no image says how it is rescaled."""
 
 _PHILIPS_CREATOR: Final = 0x20050010
 _PHILIPS_SCALE_SLOPE: Final = 0x2005100E
@@ -125,5 +128,5 @@ def rescale_words(
         sign = "−" if only.intercept < 0 else "+"
         words = f"stored × {only.slope:.12g} {sign} {abs(only.intercept):.12g}"
     else:
-        words = "none stated"
+        words = NONE_STATED
     return f"{words}, in {'whole numbers' if exact else 'double precision'}"

@@ -14,6 +14,7 @@ from pacs_sdk.integration.itk.load import LOADING_ERRORS, load_series
 from pacs_sdk.integration.itk.loaded import LoadedSeries
 from pacs_sdk.integration.itk.options import LoadOptions, LoadSettings
 from pacs_sdk.integration.itk.report import Skipped
+from pacs_sdk.integration.itk.rescale import NONE_STATED
 from pacs_sdk.integration.itk.sources import FoundObject, SeriesSource, find_objects
 from pacs_sdk.integration.modality.hounsfield import check_hounsfield
 from pacs_sdk.integration.modality.suv_series import load_suv
@@ -48,9 +49,18 @@ def load_ct_series(
     if chosen.rescale == "stated" and series.report.value_unit != "HU":
         raise PacsException(
             ErrorCode.INVALID_ARGUMENT,
-            "Rescale Type is not the same in all slices, so there are no Hounsfield units",
+            f"{_why_no_hounsfield(series)}, so there are no Hounsfield units",
         )
     return series
+
+
+def _why_no_hounsfield(series: LoadedSeries) -> str:
+    """Say what keeps the values of a CT series from being Hounsfield units."""
+    if series.report.value_unit:
+        return f"Rescale Type (0028,1054) is {series.report.value_unit}"
+    if series.report.rescale.startswith(NONE_STATED):
+        return "Rescale Slope (0028,1053) is missing"
+    return "Rescale Type (0028,1054) is not the same in all slices"
 
 
 @edge(_ERRORS)

@@ -125,6 +125,14 @@ def test_ct_of_which_some_slices_are_in_other_units() -> None:
     assert "not the same in all slices" in error.message
 
 
+def test_ct_without_a_rescale_slope() -> None:
+    """The error names what is missing."""
+    slices = made_slices(2, RescaleSlope=None, RescaleIntercept=None)
+    error = load_ct_series(in_memory(slices)).failure()
+    assert error.code is ErrorCode.INVALID_ARGUMENT
+    assert "Rescale Slope (0028,1053) is missing" in error.message
+
+
 def test_settings_go_through() -> None:
     """Other arguments are those of load_series."""
     error = load_ct_series(in_memory(made_slices(2)), max_volume_bytes=1).failure()
