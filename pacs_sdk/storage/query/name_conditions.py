@@ -28,6 +28,11 @@ __all__ = ["name_condition"]
 
 _WILD_CARDS: Final = re.compile(f"[{ANY_CHARACTERS}{ANY_CHARACTER}]")
 _WORD_BEGINS: Final = (VALUE_END, "^", " ")
+_OPEN_END: Final = re.compile(rf"(?:\^{ANY_CHARACTERS})+\Z")
+"""Last components of which nothing is asked; a name may leave them out (PS3.5 6.2.1.1)."""
+_OPEN: Final = "^" + ANY_CHARACTERS
+_ANY_NAME: Final = ANY_CHARACTER + ANY_CHARACTERS
+_COMPONENTS: Final = 5
 
 
 def name_condition(
@@ -57,11 +62,17 @@ def _name_text(attribute: IndexedAttribute, text: str, table: FromClause) -> Col
         return _some_name(text_in(table, attribute, attribute.folded_column), groups, told)
     columns = [text_in(table, attribute, name) for name in attribute.group_columns]
     if len(groups) == 1:
-        return or_(*(_name_group(column, groups[0], told) for column in columns))
+        return or_(
+            *(
+                _name_group(column, one, told)
+                for column in columns
+                for one in _with_shorter(groups[0])
+            )
+        )
     return and_(
         true(),
         *(
-            _name_group(column, group, told)
+            or_(*(_name_group(column, one, told) for one in _with_shorter(group)))
             for column, group in zip(columns, groups, strict=False)
             if group.strip(ANY_CHARACTERS)
         ),
@@ -77,8 +88,23 @@ def _some_name(
     """
     return and_(
         true(),
-        *(_some_group(column, group, told) for group in groups if group.strip(ANY_CHARACTERS)),
+        *(
+            or_(*(_some_group(column, one, told) for one in _with_shorter(group)))
+            for group in groups
+            if group.strip(ANY_CHARACTERS)
+        ),
     )
+
+
+def _with_shorter(group: str) -> tuple[str, ...]:
+    """Return a pattern and, where its last components are open, those without them."""
+    patterns = [_OPEN_END.sub(_OPEN, group)]
+    while len(patterns) < _COMPONENTS and patterns[-1].endswith(_OPEN):
+        shorter = patterns[-1].removesuffix(_OPEN).rstrip("^")
+        patterns.append(_OPEN_END.sub(_OPEN, shorter))
+    if patterns[-1] == ANY_CHARACTERS:
+        return (_ANY_NAME,)
+    return tuple(one for one in patterns if one)
 
 
 def _some_group(
