@@ -456,6 +456,17 @@ def test_what_others_stored_is_passed_on_unjudged() -> None:
     assert b"no such modality, and too long" in encoded
 
 
+def test_whatever_a_peer_tells_is_a_data_set() -> None:
+    """Numbers that are none, attribute tags and private text of an answer are passed on."""
+    told = a_match(SeriesNumber="1a", PatientWeight="7 kg", FrameIncrementPointer="(0018,1063)")
+    private = {0x00090010: "ACME", 0x00091001: "a private text"}
+    dataset = Match(QueryLevel.SERIES, {**told.values, **private}).dataset()
+    assert dataset["FrameIncrementPointer"] == 0x00181063
+    encoded = encode_dataset(dataset, EXPLICIT_VR_LITTLE_ENDIAN).unwrap()
+    for value in (b"1a", b"7 kg", b"\x18\0\x63\x10", b"LO\x04\0ACME", b"a private text"):
+        assert value in encoded
+
+
 def test_keys_of_any_vr_can_be_returned_empty() -> None:
     """Whatever a peer asks for comes back empty rather than as a failure."""
     strange = (0x00280106, 0x00091001, 0x00081199, 0x7FE00010, 0x00189004, 0x60003000, 0x12345678)

@@ -22,6 +22,8 @@ from pacs_sdk.storage.query.paging import Place
 __all__ = ["Match"]
 
 _UTF_8: Final = "ISO_IR 192"
+_FIRST_PRIVATE_ELEMENT: Final = 0x1000
+"""What comes before it in a private group are the creators (PS3.5 7.8.1)."""
 
 _Items = Sequence[Mapping[int, str]]
 
@@ -88,12 +90,16 @@ def _element(tag: int, text: str) -> DataElement | RawDataElement:
     """Make an element; what others once stored is not judged on its way out."""
     vr = VR.__members__.get(DicomTag(tag).dictionary_vr[:2], VR.UN)
     value: object = text or None
-    if text and vr is VR.DS:  # it may be no number, which pydicom takes in bytes only
+    if text and vr in (VR.DS, VR.IS):  # it may be no number, which pydicom takes in bytes only
         raw = text.encode("ascii", "replace")
         raw += b" " * (len(raw) % 2)
         return RawDataElement(BaseTag(tag), vr.value, len(raw), raw, 0, False, True)
     if vr is VR.SQ:
         value = []
+    elif text and vr is VR.UN:  # which is of bytes: what a peer told of its own was text
+        vr = VR.LO if DicomTag(tag).element < _FIRST_PRIVATE_ELEMENT else VR.UT
+    elif text and vr is VR.AT:
+        value = [int(DicomTag.of(one)) for one in text.split("\\")]
     elif text and vr.kind is VrKind.NUMBER:
         numbers = [_number(one, vr) for one in text.split("\\")]
         if vr is VR.US and min(numbers) < 0:  # US or SS
