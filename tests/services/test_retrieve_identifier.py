@@ -38,6 +38,7 @@ def identifier(level: str | None, keys: dict[str, object]) -> DicomDataset:
     ("sop_class", "level", "keys", "relational"),
     [
         (PATIENT_ROOT, "PATIENT", {"PatientID": "P1"}, False),
+        (PATIENT_ROOT, "PATIENT", {"PatientID": "P1", "IssuerOfPatientID": "H"}, False),
         (PATIENT_ROOT, "STUDY", {"PatientID": "P1", "StudyInstanceUID": "1.2"}, False),
         (PATIENT_ROOT, "STUDY", {"StudyInstanceUID": ["1.2", "1.3"]}, True),
         (STUDY_ROOT, "STUDY", {"StudyInstanceUID": ["1.2", "1.3"]}, False),
@@ -67,6 +68,7 @@ def test_unique_keys_say_what_is_wanted(
         ({"StudyInstanceUID": "1.2", "StudyDate": ""}, ["StudyInstanceUID"]),
         ({"StudyInstanceUID": "1.2", "SeriesInstanceUID": ""}, ["StudyInstanceUID"]),
         ({"StudyInstanceUID": "1.2", "PatientID": "P1"}, ["PatientID", "StudyInstanceUID"]),
+        ({"StudyInstanceUID": "1.2", "IssuerOfPatientID": "H"}, ["StudyInstanceUID"]),
     ],
 )
 def test_what_else_clients_send_is_left_aside(keys: dict[str, object], kept: list[str]) -> None:
@@ -91,6 +93,10 @@ def test_what_else_clients_send_is_left_aside(keys: dict[str, object], kept: lis
         (STUDY_ROOT, "STUDY", {"StudyInstanceUID": "1.2?"}, "which is no UID"),
         (PATIENT_ROOT, "PATIENT", {"PatientID": "P*"}, "without wildcards"),
         (PATIENT_ROOT, "PATIENT", {"PatientID": ["P1", "P2"]}, "must be one value"),
+        (
+            PATIENT_ROOT, "PATIENT", {"PatientID": "P1", "IssuerOfPatientID": "H*"},
+            "IssuerOfPatientID must be one value",
+        ),
         (
             STUDY_ROOT, "SERIES",
             {"StudyInstanceUID": ["1.2", "1.3"], "SeriesInstanceUID": "1.4"},

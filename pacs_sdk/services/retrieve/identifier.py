@@ -20,6 +20,8 @@ RELATIONAL: Final = b"\1"
 
 _KEYS: Final = {level.value: keyword for level, keyword in UNIQUE_KEYS.items()}
 _TAGS: Final = {level: int(DicomTag.of(keyword)) for level, keyword in _KEYS.items()}
+_ISSUER: Final = "IssuerOfPatientID"
+_ISSUER_TAG: Final = int(DicomTag.of(_ISSUER))
 
 _LIKE_A_UID: Final = re.compile(r"[0-9.]{1,64}")
 """Not all that archives hold keep to the rules for UIDs; this is what cannot be a wildcard."""
@@ -37,8 +39,9 @@ def retrieve_query(
 
     It names what is wanted by the unique key of the level: for UIDs one or several values,
     for a Patient ID one. Every level above has one value, unless relational retrieval was
-    negotiated. Of other attributes nothing depends, and they are left aside; but keys of
-    levels below would say that less is wanted, which the standard has no room for.
+    negotiated. An Issuer of Patient ID tells which of the patients with an ID is meant. Of other
+    attributes nothing depends, and they are left aside; but keys of levels below would say that
+    less is wanted, which the standard has no room for.
 
     Args:
         identifier: The identifier of the request.
@@ -74,6 +77,10 @@ def retrieve_query(
             matching[_TAGS[above]] = text
         elif is_needed:
             _refuse(f"a retrieval at {level} level must name {_KEYS[above]}")
+    issuer = asked.matching.get(_ISSUER_TAG, "")
+    if issuer and _TAGS["PATIENT"] in matching:
+        _check_single(_ISSUER, issuer)
+        matching[_ISSUER_TAG] = issuer
     return Query(asked.level, matching)
 
 
@@ -92,8 +99,7 @@ def lacks_upper_keys(identifier: DicomDataset, levels: tuple[str, ...]) -> bool:
 def _check_value(level: str, text: str, *, is_list: bool) -> None:
     keyword = _KEYS[level]
     if level == "PATIENT":
-        if any(sign in text for sign in "*?\\"):
-            _refuse(f"{keyword} must be one value without wildcards in a retrieval")
+        _check_single(keyword, text)
         return
     values = text.split("\\")
     if len(values) > 1 and not is_list:
@@ -101,6 +107,11 @@ def _check_value(level: str, text: str, *, is_list: bool) -> None:
     for value in values:
         if not _LIKE_A_UID.fullmatch(value.strip()):
             _refuse(f"{keyword} is {value[:64]!r}, which is no UID")
+
+
+def _check_single(keyword: str, text: str) -> None:
+    if any(sign in text for sign in "*?\\"):
+        _refuse(f"{keyword} must be one value without wildcards in a retrieval")
 
 
 def _refuse(reason: str) -> NoReturn:
