@@ -217,11 +217,14 @@ def test_a_stored_encoding_the_peer_refuses_is_converted(filled: Pacs) -> None:
 
 
 def test_keys_that_are_not_supported_are_told(filled: Pacs) -> None:
-    """Matches come with FF01H where a key to match is not in the index, else with FF00H."""
-    for text, status in (("", 0xFF00), ("flu*", 0xFF01)):
-        identifier = DicomDataset(
-            QueryRetrieveLevel="STUDY", StudyInstanceUID="", RequestedContrastAgent=text
-        )
+    """Matches come with FF01H where a key is not in the index, to match or to tell, else FF00H."""
+    everything = dict.fromkeys(("PatientName", "ModalitiesInStudy", "InstanceAvailability"), "")
+    for keys, status in (
+        (everything, 0xFF00),
+        ({"RequestedContrastAgent": ""}, 0xFF01),
+        ({"RequestedContrastAgent": "flu*"}, 0xFF01),
+    ):
+        identifier = DicomDataset(None, QueryRetrieveLevel="STUDY", StudyInstanceUID="", **keys)
         syntax = IMPLICIT_VR_LITTLE_ENDIAN
         model = InformationModel.STUDY_ROOT.find
         data = MemoryBytes(encode_dataset(identifier, syntax).unwrap())

@@ -393,6 +393,14 @@ def a_match(**values: str) -> Match:
     return Match(QueryLevel.STUDY, {tag(keyword): text for keyword, text in values.items()})
 
 
+def test_return_keys_that_the_index_lacks_are_named() -> None:
+    """Not those of which there may be a value: columns, counts, items, the timezone."""
+    told = ["Modality", "InstanceAvailability", "RequestAttributesSequence", "SOPClassesInStudy"]
+    query = Query.of("SERIES", return_keys=[*told, "TimezoneOffsetFromUTC", "KVP"]).unwrap()
+    assert keywords(query.untold_keys) == {"KVP"}
+    assert query.unsupported_keys == ()
+
+
 def test_a_match_gives_text() -> None:
     """An empty value is no value."""
     match = a_match(StudyDate="20240101", StudyID="")

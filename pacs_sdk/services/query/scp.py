@@ -111,8 +111,9 @@ class QueryScp:
         query = self._understood(exchange, identifier, agreed)
         syntax = raised(transfer_syntax(exchange.context.transfer_syntax))
         encoder = AnswerEncoder(query, syntax, self._ae_title, _declared(identifier))
-        # FF01H says that some keys could not be matched (PS3.4 C.4.1.1.4).
-        status = Status.PENDING_WITH_WARNING if query.unsupported_keys else Status.PENDING
+        # FF01H: some keys are not supported for existence or matching (PS3.4 Table C.4-1).
+        is_lacking = bool(query.unsupported_keys or query.untold_keys)
+        status = Status.PENDING_WITH_WARNING if is_lacking else Status.PENDING
         pending = CFindRSP(request.message_id, status, request.affected_sop_class_uid)
         for match in self._found(query, agreed):
             if exchange.is_cancelled():

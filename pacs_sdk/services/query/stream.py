@@ -47,7 +47,7 @@ class FoundMatches(Iterator[DicomDataset]):
         self.negotiated = FindNegotiation.decode(information)
         """What the peer has agreed to."""
         self.has_unmatched_keys = False
-        """Whether the peer said, with a match, that it could not match some keys (FF01H)."""
+        """Whether the peer said, with a match, that it does not know or match some keys (FF01H)."""
         self._association = association
         self._clock = clock
         self._patience_s = patience_s

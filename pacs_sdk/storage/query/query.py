@@ -188,6 +188,21 @@ class Query:
         )
         return tuple(unknown)
 
+    @property
+    def untold_keys(self) -> tuple[int, ...]:
+        """Return keys that the index doesn't have: a match has nothing in them, whatever is stored.
+
+        A C-FIND answer tells by the same status that there were some.
+        """
+        return tuple(
+            tag
+            for tag in self.return_keys
+            if not self._is_known(tag)
+            and tag not in COMPUTED_ATTRIBUTES
+            and tag not in _MATCHED_ITEMS
+            and tag != _TIMEZONE_OFFSET
+        )
+
     def _is_known(self, tag: int) -> bool:
         return tag in _MATCHING_KEYS or tag in self.further.by_tag
 
