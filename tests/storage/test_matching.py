@@ -102,6 +102,22 @@ def test_many_alternatives_are_searched(index: IndexDatabase) -> None:
     )
 
 
+HEAVY: dict[str, dict[str, str]] = {
+    "letters": {"PatientName": "*a?b{0}*"},
+    "open components": {"PatientName": "*{0}?^*^^*^^*"},
+    "of several names": {"OperatorsName": "*{0}?^*^^*^^*"},
+}
+
+
+@pytest.mark.parametrize("keys", HEAVY.values(), ids=HEAVY)
+def test_the_most_alternatives_of_names_are_searched(
+    index: IndexDatabase, keys: dict[str, str]
+) -> None:
+    """However much each asks, a hundred are not too deep for the database."""
+    many = {name: [text.format(one) for one in range(100)] for name, text in keys.items()}
+    assert studies(index, **many) == ""
+
+
 # -- wildcards against a reference -----------------------------------------------------------------
 
 ALPHABET = "aAbB%_/[]^\\-!~é*? .'\""

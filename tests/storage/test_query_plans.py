@@ -92,6 +92,8 @@ EVERYWHERE: dict[str, dict[str, Any]] = {
     "patient-name": {"PatientName": "DOE1^john"},
     "patient-name-prefix": {"PatientName": "doe1*"},
     "patient-name-with-one-left-out": {"PatientName": "doe?^john"},
+    "patient-name-with-open-components": {"PatientName": "doe1^*^*"},
+    "patient-names": {"PatientName": [f"doe{number}^*" for number in range(12)]},
     "ideographic-prefix": {"PatientName": "東*"},
     "all-groups": {"PatientName": "doe1*=東*=と*"},
     "birth-date": {"PatientBirthDate": "19600102-19691231"},
@@ -142,6 +144,8 @@ NOT_AT_IMAGE_LEVEL = frozenset(
     (
         "patient-name-prefix",
         "patient-name-with-one-left-out",
+        "patient-name-with-open-components",
+        "patient-names",
         "ideographic-prefix",
         "all-groups",
         "birth-date",

@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Double, FromClause, and_, cast, false, func, literal, or_
+from sqlalchemy import ColumnElement, Double, FromClause, and_, cast, func, literal, or_
 
 from pacs_sdk.core.vr import VR
 from pacs_sdk.storage.index.attributes import AttributeKind, IndexedAttribute
 from pacs_sdk.storage.index.further_attributes import text_in
 from pacs_sdk.storage.index.values import MOMENT_DIGITS, VALUE_END
-from pacs_sdk.storage.query.like import ESCAPE, begins_with, contains, like_text, some_value_like
+from pacs_sdk.storage.query.like import (
+    ESCAPE,
+    any_holds,
+    begins_with,
+    contains,
+    like_text,
+    some_value_like,
+)
 from pacs_sdk.storage.query.matchers import (
     AllOf,
     DateTimeRange,
@@ -39,7 +46,7 @@ def any_of(
         alternatives: The matchers.
         table: Where its columns are.
     """
-    return or_(false(), *(_one(attribute, matcher, table) for matcher in alternatives))
+    return any_holds([_one(attribute, matcher, table) for matcher in alternatives])
 
 
 def decimal_in(column: ColumnElement[str]) -> ColumnElement[float]:
@@ -122,8 +129,8 @@ def _some_value(column: ColumnElement[str], matcher: Matcher) -> ColumnElement[b
             patterns = [_like_pattern(pattern)]
         case _:
             raise ValueError(f"{type(matcher).__name__} is not for several values")
-    found = (contains(within, f"{VALUE_END}{one}{VALUE_END}") for one in patterns)
-    condition = and_(column > "", or_(false(), *found))
+    found = [contains(within, f"{VALUE_END}{one}{VALUE_END}") for one in patterns]
+    condition = and_(column > "", any_holds(found))
     if isinstance(matcher, Wildcard):  # which may have reached from one value into the next
         return and_(condition, some_value_like(column, literal(patterns[0])))
     return condition

@@ -1,10 +1,11 @@
-"""Patterns in SQL: LIKE on a text, and on each of several values in one column."""
+"""Patterns in SQL: LIKE on a text, and on each of several values in one column; alternatives."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, false, or_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -12,12 +13,44 @@ from sqlalchemy.types import NullType
 
 from pacs_sdk.storage.index.values import VALUE_END
 
-__all__ = ["ESCAPE", "begins_with", "contains", "like_text", "some_value_like"]
+__all__ = ["ESCAPE", "any_holds", "begins_with", "contains", "like_text", "some_value_like"]
 
 ESCAPE: Final = "/"
+_IN_A_ROW: Final = 8
 _LAST_CHARACTER: Final = "\U0010ffff"
 _BEFORE_SURROGATES: Final = "\ud7ff"
 _AFTER_SURROGATES: Final = "\ue000"
+
+
+class _AnyHolds(FunctionElement[Any]):
+    """Alternatives, nested in halves. It has no type, as ``is_among`` has none."""
+
+    name = "any_holds"
+    type = NullType()
+    inherit_cache = True
+
+
+@compiles(_AnyHolds)
+def _in_halves(element: _AnyHolds, compiler: SQLCompiler, **options: Any) -> str:
+    return _nested([f"({compiler.process(one, **options)})" for one in element.clauses])
+
+
+def _nested(alternatives: Sequence[str]) -> str:
+    if len(alternatives) == 1:
+        return alternatives[0]
+    middle = len(alternatives) // 2
+    return f"({_nested(alternatives[:middle])} OR {_nested(alternatives[middle:])})"
+
+
+def any_holds(conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Ask that one of some conditions holds.
+
+    SQLite takes alternatives in a row for as deep as there are, and refuses more than 1,000; so
+    many are nested in halves, which both databases take for the same.
+    """
+    if len(conditions) <= _IN_A_ROW:
+        return or_(false(), *conditions)
+    return _AnyHolds(*conditions)
 
 
 def like_text(text: str) -> str:

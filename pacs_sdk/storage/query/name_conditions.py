@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, String, and_, false, literal, or_, true
+from sqlalchemy import ColumnElement, FromClause, String, and_, literal, or_, true
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -21,7 +21,14 @@ from pacs_sdk.storage.index.names import (
     sound_of,
 )
 from pacs_sdk.storage.index.values import VALUE_END
-from pacs_sdk.storage.query.like import ESCAPE, begins_with, contains, like_text, some_value_like
+from pacs_sdk.storage.query.like import (
+    ESCAPE,
+    any_holds,
+    begins_with,
+    contains,
+    like_text,
+    some_value_like,
+)
 from pacs_sdk.storage.query.matchers import Exact, FuzzyName, Matcher, Wildcard
 
 __all__ = ["name_condition"]
@@ -49,7 +56,7 @@ def name_condition(
         case FuzzyName(words):
             return and_(*(_word(attribute, word, table) for word in words))
         case Exact(values):
-            return or_(false(), *(_name_text(attribute, str(value), table) for value in values))
+            return any_holds([_name_text(attribute, str(value), table) for value in values])
         case Wildcard(pattern):
             return _name_text(attribute, pattern, table)
     raise ValueError(f"{attribute.keyword} cannot be matched by {type(matcher).__name__}")
@@ -62,12 +69,12 @@ def _name_text(attribute: IndexedAttribute, text: str, table: FromClause) -> Col
         return _some_name(text_in(table, attribute, attribute.folded_column), groups, told)
     columns = [text_in(table, attribute, name) for name in attribute.group_columns]
     if len(groups) == 1:
-        return or_(
-            *(
+        return any_holds(
+            [
                 _name_group(column, one, told)
                 for column in columns
                 for one in _with_shorter(groups[0])
-            )
+            ]
         )
     return and_(
         true(),
