@@ -136,15 +136,15 @@ class Capacity:
             if not self._missing(size, anew=False):
                 return
             missing = self._missing(size, anew=True)
+            failed = self._asked_for_room(missing) if missing else ""
             if missing and self._make_room is not None:
-                self._make_room(missing)
                 missing = self._missing(size, anew=True)
         if missing:
             self._logger.error("archive-full", size_bytes=size, missing_bytes=missing)
             raise PacsException(
                 ErrorCode.STORE_OUT_OF_RESOURCES,
                 f"the archive has no room for {size} bytes: {missing} are missing "
-                f"({self._limits_in_words()})",
+                f"({self._limits_in_words()}){failed}",
                 missing_bytes=missing,
             )
 
@@ -176,6 +176,17 @@ class Capacity:
                 self._counted_at = now
             missing = max(missing, self._total + size - limits.quota_bytes)
         return max(missing, 0)
+
+    def _asked_for_room(self, missing: int) -> str:
+        """Ask for room; return what is to be said if that fails, and whatever it has made counts."""
+        if self._make_room is None:
+            return ""
+        try:
+            self._make_room(missing)
+        except Exception as exc:  # noqa: BLE001  # foreign code: what has room goes on all the same
+            self._logger.error("room-not-made", missing_bytes=missing, reason=repr(exc))
+            return f"; to make room failed: {exc!r}"
+        return ""
 
     def _limits_in_words(self) -> str:
         limits = self._limits

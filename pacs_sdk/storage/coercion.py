@@ -22,6 +22,7 @@ from pacs_sdk.core.stored_element import stored_element
 from pacs_sdk.encoding import CharacterSetPolicy, Instance
 from pacs_sdk.encoding.changed_attributes import change_attributes
 from pacs_sdk.encoding.charsets import DEFAULT_POLICY, character_sets, effective_character_sets
+from pacs_sdk.storage.rule_errors import rule_errors
 
 __all__ = ["AttributeChange", "Coercion", "IssuerOfPatientIds"]
 
@@ -103,14 +104,8 @@ class Coercion:
         if self._is_read_otherwise(dataset):
             raised(dataset.set("SpecificCharacterSet", _UTF_8))
         for change in self.changes:
-            try:
+            with rule_errors(ErrorCode.STORE_FAILED, "an attribute coercion failed"):
                 change(dataset)
-            except PacsException:
-                raise
-            except Exception as exc:  # foreign code: whatever it raises, the instance is not kept
-                raise PacsException(
-                    ErrorCode.STORE_FAILED, f"an attribute coercion failed: {exc!r}"
-                ) from exc
         tags = sorted({*before.pydicom.keys(), *dataset.pydicom.keys()}, key=int)
         changed = [int(tag) for tag in tags if _differs(before.pydicom, dataset.pydicom, tag)]
         if not changed:

@@ -7,7 +7,7 @@ brought back.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -47,6 +47,7 @@ __all__ = [
     "keys_to_purge",
     "lock_deleted",
     "lock_kept",
+    "studies_of",
 ]
 
 _NOT_LISTED: Final = "deleted objects could not be listed"
@@ -64,6 +65,13 @@ _INSTANCE_BY_UID: Final = (
         )
     )
     .where(instances.c.sop_instance_uid == bindparam("uid"))
+)
+_STUDIES_OF: Final = (
+    select(studies.c.study_instance_uid)
+    .join(series, series.c.study_fk == studies.c.pk)
+    .join(instances, instances.c.series_fk == series.c.pk)
+    .where(instances.c.sop_instance_uid.in_(bindparam("uids", expanding=True)))
+    .distinct()
 )
 _IS_BACK: Final = select(
     or_(
@@ -145,6 +153,16 @@ def instance_to_delete(
         A row of these; ``None`` if the instance is not indexed.
     """
     return connection.execute(_INSTANCE_BY_UID, {"uid": sop_instance_uid}).one_or_none()
+
+
+def studies_of(index: IndexDatabase, sop_instance_uids: Sequence[str]) -> frozenset[str]:
+    """Return the studies that instances are in now, some dozens of them.
+
+    Raises:
+        PacsException: ``INDEX_FAILED``.
+    """
+    with index_errors("instances could not be looked for"), index.reading() as connection:
+        return frozenset(connection.execute(_STUDIES_OF, {"uids": sop_instance_uids}).scalars())
 
 
 def insert_of_deleted(connection: Connection) -> Insert:

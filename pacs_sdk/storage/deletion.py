@@ -7,7 +7,7 @@ crash: what a row of ``deleted_objects`` says will be done sooner or later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from itertools import chain, islice
@@ -29,6 +29,7 @@ from pacs_sdk.storage.deleted_objects import (
     is_back,
     keys_to_purge,
     lock_deleted,
+    studies_of,
 )
 from pacs_sdk.storage.duplicates import record_duplicate, taken_duplicates
 from pacs_sdk.storage.index.changes import milliseconds, moment
@@ -40,6 +41,7 @@ from pacs_sdk.storage.objects.imported_folders import IMPORT_PREFIX
 from pacs_sdk.storage.objects.layouts import is_duplicate_key
 from pacs_sdk.storage.query.query import Query
 from pacs_sdk.storage.records import IndexEntry, InstanceIdentity, InstanceLocation
+from pacs_sdk.storage.rule_errors import rule_errors
 
 __all__ = ["AT_ONCE", "Deletion"]
 
@@ -105,8 +107,9 @@ class Deletion:
         Returns:
             ``Success``, also where nothing matches; or ``Failure`` with
             ``INVALID_ARGUMENT``, ``OPERATION_NOT_SUPPORTED`` (something has to be kept),
-            ``INDEX_FAILED`` or ``STORAGE_DELETE_FAILED``. After a
-            failure some may be deleted; nothing is half deleted.
+            ``INDEX_FAILED`` or ``STORAGE_DELETE_FAILED`` (so it is where ``may_delete`` raises
+            anything but a ``PacsException``). After a failure some may be deleted; nothing is half
+            deleted.
         """
         query = self._index.understood(query)
         if query.unsupported_keys or not any(query.matchers.values()):
@@ -129,7 +132,8 @@ class Deletion:
         until = now + keep // timedelta(milliseconds=1)
         found = raised(self._index.locations(query))
         while batch := list(islice(found, _BATCH)):
-            deleted = self._delete_batch(batch, now, until, reason)
+            allowed = self._checked_studies(batch)
+            deleted = self._delete_batch(batch, allowed, now, until, reason)
             flush_index(self._make_lasting)
             objects = list(chain.from_iterable(deleted))
             count, size = count + len(deleted), size + sum(one for _, one in objects)
@@ -138,26 +142,51 @@ class Deletion:
         self._logger.info("instances-deleted", instances=count, size_bytes=size, reason=reason)
         return DeletionReport(count, size, None if keep == AT_ONCE else moment(until))
 
+    def _checked_studies(self, batch: Sequence[InstanceLocation]) -> frozenset[str]:
+        """Return the studies of instances, all of which may be deleted.
+
+        Asked before there is a transaction: whoever is asked may look into the archive, or take a
+        while.
+        """
+        found = studies_of(self._index, [one.sop_instance_uid for one in batch])
+        for study in found:
+            if not self._may_go(study):
+                raise PacsException(
+                    ErrorCode.OPERATION_NOT_SUPPORTED,
+                    f"study {study} has to be kept and was not deleted",
+                    study_instance_uid=study,
+                )
+        return found
+
+    def _may_go(self, study: str) -> bool:
+        with rule_errors(
+            ErrorCode.STORAGE_DELETE_FAILED,
+            f"study {study} was not deleted, for whether it may be is not told",
+        ):
+            return self._may_delete(study)
+
     def _delete_batch(
-        self, batch: Sequence[InstanceLocation], now: int, until: int, reason: str
+        self,
+        batch: Sequence[InstanceLocation],
+        allowed: Collection[str],
+        now: int,
+        until: int,
+        reason: str,
     ) -> list[list[tuple[str, int]]]:
         """Delete instances in one transaction; return keys and sizes of the objects of each.
 
-        An instance has more than one where others were kept beside it.
+        An instance has more than one where others were kept beside it. One that has been moved
+        to another place since it was found is another one's now, and stays.
         """
         deleted = []
         with index_errors("instances could not be deleted"), self._index.writing() as connection:
             statement = insert_of_deleted(connection)
             for location in batch:
                 row = instance_to_delete(connection, location.sop_instance_uid)
-                if row is None:  # somebody else was faster
+                if row is None or row.study_instance_uid not in allowed:  # somebody was faster
                     continue
-                if not self._may_delete(row.study_instance_uid):
-                    raise PacsException(
-                        ErrorCode.OPERATION_NOT_SUPPORTED,
-                        f"study {row.study_instance_uid} has to be kept and was not deleted",
-                        study_instance_uid=row.study_instance_uid,
-                    )
+                if row.storage_key != location.storage_key:
+                    continue
                 uid = location.sop_instance_uid
                 objects = [(str(row.storage_key), int(row.size_bytes))]
                 objects += [
@@ -253,12 +282,23 @@ class Deletion:
 
         Returns:
             ``Success`` with the number of objects that were removed, or ``Failure`` with
-            ``INDEX_FAILED`` or ``STORAGE_DELETE_FAILED``; what could not be removed is tried
-            again next time.
+            ``INDEX_FAILED`` or ``STORAGE_DELETE_FAILED``, or with what ``may_delete`` has
+            raised. What could not be removed is tried again next time; it is in nobody else's way.
         """
-        now = milliseconds(self._clock)
-        keys = keys_to_purge(self._index, now, at_most, self._may_delete)
-        return self._remove_all(keys)
+        errors: list[PacsException] = []
+
+        def may_go(study: str) -> bool:
+            try:
+                return self._may_go(study)
+            except PacsException as exc:
+                errors.append(exc)
+                return False
+
+        keys = keys_to_purge(self._index, milliseconds(self._clock), at_most, may_go)
+        removed = self._remove_all(keys)
+        if errors:
+            raise errors[0]
+        return removed
 
     # -- inside ------------------------------------------------------------------
 
@@ -275,13 +315,26 @@ class Deletion:
 
         A power failure would bring the notes of their deletion back otherwise, and the next purge
         would take what was stored under the same keys since.
+
+        Raises:
+            PacsException: Of the first that could not be removed, after the others were.
         """
         if not keys:
             return 0
+        removed, errors = 0, list[PacsException]()
         try:
-            return sum(self._remove(key) for key in keys)
+            for key in keys:
+                try:
+                    removed += self._remove(key)
+                except PacsException as exc:
+                    if exc.error.code is ErrorCode.INDEX_FAILED:  # it won't take the others either
+                        raise
+                    errors.append(exc)
         finally:
             flush_index(self._make_lasting)
+        if errors:
+            raise errors[0]
+        return removed
 
     def _remove(self, key: str) -> bool:
         """Remove an object for good, unless its instance has come back.

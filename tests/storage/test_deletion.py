@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from pacs_sdk.core.errors import ErrorCode
-from pacs_sdk.core.results import PacsResult, raised
+from pacs_sdk.core.errors import ErrorCode, PacsError
+from pacs_sdk.core.results import Failure, PacsResult, raised
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.storage import (
     Archive,
+    ArchiveRules,
     DuplicatePolicy,
     Durability,
     FileStorage,
@@ -29,7 +30,8 @@ from pacs_sdk.storage.duplicates import duplicates_of
 from pacs_sdk.storage.index.changes import ChangeKind
 from pacs_sdk.storage.records import AddOutcome
 from pacs_sdk.storage.upkeep import archive_session
-from pacs_sdk.testing import FakeClock
+from pacs_sdk.testing import FakeClock, MemoryStorage
+from tests.storage.archive_parts import failure
 from tests.storage.databases import Database, address_of
 from tests.storage.made_instances import made_instance
 
@@ -406,3 +408,59 @@ def test_a_restart_between_the_two_steps(tmp_path: Path) -> None:
     assert raised(again.deletion.purge()) == 1
     assert again.objects() == []
     again.archive.close()
+
+
+class Immutable(MemoryStorage):
+    """Has an object that nobody can remove."""
+
+    immutable = ""
+
+    def delete(self, key: str) -> PacsResult[None]:
+        """Delete, or refuse to."""
+        if key == self.immutable:
+            return Failure(PacsError(ErrorCode.STORAGE_DELETE_FAILED, f"{key} is immutable"))
+        return super().delete(key)
+
+
+@pytest.mark.parametrize("is_kept_at_first", [True, False])
+def test_what_cannot_be_removed_is_in_nobody_elses_way(
+    tmp_path: Path, is_kept_at_first: bool
+) -> None:
+    """Others are removed for good, and the failure tells of the one, which is tried again."""
+    backend = Immutable()
+    clock = FakeClock()
+    with Archive(backend, IndexDatabase(address_of(tmp_path)), clock=clock) as archive:
+        for number in range(3):
+            archive.store(made_instance(SOPInstanceUID=f"1.2.3.9.{number}")).unwrap()
+        backend.immutable = "1.2/1.2.3/1.2.3.9.0.dcm"
+        query = Query.of("STUDY", StudyInstanceUID="1.2").unwrap()
+        if is_kept_at_first:
+            archive.delete(query, keep=timedelta(minutes=1)).unwrap()
+            clock.advance(120)
+            error = failure(archive.deletion.purge())
+        else:
+            error = failure(archive.delete(query))
+        assert error.code is ErrorCode.STORAGE_DELETE_FAILED
+        assert [one.key for one in backend.list()] == [backend.immutable]
+        backend.immutable = ""
+        assert archive.deletion.purge().unwrap() == 1
+        assert not list(backend.list())
+
+
+def test_what_moves_to_another_study_is_not_deleted_with_the_one_it_was_in(tmp_path: Path) -> None:
+    """Somebody sends it with another Study Instance UID after the deletion has found it."""
+    uid = "1.2.3.9.1"
+    moved = made_instance(SOPInstanceUID=uid, StudyInstanceUID="1.4", SeriesInstanceUID="1.4.1")
+    archive: Archive
+
+    def moves(study: str) -> bool:
+        return archive.store(moved).unwrap().created
+
+    archive = open_archive(
+        tmp_path / "pacs", duplicates=DuplicatePolicy.REPLACE, rules=ArchiveRules(may_delete=moves)
+    ).unwrap()
+    with archive:
+        archive.store(made_instance(SOPInstanceUID=uid)).unwrap()
+        report = archive.delete(Query.of("STUDY", StudyInstanceUID="1.2").unwrap()).unwrap()
+        assert report.instances == 0
+        assert archive.open(uid).unwrap().encoded.view() == moved.encoded.view()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import URL, delete, text
+from sqlalchemy import URL, Connection, delete, text
 
 from pacs_sdk.core.results import raised
 from pacs_sdk.storage import IndexDatabase, StudySettler
@@ -63,13 +64,32 @@ def test_while_one_node_looks_another_leaves_it_to_it(
     first, second = nodes
     other = StudySettler(second.writing, QUIET, clock=clock)
     found: list[tuple[str, ...]] = []
-    settler = settler_that(lambda: found.append(raised(other.step())), first, clock)
-    assert raised(settler.step()) == ("1.1",)
-    assert found == [()]
+
+    @contextlib.contextmanager
+    def writing() -> Iterator[Connection]:
+        with first.writing() as connection:
+            yield connection
+            found.append(raised(other.step()))
+
+    assert raised(StudySettler(writing, QUIET, clock=clock).step()) == ("1.1",)
+    assert set(found) == {()}
     assert settled_in_feed(first) == ["1.1"]
     add(second, StudyInstanceUID="1.2")
     clock.advance(60)
     assert raised(other.step()) == ("1.2",)
+
+
+def test_a_study_that_another_settles_while_a_rule_is_asked_settles_once(
+    nodes: tuple[IndexDatabase, IndexDatabase], clock: FakeClock
+) -> None:
+    """Nothing is locked while a rule is asked; what it says counts if the study is still quiet."""
+    first, second = nodes
+    other = StudySettler(second.writing, QUIET, clock=clock)
+    found: list[tuple[str, ...]] = []
+    settler = settler_that(lambda: found.append(raised(other.step())), first, clock)
+    assert raised(settler.step()) == ()
+    assert found == [("1.1",)]
+    assert settled_in_feed(first) == ["1.1"]
 
 
 def test_a_study_does_not_settle_before_an_image_that_is_withheld(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -24,9 +24,11 @@ from pacs_sdk.storage.index.portable_sql import insert_or_update, latest_transac
 from pacs_sdk.storage.index.postgres_engine import lock_settling
 from pacs_sdk.storage.index.schema import index_errors
 from pacs_sdk.storage.index.tables import changes, studies, unsettled_studies
+from pacs_sdk.storage.rule_errors import rule_errors
 
 __all__ = ["StudySettler"]
 
+_NOT_LOOKED_FOR: Final = "settled studies could not be looked for"
 _CURSOR: Final = "pacs.settling"
 _CHANGES_A_STEP: Final = 5000
 _STUDIES_A_STEP: Final = 500
@@ -55,8 +57,8 @@ class StudySettler:
     """Finds studies that nothing happened to for a while, and says so in the change feed.
 
     It follows the feed itself, by a cursor of its own, so storing an image costs nothing
-    more, and a restart or another node that takes over changes nothing. What it does is one
-    transaction, which one node makes at a time: several may call :meth:`step`.
+    more, and a restart or another node that takes over changes nothing. One node settles studies
+    at a time: several may call :meth:`step`.
 
     Args:
         writing: Gives a connection in a transaction that writes.
@@ -95,16 +97,34 @@ class StudySettler:
 
         Returns:
             ``Success`` with the Study Instance UIDs of those that settled by this, or
-            ``Failure`` with ``INDEX_FAILED``.
+            ``Failure`` with ``INDEX_FAILED``, or what ``may_settle`` has raised of a study
+            (``INTERNAL``, if that is no ``PacsException``), which waits; others settle all the same.
         """
-        with index_errors("settled studies could not be looked for"), self._writing() as connection:
-            if not _is_alone(connection):
-                return ()
-            # What comes later in the feed may be about a study that seems to be quiet.
-            settled = self._settle(connection) if self._follow(connection) else ()
+        with index_errors(_NOT_LOOKED_FOR), self._writing() as connection:
+            due = self._due(connection)
+        # Between two transactions: whoever is asked may look into the archive, or take a while.
+        allowed, errors = self._allowed(due)
+        settled: tuple[str, ...] = ()
+        if allowed:
+            with index_errors(_NOT_LOOKED_FOR), self._writing() as connection:
+                settled = self._settle(connection, allowed)
         for study_instance_uid in settled:
             self._bus.publish(StudySettled(study_instance_uid))
+        if errors:
+            raise errors[0]
         return settled
+
+    def _allowed(self, due: Sequence[str]) -> tuple[list[str], list[PacsException]]:
+        """Ask which studies may settle; return them, and what was raised about others."""
+        allowed, errors = [], []
+        for uid in due:
+            try:
+                with rule_errors(ErrorCode.INTERNAL, f"whether study {uid} may settle is not told"):
+                    if self._may_settle(uid):
+                        allowed.append(uid)
+            except PacsException as exc:
+                errors.append(exc)
+        return allowed, errors
 
     def _follow(self, connection: Connection) -> bool:
         """Take note of the studies that something happened to; false while there are more.
@@ -131,15 +151,30 @@ class StudySettler:
             keep_cursor(connection, _CURSOR, position)
         return len(found) < _CHANGES_A_STEP and not has_withheld(connection, position)
 
-    def _settle(self, connection: Connection) -> tuple[str, ...]:
+    def _due(self, connection: Connection) -> list[str]:
+        """List the studies that are quiet; none while another node looks, or there are more changes.
+
+        What comes later in the feed may be about a study that seems to be quiet.
+        """
+        if not (_is_alone(connection) and self._follow(connection)):
+            return []
         now = milliseconds(self._clock)
         before = now - self._quiet // timedelta(milliseconds=1)
         connection.execute(_NOT_LATER, {"now": now})
-        settled = []
+        due = []
         for uid in connection.execute(_DUE, {"before": before}).scalars().all():
-            if not connection.execute(_IS_STORED, {"uid": uid}).scalar():
+            if connection.execute(_IS_STORED, {"uid": uid}).scalar():
+                due.append(str(uid))
+            else:
                 connection.execute(_FORGET, {"uid": uid})  # all of it was deleted
-            elif self._may_settle(uid) and connection.execute(_FORGET, {"uid": uid}).rowcount:
+        return due
+
+    def _settle(self, connection: Connection, allowed: Collection[str]) -> tuple[str, ...]:
+        """Settle those studies that may settle and are quiet still."""
+        now = milliseconds(self._clock)
+        settled = []
+        for uid in self._due(connection):
+            if uid in allowed and connection.execute(_FORGET, {"uid": uid}).rowcount:
                 connection.execute(
                     insert(changes).values(
                         kind=int(ChangeKind.SETTLED),
