@@ -272,13 +272,17 @@ def lock_kept(connection: Connection, sop_instance_uid: str, storage_key: str) -
     return any(connection.execute(one, wanted).scalar() is not None for one in _KEPT)
 
 
-def forget_deleted(connection: Connection, storage_key: str) -> None:
-    """Remove the row of an object that is removed for good or brought back."""
-    connection.execute(_FORGET, {"key": storage_key})
+def forget_deleted(connection: Connection, storage_key: str) -> bool:
+    """Remove the row of an object that is removed for good or brought back.
+
+    Returns:
+        Whether there was one; of several who ask at a time, one is told so.
+    """
+    return bool(connection.execute(_FORGET, {"key": storage_key}).rowcount)
 
 
 @contextlib.contextmanager
-def brought_back(index: IndexDatabase, storage_key: str) -> Iterator[None]:
+def brought_back(index: IndexDatabase, storage_key: str) -> Iterator[bool]:
     """Let an object count as deleted no more, unless what is done meanwhile fails.
 
     Whoever removes it for good has done so before, or finds afterwards that it is not to be removed.
@@ -287,12 +291,14 @@ def brought_back(index: IndexDatabase, storage_key: str) -> Iterator[None]:
         index: Where it is recorded.
         storage_key: Its key.
 
+    Yields:
+        Whether it counted as deleted until now; otherwise somebody was faster.
+
     Raises:
         PacsException: ``INDEX_FAILED``.
     """
     with index_errors("a deletion could not be undone"), index.writing() as connection:
-        forget_deleted(connection, storage_key)
-        yield
+        yield forget_deleted(connection, storage_key)
 
 
 def flush_index(make_lasting: Callable[[], None]) -> None:

@@ -32,6 +32,7 @@ from pacs_sdk.storage.objects.backend import (
 )
 from pacs_sdk.storage.objects.content_hash import hash_parts
 from pacs_sdk.storage.objects.layouts import StorageLayout
+from pacs_sdk.storage.objects.object_files import not_found
 from pacs_sdk.storage.objects.received import ReceivedBytes, ReceivedObject
 from pacs_sdk.storage.records import IndexEntry, InstanceIdentity, StoredInstance
 from pacs_sdk.storage.same_instance import (
@@ -149,10 +150,7 @@ class Ingest:
         check_announced(instance, identity)
         # Between its object and its row nobody else of this process may move the instance.
         with self._turns[zlib.crc32(identity.sop_instance_uid.encode()) % _TURNS]:
-            put = self._put(instance, described, meta)
-            stored = (
-                self._rows.indexed(put, instance, absence) if isinstance(put, PutObject) else put
-            )
+            stored = self._placed(instance, described, meta, absence)
         if stored.created and not stored.kept_beside:
             self._announce(stored)
         return stored
@@ -177,6 +175,25 @@ class Ingest:
         header = raised(instance.header(self._tags))
         identity = InstanceIdentity.of_header(header)
         return Description(header, identity, self._key_of(identity, header))
+
+    def _placed(
+        self,
+        instance: Instance,
+        described: Description,
+        meta: bytes | None,
+        absence: Absence | None,
+        again: int = _AGAIN,
+    ) -> StoredInstance:
+        """Put the object and index it."""
+        put = self._put(instance, described, meta)
+        if isinstance(put, StoredInstance):
+            return put
+        try:
+            return self._rows.indexed(put, instance, absence)
+        except PacsException as exc:  # what was found has gone, or is another object by now
+            if put.written or exc.error.code is not ErrorCode.OBJECT_NOT_FOUND or not again:
+                raise
+        return self._placed(instance, described, meta, absence, again - 1)
 
     def _put(
         self, instance: Instance, described: Description, meta: bytes | None, again: int = _AGAIN
@@ -237,7 +254,9 @@ class Ingest:
             kept = self._known.intact(key, source)
         if kept is None or (not has_row and self._known.is_deleted(key)):
             # What is damaged, or only there until its deletion cannot be undone any more.
-            with brought_back(self._index, key):
+            with brought_back(self._index, key) as was_deleted:
+                if not was_deleted and self._known.intact(key, raised(self._objects.open(key))):
+                    raise not_found(key)  # as it was: another process has just written it
                 raised(self._objects.put(key, meta, instance, DuplicatePolicy.REPLACE))
             flush_index(self._make_lasting)
             return PutObject(entry, written=True, replaces=True)

@@ -10,7 +10,7 @@ import attrs
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Clock, Logger
-from pacs_sdk.core.results import Failure, PacsResult, raised
+from pacs_sdk.core.results import Failure, PacsResult, Success, raised
 from pacs_sdk.encoding import Instance, part10_header
 from pacs_sdk.storage.deleted_objects import flush_index, forget_deleted, lock_kept
 from pacs_sdk.storage.duplicates import forget_duplicate, record_duplicate
@@ -21,8 +21,9 @@ from pacs_sdk.storage.index.index_transactions import RefusedEntry
 from pacs_sdk.storage.index.schema import index_errors
 from pacs_sdk.storage.instance_objects import InstanceObjects, PutObject
 from pacs_sdk.storage.objects.backend import DuplicatePolicy, StoredObject
-from pacs_sdk.storage.objects.content_hash import hash_parts
+from pacs_sdk.storage.objects.content_hash import hash_parts, hash_source
 from pacs_sdk.storage.objects.layouts import duplicate_key
+from pacs_sdk.storage.objects.object_files import not_found
 from pacs_sdk.storage.records import IndexEntry, StoredInstance
 from pacs_sdk.storage.same_instance import (
     KnownObjects,
@@ -80,7 +81,8 @@ class InstanceRows:
 
         Raises:
             PacsException: ``DUPLICATE_OBJECT``, ``STORAGE_WRITE_FAILED``, or what the index or the
-                backend says.
+                backend says; ``OBJECT_NOT_FOUND`` where another process has just written another
+                object over one that was found, which is to be looked at again.
         """
         entry = put.entry
         if put.promised:
@@ -100,9 +102,11 @@ class InstanceRows:
         outcome = added.unwrap()
         stored = StoredInstance.of(entry, created=outcome.created)
         if not stored.created and (put.replaces or not outcome.is_described):
-            stored = self._replaced(entry)
+            stored = self._replaced(put)
         if put.replaces or (stored.created and not put.written):
             self._make_sure(entry, instance)
+            if not put.written:
+                self._check_unchanged(entry)
         return stored
 
     def refused(self, refused: RefusedEntry) -> None:
@@ -170,9 +174,25 @@ class InstanceRows:
                 sop_instance_uid=uid,
             )
 
-    def _replaced(self, entry: IndexEntry) -> StoredInstance:
-        """Let the row of an instance tell of another object, and delete the one before."""
-        added = self._index.add(entry, replace=True)
+    def _check_unchanged(self, entry: IndexEntry) -> None:
+        """Check that what was found is what is there, if anything is.
+
+        Raises:
+            PacsException: ``OBJECT_NOT_FOUND``: it is another object.
+        """
+        source = self._objects.open(entry.storage_key)
+        if isinstance(source, Success) and hash_source(source.unwrap()) != entry.content_hash:
+            raise not_found(entry.storage_key)
+
+    def _replaced(self, put: PutObject) -> StoredInstance:
+        """Let the row of an instance tell of another object, and delete the one before.
+
+        Whoever writes an object over one that was found here sees to its row afterwards. So it is
+        enough that this row, when it is made, is that of what is there.
+        """
+        entry = put.entry
+        check = None if put.written else lambda _, entry: self._check_unchanged(entry)
+        (added,) = self._index.add_many([entry], replace=True, check=check)
         if isinstance(added, Failure):
             self._logger.error("object-not-indexed", storage_key=entry.storage_key)
         outcome = raised(added)
@@ -190,17 +210,17 @@ class InstanceRows:
         try:
             location = self._known.located(entry)
             if location is None:  # removed just now
-                return self._replaced(entry)
+                return self._replaced(put)
             source = raised(self._objects.open(location.storage_key))
             kept = location.instance(source.slice(location.data_offset))
             same = is_same_content(kept, instance)
         except PacsException as exc:
             if exc.error.code is not ErrorCode.OBJECT_NOT_FOUND:
                 raise
-            return self._replaced(entry)  # the row tells of what is not there any more
+            return self._replaced(put)  # the row tells of what is not there any more
         if not same:
             if self._duplicates is DuplicatePolicy.REPLACE:
-                return self._replaced(entry)
+                return self._replaced(put)
             if self._duplicates is DuplicatePolicy.KEEP_BOTH:
                 beside = self._copied_beside(location.storage_key, entry, instance)
                 self._take_back(put)

@@ -21,6 +21,7 @@ from pacs_sdk.storage import (
 )
 from pacs_sdk.storage.deletion import Deletion
 from pacs_sdk.storage.instance_rows import InstanceRows
+from pacs_sdk.storage.same_instance import KnownObjects
 from pacs_sdk.testing import FakeClock
 from tests.storage.databases import Database, address_of
 from tests.storage.made_instances import made_instance
@@ -75,6 +76,11 @@ class Fixture:
 def sent(comment: str = "") -> Instance:
     """Make the instance, with other content for another comment."""
     return made_instance(SOPInstanceUID=UID, TextValue=comment)
+
+
+def store(fixture: Fixture, instance: Instance) -> None:
+    """Store an instance that was not there."""
+    assert raised(fixture.archive.store(instance)).created
 
 
 @pytest.fixture
@@ -232,3 +238,46 @@ def test_what_is_removed_for_good_before_it_is_looked_at_is_in_nobodys_way(
     monkeypatch.setattr(fixture.backend, "open", late)
     assert raised(fixture.archive.store(sent("other"))).created
     assert fixture.is_kept(sent("other"))
+
+
+@pytest.mark.parametrize(
+    "comment", ["other", "longer than the other one"], ids=["as long", "longer"]
+)
+def test_of_two_that_bring_an_instance_back_at_the_same_moment_one_is_refused(
+    made: Callable[[DuplicatePolicy], Fixture], comment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process has stored it as it was, and may have said so."""
+    one, another = made(DuplicatePolicy.REJECT), made(DuplicatePolicy.REJECT)
+    raised(one.archive.store(sent("first")))
+    one.delete(HOUR)
+    is_deleted, todo = KnownObjects.is_deleted, [another]
+
+    def looked(self: KnownObjects, storage_key: str) -> bool:
+        found = is_deleted(self, storage_key)
+        if found and todo:
+            store(todo.pop(), sent("first"))
+        return found
+
+    monkeypatch.setattr(KnownObjects, "is_deleted", looked)
+    stored = one.archive.store(sent(comment))
+    assert isinstance(stored, Failure)
+    assert stored.failure().code is ErrorCode.DUPLICATE_OBJECT
+    assert one.is_kept(sent("first"))
+
+
+@pytest.mark.parametrize(
+    "comment", ["other", "longer than the other one"], ids=["as long", "longer"]
+)
+def test_what_is_found_and_then_another_object_has_no_row(
+    made: Callable[[DuplicatePolicy], Fixture], comment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process has written that over what was deleted, before the row was made."""
+    one, another = made(DuplicatePolicy.REJECT), made(DuplicatePolicy.REJECT)
+    raised(one.archive.store(sent("first")))
+    one.delete(HOUR)
+    one.before_its_row(lambda: store(another, sent(comment)), monkeypatch)
+    stored = one.archive.store(sent("first"))
+    assert isinstance(stored, Failure)
+    assert stored.failure().code is ErrorCode.DUPLICATE_OBJECT
+    assert one.is_kept(sent(comment))
+    assert [found.kind for found in raised(one.archive.verify()) if found.kind.is_fault] == []
