@@ -267,6 +267,29 @@ def test_of_two_files_with_one_uid_the_one_that_fits_its_name_is_found(
             assert archive.recover().unwrap().is_clean
 
 
+@pytest.mark.parametrize("series", ["1.2.1.0", "1.2.1.9"])
+def test_of_two_files_with_one_uid_the_one_that_was_found_is_found_still(
+    folder: Path, series: str
+) -> None:
+    """Whichever is read first: as of what a crash left of an instance that was refused."""
+    beside = f"1.2.1/{series}/1.2.3.0.dcm"
+    refused = made_instance(
+        SOPInstanceUID="1.2.3.0", StudyInstanceUID="1.2.1", SeriesInstanceUID=series
+    )
+    path = folder / "objects" / beside
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(refused, path).unwrap()
+    with opened(folder) as archive:
+        (failed,) = archive.recover().unwrap().not_indexed
+        assert failed.storage_key == beside
+    for _ in range(2):
+        assert problems(rebuild(folder)) == {(ProblemKind.DUPLICATE, beside)}
+        with opened(folder) as archive:
+            assert found(archive)["1.2.3.0"] == "0"
+            (kept,) = archive.duplicates("1.2.3.0").unwrap()
+            assert kept.storage_key == beside
+
+
 def test_duplicates_that_were_kept_on_purpose_are_no_problem(folder: Path) -> None:
     """Their names say what they are, and their hash."""
     key = duplicate_key(key_of(0), "cd" * 16)

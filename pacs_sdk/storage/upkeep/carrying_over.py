@@ -27,7 +27,7 @@ from pacs_sdk.storage.index.tables import (
     unsettled_studies,
 )
 
-__all__ = ["CARRIED_OVER", "carry_over", "carrying_statements", "deleted_keys", "is_damage"]
+__all__ = ["CARRIED_OVER", "carry_over", "carrying_statements", "is_damage", "noted_keys"]
 
 CARRIED_OVER: Final = "reindex_carried_over"
 """The row of ``archive_state`` that says that it is done; whoever finishes removes it."""
@@ -104,10 +104,14 @@ def carrying_statements(new: str, old: str, fresh: str) -> tuple[str, ...]:
     )
 
 
-def deleted_keys(old: Path) -> frozenset[str]:
-    """Return the keys of objects whose instances were deleted, as the old index knows them.
+def noted_keys(old: Path, table: Table) -> frozenset[str]:
+    """Return the keys of objects in a table of the old index.
 
     None where it cannot be read: then there is nothing that tells.
+
+    Args:
+        old: The old index.
+        table: One that notes what is deleted, or kept beside an instance.
     """
     if not old.exists():
         return frozenset()
@@ -117,7 +121,7 @@ def deleted_keys(old: Path) -> frozenset[str]:
         return frozenset()
     try:
         with engine.connect() as connection:
-            return frozenset(connection.execute(select(deleted_objects.c.storage_key)).scalars())
+            return frozenset(connection.execute(select(table.c.storage_key)).scalars())
     except DatabaseError:  # damaged just there
         return frozenset()
     finally:

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Final
 
-from sqlalchemy import URL, Connection, text
+from sqlalchemy import URL, Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
@@ -103,11 +103,11 @@ class IndexInPostgres:
         made = in_schema(self._engine.url, self._made)
         return begin_index(made, self._make_anew, logger, clock, further)
 
-    def deleted_keys(self) -> frozenset[str]:
-        """Return the keys of objects whose instances were deleted, as the old index knows them."""
-        table = f"{_quoted(self._schema)}.{deleted_objects.name}"
-        statement = f"SELECT storage_key FROM {table}"  # noqa: S608  # a name that is quoted
-        with index_errors("what is deleted could not be read"):
+    def noted_keys(self, table: Table) -> frozenset[str]:
+        """Return the keys of objects in a table of the old index, none if it cannot be read."""
+        name = f"{_quoted(self._schema)}.{table.name}"
+        statement = f"SELECT storage_key FROM {name}"  # noqa: S608  # a name that is quoted
+        with index_errors("what the old index has noted could not be read"):
             try:
                 with self._connection.begin():
                     return frozenset(self._connection.exec_driver_sql(statement).scalars())

@@ -15,6 +15,7 @@ from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.ports import Clock, Logger
 from pacs_sdk.storage.index.further_attributes import FurtherAttributes
 from pacs_sdk.storage.index.index_database import IndexDatabase
+from pacs_sdk.storage.index.tables import deleted_objects, duplicate_objects
 from pacs_sdk.storage.objects.backend import StorageBackend, checked_key
 from pacs_sdk.storage.objects.file_storage import FileStorage
 from pacs_sdk.storage.objects.imported_folders import ImportedFolder
@@ -92,8 +93,9 @@ class IndexingJob:
         problems = ProblemFile(self.folder)
         index, position = place.begin(logger, self.clock, self.further)
         try:
-            builder = IndexBuilder(index, clock=self.clock)
-            deleted = place.deleted_keys()
+            beside = place.noted_keys(duplicate_objects)
+            builder = IndexBuilder(index, clock=self.clock, beside=beside)
+            deleted = place.noted_keys(deleted_objects)
             if position is None:
                 problems.begin()
             else:
