@@ -48,11 +48,12 @@ __all__ = [
     "lock_deleted",
     "lock_kept",
     "studies_of",
+    "take_back",
 ]
 
 _NOT_LISTED: Final = "deleted objects could not be listed"
 
-_INSTANCE_BY_UID: Final = (
+_INSTANCE_OF_ROW: Final = (
     select(
         instances.c.storage_key,
         instances.c.size_bytes,
@@ -64,7 +65,7 @@ _INSTANCE_BY_UID: Final = (
             studies, series.c.study_fk == studies.c.pk
         )
     )
-    .where(instances.c.sop_instance_uid == bindparam("uid"))
+    .where(instances.c.pk == bindparam("row"))
 )
 _STUDIES_OF: Final = (
     select(studies.c.study_instance_uid)
@@ -108,6 +109,7 @@ _BY_KEY: Final = select(deleted_objects.c.sop_instance_uid).where(
 )
 _LOCKED: Final = _BY_KEY.with_for_update()
 _FORGET: Final = delete(deleted_objects).where(deleted_objects.c.storage_key == bindparam("key"))
+_TAKE_BACK: Final = _FORGET.where(deleted_objects.c.at_ms == bindparam("at"))
 
 
 @attrs.frozen
@@ -144,15 +146,17 @@ class DeletedInstance:
     """Why it was deleted, in the words of whoever did."""
 
 
-def instance_to_delete(
-    connection: Connection, sop_instance_uid: str
-) -> Row[str, int, str, str] | None:
+def instance_to_delete(connection: Connection, row: int) -> Row[str, int, str, str] | None:
     """Find an instance's storage key, size in bytes, Series and Study Instance UID.
 
+    Args:
+        connection: In a transaction.
+        row: The number of its row.
+
     Returns:
-        A row of these; ``None`` if the instance is not indexed.
+        A row of these; ``None`` if it is not there any more.
     """
-    return connection.execute(_INSTANCE_BY_UID, {"uid": sop_instance_uid}).one_or_none()
+    return connection.execute(_INSTANCE_OF_ROW, {"row": row}).one_or_none()
 
 
 def studies_of(index: IndexDatabase, sop_instance_uids: Sequence[str]) -> frozenset[str]:
@@ -279,6 +283,19 @@ def forget_deleted(connection: Connection, storage_key: str) -> bool:
         Whether there was one; of several who ask at a time, one is told so.
     """
     return bool(connection.execute(_FORGET, {"key": storage_key}).rowcount)
+
+
+def take_back(connection: Connection, deleted: DeletedInstance) -> None:
+    """Let an object count as deleted no more, in the transaction in which it is recorded again.
+
+    Who removes it for good, or stores another object in its place, has done so before or comes after.
+
+    Raises:
+        PacsException: ``OBJECT_NOT_FOUND``: it is not there any more as it was deleted.
+    """
+    key, at = deleted.storage_key, round(deleted.deleted_at.timestamp() * 1000)
+    if not connection.execute(_TAKE_BACK, {"key": key, "at": at}).rowcount:
+        raise not_found(key)
 
 
 @contextlib.contextmanager

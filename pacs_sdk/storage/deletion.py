@@ -20,7 +20,6 @@ from pacs_sdk.encoding import read_source
 from pacs_sdk.storage.deleted_objects import (
     DeletedInstance,
     DeletionReport,
-    brought_back,
     deleted_instances,
     flush_index,
     forget_deleted,
@@ -30,6 +29,7 @@ from pacs_sdk.storage.deleted_objects import (
     keys_to_purge,
     lock_deleted,
     studies_of,
+    take_back,
 )
 from pacs_sdk.storage.duplicates import record_duplicate, taken_duplicates
 from pacs_sdk.storage.index.changes import milliseconds, moment
@@ -50,6 +50,9 @@ AT_ONCE: Final = timedelta(0)
 
 _BATCH: Final = 100
 """Instances that one transaction deletes; other writers wait meanwhile."""
+
+_AGAIN: Final = 20
+"""Instances may be replaced between being found and being deleted, but not every time."""
 
 _PURGED_AT_MOST: Final = 1000
 _LONGEST_REASON: Final = 512
@@ -130,15 +133,21 @@ class Deletion:
         count = size = 0
         now = milliseconds(self._clock)
         until = now + keep // timedelta(milliseconds=1)
-        found = raised(self._index.locations(query))
-        while batch := list(islice(found, _BATCH)):
-            allowed = self._checked_studies(batch)
-            deleted = self._delete_batch(batch, allowed, now, until, reason)
-            flush_index(self._make_lasting)
-            objects = list(chain.from_iterable(deleted))
-            count, size = count + len(deleted), size + sum(one for _, one in objects)
-            if keep == AT_ONCE:
-                self._remove_all([key for key, _ in objects])
+        for _ in range(_AGAIN):
+            missed = 0
+            found = raised(self._index.locations(query))
+            while batch := list(islice(found, _BATCH)):
+                allowed = self._checked_studies(batch)
+                deleted = self._delete_batch(batch, allowed, now, until, reason)
+                flush_index(self._make_lasting)
+                objects = list(chain.from_iterable(deleted))
+                count, size = count + len(deleted), size + sum(one for _, one in objects)
+                missed += len(batch) - len(deleted)
+                if keep == AT_ONCE:
+                    self._remove_all([key for key, _ in objects])
+            if not missed:
+                break
+            # They are deleted already, or another object has taken their place, which may match.
         self._logger.info("instances-deleted", instances=count, size_bytes=size, reason=reason)
         return DeletionReport(count, size, None if keep == AT_ONCE else moment(until))
 
@@ -182,10 +191,10 @@ class Deletion:
         with index_errors("instances could not be deleted"), self._index.writing() as connection:
             statement = insert_of_deleted(connection)
             for location in batch:
-                row = instance_to_delete(connection, location.sop_instance_uid)
+                row = instance_to_delete(connection, location.row)
                 if row is None or row.study_instance_uid not in allowed:  # somebody was faster
                     continue
-                if row.storage_key != location.storage_key:
+                if self._index.remove_within(connection, location) is None:  # just now
                     continue
                 uid = location.sop_instance_uid
                 objects = [(str(row.storage_key), int(row.size_bytes))]
@@ -206,7 +215,6 @@ class Deletion:
                             "reason": reason,
                         },
                     )
-                self._index.remove_within(connection, uid)
                 deleted.append(objects)
         return deleted
 
@@ -251,19 +259,7 @@ class Deletion:
             if is_duplicate_key(one.storage_key):
                 self._back_beside(one)
                 continue
-            source = raised(self._backend.open(one.storage_key))
-            instance = raised(read_source(source, one.storage_key))
-            header = raised(instance.header(self._index.further.header_tags))
-            entry = IndexEntry(
-                InstanceIdentity.of_header(header),
-                header,
-                instance.transfer_syntax_uid,
-                one.storage_key,
-                source.size,
-                source.size - instance.size,
-            )
-            raised(self._index.add(entry))
-            self._forget(one)
+            self._back(one)
         flush_index(self._make_lasting)
         instances_back = sum(not is_duplicate_key(one.storage_key) for one in wanted)
         self._logger.info(
@@ -302,13 +298,40 @@ class Deletion:
 
     # -- inside ------------------------------------------------------------------
 
+    def _back(self, one: DeletedInstance) -> None:
+        """Let an instance have its row again."""
+        source = raised(self._backend.open(one.storage_key))
+        instance = raised(read_source(source, one.storage_key))
+        header = raised(instance.header(self._index.further.header_tags))
+        entry = IndexEntry(
+            InstanceIdentity.of_header(header),
+            header,
+            instance.transfer_syntax_uid,
+            one.storage_key,
+            source.size,
+            source.size - instance.size,
+        )
+        self._index.settle()
+        (added,) = self._index.add_many([entry], check=lambda writing, _: take_back(writing, one))
+        if not raised(added).is_described:
+            raise PacsException(
+                ErrorCode.DUPLICATE_OBJECT,
+                f"instance {one.sop_instance_uid} was stored again meanwhile, with other content",
+                sop_instance_uid=one.sop_instance_uid,
+            )
+
     def _back_beside(self, one: DeletedInstance) -> None:
         """Record again what was kept beside an instance."""
         digest = hash_source(raised(self._backend.open(one.storage_key)))
         record_duplicate(
-            self._index, self._clock, one.sop_instance_uid, one.storage_key, one.size_bytes, digest
+            self._index,
+            self._clock,
+            one.sop_instance_uid,
+            one.storage_key,
+            one.size_bytes,
+            digest,
+            lambda writing: take_back(writing, one),
         )
-        self._forget(one)
 
     def _remove_all(self, keys: Sequence[str]) -> int:
         """Remove objects for good, and have on the disk that they are gone; return how many.
@@ -361,13 +384,3 @@ class Deletion:
                     raise PacsException.of(removed.failure())
             forget_deleted(connection, key)
         return not has_come_back
-
-    def _forget(self, one: DeletedInstance) -> None:
-        """Note that an object is back, unless it was removed for good meanwhile."""
-        with brought_back(self._index, one.storage_key):
-            pass
-        found = self._backend.stat(one.storage_key)
-        if isinstance(found, Failure) and found.failure().code is ErrorCode.OBJECT_NOT_FOUND:
-            if not is_duplicate_key(one.storage_key):
-                self._index.remove(one.sop_instance_uid)
-            raise PacsException.of(found.failure())

@@ -24,7 +24,7 @@ from pacs_sdk.storage.objects.backend import DuplicatePolicy, StoredObject
 from pacs_sdk.storage.objects.content_hash import hash_parts, hash_source
 from pacs_sdk.storage.objects.layouts import duplicate_key
 from pacs_sdk.storage.objects.object_files import not_found
-from pacs_sdk.storage.records import IndexEntry, StoredInstance
+from pacs_sdk.storage.records import AddOutcome, IndexEntry, StoredInstance
 from pacs_sdk.storage.same_instance import (
     KnownObjects,
     is_own_key,
@@ -33,6 +33,9 @@ from pacs_sdk.storage.same_instance import (
 )
 
 __all__ = ["InstanceRows"]
+
+_ATTEMPTS: Final = 20
+"""What has the instance's row may be removed before it is looked at, but not every time."""
 
 _NOT_MADE_SURE: Final = "it could not be made sure that an object is there"
 
@@ -90,19 +93,32 @@ class InstanceRows:
         found = put.replaces or not put.written
         if not found and self._index.promise(entry, self.refused, put.since, absence):
             return StoredInstance.of(entry, created=True)
-        added = self._index.add(entry, found=found)
-        if isinstance(added, Failure):
-            if added.failure().code is ErrorCode.DUPLICATE_OBJECT:
+        for _ in range(_ATTEMPTS):
+            added = self._index.add(entry, found=found)
+            if isinstance(added, Success):
+                stored = self._added(put, instance, added.unwrap())
+            elif added.failure().code is ErrorCode.DUPLICATE_OBJECT:
                 stored = self._other_key(put, instance, added.failure())
-                if stored.created and stored.storage_key == entry.storage_key:
+                if stored and stored.created and stored.storage_key == entry.storage_key:
                     self._make_sure(entry, instance)
+            else:
+                break
+            if stored is not None:
                 return stored
-            self._logger.error("object-not-indexed", storage_key=entry.storage_key)
-            raise PacsException.of(added.failure())
-        outcome = added.unwrap()
-        stored = StoredInstance.of(entry, created=outcome.created)
-        if not stored.created and (put.replaces or not outcome.is_described):
-            stored = self._replaced(put)
+        self._logger.error("object-not-indexed", storage_key=entry.storage_key)
+        raised(added)
+        raise _changes_all_the_time(entry)
+
+    def _added(
+        self, put: PutObject, instance: Instance, outcome: AddOutcome
+    ) -> StoredInstance | None:
+        """Tell what is stored, once row and object go together; ``None`` as of `_replaced`."""
+        entry = put.entry
+        stored: StoredInstance | None = StoredInstance.of(entry, created=outcome.created)
+        if not outcome.created and (put.replaces or not outcome.is_described):
+            stored = self._replaced(put, outcome.row)
+        if stored is None:
+            return None
         if put.replaces or (stored.created and not put.written):
             self._make_sure(entry, instance)
             if not put.written:
@@ -184,40 +200,55 @@ class InstanceRows:
         if isinstance(source, Success) and hash_source(source.unwrap()) != entry.content_hash:
             raise not_found(entry.storage_key)
 
-    def _replaced(self, put: PutObject) -> StoredInstance:
+    def _replaced(self, put: PutObject, only: int | None = None) -> StoredInstance | None:
         """Let the row of an instance tell of another object, and delete the one before.
 
         Whoever writes an object over one that was found here sees to its row afterwards. So it is
         enough that this row, when it is made, is that of what is there.
+
+        Args:
+            put: The other object.
+            only: The number of the row; ``None`` for any.
+
+        Returns:
+            What is stored; ``None`` where the instance has another row by now, which stays.
         """
         entry = put.entry
         check = None if put.written else lambda _, entry: self._check_unchanged(entry)
-        (added,) = self._index.add_many([entry], replace=True, check=check)
+        self._index.settle()
+        (added,) = self._index.add_many([entry], replace=True, check=check, only=only)
         if isinstance(added, Failure):
+            if added.failure().code is ErrorCode.DUPLICATE_OBJECT:
+                return None
             self._logger.error("object-not-indexed", storage_key=entry.storage_key)
         outcome = raised(added)
         if outcome.previous_key not in (None, entry.storage_key):
             self._discard(str(outcome.previous_key))
         return StoredInstance.of(entry, created=outcome.created)
 
-    def _other_key(self, put: PutObject, instance: Instance, error: PacsError) -> StoredInstance:
+    def _other_key(
+        self, put: PutObject, instance: Instance, error: PacsError
+    ) -> StoredInstance | None:
         """Answer for an instance that is indexed with an object under another key.
 
         It may be another study or series, or the layout may have changed, or the key may be
         made of other attributes, too.
+
+        Returns:
+            What is stored; ``None`` where that has just been removed, or replaced.
         """
         entry = put.entry
+        location = self._known.located(entry)
+        if location is None:
+            return None
         try:
-            location = self._known.located(entry)
-            if location is None:  # removed just now
-                return self._replaced(put)
             source = raised(self._objects.open(location.storage_key))
             kept = location.instance(source.slice(location.data_offset))
             same = is_same_content(kept, instance)
         except PacsException as exc:
             if exc.error.code is not ErrorCode.OBJECT_NOT_FOUND:
                 raise
-            return self._replaced(put)  # the row tells of what is not there any more
+            return self._replaced(put, location.row)  # it tells of what is not there any more
         if not same:
             if self._duplicates is DuplicatePolicy.REPLACE:
                 return self._replaced(put)
@@ -256,3 +287,10 @@ class InstanceRows:
         """Remove an object that has no place, and what says that it is kept beside another."""
         if self._objects.discard(key):
             forget_duplicate(self._index, key)
+
+
+def _changes_all_the_time(entry: IndexEntry) -> PacsException:
+    return PacsException(
+        ErrorCode.INDEX_FAILED,
+        f"other processes change instance {entry.identity.sop_instance_uid} all the time",
+    )

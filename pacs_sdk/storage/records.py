@@ -109,6 +109,8 @@ class AddOutcome:
     """The key of the object whose row was replaced."""
     is_described: bool = True
     """Whether the row tells of this object; false where it tells of one that was in its place."""
+    row: int | None = None
+    """The number of the row that was there with the same key."""
 
 
 @attrs.frozen
@@ -127,6 +129,8 @@ class InstanceLocation:
     """How many bytes the object has."""
     data_offset: int
     """Where in the object the data set begins."""
+    row: int
+    """The number of its row; what takes its place has another."""
 
     def instance(self, encoded: ByteSource) -> Instance:
         """Make the instance of its encoded data set."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,14 +10,17 @@ from typing import Any
 
 import pytest
 
+from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsError
-from pacs_sdk.core.results import Failure, PacsResult, raised
+from pacs_sdk.core.results import Failure, PacsResult, Success, raised
 from pacs_sdk.encoding import Instance
 from pacs_sdk.storage import (
     Archive,
     DuplicatePolicy,
     FileStorage,
     IndexDatabase,
+    IndexEntry,
+    InstanceLocation,
     Query,
 )
 from pacs_sdk.storage.deletion import Deletion
@@ -58,14 +62,16 @@ class Fixture:
 
     def before_its_row(self, what: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
         """Do something between an object and its row, once."""
-        add, todo = self.index.add, [what]
+        todo = [what]
 
-        def late(*arguments: Any, **named: Any) -> Any:
+        def late(add: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
             if todo:
                 todo.pop()()
             return add(*arguments, **named)
 
-        monkeypatch.setattr(self.index, "add", late)
+        for name in ("add", "add_many"):
+            add = functools.partial(late, getattr(self.index, name))
+            monkeypatch.setattr(self.index, name, add)
 
     def is_kept(self, instance: Instance) -> bool:
         """Tell whether an instance is found, with its own bytes."""
@@ -281,3 +287,126 @@ def test_what_is_found_and_then_another_object_has_no_row(
     assert stored.failure().code is ErrorCode.DUPLICATE_OBJECT
     assert one.is_kept(sent(comment))
     assert [found.kind for found in raised(one.archive.verify()) if found.kind.is_fault] == []
+
+
+# -- other processes, and other places ---------------------------------------------------------
+
+
+def elsewhere(series: str) -> Instance:
+    """Make the instance as one of another series."""
+    return made_instance(SOPInstanceUID=UID, SeriesInstanceUID=series)
+
+
+@pytest.mark.parametrize("step", ["located", "opened"])
+def test_who_is_refused_for_what_is_gone_takes_nobody_elses_place(
+    made: Callable[[DuplicatePolicy], Fixture], step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The instance was deleted just then, and stored by another process since."""
+    one, another = made(DuplicatePolicy.REJECT), made(DuplicatePolicy.REJECT)
+    store(one, sent())
+    located, todo = KnownObjects.located, [another]
+
+    def late(self: KnownObjects, entry: IndexEntry) -> InstanceLocation | None:
+        found = located(self, entry) if step == "opened" else None
+        if todo:
+            fixture = todo.pop()
+            fixture.delete(timedelta(0))
+            if step == "located":
+                found = located(self, entry)
+            store(fixture, elsewhere("1.2.5"))
+            return found
+        return located(self, entry)
+
+    monkeypatch.setattr(KnownObjects, "located", late)
+    stored = one.archive.store(elsewhere("1.2.4"))
+    assert isinstance(stored, Failure)
+    assert stored.failure().code is ErrorCode.DUPLICATE_OBJECT
+    assert one.is_kept(elsewhere("1.2.5"))
+    assert [one.key for one in one.backend.list()] == [f"1.2/1.2.5/{UID}.dcm"]
+
+
+def test_what_has_moved_since_it_was_found_is_not_deleted(
+    made: Callable[[DuplicatePolicy], Fixture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It belongs to another series by then, which nobody wanted to delete."""
+    fixture = made(DuplicatePolicy.REPLACE)
+    store(fixture, sent())
+    delete_batch, todo = fixture.deletion._delete_batch, [elsewhere("1.2.4")]
+
+    def late(*arguments: Any) -> Any:
+        if todo:
+            store(fixture, todo.pop())
+        return delete_batch(*arguments)
+
+    monkeypatch.setattr(fixture.deletion, "_delete_batch", late)
+    query = raised(Query.of("SERIES", SeriesInstanceUID="1.2.3"))
+    assert raised(fixture.deletion.delete(query)).instances == 0
+    assert fixture.is_kept(elsewhere("1.2.4"))
+
+
+def test_what_is_replaced_since_it_was_found_is_deleted(
+    made: Callable[[DuplicatePolicy], Fixture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It still is what was to be deleted, and nothing of it is left."""
+    fixture = made(DuplicatePolicy.REPLACE)
+    store(fixture, sent())
+    delete_batch, todo = fixture.deletion._delete_batch, [sent("other")]
+
+    def late(*arguments: Any) -> Any:
+        if todo:
+            store(fixture, todo.pop())
+        return delete_batch(*arguments)
+
+    monkeypatch.setattr(fixture.deletion, "_delete_batch", late)
+    query = raised(Query.of("SERIES", SeriesInstanceUID="1.2.3"))
+    assert raised(fixture.deletion.delete(query)).instances == 1
+    assert fixture.rows() == 0
+    assert list(fixture.backend.list()) == []
+
+
+def test_what_is_deleted_again_while_it_is_brought_back_stays_deleted(
+    made: Callable[[DuplicatePolicy], Fixture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its object has a row, or is noted as deleted, at every moment; so it goes in the end."""
+    fixture = made(DuplicatePolicy.REJECT)
+    store(fixture, sent())
+    fixture.delete(HOUR)
+    add_many = fixture.index.add_many
+
+    def then_delete(*arguments: Any, **named: Any) -> Any:
+        added = add_many(*arguments, **named)
+        fixture.delete(HOUR)
+        return added
+
+    monkeypatch.setattr(fixture.index, "add_many", then_delete)
+    monkeypatch.setattr(fixture.index, "add", lambda entry: then_delete([entry])[0])
+    raised(fixture.deletion.restore("1.2"))
+    assert fixture.rows() == 0
+    assert len(list(raised(fixture.deletion.deleted()))) == 1
+    fixture.purge()
+    assert list(fixture.backend.list()) == []
+
+
+def test_a_duplicate_that_is_removed_while_it_is_brought_back_is_not_recorded(
+    made: Callable[[DuplicatePolicy], Fixture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing tells of an object that is not there."""
+    fixture = made(DuplicatePolicy.KEEP_BOTH)
+    store(fixture, sent())
+    store(fixture, sent("other"))
+    fixture.delete(HOUR)
+    fixture.before_its_row(lambda: None, monkeypatch)
+    (duplicate,) = (one for one in raised(fixture.deletion.deleted()) if ".dup-" in one.storage_key)
+    look, todo = fixture.backend.open, [fixture.purge]
+
+    def late(key: str) -> Any:
+        found = raised(look(key)).view()
+        if key == duplicate.storage_key and todo:
+            todo.pop()()
+        return Success(MemoryBytes(found))
+
+    monkeypatch.setattr(fixture.backend, "open", late)
+    restored = fixture.deletion.restore("1.2")
+    assert isinstance(restored, Failure)
+    assert restored.failure().code is ErrorCode.OBJECT_NOT_FOUND
+    assert raised(fixture.archive.duplicates(UID)) == ()

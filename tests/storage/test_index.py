@@ -63,6 +63,7 @@ def test_an_added_instance_is_found_at_every_level(index: IndexDatabase) -> None
         storage_key=entry.storage_key,
         size_bytes=1000,
         data_offset=300,
+        row=1,
     )
     assert index.statistics().unwrap() == ArchiveStatistics(1, 1, 1, 1, 1000)
 
@@ -71,7 +72,7 @@ def test_adding_again_changes_nothing(index: IndexDatabase) -> None:
     """The same instance with the same object is a success, and no second row."""
     entry = make_entry()
     assert index.add(entry).unwrap() == AddOutcome(created=True)
-    assert index.add(entry).unwrap() == AddOutcome(created=False)
+    assert index.add(entry).unwrap() == AddOutcome(created=False, row=1)
     assert counts(index) == (1, 1, 1, 1)
 
 

@@ -23,7 +23,7 @@ from pacs_sdk.storage.index.index_search import IndexSearch, not_indexed
 from pacs_sdk.storage.index.index_transactions import Check, IndexTransactions
 from pacs_sdk.storage.index.index_writer import IndexWriter
 from pacs_sdk.storage.index.schema import index_errors, open_engine, reading_engine
-from pacs_sdk.storage.records import AddOutcome, IndexEntry
+from pacs_sdk.storage.records import AddOutcome, IndexEntry, InstanceLocation
 
 __all__ = ["IndexDatabase", "index_url"]
 
@@ -110,6 +110,7 @@ class IndexDatabase(IndexSearch):
         *,
         replace: bool = False,
         check: Check | None = None,
+        only: int | None = None,
     ) -> tuple[PacsResult[AddOutcome], ...]:
         """Add instances in one transaction, as a tool does that has many of them.
 
@@ -118,11 +119,12 @@ class IndexDatabase(IndexSearch):
             replace: As for :meth:`add`.
             check: Looks whether an instance may have its row, within the transaction that has
                 made it; its ``PacsException`` is what becomes of that instance otherwise.
+            only: The number of the row that is replaced. What has another one by now stays.
 
         Returns:
             What :meth:`add` would give for each: one that fails doesn't hinder the others.
         """
-        return self._transactions.add_many(entries, replace=replace, check=check)
+        return self._transactions.add_many(entries, replace=replace, check=check, only=only)
 
     @property
     def is_in_file(self) -> bool:
@@ -216,8 +218,12 @@ class IndexDatabase(IndexSearch):
             self._deferred.settle()
 
     @edge()
-    def remove(self, sop_instance_uid: str) -> str:
+    def remove(self, sop_instance_uid: str, row: int | None = None) -> str:
         """Remove an instance, and what is empty without it.
+
+        Args:
+            sop_instance_uid: Which one.
+            row: The number of its row, where it shall not be removed if that is another by now.
 
         Returns:
             ``Success`` with the key of its object, or ``Failure`` with
@@ -228,19 +234,19 @@ class IndexDatabase(IndexSearch):
         with index_errors("the instance could not be removed from the index"):
             self.settle()
             key = self._transactions.transact(
-                lambda connection: self._writer.remove(connection, sop_instance_uid)
+                lambda connection: self._writer.remove(connection, sop_instance_uid, row)
             )
         if key is None:
             raise not_indexed(sop_instance_uid)
         return key
 
-    def remove_within(self, connection: Connection, sop_instance_uid: str) -> str | None:
+    def remove_within(self, connection: Connection, location: InstanceLocation) -> str | None:
         """Remove an instance as part of a transaction of :meth:`writing`.
 
         Returns:
-            The key of its object, or ``None`` if it isn't indexed.
+            The key of its object, or ``None`` if it isn't indexed any more as it was found.
         """
-        return self._writer.remove(connection, sop_instance_uid)
+        return self._writer.remove(connection, location.sop_instance_uid, location.row)
 
     def close(self) -> None:
         """Close the database, after what is running; later calls and iterators fail.

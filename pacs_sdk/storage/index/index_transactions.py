@@ -70,6 +70,7 @@ class _Add:
     row: InstanceRow
     replace: bool
     check: Check | None = None
+    only: int | None = None
     is_wanted: Callable[[], bool] = lambda: True
 
     @property
@@ -152,11 +153,16 @@ class IndexTransactions:
             return self._group.run(_Add(self._writer.row_of(entry), replace))
 
     def add_many(
-        self, entries: Sequence[IndexEntry], *, replace: bool, check: Check | None = None
+        self,
+        entries: Sequence[IndexEntry],
+        *,
+        replace: bool,
+        check: Check | None = None,
+        only: int | None = None,
     ) -> tuple[PacsResult[AddOutcome], ...]:
         """Add instances in one transaction; one that fails doesn't hinder the others."""
         group: list[Pending[_Add, AddOutcome]] = [
-            Pending(_Add(self._writer.row_of(entry), replace, check)) for entry in entries
+            Pending(_Add(self._writer.row_of(entry), replace, check, only)) for entry in entries
         ]
         written = edge()(self._write)(group) if group else Success(None)
         if isinstance(written, Failure):
@@ -189,7 +195,7 @@ class IndexTransactions:
             PacsException: ``INDEX_FAILED``: the database takes none of them now.
         """
         group: list[Pending[_Add, AddOutcome]] = [
-            Pending(_Add(row, False, check, is_wanted)) for row in rows
+            Pending(_Add(row, False, check, is_wanted=is_wanted)) for row in rows
         ]
         self._write_together(group)
         refused = []
@@ -278,7 +284,7 @@ class IndexTransactions:
                 one.succeed(outcome)
 
     def _added(self, connection: Connection, task: _Add) -> AddOutcome:
-        outcome = self._writer.add(connection, task.row, replace=task.replace)
+        outcome = self._writer.add(connection, task.row, replace=task.replace, only=task.only)
         if outcome.created:
             task.checked(connection)
         return outcome

@@ -57,6 +57,7 @@ _SaidOfSeries: TypeAlias = tuple[str, str, tuple[bytes | None, ...]]
 """Its study and itself, and what an instance says of it and what is above it, encoded."""
 
 _ABOUT_OBJECT: Final = select(
+    instances.c.pk,
     instances.c.storage_key,
     instances.c.size_bytes,
     instances.c.transfer_syntax_uid,
@@ -185,13 +186,21 @@ class IndexWriter:
         """Return the row of an instance, for :meth:`add`; any thread may call this."""
         return InstanceRow(entry, self._tags_above, self._further)
 
-    def add(self, connection: Connection, instance: InstanceRow, *, replace: bool) -> AddOutcome:
+    def add(
+        self,
+        connection: Connection,
+        instance: InstanceRow,
+        *,
+        replace: bool,
+        only: int | None = None,
+    ) -> AddOutcome:
         """Add an instance.
 
         Args:
             connection: In a transaction that writes.
             instance: The instance.
             replace: Whether it takes the place of what has its SOP Instance UID.
+            only: The number of the row whose place it takes; any other one stays.
 
         Raises:
             PacsException: ``DUPLICATE_OBJECT`` where it is indexed with another object.
@@ -201,7 +210,7 @@ class IndexWriter:
         uid = entry.identity.sop_instance_uid
         previous = None
         if replace:
-            previous = self._removed(connection, uid)
+            previous = self._removed(connection, uid, only)
             connection.execute(_NOT_BESIDE, {"key": entry.storage_key})
         row = instance.of_series(self._series_pk(connection, instance))
         insertion = self._instance
@@ -218,7 +227,8 @@ class IndexWriter:
                 continue
             if found.storage_key != entry.storage_key:
                 break
-            return AddOutcome(created=False, is_described=_is_described(entry, *found[1:]))
+            described = _is_described(entry, *found[2:])
+            return AddOutcome(created=False, is_described=described, row=found.pk)
         raise PacsException(
             ErrorCode.DUPLICATE_OBJECT,
             f"instance {uid} is stored already, with other content or in another place",
@@ -266,13 +276,20 @@ class IndexWriter:
             ),
         )
 
-    def remove(self, connection: Connection, sop_instance_uid: str) -> str | None:
+    def remove(
+        self, connection: Connection, sop_instance_uid: str, row: int | None = None
+    ) -> str | None:
         """Remove an instance, and what is empty without it.
+
+        Args:
+            connection: In a transaction that writes.
+            sop_instance_uid: Which one.
+            row: The number of its row, where it shall not be removed if that is another by now.
 
         Returns:
             The key of its object, or ``None`` if it isn't indexed.
         """
-        return self._removed(connection, sop_instance_uid, record=True)
+        return self._removed(connection, sop_instance_uid, row, record=True)
 
     def committed(self) -> None:
         """Remember what the last transaction made sure of."""
@@ -307,9 +324,14 @@ class IndexWriter:
         change.execute(connection, row)
 
     def _removed(
-        self, connection: Connection, sop_instance_uid: str, *, record: bool = False
+        self,
+        connection: Connection,
+        sop_instance_uid: str,
+        row: int | None = None,
+        *,
+        record: bool = False,
     ) -> str | None:
-        removed = remove_instance(connection, sop_instance_uid)
+        removed = remove_instance(connection, sop_instance_uid, row)
         if removed is None:
             return None
         if removed.pruned:

@@ -35,7 +35,9 @@ class RemovedInstance:
     """Whether its series went with it, and perhaps more."""
 
 
-def remove_instance(connection: Connection, sop_instance_uid: str) -> RemovedInstance | None:
+def remove_instance(
+    connection: Connection, sop_instance_uid: str, row: int | None = None
+) -> RemovedInstance | None:
     """Remove an instance, and its series, study and patient where they are empty without it.
 
     The three are locked before it is decided that they are empty, from the patient down:
@@ -44,6 +46,7 @@ def remove_instance(connection: Connection, sop_instance_uid: str) -> RemovedIns
     Args:
         connection: In a transaction that writes.
         sop_instance_uid: Which one.
+        row: The number of its row, where it shall not be removed if that is another by now.
 
     Returns:
         What was removed, or ``None`` if it isn't indexed.
@@ -53,13 +56,13 @@ def remove_instance(connection: Connection, sop_instance_uid: str) -> RemovedIns
     """
     for _ in range(_ATTEMPTS):
         found = connection.execute(_PATH, {"uid": sop_instance_uid}).one_or_none()
-        if found is None:
+        if found is None or row not in (None, found.pk):
             return None
         above = zip(_ABOVE, (found.patient_pk, found.study_pk, found.series_pk), strict=True)
         if not all(_is_locked(connection, table, pk) for table, pk in above):
             continue  # another node removed it, or gave the study to another patient
         removed = connection.execute(
-            _DELETE, {"uid": sop_instance_uid, "series": found.series_pk, "key": found.storage_key}
+            _DELETE, {"row": found.pk, "series": found.series_pk, "key": found.storage_key}
         )
         if removed.rowcount == 1:
             pruned = _prune(connection, found)
@@ -85,6 +88,7 @@ _ABOVE: Final = (patients, studies, series)
 
 _PATH: Final = (
     select(
+        instances.c.pk,
         instances.c.storage_key,
         series.c.pk.label("series_pk"),
         series.c.series_instance_uid,
@@ -100,7 +104,7 @@ _PATH: Final = (
     .where(instances.c.sop_instance_uid == bindparam("uid"))
 )
 _DELETE: Final = delete(instances).where(
-    instances.c.sop_instance_uid == bindparam("uid"),
+    instances.c.pk == bindparam("row"),
     instances.c.series_fk == bindparam("series"),
     instances.c.storage_key == bindparam("key"),
 )

@@ -48,13 +48,13 @@ _BY_ITSELF: Final = "MATERIALIZED"
 _FAILED: Final = "the index could not be searched"
 
 _LOCATION: Final = select(
-    instances.c.pk,
     instances.c.sop_class_uid,
     instances.c.sop_instance_uid,
     instances.c.transfer_syntax_uid,
     instances.c.storage_key,
     instances.c.size_bytes,
     instances.c.data_offset,
+    instances.c.pk,
 )
 _LOCATION_BY_UID: Final = _LOCATION.where(instances.c.sop_instance_uid == bindparam("uid"))
 _LOCATIONS: Final = _LOCATION.where(is_among(instances.c.pk, "rows"))
@@ -111,7 +111,7 @@ def find_location(connect: Connect, sop_instance_uid: str) -> InstanceLocation |
     """Find one instance."""
     with index_errors(_FAILED), connect() as connection:
         row = connection.execute(_LOCATION_BY_UID, {"uid": sop_instance_uid}).one_or_none()
-    return None if row is None else InstanceLocation(*row[1:])
+    return None if row is None else InstanceLocation(*row)
 
 
 def count_everything(connect: Connect) -> ArchiveStatistics:
@@ -147,7 +147,7 @@ def _locations(connect: Connect, numbers: array[int]) -> Iterator[InstanceLocati
     for batch in _batches(numbers):
         with index_errors(_FAILED), connect() as connection:
             rows = connection.execute(_LOCATIONS, {"rows": batch}).all()
-        found = {row.pk: InstanceLocation(*row[1:]) for row in rows}
+        found = {row.pk: InstanceLocation(*row) for row in rows}
         yield from (found[pk] for pk in batch if pk in found)
 
 

@@ -234,7 +234,7 @@ class _Recovery:
         for row in self.without_object:
             if not self._is_gone(row):
                 continue
-            match self._index.remove(row.sop_instance_uid):
+            match self._index.remove(row.sop_instance_uid, row.pk):
                 case Success(_):
                     removed += 1
                 case Failure(error) if error.code is not ErrorCode.OBJECT_NOT_FOUND:
@@ -310,7 +310,10 @@ class _Recovery:
         read = self._read(key, hashed=True)
         if read is not None:
             (outcome,) = self._index.add_many(
-                [read.entry], replace=True, check=self._check_unchanged
+                [read.entry],
+                replace=row is not None,
+                check=self._check_unchanged,
+                only=None if row is None else row.pk,
             )
             self._is_indexed(read.entry, outcome)
 
