@@ -121,7 +121,7 @@ class InstanceRows:
             return None
         if put.replaces or (stored.created and not put.written):
             self._make_sure(entry, instance)
-            if not put.written:
+            if not put.written and self._objects.is_there(entry.storage_key):
                 self._check_unchanged(entry)
         return stored
 
@@ -191,13 +191,13 @@ class InstanceRows:
             )
 
     def _check_unchanged(self, entry: IndexEntry) -> None:
-        """Check that what was found is what is there, if anything is.
+        """Check that what was found is what is there.
 
         Raises:
-            PacsException: ``OBJECT_NOT_FOUND``: it is another object.
+            PacsException: ``OBJECT_NOT_FOUND``: it is gone, or another object.
         """
-        source = self._objects.open(entry.storage_key)
-        if isinstance(source, Success) and hash_source(source.unwrap()) != entry.content_hash:
+        source = raised(self._objects.open(entry.storage_key))
+        if hash_source(source) != entry.content_hash:
             raise not_found(entry.storage_key)
 
     def _replaced(self, put: PutObject, only: int | None = None) -> StoredInstance | None:
@@ -246,8 +246,9 @@ class InstanceRows:
             kept = location.instance(source.slice(location.data_offset))
             same = is_same_content(kept, instance)
         except PacsException as exc:
-            if exc.error.code is not ErrorCode.OBJECT_NOT_FOUND:
-                raise
+            is_missing = exc.error.code is ErrorCode.OBJECT_NOT_FOUND
+            if not is_missing or self._objects.is_there(location.storage_key):
+                raise  # perhaps what is compared with it was found, and has gone
             return self._replaced(put, location.row)  # it tells of what is not there any more
         if not same:
             if self._duplicates is DuplicatePolicy.REPLACE:

@@ -13,7 +13,7 @@ import pytest
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsError
 from pacs_sdk.core.results import Failure, PacsResult, Success, raised
-from pacs_sdk.encoding import Instance
+from pacs_sdk.encoding import Instance, part10_header
 from pacs_sdk.storage import (
     Archive,
     DuplicatePolicy,
@@ -292,9 +292,9 @@ def test_what_is_found_and_then_another_object_has_no_row(
 # -- other processes, and other places ---------------------------------------------------------
 
 
-def elsewhere(series: str) -> Instance:
+def elsewhere(series: str, comment: str = "") -> Instance:
     """Make the instance as one of another series."""
-    return made_instance(SOPInstanceUID=UID, SeriesInstanceUID=series)
+    return made_instance(SOPInstanceUID=UID, SeriesInstanceUID=series, TextValue=comment)
 
 
 @pytest.mark.parametrize("step", ["located", "opened"])
@@ -323,6 +323,23 @@ def test_who_is_refused_for_what_is_gone_takes_nobody_elses_place(
     assert stored.failure().code is ErrorCode.DUPLICATE_OBJECT
     assert one.is_kept(elsewhere("1.2.5"))
     assert [one.key for one in one.backend.list()] == [f"1.2/1.2.5/{UID}.dcm"]
+
+
+def test_what_was_found_and_has_gone_takes_nobodys_place(
+    made: Callable[[DuplicatePolicy], Fixture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process was refused, as this one is, and has taken its object back."""
+    fixture = made(DuplicatePolicy.REJECT)
+    store(fixture, sent())
+    refused = elsewhere("1.2.4", LARGE)
+    key = f"1.2/1.2.4/{UID}.dcm"
+    meta = part10_header(refused.sop_class_uid, UID, refused.transfer_syntax_uid)
+    raised(fixture.backend.put(key, (meta, refused.encoded.view())))
+    fixture.before_its_row(lambda: raised(fixture.backend.delete(key)), monkeypatch)
+    stored = fixture.archive.store(elsewhere("1.2.4"))
+    assert isinstance(stored, Failure)
+    assert stored.failure().code is ErrorCode.DUPLICATE_OBJECT
+    assert fixture.is_kept(sent())
 
 
 def test_what_has_moved_since_it_was_found_is_not_deleted(
