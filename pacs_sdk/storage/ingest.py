@@ -49,6 +49,8 @@ __all__ = ["Ingest"]
 _TURNS: Final = 1024
 """Locks that the instances share. Two that meet by chance wait for each other, no more; of eight
 that are stored at a moment that is one time in forty."""
+_CHANGED: Final = frozenset((ErrorCode.OBJECT_NOT_FOUND, ErrorCode.TRUNCATED))
+"""How reading fails what another process removes, or writes anew, at this moment."""
 _AGAIN: Final = 20
 """What is under a key may be removed for good before it is looked at, but not every time."""
 
@@ -191,7 +193,7 @@ class Ingest:
         try:
             return self._rows.indexed(put, instance, absence)
         except PacsException as exc:  # what was found has gone, or is another object by now
-            if put.written or exc.error.code is not ErrorCode.OBJECT_NOT_FOUND or not again:
+            if put.written or exc.error.code not in _CHANGED or not again:
                 raise
         return self._placed(instance, described, meta, absence, again - 1)
 
@@ -234,7 +236,7 @@ class Ingest:
         try:
             return self._kept(put, entry, instance, meta)
         except PacsException as exc:
-            if exc.error.code is not ErrorCode.OBJECT_NOT_FOUND or not again:
+            if exc.error.code not in _CHANGED or not again:
                 raise
         return self._put(instance, described, meta, again - 1)
 
