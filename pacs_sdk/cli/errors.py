@@ -37,7 +37,8 @@ _ADVICE: Final = {
     "NOT_DICOM": "check that it is the right file",
     "PRESENTATION_CONTEXT_REFUSED": "ask which SOP classes the peer is configured for",
     "STORAGE_WRITE_FAILED": "check the data folder's permissions and the space on the disk",
-    "INDEX_FAILED": "check the data folder's permissions and the space on the disk",
+    "INDEX_FAILED": "check the index: the folder's permissions and the space on its disk, or "
+    "the database server",
     "TRUNCATED": "copy or export the file again",
 }
 """What to do, by error code, where the message itself doesn't say."""
@@ -69,7 +70,8 @@ def describe(error: object) -> str:
         error = error.error
     match error:
         case PacsError():
-            advice = _ADVICE.get(error.code.name, "")
+            has_advice = "; " in error.message  # about this very case, which is better
+            advice = "" if has_advice else _ADVICE.get(error.code.name, "")
             return printable(f"{error.message}; {advice}" if advice else error.message)
         case CommandFailed():
             return printable(str(error))

@@ -20,6 +20,8 @@ __all__ = ["LoguruLogger"]
 class LoguruLogger(Logger):
     """Writes each entry to loguru: the event name as message, the fields as ``extra``."""
 
+    never_raises = True  # loguru catches what its sinks raise, unless it is told not to
+
     def __init__(self, logger: loguru.Logger | None = None) -> None:
         # depth=2 makes loguru name the caller of debug()/info()/…, not this adapter.
         self._logger: loguru.Logger = (logger or _shared_loguru_logger).opt(depth=2)

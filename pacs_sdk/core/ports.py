@@ -41,7 +41,7 @@ class Logger(Protocol):
 
     Callers pass no patient data. ``bind`` returns a logger that adds fields to every
     entry, so an association's context is given once. No method may raise: what is being
-    logged would fail.
+    logged would fail. A server and a PACS guard themselves against one that does.
     """
 
     def bind(self, **fields: object) -> Logger:
@@ -147,6 +147,8 @@ class EventBus(Protocol):
 
 class NullLogger:
     """Writes nothing."""
+
+    never_raises = True
 
     def bind(self, **fields: object) -> Self:
         """Return this logger: there is nothing to add to."""

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
+from pacs_sdk.core.guarded_logger import guarded
 from pacs_sdk.core.ports import AuditSink, Clock, Logger, MetricSink
 from pacs_sdk.core.results import raised
 from pacs_sdk.network.access import AccessControl
@@ -65,8 +66,8 @@ class ServerCore:
         """What is allowed."""
         self.clock = clock
         """The time."""
-        self.logger = logger
-        """Where events are recorded."""
+        self.logger = logger = guarded(logger)
+        """Where events are recorded; what it raises is no failure of a peer's."""
         self.stopping = threading.Event()
         """Set once the server stops: a session ends after the message under way. Each start
         makes another one."""

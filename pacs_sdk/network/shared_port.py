@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.network.connection.listener import cannot_listen
 
 __all__ = ["reserve_port"]
 
@@ -48,11 +49,5 @@ def reserve_port(host: str, port: int) -> socket.socket:
             reserved.close()
             raise
     except (OSError, OverflowError, ValueError) as exc:  # a port or name that cannot be one
-        reason = getattr(exc, "strerror", None) or exc
-        raise PacsException(
-            ErrorCode.PORT_UNAVAILABLE,
-            f"cannot listen on {host} port {port}: {reason}; choose another port, or 0 for a "
-            "free one",
-            port=port,
-        ) from exc
+        raise cannot_listen(host, port, exc) from exc
     return reserved

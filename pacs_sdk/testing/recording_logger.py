@@ -53,6 +53,8 @@ class RecordingLogger(Logger):
     Loggers made by :meth:`bind` write into the same record.
     """
 
+    never_raises = True
+
     def __init__(self) -> None:
         self._record = _Record()
         self._bound: dict[str, object] = {}

@@ -11,6 +11,7 @@ import pytest
 
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.ports import NullLogger
 from pacs_sdk.core.results import Success, raised
 from pacs_sdk.network import Exchange, Peer, ServerConfig, connect
 from pacs_sdk.network.dimse import (
@@ -88,6 +89,29 @@ def test_a_server_can_be_started_again() -> None:
             assert_alive(association)
 
 
+class FullLog(NullLogger):
+    """Raises what a log on a full disk may raise."""
+
+    never_raises = False
+
+    def debug(self, event: str, **fields: object) -> None:
+        """Fail."""
+        raise OSError(28, "No space left on device")
+
+    info = warning = error = debug
+
+
+@pytest.mark.filterwarnings("ignore:the logger failed:RuntimeWarning")
+def test_a_logger_that_raises_keeps_nobody_from_being_served() -> None:
+    """The server starts, serves and stops as with any other."""
+    server = server_of_driver()(ServerConfig(port=0), [EchoService()], logger=FullLog())
+    with server:
+        for _ in range(2):
+            with open_to(server) as association:
+                assert_alive(association)
+    assert not server.is_running
+
+
 def test_a_server_is_started_once() -> None:
     """Starting a running server is a misuse that changes nothing."""
     with serving(EchoService()) as server:
@@ -112,10 +136,12 @@ def test_a_port_in_use_is_refused_in_words() -> None:
     [("nowhere.invalid", 0), ("127.0.0.1", 70_000), ("127.0.0.1", -1)],
 )
 def test_an_address_that_cannot_be_is_refused_in_words(host: str, port: int) -> None:
-    """Bad configuration is a failure, not an exception."""
+    """Bad configuration is a failure, not an exception, and says what would be right."""
     failure = server_of_driver()(ServerConfig(host=host, port=port), []).start().failure()
     assert failure.code is ErrorCode.PORT_UNAVAILABLE
     assert f"cannot listen on {host} port {port}" in failure.message
+    right = "address of this machine" if port == 0 else "there is no such port; choose one up to"
+    assert right in failure.message
 
 
 def test_a_host_that_is_no_name_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,14 @@ from typing import Final, Self
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 
-__all__ = ["ACCEPT_PAUSE_S", "OUT_OF_DESCRIPTORS", "AcceptWait", "listen"]
+__all__ = ["ACCEPT_PAUSE_S", "OUT_OF_DESCRIPTORS", "AcceptWait", "cannot_listen", "listen"]
 
 OUT_OF_DESCRIPTORS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 ACCEPT_PAUSE_S: Final = 0.1
 """How long accepting rests when the system has no room for another connection: it stays
 readable, and trying at once would use a whole processor."""
+
+_MAX_PORT: Final = 65535
 
 _BACKLOG: Final = 1024
 """Connections the kernel keeps for us while we are busy with others. When it has no room, peers
@@ -46,12 +48,28 @@ def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
             listener.close()
             raise
     except (OSError, OverflowError, ValueError) as exc:  # a port or name that cannot be one
-        reason = getattr(exc, "strerror", None) or exc
-        message = f"cannot listen on {host} port {port}: {reason}; choose another port, or 0"
-        raise PacsException(
-            ErrorCode.PORT_UNAVAILABLE, f"{message} for a free one", port=port
-        ) from exc
+        raise cannot_listen(host, port, exc) from exc
     return listener
+
+
+def cannot_listen(host: str, port: int, exc: Exception) -> PacsException:
+    """Make the error of a port that cannot be listened on, with what to do about it."""
+    reason: object = getattr(exc, "strerror", None) or exc
+    advice = "choose another port, or 0 for a free one"
+    if not 0 <= port <= _MAX_PORT:
+        reason, advice = (
+            "there is no such port",
+            f"choose one up to {_MAX_PORT}, or 0 for a free one",
+        )
+    elif isinstance(exc, socket.gaierror) or getattr(exc, "errno", None) == errno.EADDRNOTAVAIL:
+        advice = "give an address of this machine, or 0.0.0.0 for all of them"
+    elif isinstance(exc, PermissionError):
+        advice += "; below 1024 a program needs the right to (CAP_NET_BIND_SERVICE on Linux)"
+    return PacsException(
+        ErrorCode.PORT_UNAVAILABLE,
+        f"cannot listen on {host or 'no address'} port {port}: {reason}; {advice}",
+        port=port,
+    )
 
 
 class AcceptWait:
