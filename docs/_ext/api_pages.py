@@ -33,8 +33,7 @@ _logger = logging.getLogger(__name__)
 
 EXTRA_MODULES = (
     "pacs_sdk.integration.added_services",
-    "pacs_sdk.integration.config",
-    "pacs_sdk.integration.container",
+    "pacs_sdk.integration.archive_hooks",
     "pacs_sdk.integration.pacs",
     "pacs_sdk.integration.phantom",
     "pacs_sdk.integration.preview",

@@ -91,8 +91,9 @@ def _setting_rows(part: str, kind: Any) -> Iterator[str]:
         if not field.init:  # made of others
             continue
         name = f"{part}.{field.name}"
-        # A table within a table can only be written in a file.
-        variable = f"`{ENVIRONMENT_PREFIX}{part}__{field.name}`".upper() if part.isalpha() else "–"
+        # One of several tables can only be written in a file.
+        path = name.replace(".", "__")
+        variable = "–" if "[" in part else f"`{ENVIRONMENT_PREFIX}{path}`".upper()
         meaning = _told(kind, field.name)
         parts = [one for one in get_args(types[field.name]) if attrs.has(one)]
         if parts:

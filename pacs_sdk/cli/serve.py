@@ -68,7 +68,9 @@ def serve(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     config: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.toml", help="Settings, in tables named server, storage and services."
+            metavar="FILE.toml",
+            help="Settings: tables named server, storage, services, reception, query, retrieve "
+            "and destinations.",
         ),
     ] = None,
     durability: Annotated[

@@ -10,8 +10,8 @@ import attrs
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, EventBus, Logger, MetricSink
-from pacs_sdk.integration.config import ServicesConfig
-from pacs_sdk.integration.named_objects import loaded_object
+from pacs_sdk.integration.config.parts import ServicesConfig
+from pacs_sdk.integration.named_objects import loaded_object, wants_an_argument
 from pacs_sdk.network import DicomService
 from pacs_sdk.storage import Archive
 
@@ -95,7 +95,7 @@ def made_service(source: ServiceSource, parts: Callable[[], ServiceParts]) -> Di
             f"{source!r} is neither a service nor something that makes one",
         )
     make: Callable[..., Any] = source
-    made = make(parts()) if _wants_parts(make) else make()
+    made = make(parts()) if wants_an_argument(make) else make()
     if not isinstance(made, DicomService) or inspect.isclass(made):
         raise PacsException(
             ErrorCode.INVALID_CONFIGURATION,
@@ -103,18 +103,6 @@ def made_service(source: ServiceSource, parts: Callable[[], ServiceParts]) -> Di
             "methods supported_contexts and handle",
         )
     return made
-
-
-def _wants_parts(make: Callable[..., Any]) -> bool:
-    """Tell whether something must be called with an argument."""
-    try:
-        parameters = inspect.signature(make).parameters.values()
-    except (TypeError, ValueError):  # what is not written in Python may not tell
-        return False
-    return any(
-        one.default is one.empty and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
-        for one in parameters
-    )
 
 
 def _name_of(make: object) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 
-__all__ = ["loaded_hook", "loaded_object"]
+__all__ = ["loaded_hook", "loaded_object", "wants_an_argument"]
 
 
 def loaded_object(path: str, setting: str, kind: str) -> Any:
@@ -44,12 +44,13 @@ def loaded_object(path: str, setting: str, kind: str) -> Any:
         raise not_loaded(f"the module has no {name}") from exc
 
 
-def loaded_hook(path: str, setting: str) -> Callable[..., Any]:
+def loaded_hook(path: str, setting: str, parts: object = None) -> Callable[..., Any]:
     """Load a hook: a function, an object that can be called, or a class to make one of.
 
     Args:
         path: ``package.module:name``.
         setting: The setting, for the error.
+        parts: What a class is given that wants an argument.
 
     Raises:
         PacsException: ``INVALID_CONFIGURATION`` as by :func:`loaded_object`, and for what cannot
@@ -57,7 +58,7 @@ def loaded_hook(path: str, setting: str) -> Callable[..., Any]:
     """
     found = loaded_object(path, setting, "hook")
     try:
-        hook = found() if inspect.isclass(found) else found
+        hook = _made_of(found, parts) if inspect.isclass(found) else found
     except Exception as exc:  # foreign code, which may fail in any way
         raise PacsException(
             ErrorCode.INVALID_CONFIGURATION,
@@ -72,3 +73,20 @@ def loaded_hook(path: str, setting: str) -> Callable[..., Any]:
         )
     called: Callable[..., Any] = hook
     return called
+
+
+def _made_of(hook_class: Callable[..., Any], parts: object) -> Any:
+    is_given = parts is not None and wants_an_argument(hook_class)
+    return hook_class(parts) if is_given else hook_class()
+
+
+def wants_an_argument(make: Callable[..., Any]) -> bool:
+    """Tell whether something must be called with an argument."""
+    try:
+        parameters = inspect.signature(make).parameters.values()
+    except (TypeError, ValueError):  # what is not written in Python may not tell
+        return False
+    return any(
+        one.default is one.empty and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+        for one in parameters
+    )

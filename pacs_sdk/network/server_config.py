@@ -52,6 +52,10 @@ class Driver(enum.StrEnum):
     """An event loop and a few threads: for hundreds that are mostly idle."""
 
 
+def _driver(choice: Driver) -> Driver:
+    return Driver(choice)  # it may be text, where no type checker looks
+
+
 _TIMES: Final = (
     "artim_timeout_s",
     "idle_timeout_s",
@@ -93,7 +97,7 @@ class ServerConfig:
     """How it speaks TLS; in clear if ``None``."""
     reuse_port: bool = False
     """Whether other processes may listen on the same port, and share the connections."""
-    driver: Driver = Driver.THREADED
+    driver: Driver = attrs.field(default=Driver.THREADED, converter=_driver)
     """Which driver a program should take; each class of server is one of them."""
     worker_threads: int = attrs.field(default=16, validator=_one_at_least)
     """How many associations the asyncio driver works on at the same time. Those whose peer takes

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pacs_sdk.core import ErrorCode
-from pacs_sdk.integration.config import PacsConfig
+from pacs_sdk.integration.config import PacsConfig, StorageConfig
+from pacs_sdk.network import Driver, ServerConfig
 from pacs_sdk.storage import DuplicatePolicy, Durability
 
 
@@ -63,30 +64,41 @@ def test_layers_win_setting_by_setting(tmp_path: Path) -> None:
     [
         ({"services": {"enabled": 7}}, "services.enabled is 7, but must be a list"),
         (
-            {"sever": {}},
-            "sever is not a setting; known are destinations, query, reception, retrieve, server",
+            {"dicom": {}},
+            "dicom is not a setting; known are destinations, query, reception, retrieve, server",
         ),
-        ({"server": {"prt": 1}}, "server.prt is not a setting"),
+        ({"sever": {}}, "sever is not a setting; did you mean server?"),
+        ({"server": {"prt": 1}}, "server.prt is not a setting; did you mean server.port?"),
         ({"server": 1}, "server is 1, but must be a table of settings"),
-        ({"server": {"port": "x"}}, "server.port is 'x', but must be int"),
-        ({"server": {"port": 1.5}}, "server.port is 1.5, but must be int"),
+        ({"server": {"port": "x"}}, "server.port is 'x', but must be a whole number"),
+        ({"server": {"port": 1.5}}, "server.port is 1.5, but must be a whole number"),
         ({"server": {"require_called_ae_title": "maybe"}}, "must be true or false"),
-        ({"storage": {"duplicates": "ask"}}, "storage.duplicates is 'ask'"),
-        ({"storage": {"layout": "{PatientID}"}}, "storage layout '{PatientID}' cannot be used"),
+        ({"storage": {"duplicates": "ask"}}, "is 'ask', but must be one of reject, replace,"),
+        ({"storage": {"layout": "{PatientID}"}}, "storage: the storage layout '{PatientID}' "),
         ({"storage": {"further_attributes": ["Thickness"]}}, "'Thickness' cannot be a further"),
-        ({"server": {"port": True}}, "server.port is True, but must be int"),
+        ({"server": {"port": True}}, "server.port is True, but must be a whole number"),
         ({"server": {"maximum_length": 2**32}}, "4294967296, but must be 0 to 4294967295"),
-        ({"server": {"max_associations": -1}}, "max_associations of the server is -1"),
+        ({"server": {"max_associations": -1}}, "server: max_associations of the server is -1"),
         ({"server": {"idle_timeout_s": "nan"}}, "idle_timeout_s of the server is nan"),
         ({"server": {"idle_timeout_s": "inf"}}, "but must be above 0 s, and at most 2000000 s"),
         ({"server": {"send_timeout_s": 0}}, "send_timeout_s of the server is 0"),
         ({"server": {"host": ["127.0.0.1"]}}, "server.host must be text, and is list"),
         ({"server": {"ae_title": None}}, "server.ae_title must be text, and is NoneType"),
         ({"server": {"calling_ae_titles": [["CT1"]]}}, "but must be a list of texts"),
-        ({"storage": {"data_dir": ""}}, "storage.data_dir is '', but must be Path"),
+        ({"storage": {"data_dir": ""}}, "storage.data_dir is '', but must be a path"),
         ({"storage": {"settle_after_s": "nan"}}, "storage.settle_after_s is nan"),
         ({"storage": {"settle_after_s": 1e300}}, "storage.settle_after_s is 1e+300"),
         ({"storage": {"assume_character_set": "latin"}}, "'latin' is no defined term"),
+        ({"storage": {"quota_bytes": -1}}, "storage.quota_bytes is -1, but must be 0 or more"),
+        ({"storage": {"minimum_free_bytes": -1}}, "storage.minimum_free_bytes is -1"),
+        ({"storage": {"issuer_of_patient_ids": "x" * 65}}, "storage.issuer_of_patient_ids cannot"),
+        ({"storage": {"issuer_of_patient_ids": "A\\B"}}, "it has a backslash"),
+        ({"storage": {"data_dir": "~no_such_user/x"}}, "storage.data_dir is '~no_such_user/x'"),
+        ({"destinations": [{"ae_title": "A"}]}, "destinations[0].host, destinations[0].port must"),
+        (
+            {"destinations": [{"ae_title": "A", "host": "h", "port": 0}]},
+            "destinations[0]: port of the destination 'A' is 0",
+        ),
     ],
 )
 def test_what_cannot_be_is_named(values: dict[str, object], words: str) -> None:
@@ -132,7 +144,72 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> No
         path.write_bytes(content)
     error = PacsConfig.from_toml(path).failure()
     assert error.code is ErrorCode.INVALID_CONFIGURATION
-    assert str(path) in error.message
+    assert error.message.startswith(f"the configuration file {path} ")
+
+
+def test_a_file_of_a_windows_editor_is_read(tmp_path: Path) -> None:
+    """A byte order mark before the text, and two characters at the end of each line."""
+    path = tmp_path / "pacs.toml"
+    path.write_bytes(b'\xef\xbb\xbf[server]\r\nport = 104\r\nae_title = "WARD"\r\n')
+    server = PacsConfig.from_toml(path).unwrap().server
+    assert (server.port, server.ae_title) == (104, "WARD")
+
+
+@pytest.mark.parametrize("setting", ["data_dir", "PACS_STORAGE__DATA_DIR"])
+def test_a_tilde_is_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    """No shell has seen the setting, and nobody wants a folder of the name ``~``."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = {setting: "~/pacs"}
+    config = (
+        PacsConfig.from_environment(given)
+        if setting.isupper()
+        else PacsConfig.from_dict({"storage": given})
+    ).unwrap()
+    assert config.storage.data_dir == tmp_path / "pacs"
+
+
+def test_a_table_within_a_table_may_be_given_by_variables(tmp_path: Path) -> None:
+    """So the password of a private key need not stand in a file."""
+    (tmp_path / "pacs.toml").write_text(
+        '[server.tls]\ncertificate = "c.pem"\nprivate_key = "k.pem"\npassword = "old"\n'
+    )
+    environment = {"PACS_SERVER__TLS__PASSWORD": "hunter2"}
+    config = PacsConfig.layered(toml=tmp_path / "pacs.toml", environment=environment).unwrap()
+    assert config.server.tls is not None
+    assert config.server.tls.password == "hunter2"  # made up
+    assert config.server.tls.certificate == Path("c.pem")
+    error = PacsConfig.from_environment(environment).failure()
+    assert error.message == ("server.tls.certificate, server.tls.private_key must be given")
+    error = PacsConfig.from_environment({"PACS_SERVER__TLS__CERTIFICAT": "c.pem"}).failure()
+    assert error.message.startswith("server.tls.certificat is not a setting; did you")
+
+
+def test_a_variable_with_one_underscore_too_few_is_refused() -> None:
+    """It would be ignored, and everybody could call; what else begins with the prefix is nobody's."""
+    slip = {"PACS_SERVER_CALLING_AE_TITLES": "CT1"}
+    error = PacsConfig.from_environment(slip).failure()
+    assert error.code is ErrorCode.INVALID_CONFIGURATION
+    assert error.message == (
+        "the environment variable PACS_SERVER_CALLING_AE_TITLES is not a setting; "
+        "did you mean PACS_SERVER__CALLING_AE_TITLES?"
+    )
+    foreign = {
+        "PACS_SERVER_PORT": "tcp://10.0.0.1:104",  # of Kubernetes, for a service pacs-server
+        "PACS_SERVER_SERVICE_PORT": "104",
+        "PACS_IMAGE": "registry/pacs",
+    }
+    assert PacsConfig.from_environment(foreign).unwrap() == PacsConfig()
+
+
+def test_choices_may_be_given_as_text() -> None:
+    """As in a notebook, where no type checker looks; what is none of the choices is refused."""
+    storage = StorageConfig(duplicates="replace")  # type: ignore[arg-type]
+    assert storage.duplicates is DuplicatePolicy.REPLACE
+    assert ServerConfig(driver="asyncio").driver is Driver.ASYNCIO  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="sometimes"):
+        StorageConfig(durability="sometimes")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

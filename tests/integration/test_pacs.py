@@ -17,6 +17,7 @@ from dependency_injector import providers
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.events import InstanceStored
+from pacs_sdk.core.ports import NullLogger
 from pacs_sdk.core.results import Failure, Success
 from pacs_sdk.core.uids import new_uid
 from pacs_sdk.encoding import Instance, instance_from_dataset
@@ -123,6 +124,23 @@ def test_a_start_that_is_interrupted_leaves_nothing_open(
     with pytest.raises(KeyboardInterrupt):
         pacs.start()
     reindex(tmp_path, processes=1).unwrap()
+
+
+@pytest.mark.filterwarnings("ignore:the logger failed:RuntimeWarning")
+def test_a_logger_that_raises_costs_no_image(tmp_path: Path) -> None:
+    """Images are received and found while nothing can be logged, and the PACS stops as usual."""
+
+    class FullLog(NullLogger):
+        never_raises = False
+
+        def debug(self, event: str, **fields: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        info = warning = error = debug
+
+    with Pacs.embedded(tmp_path, logger=FullLog()) as pacs:
+        assert StorageScu().store(pacs.peer, make_instance()).unwrap().stored == 1
+        assert pacs.archive.statistics().unwrap().instances == 1
 
 
 def test_only_one_of_several_threads_starts_it(tmp_path: Path) -> None:
