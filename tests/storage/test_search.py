@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from pacs_sdk.core.tags import DicomTag
 from pacs_sdk.storage import IndexDatabase, Match, Query
+from pacs_sdk.storage.query.telling import RowReader
 from tests.storage.entries import CT, MR, add, find, make_entry, open_index, uids
 
 pytestmark = pytest.mark.usefixtures("database")  # SQLite, PostgreSQL
@@ -199,6 +201,26 @@ def test_more_than_a_batch_comes_whole(index: IndexDatabase) -> None:
     expected = [f"1.{number}" for number in range(MANY)]
     assert uids(index, "STUDY") == expected
     assert located(index, "PATIENT", PatientID="P1") == [f"8.{number}" for number in range(MANY)]
+
+
+def test_with_very_many_keys_fewer_matches_wait(
+    index: IndexDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peer that asks for all there is in the dictionary, and takes no answer, fills no memory."""
+    sizes: list[int] = []
+    read = RowReader.read
+
+    def counted(reader: RowReader, connection: Connection, numbers: Sequence[int]) -> Any:
+        sizes.append(len(numbers))
+        return read(reader, connection, numbers)
+
+    monkeypatch.setattr(RowReader, "read", counted)
+    for number in range(30):
+        add(index, StudyInstanceUID=f"1.{number}", SeriesInstanceUID=f"1.{number}.1")
+    few = Query.of("STUDY", return_keys=["StudyInstanceUID"]).unwrap()
+    many = Query.of("STUDY", return_keys=range(0x00400000, 0x00400000 + 4_000)).unwrap()
+    assert len(list(index.find(few).unwrap())) == len(list(index.find(many).unwrap())) == 30
+    assert sizes == [30, 10, 10, 10]
 
 
 def test_a_search_is_of_one_moment(index: IndexDatabase) -> None:

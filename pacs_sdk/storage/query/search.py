@@ -41,6 +41,10 @@ Connect: TypeAlias = Callable[[], AbstractContextManager[Connection]]
 _BATCH: Final = 200
 """Rows fetched at a time: some hundred kilobytes at most."""
 
+_VALUES_AT_A_TIME: Final = 200 * _BATCH
+"""Values of matches that are made at a time. A peer may ask for thousands of keys that we don't
+have, and then not take its answers: 200 matches of 4,000 empty values take 30 MB."""
+
 _NUMBERS_AT_A_TIME: Final = 10_000
 
 _BY_ITSELF: Final = "MATERIALIZED"
@@ -138,9 +142,9 @@ def _numbers(connect: Connect, statement: Select[tuple[int]]) -> array[int]:
     return numbers
 
 
-def _batches(numbers: array[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(numbers), _BATCH):
-        yield numbers[start : start + _BATCH].tolist()
+def _batches(numbers: array[int], size: int = _BATCH) -> Iterator[Sequence[int]]:
+    for start in range(0, len(numbers), size):
+        yield numbers[start : start + size].tolist()
 
 
 def _locations(connect: Connect, numbers: array[int]) -> Iterator[InstanceLocation]:
@@ -153,7 +157,8 @@ def _locations(connect: Connect, numbers: array[int]) -> Iterator[InstanceLocati
 
 def _matches(connect: Connect, query: Query, numbers: array[int]) -> Iterator[Match]:
     reader = RowReader(query)
-    for batch in _batches(numbers):
+    most = _VALUES_AT_A_TIME // max(len(query.return_keys), 1)
+    for batch in _batches(numbers, max(min(_BATCH, most), 1)):
         with index_errors(_FAILED), connect() as connection:
             found = reader.read(connection, batch)
         yield from (found[pk] for pk in batch if pk in found)
