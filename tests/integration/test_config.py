@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -218,6 +219,11 @@ def test_choices_may_be_given_as_text() -> None:
         "postgresql://pacs:hunter2@host/index",
         "postgresql://pacs:hunter2:x@y@host:5432/index?sslmode=require",
         "postgresql://host/index?user=pacs&password=hunter2&sslmode=require",
+        "postgresql://host/index?PASSWORD=hunter2",
+        "postgresql://pa/cs:hunter2@host/index",
+        "postgresql://pacs:a://hunter2@host/index",
+        "postgresql//pacs:hunter2@host/index",
+        "pacs:hunter2@host/index",
     ],
 )
 def test_a_password_is_not_shown(url: str) -> None:
@@ -226,6 +232,22 @@ def test_a_password_is_not_shown(url: str) -> None:
     assert config.storage.database_url == url
     assert "hunter2" not in repr(config)
     assert "host" in repr(config)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"server": [{"tls": {"password": "hunter2"}}]},
+        {"server": {"tls": ["hunter2"]}},
+        {"destinations": {"tls": {"password": "hunter2"}}},
+    ],
+)
+def test_a_password_is_in_no_error(values: dict[str, Any]) -> None:
+    """A table where a list belongs, or the other way, is told without what is in it."""
+    error = PacsConfig.from_dict(values).failure()
+    assert error.code is ErrorCode.INVALID_CONFIGURATION
+    assert "table" in error.message
+    assert "hunter2" not in str(error)
 
 
 def test_storage_sop_classes_are_chosen_by_sets_keywords_and_uids() -> None:

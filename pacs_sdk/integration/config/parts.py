@@ -99,8 +99,13 @@ def _without_password(database_url: str | None) -> str:
     """Write a URL as it may be logged."""
     if database_url is None:
         return "None"
-    hidden = re.sub(r"(://[^/@:]*):.*@", r"\1:***@", database_url)
-    return repr(re.sub(r"(password=)[^&]*", r"\1***", hidden))
+    secret, at, where = database_url.rpartition("@")
+    scheme, is_url, who = secret.partition("://")
+    user, colon, _ = who.partition(":")
+    hidden = database_url
+    if at:
+        hidden = f"{scheme}://{user}{colon and ':***'}@{where}" if is_url else f"***@{where}"
+    return repr(re.sub(r"(password=)[^&]*", r"\1***", hidden, flags=re.IGNORECASE))
 
 
 @attrs.frozen

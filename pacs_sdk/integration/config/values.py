@@ -236,6 +236,8 @@ def _wanted(kind: Any) -> str:
 
 def impossible(path: str, value: object, wanted: str) -> PacsException:
     """Make the error of a setting that cannot be."""
+    several = isinstance(value, Mapping | list | tuple)  # there may be a password among them
+    found = f"a {type(value).__name__}" if several else repr(value)
     return PacsException(
-        ErrorCode.INVALID_CONFIGURATION, f"{path} is {value!r}, but must be {wanted}", setting=path
+        ErrorCode.INVALID_CONFIGURATION, f"{path} is {found}, but must be {wanted}", setting=path
     )
