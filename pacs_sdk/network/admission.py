@@ -265,12 +265,9 @@ class Admission:
             return Refused(reached, over_peer_limit())
         if self._hook is None:
             return _ADMITTED
-        decision = Refused("the admission hook was interrupted", _hook_failed())
-        try:
-            decision = _ask(self._hook, request, peer, logger or NullLogger())
-        finally:
-            if decision is not _ADMITTED:
-                self._counter.leave(peer.peer_host, request.calling_ae_title)
+        decision = _ask(self._hook, request, peer, logger or NullLogger())
+        if decision is not _ADMITTED:
+            self._counter.leave(peer.peer_host, request.calling_ae_title)
         return decision
 
     def leave(self, request: AAssociateRQ, peer: AssociationInfo) -> None:
@@ -292,7 +289,7 @@ def _ask(
 ) -> Admitted | Refused:
     try:
         decision: object = hook(request, peer)
-    except Exception as exc:  # noqa: BLE001  # foreign code: whoever it could not judge stays out
+    except BaseException as exc:  # noqa: BLE001  # foreign code, even sys.exit(): whom it did not judge stays out
         logger.error("admission-hook-failed", reason=repr(exc))
         return Refused("the admission hook failed", _hook_failed())
     match decision:

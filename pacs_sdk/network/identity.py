@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import attrs
 
-from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Logger, NullLogger
 from pacs_sdk.core.results import Failure, PacsResult, Success, edge
 from pacs_sdk.network.admission import Refused
@@ -148,7 +148,7 @@ class IdentityPolicy:
             return None
         try:
             result = self.verifier.verify(identity, peer_host)
-        except Exception as exc:  # noqa: BLE001  # foreign code: whoever it could not verify stays out
+        except BaseException as exc:  # noqa: BLE001  # foreign code, even sys.exit(): whom it did not verify stays out
             # Only the type: the message of a strange exception may quote the secret.
             (logger or NullLogger()).error("identity-verifier-failed", kind=type(exc).__name__)
             return _refused("the verifier of user identities failed")
@@ -157,8 +157,8 @@ class IdentityPolicy:
                 if len(user.server_response) > _MOST_FIELD_BYTES:
                     return _refused("the verifier's response is longer than an answer can be")
                 return user
-            case Failure(error):
-                return _refused(error.message)
+            case Failure(PacsError(message=message)):
+                return _refused(message)
         return _refused("the verifier of user identities gave no result")
 
 

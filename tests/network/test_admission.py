@@ -508,13 +508,14 @@ def test_a_hook_that_answers_nonsense_refuses(answer: object) -> None:
     assert len(counter) == 0
 
 
-def test_an_interrupted_hook_gives_its_place_back() -> None:
-    """What is no failure of the hook, such as an exit, goes on; the count is right."""
+def test_a_hook_that_would_end_the_program_refuses() -> None:
+    """An exit in foreign code ends neither a thread nor an event loop of the server."""
 
     def leaving(request: AAssociateRQ, peer: AssociationInfo) -> Admitted:
         raise SystemExit
 
-    counter = PeerCounter(1)
-    with pytest.raises(SystemExit):
-        Admission(hook=leaving, counter=counter).enter(calling("CT1"), peer())
+    logger, counter = RecordingLogger(), PeerCounter(1)
+    decision = Admission(hook=leaving, counter=counter).enter(calling("CT1"), peer(), logger)
+    assert decision == Refused("the admission hook failed", FAULT)
+    assert logger.events == ("admission-hook-failed",)
     assert len(counter) == 0

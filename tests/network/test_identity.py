@@ -338,6 +338,8 @@ GOOD = VerifiedIdentity("ann", KERBEROS, b"ticket")
             "the verifier's response is longer than an answer can be",
         ),
         (Fixed(RuntimeError(SECRET)), ANN, "the verifier of user identities failed"),
+        (Fixed(SystemExit(SECRET)), ANN, "the verifier of user identities failed"),
+        (Fixed(Failure(SECRET)), ANN, "the verifier of user identities gave no result"),
     ],
 )
 def test_whoever_is_not_verified_is_rejected(

@@ -270,3 +270,20 @@ def test_a_server_without_workers_is_none(count: int) -> None:
     with pytest.raises(PacsException, match=f"worker_threads is {count}") as caught:
         ServerConfig(worker_threads=count)
     assert caught.value.error.code is ErrorCode.INVALID_CONFIGURATION
+
+
+def test_a_verifier_that_would_end_the_program_ends_nothing() -> None:
+    """The peer is answered at once, and the server goes on."""
+
+    class Leaving:
+        def verify(self, identity: UserIdentityRQ, peer_host: str) -> PacsResult[VerifiedIdentity]:
+            raise SystemExit
+
+    access = AccessControl(identity_verifier=Leaving())
+    options = RequestorOptions(user_identity=raised(username_identity("ann")))
+    with server_of_driver()(ServerConfig(port=0), [EchoService()], access=access) as server:
+        peer = Peer("127.0.0.1", server.port, server.ae_title)
+        error = connect(peer, "TESTER", CONTEXTS, options=options).failure()
+        assert error.code is ErrorCode.ASSOCIATION_REJECTED
+        with open_to(server) as association:
+            assert_alive(association)

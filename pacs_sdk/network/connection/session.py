@@ -58,9 +58,11 @@ class ServerSession:
 
     def run(self) -> None:
         """Serve to the end, waiting in this thread."""
-        while not self._guarded(self._wait_to_the_end):
-            pass
-        self._close()
+        try:
+            while not self._guarded(self._wait_to_the_end):
+                pass
+        finally:  # foreign code may end the thread
+            self._close()
 
     def proceed(self) -> bool:
         """Do what can be done without waiting; ``False`` once the session is over."""
