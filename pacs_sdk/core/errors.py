@@ -177,6 +177,14 @@ class PacsError(Exception):
         """The facts behind the message, by name (path, tag, byte offset and the like)."""
         return dict(self._details)
 
+    @property
+    def for_log(self) -> str:
+        """The message as it may be logged.
+
+        Where it quotes a value that may be a patient's, the detail ``without_value`` says the same.
+        """
+        return str(self.details.get("without_value", self.message))
+
     def __str__(self) -> str:
         return f"{self.message} [{self.code.name} {self.code.number}]"
 

@@ -219,7 +219,7 @@ def _handled(service: DicomService, exchange: Exchange, request: Request) -> Non
         service.handle(exchange)
     except PacsException as exc:
         error = exc.error
-        exchange.logger.warning("request-failed", code=error.code.name, reason=error.message)
+        exchange.logger.warning("request-failed", code=error.code.name, reason=error.for_log)
         if not exchange.is_answered:
             exchange.respond_status(error.code.dimse_status, error.message)
     except BaseException as exc:  # noqa: BLE001  # foreign code, even sys.exit(); the peer gets a status

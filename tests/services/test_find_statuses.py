@@ -10,14 +10,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsError
 from pacs_sdk.core.results import Failure, PacsResult
 from pacs_sdk.core.tags import DicomTag
+from pacs_sdk.encoding import EXPLICIT_VR_LITTLE_ENDIAN
 from pacs_sdk.integration.pacs import Pacs
-from pacs_sdk.network.dimse import CFindRSP, Status
-from pacs_sdk.services import QueryRules, QuerySource
+from pacs_sdk.network import DicomServer, DicomService, Peer, ProposedContext, ServerConfig, connect
+from pacs_sdk.network.dimse import CFindRQ, CFindRSP, CGetRQ, Status
+from pacs_sdk.services import QueryRules, QueryScp, QuerySource, RetrieveScp
 from pacs_sdk.storage import Match, Query
-from tests.services.find_helpers import asked, encoded, responses, serving
+from pacs_sdk.testing import RecordingLogger
+from tests.services.find_helpers import STUDY_ROOT, asked, encoded, responses, serving
 
 
 @attrs.frozen
@@ -71,6 +75,35 @@ def test_keys_are_checked_as_keys(
     assert isinstance(final, CFindRSP)
     assert final.status == status
     assert [DicomTag(tag).keyword for tag in final.offending_element] == offending
+
+
+@pytest.mark.parametrize("sop_class", [STUDY_ROOT.find, STUDY_ROOT.get])
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        ({"PatientBirthDate": "19701399"}, "1970"),
+        ({"PatientID": "MRN4711" * 100}, "4711"),
+        ({"StudyTime": "Doe^John"}, "Doe"),
+    ],
+)
+def test_the_log_has_no_value_of_a_key(
+    filled: Pacs, sop_class: str, keys: dict[str, str], value: str
+) -> None:
+    """Whoever asked is told what cannot be matched; the log has no patient data."""
+    logger = RecordingLogger()
+    services: list[DicomService] = [QueryScp(filled.archive, "PACS"), RetrieveScp(filled.archive)]
+    contexts = [ProposedContext(sop_class, (EXPLICIT_VR_LITTLE_ENDIAN.uid,))]
+    request = CFindRQ(1, sop_class) if sop_class == STUDY_ROOT.find else CGetRQ(1, sop_class)
+    data = MemoryBytes(encoded("STUDY", StudyInstanceUID="1.2.3", **keys))
+    with DicomServer(ServerConfig(port=0), services, logger=logger) as server:
+        peer = Peer("127.0.0.1", server.port)
+        with connect(peer, "TEST", contexts).unwrap() as association:
+            context = association.context_for(sop_class).unwrap()
+            (reply,) = association.replies(context, request, data)
+    if sop_class == STUDY_ROOT.find:
+        assert value in reply.response.error_comment
+        assert logger.named("query-failed", code="FIND_INVALID_IDENTIFIER")
+    assert value not in str(logger.entries)
 
 
 def test_an_identifier_of_more_keys_than_anybody_needs_is_refused(filled: Pacs) -> None:

@@ -102,7 +102,7 @@ class QueryScp:
             error = exc.error
             if exchange.is_answered or error.code.category is ErrorCategory.NETWORK:
                 raise
-            exchange.logger.warning("query-failed", code=error.code.name, reason=error.message)
+            exchange.logger.warning("query-failed", code=error.code.name, reason=error.for_log)
             exchange.respond(_failure(request, error))
 
     def _answer(self, exchange: Exchange, request: CFindRQ) -> None:

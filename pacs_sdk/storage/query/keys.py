@@ -388,4 +388,5 @@ def _invalid(attribute: IndexedAttribute, text: str, reason: str) -> PacsExcepti
         ErrorCode.FIND_INVALID_IDENTIFIER,
         f"{attribute.keyword} cannot be matched with {text[:80]!r}: {reason}",
         tag=str(DicomTag(attribute.tag)),
+        without_value=f"{attribute.keyword}: {reason}",
     )
