@@ -9,7 +9,7 @@ from typing import Final
 import attrs
 from pydicom._uid_dict import UID_dictionary
 
-from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Logger, NullMetricSink
 from pacs_sdk.network.dimse import (
     CommandField,
@@ -37,6 +37,12 @@ REQUESTS: Final = "pacs_dimse_requests_total"
 
 REQUEST_SECONDS: Final = "pacs_dimse_request_seconds"
 """How long requests took from their last byte to their final response, by the same labels."""
+
+_FIRST_OF_SERVICES: Final = 0xA000
+"""From here on a code is what a service class makes of it. Those of our errors are those of
+Storage, Query and Retrieval, and mean nothing in an N- service, or something else."""
+
+_OUT_OF_RESOURCES: Final = range(0xA700, 0xA800)
 
 _FOREIGN: Final = "other"
 """What metrics call a SOP class that PS3.6 does not have: peers may make up any number."""
@@ -183,20 +189,19 @@ class Dispatcher:
         request = exchange.request
         if incoming.failure is not None:
             exchange.logger.error("data-set-not-kept", reason=incoming.failure.message)
-            exchange.respond_status(incoming.failure.code.dimse_status, incoming.failure.message)
+            _refused(exchange, incoming.failure)
             return
         context = incoming.context
         if isinstance(request, NEventReportRQ):  # it goes from the SCP to the SCU (PS3.7 10.1.1)
             service, has_role = self._table.notified(context.performed_as), True
         else:
             service, has_role = self._table.performing(context.performed_as), context.as_scp
-        # Of an N- service a context may stand for several SOP classes: Meta SOP Classes, UPS.
-        is_composite = request.command_field < CommandField.N_EVENT_REPORT_RQ
         if isinstance(request, UnsupportedRQ):
             exchange.respond_status(Status.UNRECOGNIZED_OPERATION)
         elif service is None or not has_role:
             exchange.respond_status(Status.SOP_CLASS_NOT_SUPPORTED)
-        elif is_composite and request.sop_class_uid != context.abstract_syntax:
+        # Of an N- service a context may stand for several SOP classes: Meta SOP Classes, UPS.
+        elif _is_composite(request) and request.sop_class_uid != context.abstract_syntax:
             exchange.respond_status(
                 Status.SOP_CLASS_NOT_SUPPORTED, "the SOP class is not the context's abstract syntax"
             )
@@ -221,7 +226,7 @@ def _handled(service: DicomService, exchange: Exchange, request: Request) -> Non
         error = exc.error
         exchange.logger.warning("request-failed", code=error.code.name, reason=error.for_log)
         if not exchange.is_answered:
-            exchange.respond_status(error.code.dimse_status, error.message)
+            _refused(exchange, error)
     except BaseException as exc:  # noqa: BLE001  # foreign code, even sys.exit(); the peer gets a status
         exchange.logger.error("handler-crashed", reason=repr(exc))
         if not exchange.is_answered:
@@ -229,6 +234,19 @@ def _handled(service: DicomService, exchange: Exchange, request: Request) -> Non
     if not exchange.is_answered:
         exchange.logger.error("handler-gave-no-answer", request=type(request).__name__)
         exchange.respond_status(Status.PROCESSING_FAILURE, "the handler gave no answer")
+
+
+def _refused(exchange: Exchange, error: PacsError) -> None:
+    """Answer with an error, by a status that the operation can have (PS3.7 Annex C)."""
+    status = error.code.dimse_status
+    if not _is_composite(exchange.request) and status >= _FIRST_OF_SERVICES:
+        is_room = status in _OUT_OF_RESOURCES
+        status = Status.RESOURCE_LIMITATION if is_room else Status.PROCESSING_FAILURE
+    exchange.respond_status(status, error.message)
+
+
+def _is_composite(request: Request) -> bool:
+    return request.command_field < CommandField.N_EVENT_REPORT_RQ
 
 
 def _label_of(sop_class_uid: str) -> str:

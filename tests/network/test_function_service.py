@@ -21,6 +21,7 @@ from pacs_sdk.network import (
     HandlerAnswer,
     ProposedContext,
     Reply,
+    ServerConfig,
     ServiceRequest,
 )
 from pacs_sdk.network.dimse import (
@@ -355,6 +356,42 @@ def test_each_operation_has_its_function() -> None:
         unknown = raised(association.call(context, NActionRQ(4, MPPS, "1.2.99", 1), ended))
         assert unknown.status == Status.UNRECOGNIZED_OPERATION
     assert steps == {"1.2.99": "COMPLETED"}
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (ErrorCode.STORAGE_WRITE_FAILED, Status.RESOURCE_LIMITATION),
+        (ErrorCode.DECODE_FAILED, Status.PROCESSING_FAILURE),
+        (ErrorCode.CANCELLED, Status.PROCESSING_FAILURE),
+        (ErrorCode.OBJECT_NOT_FOUND, Status.NO_SUCH_SOP_INSTANCE),
+    ],
+)
+def test_an_error_in_an_n_service_has_a_status_that_it_can_have(
+    code: ErrorCode, status: int
+) -> None:
+    """What the codes from A000H on mean is up to each service class (PS3.7 Annex C)."""
+    service = FunctionService([MPPS])
+
+    @service.handles(NCreateRQ)
+    def create(_: ServiceRequest[NCreateRQ]) -> HandlerAnswer:
+        return Failure(PacsError(code, "no"))
+
+    with serving(service) as server, open_to(server, CONTEXTS) as association:
+        context = raised(association.context_for(MPPS))
+        response = raised(association.call(context, NCreateRQ(1, MPPS), encoded(PatientID="P1")))
+    assert isinstance(response, NCreateRSP)
+    assert (response.status, response.error_comment) == (status, "no")
+
+
+def test_a_data_set_that_is_too_long_for_an_n_service_is_a_lack_of_resources() -> None:
+    """As the standard has it for N- services: 0213H."""
+    config = ServerConfig(max_dataset_bytes=10)
+    service = FunctionService([MPPS])
+    with serving(service, config=config) as server, open_to(server, CONTEXTS) as association:
+        context = raised(association.context_for(MPPS))
+        response = raised(association.call(context, NCreateRQ(1, MPPS), encoded(PatientID="P1234")))
+    assert response.status == Status.RESOURCE_LIMITATION
 
 
 def _doubled() -> None:
