@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
+from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.network import (
@@ -207,6 +208,27 @@ def test_a_peer_that_takes_no_data_is_a_failure_in_time() -> None:
             assert "took no data in time" in error.message
             assert not association.is_open
         done.set()
+
+
+def test_a_file_that_becomes_shorter_is_not_the_peers_fault(tmp_path: Path) -> None:
+    """The system finds nothing any more where it was mapped."""
+    file = tmp_path / "image"
+    file.write_bytes(bytes(2 << 20))
+    heard: list[bytes] = []
+
+    def read_raw(peer: RawPeer) -> None:
+        while data := peer.socket.recv(1 << 20):
+            heard.append(data)
+
+    with peer_that(then(accept, read_raw)) as peer, open_association(peer) as association:
+        context = raised(association.context_for(CT_IMAGE))
+        mapped = MemoryBytes(FileBytes.of(file).view())
+        os.truncate(file, 0)
+        error = association.call(context, CStoreRQ(1, CT_IMAGE, "1.2"), mapped).failure()
+        assert error.message == (
+            "the data set has become shorter while it was sent; connection closed"
+        )
+        assert not association.is_open
 
 
 def test_nothing_follows_a_pdu_whose_sending_was_interrupted(

@@ -8,6 +8,7 @@ all ended. What is done with that is up to
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
@@ -135,6 +136,10 @@ class AssociationLine:
             late = PacsError(ErrorCode.NETWORK_TIMEOUT, f"{exc}; connection closed")
             raise PacsException.of(self._closed_within_pdu(late)) from exc
         except OSError as exc:
+            if exc.errno == errno.EFAULT:  # what is sent from a mapped file is no longer there
+                words = "the data set has become shorter while it was sent; connection closed"
+                gone = PacsError(ErrorCode.ASSOCIATION_ABORTED, words)
+                raise PacsException.of(self._closed_within_pdu(gone)) from exc
             self._hear_last_words()
             raise self._lost(exc) from exc
         except BaseException:  # Ctrl-C above all
