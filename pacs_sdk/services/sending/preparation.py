@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
-from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
+from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
 from pacs_sdk.encoding import Instance
@@ -14,6 +16,9 @@ from pacs_sdk.services.sending.settings import SendSettings
 from pacs_sdk.services.sop_classes import sop_class_name
 
 __all__ = ["Preparation", "Ready"]
+
+_MOST_READ_BYTES: Final = 64 << 20
+"""Longer files are mapped in any case: memory is for several of them at a time."""
 
 
 @attrs.frozen
@@ -52,13 +57,13 @@ class Preparation:
         failed = ""
         for context in self._usable(instance):
             if context.transfer_syntax == instance.transfer_syntax_uid:
-                return Ready(context, instance, _read(instance))
+                return Ready(context, instance, self._read(instance))
             try:
                 sent = reencoded(instance, context.transfer_syntax, self._settings.options)
             except PacsException as exc:
                 failed = failed or f"; it cannot be re-encoded: {exc.error.message}"
                 continue
-            return Ready(context, sent, _read(sent))
+            return Ready(context, sent, self._read(sent))
         refusal = self._association.context_for(
             instance.sop_class_uid,
             instance.transfer_syntax_uid,
@@ -76,16 +81,28 @@ class Preparation:
             self._contexts[kind] = contexts
         return contexts
 
+    def _read(self, instance: Instance) -> ByteSource:
+        """Read or map the bytes before anything of the message is sent.
 
-def _read(instance: Instance) -> ByteSource:
-    """Read or map the bytes before anything of the message is sent.
+        Raises:
+            PacsException: They cannot be read.
+        """
+        source = instance.encoded
+        is_secure = self._settings.peer.tls is not None
+        try:
+            if is_secure and _may_shrink(source) and source.size <= _MOST_READ_BYTES:
+                return MemoryBytes(source.head(source.size))
+            return MemoryBytes(source.view())
+        except OSError as exc:
+            raise PacsException(
+                ErrorCode.FILE_READ_FAILED, f"the instance cannot be read: {exc.strerror or exc}"
+            ) from exc
 
-    Raises:
-        PacsException: They cannot be read.
+
+def _may_shrink(source: ByteSource) -> bool:
+    """Whether it is a file that others may write to, as those of an archive are not.
+
+    Where a mapped file has become shorter, the system refuses to send it; but what TLS sends it
+    reads itself, and that would end the process.
     """
-    try:
-        return MemoryBytes(instance.encoded.view())
-    except OSError as exc:
-        raise PacsException(
-            ErrorCode.FILE_READ_FAILED, f"the instance cannot be read: {exc.strerror or exc}"
-        ) from exc
+    return isinstance(source, FileBytes) and source.modified_ns is not None
