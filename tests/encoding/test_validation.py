@@ -415,3 +415,20 @@ def test_any_bytes(fields: list[tuple[VR, bytes]]) -> None:
     for finding in found(read(*parts)):
         assert str(finding.path).startswith("(0009,10")
         assert finding.reason
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_another_character_set_than_it_was_read_in(looked_at: bool) -> None:
+    """Text is decoded as it was read, and only has to fit the character set it will be in."""
+    dataset = read(
+        element(0x0008, 0x0005, b"CS", b"ISO_IR 100"),
+        element(0x0010, 0x0020, b"LO", "Zoë ".encode("latin-1")),
+    )
+    if looked_at:
+        assert dataset["PatientID"] == "Zoë"
+    dataset["SpecificCharacterSet"] = "ISO_IR 192"
+    assert validate_dataset(dataset).unwrap() == ()
+    dataset["SpecificCharacterSet"] = "ISO_IR 144"
+    (finding,) = validate_dataset(dataset, ValidationMode.LENIENT).unwrap()
+    assert (finding.tag, finding.kind) == (0x00100020, FindingKind.REPERTOIRE)
+    assert "U+00EB" in finding.reason

@@ -112,16 +112,14 @@ def _declared_anew(dataset: Dataset) -> bool:
 
 
 def _declared(dataset: Dataset) -> CharacterSets:
-    """Return what a data set declares; of none nothing, of an empty one the default repertoire."""
+    """Return what a data set declares; nothing where it has no value, as if it were absent."""
     if SPECIFIC_CHARACTER_SET not in dataset:
         return ()
-    value = stored_element(dataset, SPECIFIC_CHARACTER_SET).value
-    if not value:
-        return DEFAULT_CHARACTER_SETS
+    value = stored_element(dataset, SPECIFIC_CHARACTER_SET).value or b""
     if not isinstance(value, bytes):
         terms = [value] if isinstance(value, str) else value
         value = "\\".join(str(term) for term in terms).encode("ascii", "replace")
-    return character_sets(value)
+    return character_sets(value) if value.strip(b" \0") else ()
 
 
 def _order_read(dataset: Dataset) -> bool | None:
@@ -168,6 +166,8 @@ class ElementWriter:
                 continue
             if number not in tags:
                 continue
+            if number == SPECIFIC_CHARACTER_SET and scope.recoded and not _declared(dataset):
+                continue  # many read the default repertoire there, whatever is around it
             element = _found(dataset, tag, scope)
             try:
                 if isinstance(element, RawDataElement):

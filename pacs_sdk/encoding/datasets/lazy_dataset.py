@@ -54,6 +54,7 @@ _CHARSET: Final = BaseTag(SPECIFIC_CHARACTER_SET)
 _PIXEL_REPRESENTATION: Final = BaseTag(0x00280103)
 _BLANK: Final = vars(Dataset())
 """The attributes of an empty data set of pydicom."""
+_PADDING: Final = b" \0"
 _WRITTEN_NUMBERS: Final = ("DS", "IS")
 """VRs of numbers whose text says how they are written, which pydicom leaves out of comparisons."""
 _NO_SEQUENCE: Final = (EOFError, InvalidDicomError, OSError, RecursionError, struct.error)
@@ -252,12 +253,13 @@ def build_dataset(found: Found, layout: Layout, inherited: Inherited) -> LazyDat
         found: The elements.
         layout: How they were laid out.
         inherited: What holds for it; its own Specific Character Set and Pixel Representation
-            are found here.
+            are found here. One without value, which PS3.3 C.12.1.1.2 doesn't allow, is none.
     """
     outer = inherited.sets
     charset = found.get(_CHARSET)
-    if charset is not None:
-        sets = effective_character_sets(charset.value or b"", inherited.policy)
+    declared = b"" if charset is None else charset.value or b""
+    if declared.strip(_PADDING):
+        sets = effective_character_sets(declared, inherited.policy)
         inherited = attrs.evolve(inherited, sets=sets)
     representation = found.get(_PIXEL_REPRESENTATION)
     if representation is not None:

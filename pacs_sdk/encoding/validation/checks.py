@@ -218,7 +218,7 @@ def _findings(place: _Place, scope: _Scope) -> Iterator[Finding]:
             continue
         if scope.changed_only and _is_as_read(dataset, element):
             continue
-        yield from _element_findings(place, DicomTag(tag), vr, scope.context)
+        yield from _element_findings(place, DicomTag(tag), vr, scope)
         if vr is VR.SQ:
             for index, item in enumerate(_items(dataset, tag)):
                 inner = _Place(item, place, tag, index, place.sets, place.depth + 1)
@@ -232,10 +232,11 @@ def _is_as_read(dataset: pydicom.Dataset, element: DataElement | RawDataElement)
     return isinstance(dataset, LazyDataset) and dataset.as_read(element) is not None
 
 
-def _element_findings(
-    place: _Place, tag: DicomTag, vr: VR, context: ValueContext
-) -> Iterator[Finding]:
-    faults = element_faults(place.dataset, tag, vr, place.sets, context)
+def _element_findings(place: _Place, tag: DicomTag, vr: VR, scope: _Scope) -> Iterator[Finding]:
+    dataset, policy = place.dataset, scope.policy
+    known = isinstance(dataset, LazyDataset) and not (policy.assume or policy.override)
+    read = dataset.sets_read if known else None
+    faults = element_faults(dataset, tag, vr, place.sets, scope.context, read)
     if faults:
         path = DatasetPath((*place.steps, PathStep(name_in(place.dataset, tag))))
         for fault in faults:

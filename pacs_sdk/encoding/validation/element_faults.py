@@ -53,6 +53,7 @@ def element_faults(
     vr: VR,
     sets: CharacterSets,
     context: ValueContext = ValueContext.DATA_SET,
+    sets_read: CharacterSets | None = None,
 ) -> list[ValueFault]:
     """Return everything that is wrong with an element.
 
@@ -62,6 +63,7 @@ def element_faults(
         vr: Its VR.
         sets: The Specific Character Set that it is under.
         context: What its values are for.
+        sets_read: The one that its bytes are in, where it has been given another since.
     """
     if vr is VR.SQ:
         return _faults_of_sequence(dataset, tag)
@@ -78,8 +80,11 @@ def element_faults(
         faults.append(
             ValueFault(FindingKind.ODD_LENGTH, f"value field of {len(data)} bytes, an odd number")
         )
-    if vr.kind is VrKind.TEXT:
-        value: object = _raw_text(vr, data, sets)
+    if vr.kind is VrKind.TEXT and sets_read is not None and sets_read != sets:
+        value: object = _raw_text(vr, data, sets_read)
+        faults += _character_set_faults(vr, value, sets)
+    elif vr.kind is VrKind.TEXT:
+        value = _raw_text(vr, data, sets)
         fault = _undecodable(vr, data, sets)
         if fault is not None:
             return [*faults, fault, *_multiplicity(tag, vr, value, context)]
