@@ -195,6 +195,20 @@ def test_text_that_was_declared_wrongly() -> None:
     assert original["SpecificCharacterSet"] == "ISO_IR 144"
 
 
+@pytest.mark.parametrize(
+    "syntax", [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN], ids=lambda one: one.name
+)
+def test_text_that_was_not_declared(syntax: TransferSyntax) -> None:
+    """It is kept as UTF-8 in every transfer syntax, so that nobody has to guess again."""
+    dataset = image(SpecificCharacterSet="ISO_IR 100", PatientName="Bøe^Åse")
+    latin = bytes(encoded(dataset, syntax).encoded.view())
+    silent = latin.replace(b"ISO_IR 100", b" " * 10)
+    received = attrs.evolve(encoded(dataset, syntax), encoded=MemoryBytes(silent))
+    after = Coercion(text=CharacterSetPolicy(assume="ISO_IR 100")).coerced(received)
+    assert str(raised(after.dataset())["PatientName"]) == "Bøe^Åse"
+    assert "Bøe^Åse".encode() in bytes(after.encoded.view())
+
+
 def test_text_that_was_declared_rightly_is_left_alone() -> None:
     """A policy for what is not declared doesn't concern what is."""
     dataset = image()
