@@ -183,6 +183,18 @@ def test_times_of_frames_are_told_apart_to_the_millisecond() -> None:
     assert volume.metadata.slices[0].acquisition_time == "235959.001"
 
 
+def test_times_of_frames_with_an_offset_go_on_after_midnight() -> None:
+    """An offset from UTC makes a Frame Acquisition DateTime no text to be ordered by."""
+    frames = [
+        frame_groups(2.5 * n, FrameContentSequence=item(FrameAcquisitionDateTime=time))
+        for n in range(3)
+        for time in ("20240229235959.5+0100", "20240301000001+0100")
+    ]
+    volume = loaded(enhanced(frames))
+    assert volume.array[:, :, 0, 0].tolist() == [[0, 20, 40], [10, 30, 50]]
+    assert volume.metadata.slices[0].acquisition_time == "235959.5"
+
+
 def test_directions_of_frames_are_in_the_metadata() -> None:
     """b-value and gradient direction of each frame."""
     frames = []

@@ -6,6 +6,7 @@ What a frame's group says wins over what the shared groups say, and these over t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -38,6 +39,9 @@ _GEOMETRY: Final = (
 """Attributes that a single-frame image has at its top level, all of them text."""
 
 _MAPPING: Final = "RealWorldValueMappingSequence"
+
+_UTC_OFFSET: Final = re.compile(r"[+-]\d{4}\s*$")
+"""What a DT may end with (PS3.5 6.2)."""
 
 _TOLD_APART_BY: Final = (
     ("MREchoSequence", "EffectiveEchoTime", "EchoTime"),
@@ -140,10 +144,8 @@ def _attributes(own: Dataset, shared: Dataset) -> Mapping[str, str]:
             found[name] = _text(value)
     acquired = _value(own, shared, "FrameContentSequence", "FrameAcquisitionDateTime")
     if acquired is not None:
-        found["AcquisitionDate"], found["AcquisitionTime"] = (
-            _text(acquired)[:8],
-            _text(acquired)[8:],
-        )
+        local = _UTC_OFFSET.sub("", _text(acquired))  # as a TM, that of the scanner
+        found["AcquisitionDate"], found["AcquisitionTime"] = local[:8], local[8:]
     for macro in _FRAME_TYPES:
         frame_type = _value(own, shared, macro, "FrameType")
         if frame_type is not None:
