@@ -75,7 +75,8 @@ def masks_to_segmentation(
     """Make a DICOM Segmentation of masks, which refers to the images that were segmented.
 
     It is in the study of the source and in a new series. Slices without any voxel of a
-    segment get no frame.
+    segment get no frame. A frame names the image that it lies on if the slices of the grid are
+    all images of the source; otherwise, as after filling or resampling, the series is named.
 
     Args:
         masks: Segment numbers (slices, rows, columns), 0 being background; or one mask a
@@ -123,6 +124,7 @@ def masks_to_segmentation(
         )
     except (ValueError, TypeError, AttributeError) as exc:  # how highdicom refuses its input
         raise _refuse(f"highdicom makes no segmentation of this: {exc}") from None
+    dataset.SpecificCharacterSet = "ISO_IR 192"  # every text fits, whatever the source's was
     return raised(instance_from_dataset(dataset, EXPLICIT_VR_LITTLE_ENDIAN))
 
 
@@ -235,6 +237,8 @@ def _shared_groups(image: pydicom.Dataset, frame: int) -> pydicom.Dataset:
 
 
 def _description(highdicom: Any, segment: Segment, info: SegmentationInfo) -> Any:
+    if not segment.label:
+        raise _refuse(f"segment {segment.number} has no label, which it needs (PS3.3 C.8.20.2)")
     algorithm = segment.algorithm_type or "MANUAL"
     identification = None
     if algorithm != "MANUAL":

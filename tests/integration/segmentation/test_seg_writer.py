@@ -24,7 +24,7 @@ from pacs_sdk.integration.segmentation import (
     load_segmentation,
     masks_to_segmentation,
 )
-from tests.integration.made_series import in_memory
+from tests.integration.made_series import in_memory, made_slices
 from tests.integration.modality.made_objects import made_enhanced
 from tests.integration.segmentation.made_seg import GRID
 
@@ -168,6 +168,24 @@ def test_segments_that_do_not_fit(ct: LoadedVolume, labels: np.ndarray) -> None:
     error = masks_to_segmentation(labels, [BONE, LUNG], ct).failure()
     assert "algorithm_family" in error.message
     assert "SURFACE" in masks_to_segmentation(labels, [BONE], ct, kind="SURFACE").failure().message
+    nameless = [attrs.evolve(BONE, label=""), attrs.evolve(BONE, number=2)]
+    assert "segment 1 has no label" in masks_to_segmentation(labels, nameless, ct).failure().message
+
+
+@pytest.mark.parametrize("character_set", [None, "ISO_IR 100"])
+def test_labels_have_any_characters(character_set: str | None, tmp_path: Path) -> None:
+    """Whatever the images can say: their patient's name stays what it is."""
+    name = "Doe^Jane" if character_set is None else "Müller^Jürgen"
+    slices = made_slices(
+        2, SpecificCharacterSet=character_set, PatientName=name, StudyDate="", StudyTime=""
+    )
+    source = load_volume(in_memory(slices)).unwrap()
+    segment = Segment(1, "Läsion Печень 肝")
+    made = masks_to_segmentation(np.ones((2, 3, 4), np.uint8), [segment], source).unwrap()
+    assert load_segmentation(made, source).unwrap().segments[0].label == segment.label
+    read = pydicom.dcmread(write_file(made, tmp_path / "seg.dcm").unwrap())
+    assert read.PatientName == name
+    assert read.SegmentSequence[0].SegmentLabel == segment.label
 
 
 @pytest.mark.interop("dciodvfy")
