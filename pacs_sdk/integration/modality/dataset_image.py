@@ -11,7 +11,7 @@ from pacs_sdk.core.results import edge, raised
 from pacs_sdk.encoding.datasets.writer import syntax_of
 from pacs_sdk.encoding.instance import Instance, instance_from_dataset
 from pacs_sdk.encoding.pixels import ImageSource
-from pacs_sdk.encoding.rendering.attributes import functional_group, text
+from pacs_sdk.encoding.rendering.attributes import functional_group, text, whole
 from pacs_sdk.integration.itk.load import load_volume
 from pacs_sdk.integration.itk.loaded import LoadedVolume
 from pacs_sdk.integration.itk.study import scan_series
@@ -89,8 +89,9 @@ def _volumes(source: ImageSource) -> tuple[ObjectVolume, ...]:
         return nuclear_of(dataset, pixels, name)
     if sop_class in _SEGMENTATIONS:
         raise unloadable(name, "it is a segmentation: load_segmentation gives its masks")
-    if text(dataset, "ImagePositionPatient") or functional_group(
-        dataset, 0, "PlanePositionSequence"
+    of_one_frame = (whole(dataset, "NumberOfFrames") or 1) == 1
+    if functional_group(dataset, 0, "PlanePositionSequence") or (
+        of_one_frame and text(dataset, "ImagePositionPatient")  # of several it says but one's
     ):
         return _in_patient(dataset, pixels)
     return (cine_of(dataset, pixels, name),)

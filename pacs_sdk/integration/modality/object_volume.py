@@ -41,6 +41,15 @@ class ObjectVolume(Volume):
     """What a careful reader should know."""
 
     @edge()
+    def at(self, index: int) -> ObjectVolume:
+        """Return one volume of a 4-D array, without copying; see :meth:`Volume.at`."""
+        array = raised(Volume.at(self, index)).array
+        count = len(self.frames) // self.volume_count
+        first = index % self.volume_count * count
+        frames = self.frames[first : first + count]
+        return attrs.evolve(self, array=array, axis=None, frames=frames)
+
+    @edge()
     def preview(
         self, window: Window | str | None = None, layout: Literal["planes", "montage"] = "planes"
     ) -> bytes:

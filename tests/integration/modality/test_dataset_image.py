@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import imagecodecs
+import nibabel
 import numpy as np
 import pydicom
 import pytest
@@ -13,6 +15,7 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
 from pacs_sdk.core import ErrorCode
+from pacs_sdk.integration.export import write_nifti
 from pacs_sdk.integration.itk import Volume, VolumeGeometry, load_volume
 from pacs_sdk.integration.modality import apply_hounsfield, dataset_to_image, dataset_to_volumes
 from tests.encoding.shipped import path_of
@@ -220,6 +223,30 @@ def test_pictures_of_frames_without_a_place() -> None:
     colours = only(made_cine(COLOURS))
     assert colours.preview().unwrap()[:4] == b"\x89PNG"
     assert loop.preview("moon").failure().code is ErrorCode.INVALID_ARGUMENT
+
+
+def test_a_frame_without_a_place_stays_without(tmp_path: Path) -> None:
+    """One frame of a loop says no more about the patient than the loop: no code, no letters."""
+    (loop,) = dataset_to_volumes(made_cine(np.arange(36, dtype=np.uint8).reshape(3, 3, 4))).unwrap()
+    for index, frame in ((1, 1), (-1, 2)):
+        one = loop.at(index).unwrap()
+        assert np.array_equal(one.array, loop.array[frame])
+        assert (one.axis, one.frames, one.in_patient) == (None, (frame,), False)
+        assert one.notes == loop.notes
+        image: Any = nibabel.load(write_nifti(one, tmp_path / "one.nii").unwrap())
+        assert int(image.header["sform_code"]) == 0
+    assert loop.at(3).failure().code is ErrorCode.INVALID_ARGUMENT
+
+
+def test_several_frames_of_one_position_are_a_loop() -> None:
+    """Image Position (Patient) of a multi-frame image without functional groups is no stack's."""
+    made = made_cine(np.ones((2, 3, 4), np.uint8))
+    made.ImagePositionPatient = ["0", "0", "0"]
+    made.ImageOrientationPatient = ["1", "0", "0", "0", "1", "0"]
+    made.PixelSpacing = ["1", "1"]
+    (loop,) = dataset_to_volumes(made).unwrap()
+    assert loop.volume_count == 2
+    assert not loop.in_patient
 
 
 def test_pictures_of_what_is_in_the_patient() -> None:
