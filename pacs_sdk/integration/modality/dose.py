@@ -14,7 +14,12 @@ from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge, raised
 from pacs_sdk.encoding.pixels import ImageSource, decode_frames
 from pacs_sdk.encoding.rendering.attributes import number, numbers, text, whole
-from pacs_sdk.integration.itk.geometry import VolumeGeometry, axes_defect_of, axes_of
+from pacs_sdk.integration.itk.geometry import (
+    POSITION_TOLERANCE,
+    VolumeGeometry,
+    axes_defect_of,
+    axes_of,
+)
 from pacs_sdk.integration.modality.object_volume import ObjectVolume, unloadable
 from pacs_sdk.integration.modality.opened import name_of, opened
 
@@ -24,6 +29,8 @@ RT_DOSE_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.481.2"
 _UNITS: Final = {"GY": "Gy", "RELATIVE": "1"}
 _SPACING_TOLERANCE: Final = 0.01
 """How far a step between frames may differ from the mean, relatively, as in a series."""
+_MOST_FRAMES: Final = 1 << 16
+"""The most frames that are resampled to, as of a series: two frames may be almost at one place."""
 _DEFAULT_MAX_BYTES: Final = 16 << 30
 _LARGEST: Final = float(np.finfo(np.float32).max)
 
@@ -43,8 +50,9 @@ def load_dose(
 
     Args:
         source: A path, an instance or a data set.
-        on_variable_spacing: Steps between frames that differ by more than one percent:
-            refuse, or interpolate linearly between frames to the smallest step.
+        on_variable_spacing: Steps between frames that differ by more than one percent, or by less
+            that adds up to a tenth of one: refuse, or interpolate linearly between frames to the
+            smallest step.
         max_volume_bytes: The most memory the volume may take.
 
     Returns:
@@ -155,7 +163,9 @@ def _regular(
     steps = np.diff(ascending)
     extent = float(ascending[-1] - ascending[0])
     mean = extent / len(steps)
-    if np.abs(steps / mean - 1).max() <= _SPACING_TOLERANCE:
+    even = np.abs(steps / mean - 1).max() <= _SPACING_TOLERANCE
+    displaced = np.abs(ascending - ascending[0] - mean * np.arange(len(ascending))).max()
+    if even and displaced <= POSITION_TOLERANCE * mean:
         return mean, ascending
     smallest = float(steps.min())
     if not resample:
@@ -165,6 +175,13 @@ def _regular(
             "mm; on_variable_spacing='resample' interpolates between them",
         )
     count = math.ceil(extent / smallest - _SPACING_TOLERANCE)  # so that the last frame is one
+    if count >= _MOST_FRAMES:
+        raise PacsException(
+            ErrorCode.LIMIT_EXCEEDED,
+            f"{name}: steps of {smallest:g} mm make {count} frames of the {len(ascending)} of "
+            f"GridFrameOffsetVector (3004,000C), more than {_MOST_FRAMES}",
+            limit=_MOST_FRAMES,
+        )
     return extent / count, ascending[0] + extent / count * np.arange(count + 1)
 
 

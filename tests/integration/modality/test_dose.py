@@ -85,6 +85,22 @@ def test_resampling_goes_up_to_the_last_frame() -> None:
     assert dose.array[-1] == pytest.approx(PIXELS[3] * 0.002)
 
 
+def test_steps_that_drift_are_irregular() -> None:
+    """A hundred steps within a percent of the mean may put the middle frame half a step off."""
+    steps = np.where(np.arange(100) < 50, 1.009, 0.991)
+    offsets = [f"{offset:.6f}" for offset in (0, *np.cumsum(steps))]
+    made = made_dose(np.ones((101, 2, 2), np.uint16), GridFrameOffsetVector=offsets)
+    assert "0.991 to 1.009 mm" in load_dose(made).failure().message
+    assert load_dose(made, on_variable_spacing="resample").unwrap().geometry.size[2] == 102
+
+
+def test_frames_almost_at_one_place_ask_for_no_memory() -> None:
+    """A step of 1e-10 mm would resample to a million million frames."""
+    made = made_dose(PIXELS[:3], GridFrameOffsetVector=["0", "1e-10", "100"])
+    error = load_dose(made, on_variable_spacing="resample").failure()
+    assert error.code is ErrorCode.LIMIT_EXCEEDED
+
+
 def test_differences_of_doses_are_signed() -> None:
     """An ERROR dose may be negative."""
     pixels = np.array([[[-100, 50]]], np.int32)
