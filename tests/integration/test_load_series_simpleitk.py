@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +158,13 @@ def test_slopes_that_differ_where_simple_itk_takes_the_first(tmp_path: Path) -> 
     in_files(in_memory(datasets), tmp_path)
     series = load_series(tmp_path).unwrap()
     assert series.array[2, 0].tolist() == [300, 301.5, 303, 304.5]
+
+
+@pytest.mark.parametrize("memory", ["on_demand", "shared"])
+def test_a_series_can_go_to_another_process(memory: Any) -> None:
+    """Pickled or copied, it has its values, and an image of its own."""
+    series = load_series(in_memory(made_slices(3)), image_memory=memory).unwrap()
+    for other in (pickle.loads(pickle.dumps(series)), copy.deepcopy(series)):  # noqa: S301
+        assert_same(other, series.image)
+        assert other.image is not series.image
+        assert other.report == series.report

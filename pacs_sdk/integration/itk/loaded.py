@@ -71,6 +71,10 @@ class ImageOnce:
         self._image = image
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[type[ImageOnce], tuple[()]]:
+        """Let a series go to another process, where its image is made again."""
+        return ImageOnce, ()
+
     def of(self, volume: Volume) -> SimpleITK.Image:
         """Return the image, made of the volume the first time.
 
