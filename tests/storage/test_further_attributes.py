@@ -429,6 +429,17 @@ def test_above_the_instance_what_came_first_stays(index: IndexDatabase) -> None:
     ]
 
 
+def test_a_replaced_instance_corrects_them(index: IndexDatabase) -> None:
+    """With all that they are searched by: nothing of a name that was longer is left."""
+    first = add(index, PhysiciansOfRecord="House^Gregory=山田", DeviceUID="1.9")
+    add(index, PhysiciansOfRecord="House^Gregory=山田", DeviceUID="1.9")
+    entry = make_entry(SOPInstanceUID=first, PhysiciansOfRecord="Cox^Percival", DeviceUID="1.10")
+    index.add(entry, replace=True).unwrap()
+    assert found(index, "STUDY", PhysiciansOfRecord="cox*") == ["1.1"]
+    assert found(index, "STUDY", PhysiciansOfRecord="山田") == []
+    assert found(index, "SERIES", DeviceUID="1.10") == ["1.1.1"]
+
+
 def test_rows_without_them_hold_nothing(index: IndexDatabase, database: Database) -> None:
     """Null, whether none was added or an instance has none of them."""
     add(index, ImageType="ORIGINAL")

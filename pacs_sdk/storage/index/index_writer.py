@@ -22,6 +22,7 @@ from pacs_sdk.storage.index.attributes import (
     attributes_of,
 )
 from pacs_sdk.storage.index.changes import ChangeKind, milliseconds
+from pacs_sdk.storage.index.contradictions import forget_differences
 from pacs_sdk.storage.index.driver_statements import DriverInsert, sqlite_driver
 from pacs_sdk.storage.index.further_attributes import (
     FURTHER_COLUMN,
@@ -212,7 +213,8 @@ class IndexWriter:
         if replace:
             previous = self._removed(connection, uid, only)
             connection.execute(_NOT_BESIDE, {"key": entry.storage_key})
-        row = instance.of_series(self._series_pk(connection, instance))
+        corrects = previous is not None
+        row = instance.of_series(self._series_pk(connection, instance, corrects=corrects))
         insertion = self._instance
         if insertion is None:
             statement = insert_or_leave(connection, instances, ("sop_instance_uid",))
@@ -308,10 +310,14 @@ class IndexWriter:
 
     # -- inside ------------------------------------------------------------------
 
-    def _series_pk(self, connection: Connection, instance: InstanceRow) -> int:
+    def _series_pk(
+        self, connection: Connection, instance: InstanceRow, *, corrects: bool = False
+    ) -> int:
+        if corrects:  # what others say of the series may be another thing then
+            self.forget()
         pk = self._known.get(instance.above)
         if pk is None:
-            pk = self._parents.series_pk(connection, instance.entry)
+            pk = self._parents.series_pk(connection, instance.entry, corrects=corrects)
             self._known.note(instance.above, pk)
         return pk
 
@@ -334,6 +340,7 @@ class IndexWriter:
         removed = remove_instance(connection, sop_instance_uid, row)
         if removed is None:
             return None
+        forget_differences(connection, sop_instance_uid)
         if removed.pruned:
             self.forget()
         if record:

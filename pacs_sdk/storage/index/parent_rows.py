@@ -3,7 +3,8 @@
 Where instances contradict each other about them, what came first stays, and the difference
 is recorded in the table ``attribute_conflicts``. What the first did not say is no contradiction:
 it is filled in, and a study whose first instances had no Patient ID goes to the patient that a
-later one names.
+later one names. An instance that takes the place of another corrects what is said otherwise; a
+study goes to another patient so when none of its instances is left that names the one before.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-import attrs
 from sqlalchemy import Connection, update
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
@@ -19,6 +19,12 @@ from pacs_sdk.core.ports import Clock, Logger
 from pacs_sdk.core.tags import SPECIFIC_CHARACTER_SET
 from pacs_sdk.storage.index.attributes import IndexedAttribute, QueryLevel, attributes_of
 from pacs_sdk.storage.index.changes import milliseconds
+from pacs_sdk.storage.index.contradictions import (
+    Difference,
+    all_say_so,
+    forget_patient_differences,
+    record_differences,
+)
 from pacs_sdk.storage.index.driver_statements import sqlite_driver
 from pacs_sdk.storage.index.further_attributes import (
     FURTHER_COLUMN,
@@ -27,10 +33,9 @@ from pacs_sdk.storage.index.further_attributes import (
     further_values,
 )
 from pacs_sdk.storage.index.known_rows import KnownRows
-from pacs_sdk.storage.index.portable_sql import insert_or_leave
 from pacs_sdk.storage.index.request_items import add_request_items
 from pacs_sdk.storage.index.row_removal import remove_childless_patient
-from pacs_sdk.storage.index.tables import TABLES, attribute_conflicts, patients, series, studies
+from pacs_sdk.storage.index.tables import TABLES, patients, series, studies
 from pacs_sdk.storage.index.upsert import (
     FoundRow,
     StudyWithPatient,
@@ -63,18 +68,6 @@ _PATIENT_IDENTITY: Final = ("patient_id", "issuer_of_patient_id")
 _PATIENT_KEY: Final = (*_PATIENT_IDENTITY, "study_without_patient_id")
 
 
-@attrs.frozen
-class _Difference:
-    """An attribute that two instances have differently."""
-
-    keyword: str
-    """Which one."""
-    kept: ColumnValue
-    """What the index keeps."""
-    found: ColumnValue
-    """What the later instance has."""
-
-
 class ParentRows:
     """Finds or makes the series, study and patient of an instance.
 
@@ -97,9 +90,20 @@ class ParentRows:
         self._tags = (SPECIFIC_CHARACTER_SET, *(one.tag for one in attributes))
         self._known: KnownRows[_StudyKey] = KnownRows(_KNOWN_STUDIES)
         self._conflicts = 0
+        self._corrects = False
 
-    def series_pk(self, connection: Connection, entry: IndexEntry) -> int:
-        """Return the number of an instance's series, which is made if need be."""
+    def series_pk(
+        self, connection: Connection, entry: IndexEntry, *, corrects: bool = False
+    ) -> int:
+        """Return the number of an instance's series, which is made if need be.
+
+        Args:
+            connection: In a transaction that writes.
+            entry: The instance.
+            corrects: Whether it takes the place of another, and so is right where it says
+                something else; after :meth:`forget`.
+        """
+        self._corrects = corrects
         return self._ensure_series(connection, entry, self._study_pk(connection, entry))
 
     def committed(self) -> None:
@@ -165,7 +169,7 @@ class ParentRows:
         if _is_identified_by(known.patient, patient):
             self._identify(connection, known, patient, entry)
         else:
-            self._compare_patient(connection, known.patient, patient, entry)
+            self._compare_patient(connection, known, patient, entry)
         self._reconcile(connection, QueryLevel.STUDY, known.study, values, entry)
         return int(known.study["pk"])
 
@@ -190,19 +194,33 @@ class ParentRows:
         return found
 
     def _compare_patient(
-        self, connection: Connection, row: _Row, values: _Values, entry: IndexEntry
+        self, connection: Connection, known: StudyWithPatient, values: _Values, entry: IndexEntry
     ) -> None:
         """Compare a study's patient with what another instance of the study says."""
+        row = known.patient
         differing = [
-            _Difference(attribute.keyword, row[attribute.column], values[attribute.column])
+            Difference(attribute.keyword, row[attribute.column], values[attribute.column])
             for attribute in attributes_of(QueryLevel.PATIENT)
             if attribute.column in _FOUND_BY
             and values[attribute.column]
             and values[attribute.column] != row[attribute.column]
         ]
+        is_another = any(one.kept for one in differing)
+        study_pk = int(known.study["pk"])
+        if (
+            self._corrects
+            and is_another
+            and values["patient_id"]
+            and all_say_so(connection, study_pk, differing)
+        ):
+            forget_patient_differences(connection, study_pk)
+            self._move(connection, known, values, entry)
+            uid = entry.identity.study_instance_uid
+            self._logger.warning("study-of-another-patient", study_instance_uid=uid)
+            return
         if differing:
             self._conflict(connection, QueryLevel.PATIENT, differing, entry)
-        if any(one.kept for one in differing):
+        if is_another:
             return  # another patient, whose other attributes don't belong to this one
         self._reconcile(connection, QueryLevel.PATIENT, row, values, entry)
 
@@ -218,10 +236,16 @@ class ParentRows:
         unnamed = lock_for_removal(connection, patients, int(known.patient["pk"]))
         identity = {column: values[column] or unnamed[column] for column in _PATIENT_IDENTITY}
         said = {name: value for name, value in unnamed.items() if name != "pk"}
-        owner = self._ensure_patient(connection, entry, {**said, **identity})
+        self._move(connection, known, {**said, **identity}, entry)
+
+    def _move(
+        self, connection: Connection, known: StudyWithPatient, values: _Values, entry: IndexEntry
+    ) -> None:
+        """Give a study to another patient; its own, which is locked, goes if it was the last."""
+        owner = self._ensure_patient(connection, entry, values)
         moved = update(studies).where(studies.c.pk == known.study["pk"])
         connection.execute(moved.values(patient_fk=owner.pk))
-        remove_childless_patient(connection, int(unnamed["pk"]))
+        remove_childless_patient(connection, int(known.patient["pk"]))
 
     def _reconcile(
         self,
@@ -231,7 +255,7 @@ class ParentRows:
         values: _Values,
         entry: IndexEntry,
     ) -> None:
-        """Fill what a row doesn't have yet; where the two contradict, the first stays."""
+        """Fill what a row doesn't have yet; where the two contradict, the first mostly stays."""
         filled, differing = self._compared(level, row, values)
         if filled:
             table = TABLES[level]
@@ -245,13 +269,13 @@ class ParentRows:
 
     def _compared(
         self, level: QueryLevel, row: _Row, values: _Values
-    ) -> tuple[dict[str, ColumnValue], list[_Difference]]:
+    ) -> tuple[dict[str, ColumnValue], list[Difference]]:
         """Return what a row lacks, and what it has otherwise."""
-        filled, differing = _compared(attributes_of(level), row, values)
+        filled, differing = _compared(attributes_of(level), row, values, self._corrects)
         found = values.get(FURTHER_COLUMN)
         if isinstance(found, dict):
             kept = row[FURTHER_COLUMN] or {}
-            added, others = _compared(self._further[level], kept, found)
+            added, others = _compared(self._further[level], kept, found, self._corrects)
             differing += others
             if added:
                 filled[FURTHER_COLUMN] = {**kept, **{name: str(one) for name, one in added.items()}}
@@ -261,29 +285,13 @@ class ParentRows:
         self,
         connection: Connection,
         level: QueryLevel,
-        differing: Sequence[_Difference],
+        differing: Sequence[Difference],
         entry: IndexEntry,
     ) -> None:
-        """Record that an instance contradicts a row; its values go nowhere but there."""
+        """Record that an instance contradicts a row."""
         self._conflicts += 1
-        uid, at_ms = entry.identity.sop_instance_uid, milliseconds(self._clock)
-        statement = insert_or_leave(
-            connection, attribute_conflicts, ("sop_instance_uid", "level", "keyword")
-        )
-        connection.execute(
-            statement,
-            [
-                {
-                    "at_ms": at_ms,
-                    "sop_instance_uid": uid,
-                    "level": level.value,
-                    "keyword": one.keyword,
-                    "kept": str(one.kept),
-                    "found": str(one.found),
-                }
-                for one in differing
-            ],
-        )
+        uid = entry.identity.sop_instance_uid
+        record_differences(connection, milliseconds(self._clock), uid, level, differing)
         self._logger.warning(
             "index-attributes-differ",
             level=level.value,
@@ -301,19 +309,19 @@ def _is_identified_by(row: _Row, values: _Values) -> bool:
 
 
 def _compared(
-    attributes: Iterable[IndexedAttribute], row: _Row, values: _Values
-) -> tuple[dict[str, ColumnValue], list[_Difference]]:
-    """Return which attributes a row lacks, and which it has otherwise."""
+    attributes: Iterable[IndexedAttribute], row: _Row, values: _Values, corrects: bool
+) -> tuple[dict[str, ColumnValue], list[Difference]]:
+    """Return what is to be written, as a row lacks it or is corrected, and what it has otherwise."""
     filled: dict[str, ColumnValue] = {}
-    differing: list[_Difference] = []
+    differing: list[Difference] = []
     for attribute in attributes:
         column = attribute.column
         kept, found = row.get(column, ""), values.get(column, "")
         if column in _FOUND_BY or found in ("", None, kept):
             continue
         searched = attribute.search_columns
-        if kept in ("", None):
-            filled |= {name: values[name] for name in (column, *searched) if name in values}
+        if corrects or kept in ("", None):
+            filled |= {name: values.get(name, "") for name in (column, *searched)}
         elif not searched or any(values.get(name) != row.get(name) for name in searched):
-            differing.append(_Difference(attribute.keyword, kept, found))
+            differing.append(Difference(attribute.keyword, kept, found))
     return filled, differing
