@@ -393,6 +393,19 @@ def a_match(**values: str) -> Match:
     return Match(QueryLevel.STUDY, {tag(keyword): text for keyword, text in values.items()})
 
 
+def test_the_values_of_all_keys_are_bounded(index: IndexDatabase) -> None:
+    """The most that a query may have are searched; more are refused in words."""
+    uids = [f"1.{number}" for number in range(10_000)]
+    names = [f"*x{number}?^*" for number in range(100)]
+    most = Query.of("IMAGE", SOPInstanceUID=uids, PatientName=names, OperatorsName=names)
+    assert list(index.find(most.unwrap()).unwrap()) == []
+    two_lists: dict[str, Any] = {"SeriesInstanceUID": uids, "SOPInstanceUID": uids}
+    for keys in (two_lists | {"StudyInstanceUID": "1.2"}, two_lists | {"PatientName": names}):
+        error = Query.of("IMAGE", **keys).failure()
+        assert error.code is ErrorCode.FIND_INVALID_IDENTIFIER
+        assert "20000 in all keys are the most" in error.message
+
+
 def test_return_keys_that_the_index_lacks_are_named() -> None:
     """Not those of which there may be a value: columns, counts, items, the timezone."""
     told = ["Modality", "InstanceAvailability", "RequestAttributesSequence", "SOPClassesInStudy"]

@@ -30,6 +30,7 @@ The end of a range of times includes all that its precision covers: ``-1030`` en
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
@@ -73,6 +74,8 @@ __all__ = [
     "MAX_ALTERNATIVES",
     "MAX_FUZZY_WORDS",
     "MAX_LISTED_UIDS",
+    "MAX_VALUES_IN_ALL",
+    "check_size",
     "parse_key",
     "parse_moments",
     "time_bounds",
@@ -96,6 +99,12 @@ MAX_LISTED_UIDS: Final = 10_000
 MAX_ALTERNATIVES: Final = 100
 """Values of any other key; each becomes an alternative, nested no deeper than SQLite's
 limit of 1,000."""
+
+MAX_VALUES_IN_ALL: Final = 2 * MAX_LISTED_UIDS
+"""Values of all keys of a query, which are parameters of one statement."""
+
+_VALUES_OF_PATTERN: Final = 50
+"""What a pattern, a range or fuzzy words count for: each is several conditions."""
 
 _AFTER_ANY_DIGIT: Final = "~"
 """Sorts after whatever continues a time."""
@@ -147,6 +156,26 @@ def parse_key(
     if attribute.vr is VR.DS:  # in a column as it is written, and compared by what it is
         given = [one if _has_wild_card(one) else _decimal(attribute, one) for one in given]
     return _texts(attribute, given, options)
+
+
+def check_size(alternatives: Iterable[Matcher]) -> None:
+    """Check that what is asked for by all keys of a query can be asked for at once.
+
+    Args:
+        alternatives: Those of all keys.
+
+    Raises:
+        PacsException: ``FIND_INVALID_IDENTIFIER``.
+    """
+    total = sum(
+        len(one.values) if isinstance(one, Exact) else _VALUES_OF_PATTERN for one in alternatives
+    )
+    if total > MAX_VALUES_IN_ALL:
+        raise PacsException(
+            ErrorCode.FIND_INVALID_IDENTIFIER,
+            f"the keys have too many values: {total}, where a pattern or a range counts for "
+            f"{_VALUES_OF_PATTERN}; {MAX_VALUES_IN_ALL} in all keys are the most",
+        )
 
 
 def _values(attribute: IndexedAttribute, text: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import attrs
@@ -28,7 +29,7 @@ from pacs_sdk.storage.index.further_attributes import (
     FurtherAttributes,
 )
 from pacs_sdk.storage.query.identifier import ItemKeys, identifier_keys
-from pacs_sdk.storage.query.keys import DEFAULT_OPTIONS, parse_key, parse_moments
+from pacs_sdk.storage.query.keys import DEFAULT_OPTIONS, check_size, parse_key, parse_moments
 from pacs_sdk.storage.query.keywords import keys_of_keywords
 from pacs_sdk.storage.query.match import Match
 from pacs_sdk.storage.query.matchers import Matcher, MatchingOptions
@@ -169,6 +170,10 @@ class Query:
             checked_count("limit", self.limit)
         sort_keys(self.level, self.sort)
         return place_of_token(self.level, self.sort, self.after) if self.after else None
+
+    def __attrs_post_init__(self) -> None:
+        of_items = (one for known in self.item_matchers.values() for one in known.values())
+        check_size(chain.from_iterable(chain(self.matchers.values(), of_items)))
 
     @property
     def unsupported_keys(self) -> tuple[int, ...]:
