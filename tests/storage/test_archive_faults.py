@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import attrs
@@ -23,6 +24,7 @@ from pacs_sdk.storage import (
     import_folder,
     open_archive,
 )
+from pacs_sdk.testing import FakeClock
 from tests.storage.archive_parts import IGNORE, REJECT, REPLACE, Parts, content, failure, values
 from tests.storage.databases import address_of
 from tests.storage.made_instances import made_instance
@@ -231,3 +233,31 @@ def test_a_file_that_is_named_otherwise_outside_of_its_data_set_can_be_opened(
         for uid in ("1.2.3.41", "1.2.3.43"):
             opened = archive.open(uid).unwrap()
             assert opened.header().unwrap().text("SOPInstanceUID") == uid
+
+
+def test_nothing_is_missed_while_the_disk_of_the_objects_is_not_mounted(tmp_path: Path) -> None:
+    """An empty folder in its place has no object, which says nothing about those on the disk."""
+    clock = FakeClock()
+    folder = tmp_path / "pacs"
+    with open_archive(folder, clock=clock).unwrap() as archive:
+        kept, gone = made_instance(), made_instance()
+        for one in (kept, gone):
+            archive.store(one).unwrap()
+        of_gone = Query.of("IMAGE", SOPInstanceUID=gone.sop_instance_uid).unwrap()
+        archive.delete(of_gone, keep=timedelta(minutes=1)).unwrap()
+        clock.advance(120)
+        (folder / "objects").rename(folder / "disk")
+        (folder / "objects").mkdir()
+        for failed in (
+            archive.open(kept.sop_instance_uid),
+            archive.recover(mend=True),
+            archive.deletion.purge(),
+        ):
+            error = failure(failed)
+            assert error.code is ErrorCode.STORAGE_READ_FAILED
+            assert "is its disk mounted?" in error.message
+        (folder / "objects").rmdir()
+        (folder / "disk").rename(folder / "objects")
+        assert content(archive.open(kept.sop_instance_uid).unwrap()) == content(kept)
+        assert archive.deletion.purge().unwrap() == 1
+        assert archive.recover().unwrap().is_clean

@@ -447,9 +447,11 @@ def test_a_folder_that_vanished_is_not_made_again(storage: FileStorage, root: Pa
     error = failure(storage.put("1.2/1.3/1.5.dcm", [b"x"]))
     assert error.code is ErrorCode.STORAGE_WRITE_FAILED
     assert "mounted" in error.message
-    assert failure(storage.open(KEY)).code is ErrorCode.OBJECT_NOT_FOUND
-    assert failure(storage.health()).code is ErrorCode.STORAGE_READ_FAILED
-    assert list(storage.list()) == []
+    for failed in (storage.open(KEY), storage.stat(KEY), storage.delete(KEY), storage.health()):
+        assert failure(failed).code is ErrorCode.STORAGE_READ_FAILED
+    with pytest.raises(PacsException, match="is its disk mounted") as caught:
+        list(storage.list())
+    assert caught.value.error.code is ErrorCode.STORAGE_READ_FAILED
     assert not root.exists()
     away.rename(root)
     storage.put("1.2/1.3/1.5.dcm", [b"x"]).unwrap()

@@ -251,7 +251,7 @@ class FileStorage(StorageBackend):
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Yield the objects whose keys begin with a text, folder by folder."""
         folders, partial = checked_prefix(prefix)
-        return self._names.walk(self._root.joinpath(*folders), folders, partial)
+        return self._listed(self._root.joinpath(*folders), folders, partial)
 
     @edge()
     def health(self) -> StorageHealth:
@@ -286,8 +286,26 @@ class FileStorage(StorageBackend):
             target = self._names.file_of(components)
             size = size_of_file(target)
         if size is None:
+            self._check_there()
             raise not_found(key)
         return target, size
+
+    def _listed(self, folder: Path, above: tuple[str, ...], partial: str) -> Iterator[StoredObject]:
+        yield from self._names.walk(folder, above, partial)
+        self._check_there()
+
+    def _check_there(self) -> None:
+        """Make sure that what is missed is not in the folder, and not that the folder is missed.
+
+        Else all objects would seem to be gone while their disk is not mounted, and what was to be
+        removed for good would be forgotten, and be back with the disk.
+        """
+        if not self._spool.root.is_dir():
+            raise PacsException(
+                ErrorCode.STORAGE_READ_FAILED,
+                f"the storage folder {self._root} is not there, or empty: is its disk mounted?",
+                path=str(self._root),
+            )
 
     def _kept(
         self,

@@ -47,7 +47,8 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
-        self._root = folder
+        self.root = folder
+        """All of the spool."""
         self._process = os.getpid()
         self._descriptor: int | None
         self._descriptor, self._lock = _new_lock(folder)
@@ -94,14 +95,14 @@ class Spool:
         with self._claim("sweep") as claim, contextlib.ExitStack() as opened:
             dead = [
                 lock
-                for lock in self._root.glob(f"*{_LOCK_SUFFIX}")
+                for lock in self.root.glob(f"*{_LOCK_SUFFIX}")
                 if opened.enter_context(_taken_over(lock))
             ]
             folders = [lock.with_suffix("") for lock in dead]
             # A folder is made after its lock, and removed before it.
             folders += [
                 one
-                for one in self._root.iterdir()
+                for one in self.root.iterdir()
                 if one.is_dir() and not one.with_suffix(_LOCK_SUFFIX).exists()
             ]
             folders = [one for one in folders if one.is_dir()]
@@ -136,7 +137,7 @@ class Spool:
 
     @contextlib.contextmanager
     def _claim(self, name: str) -> Iterator[Path]:
-        place = self._root / f"{name}.claim"
+        place = self.root / f"{name}.claim"
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             while True:
