@@ -7,7 +7,7 @@ import attrs
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.ports import Logger
-from pacs_sdk.core.results import Failure, PacsResult, Success
+from pacs_sdk.core.results import PacsResult, Success
 from pacs_sdk.encoding import Instance
 from pacs_sdk.storage.objects.backend import (
     DuplicatePolicy,
@@ -82,8 +82,13 @@ class InstanceObjects:
     def discard(self, key: str) -> bool:
         """Remove an object that has no place in the archive; tell whether it is gone."""
         deleted = self._backend.delete(key)
-        if isinstance(deleted, Failure):
-            self._logger.warning(
-                "object-not-deleted", storage_key=key, reason=deleted.failure().message
-            )
-        return isinstance(deleted, Success)
+        if isinstance(deleted, Success) or deleted.failure().code is ErrorCode.OBJECT_NOT_FOUND:
+            return True
+        self._logger.warning(
+            "object-not-deleted", storage_key=key, reason=deleted.failure().message
+        )
+        return False
+
+    def size_of(self, key: str) -> int:
+        """Tell how many bytes an object has; 0 where nobody can tell."""
+        return self._backend.stat(key).map(lambda found: found.size_bytes).value_or(0)

@@ -223,7 +223,7 @@ class InstanceRows:
             self._logger.error("object-not-indexed", storage_key=entry.storage_key)
         outcome = raised(added)
         if outcome.previous_key not in (None, entry.storage_key):
-            self._discard(str(outcome.previous_key))
+            self._discard(entry.identity.sop_instance_uid, str(outcome.previous_key))
         return StoredInstance.of(entry, created=outcome.created)
 
     def _other_key(
@@ -282,12 +282,19 @@ class InstanceRows:
     def _take_back(self, put: PutObject) -> None:
         """Remove an object that was written by this put and has no place here."""
         if put.written:
-            self._discard(put.entry.storage_key)
+            self._discard(put.entry.identity.sop_instance_uid, put.entry.storage_key)
 
-    def _discard(self, key: str) -> None:
-        """Remove an object that has no place, and what says that it is kept beside another."""
+    def _discard(self, sop_instance_uid: str, key: str) -> None:
+        """Remove an object that has no place, and what says that it is kept beside another.
+
+        What cannot be removed now is kept beside the instance: so it goes with that, and is not
+        found, and taken for the instance, after that is deleted.
+        """
         if self._objects.discard(key):
             forget_duplicate(self._index, key)
+        elif is_own_key(key):
+            size = self._objects.size_of(key)
+            record_duplicate(self._index, self._clock, sop_instance_uid, key, size, "")
 
 
 def _changes_all_the_time(entry: IndexEntry) -> PacsException:

@@ -43,3 +43,18 @@ def test_a_file_that_became_shorter_has_no_hash(tmp_path: Path) -> None:
     with pytest.raises(PacsException) as caught:
         hash_source(source)
     assert caught.value.error.code is ErrorCode.TRUNCATED
+
+
+def test_a_large_file_is_read_and_not_mapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that cannot read what is mapped would end the process that verifies it (SIGBUS)."""
+    content = bytes(range(256)) * 20_000
+    place = tmp_path / "large"
+    place.write_bytes(content)
+
+    def mapped(*_: object, **__: object) -> None:
+        raise AssertionError("it was mapped")
+
+    monkeypatch.setattr("mmap.mmap", mapped)
+    assert hash_source(FileBytes.of(place)) == hash_parts([content])

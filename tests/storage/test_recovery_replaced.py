@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from pacs_sdk.core.errors import ErrorCode
-from pacs_sdk.core.results import raised
+from pacs_sdk.core.errors import ErrorCode, PacsError
+from pacs_sdk.core.results import Failure, raised
 from pacs_sdk.encoding import part10_header
 from pacs_sdk.storage import (
     Archive,
@@ -23,6 +23,7 @@ from pacs_sdk.storage import (
 )
 from pacs_sdk.storage.duplicates import record_duplicate
 from pacs_sdk.storage.index.tables import instances
+from pacs_sdk.storage.objects import file_storage
 from pacs_sdk.storage.upkeep import index_rows, recovery
 from pacs_sdk.storage.upkeep.object_reading import ReadObject, read_object
 from pacs_sdk.storage.upkeep.recovery import recover
@@ -86,6 +87,66 @@ def test_a_row_that_tells_of_what_was_replaced_is_made_anew(
     with open_archive(tmp_path).unwrap() as again:
         assert again.recovery.is_clean
     archive.close()
+
+
+@pytest.mark.parametrize("comment", ["", LARGE], ids=["small", "large"])
+def test_a_row_follows_an_object_whose_replacement_was_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comment: str
+) -> None:
+    """Nobody sends it again: the row is put right at the next start, though this was no crash."""
+    first = made_instance(Modality="CT", TextValue=comment)
+    uid = first.sop_instance_uid
+    other = made_instance(Modality="MR", TextValue=comment, SOPInstanceUID=uid)
+    with open_archive(tmp_path, duplicates=REPLACE).unwrap() as archive:
+        key = archive.store(first).unwrap().storage_key
+        refusal = Failure(PacsError(ErrorCode.INDEX_FAILED, "the disk is full"))
+        with monkeypatch.context() as patched:
+            patched.setattr(archive._index, "add", lambda *_, **__: refusal)
+            assert failure(archive.store(other)).code is ErrorCode.INDEX_FAILED
+    with open_archive(tmp_path, duplicates=REPLACE).unwrap() as again:
+        assert again.recovery.indexed == (key,)
+        assert values(again, "IMAGE", "SOPInstanceUID", Modality="MR") == [uid]
+        assert list(again.verify().unwrap()) == []
+    with open_archive(tmp_path).unwrap() as again:
+        assert again.recovery.is_clean
+
+
+def test_nothing_is_owed_once_the_object_is_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive whose rows are right is closed in order."""
+    with open_archive(tmp_path, duplicates=REPLACE).unwrap() as archive:
+        first = made_instance(Modality="CT")
+        archive.store(first).unwrap()
+        uid = first.sop_instance_uid
+        refusal = Failure(PacsError(ErrorCode.STORAGE_WRITE_FAILED, "the disk is full"))
+        with monkeypatch.context() as patched:
+            patched.setattr(file_storage, "write_new", lambda *_, **__: raised(refusal))
+            other = made_instance(Modality="MR", SOPInstanceUID=uid)
+            assert failure(archive.store(other)).code is ErrorCode.STORAGE_WRITE_FAILED
+        archive.store(other).unwrap()
+    with open_archive(tmp_path).unwrap() as again:
+        assert again.recovery.is_clean
+
+
+def test_what_was_replaced_and_cannot_be_removed_goes_with_its_instance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is kept beside it, and is not taken for the instance after that was deleted."""
+    parts = Parts(tmp_path, REPLACE)
+    moved = made_instance(Modality="MR")
+    uid = moved.sop_instance_uid
+    first = made_instance(SOPInstanceUID=uid, SeriesInstanceUID="1.2.4")
+    key = parts.archive.store(first).unwrap().storage_key
+    refusal = Failure(PacsError(ErrorCode.STORAGE_DELETE_FAILED, "it is immutable"))
+    with monkeypatch.context() as patched:
+        patched.setattr(parts.backend, "delete", lambda _: refusal)
+        assert parts.archive.store(moved).unwrap().created
+    assert [one.storage_key for one in parts.archive.duplicates(uid).unwrap()] == [key]
+    query = Query.of("IMAGE", SOPInstanceUID=uid).unwrap()
+    assert parts.archive.delete(query).unwrap().instances == 1
+    assert parts.keys == []
+    parts.archive.close()
 
 
 def test_a_row_whose_hash_was_learned_later_tells_nothing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -312,3 +313,24 @@ def test_a_file_stays_within_a_transaction(tmp_path: Path) -> None:
         intents.note("1.2.3/1.2.3.1/1.dcm")
         assert not first.exists()
         assert rows_in(tmp_path) == 1
+
+
+def test_what_a_failed_operation_was_replacing_stays_written_down(tmp_path: Path) -> None:
+    """In the newest file, when older ones go; until an operation replaces it that ends well."""
+    made = Intents(tmp_path, durable=True)
+    failing = made.intents.storing()
+    failing.__enter__()
+    made.intents.note("a/1.dcm")
+    made.intents.note_replaced("a/1.dcm")
+    failing.__exit__(PacsException, None, None)
+    for study in "bcdef":
+        with made.intents.storing():
+            made.intents.note(f"{study}/1.dcm")
+    assert "s.1" not in made.files()
+    assert "=a/1.dcm" in itertools.chain(*made.files().values())
+    with pytest.raises(OSError, match="replaced"):
+        made.intents.close()
+    with made.intents.storing():
+        made.intents.note_replaced("a/1.dcm")
+    made.intents.close()
+    assert made.files() == {}

@@ -18,8 +18,10 @@ from pacs_sdk.core.byte_source import ByteSource
 
 __all__ = ["ContentHash", "hash_parts", "hash_source"]
 
-_PIECE_BYTES: Final = 8 << 20
-"""How much of a source is looked at a time: an object of any length takes no more."""
+_PIECE_BYTES: Final = 1 << 19
+"""How much of a source is looked at a time: an object of any length takes no more. So little of a
+file is read and not mapped: a disk that cannot read what is mapped ends the process (SIGBUS), and
+that is what somebody wants to be told who verifies an archive."""
 
 
 class ContentHash:

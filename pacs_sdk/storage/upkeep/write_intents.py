@@ -7,7 +7,10 @@ folders and objects are looked at, whatever the archive holds
 (docs/explanation/decisions/0019-write-intents.md).
 
 The file doesn't grow for ever: after some thousand folders another one is begun, and the
-old one removed as soon as all that was being stored then is in the index, on the disk.
+old one removed as soon as all that was being stored then is in the index, on the disk. What was
+replaced by an operation that failed is not: the object may be the new one, and the row that of the
+old one. Its key is written to the next file, and the session is looked after like one that was
+killed.
 """
 
 from __future__ import annotations
@@ -87,6 +90,8 @@ class WriteIntents:
         self._lock = threading.Lock()
         self._number = 0
         self._generations: list[_Generation] = []
+        self._owed: set[str] = set()
+        self._here = threading.local()
 
     def storing(self) -> AbstractContextManager[None]:
         """Be around an operation that stores or deletes: an object, and then its row.
@@ -119,7 +124,11 @@ class WriteIntents:
         Raises:
             PacsException: ``STORAGE_WRITE_FAILED``.
         """
-        self._note_line(f"{REPLACED_MARK}{key}", key)
+        line = f"{REPLACED_MARK}{key}"
+        operation: _Storing | None = getattr(self._here, "operation", None)
+        if operation is not None:
+            operation.replaced.append(line)
+        self._note_line(line, key)
 
     def _note_line(self, line: str, key: str) -> None:
         generations = self._generations
@@ -141,7 +150,8 @@ class WriteIntents:
 
         Raises:
             OSError: The rows could not be made sure of, or something is being stored, whose row
-                may never be written; the files are still there.
+                may never be written, or was replaced by an operation that failed; the files are
+                still there.
         """
         if os.getpid() != self._process:  # a thread that the child has not may hold the lock
             generations, self._generations = self._generations, []
@@ -151,6 +161,8 @@ class WriteIntents:
         with self._lock:
             if any(one.storing for one in self._generations):
                 raise OSError("something is being stored or deleted at this moment")
+            if self._owed:
+                raise OSError("an object was replaced whose row may be that of the one before")
         self._drop_settled(self._generations)
 
     # -- inside ------------------------------------------------------------------
@@ -205,7 +217,30 @@ class WriteIntents:
         with self._lock:
             ended = list(takewhile(lambda one: not one.storing, self._generations[:-1]))
         with contextlib.suppress(OSError):  # the old files stay, and it is tried again
+            self._carry_over(ended)
             self._drop_settled(ended)
+
+    def _carry_over(self, ended: list[_Generation]) -> None:
+        """Write what is owed to the newest file, before the files that have it are removed.
+
+        Raises:
+            OSError: It is not on the disk.
+        """
+        with self._lock:
+            kept = [one for one in self._generations if one not in ended]
+            lines = self._owed.difference(*(one.noted for one in kept))
+            if not (ended and lines):
+                return
+            newest = kept[-1]
+            if newest.is_broken or newest.is_cut:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            for line in lines:
+                _write(newest, line)
+                newest.written += 1
+            position = newest.written
+        if self._durable:
+            _sync_up_to(newest, position)
+        newest.noted.update(lines)
 
     def _drop_settled(self, ended: list[_Generation]) -> None:
         """Remove files whose operations have all ended, after the rows of these are safe.
@@ -227,19 +262,30 @@ class WriteIntents:
 class _Storing:
     """Keeps a file of intents while something is stored; a generator takes longer, once an image."""
 
-    __slots__ = ("_generation", "_intents")
+    __slots__ = ("_generation", "_intents", "_outer", "replaced")
 
     def __init__(self, intents: WriteIntents) -> None:
         self._intents = intents
+        self.replaced: list[str] = []
+        """The lines of what it replaces."""
 
     def __enter__(self) -> None:
-        with self._intents._lock:
-            self._generation = self._intents._newest()
+        intents = self._intents
+        with intents._lock:
+            self._generation = intents._newest()
             self._generation.storing += 1
+        self._outer = getattr(intents._here, "operation", None)
+        intents._here.operation = self
 
-    def __exit__(self, *_: object) -> None:
-        with self._intents._lock:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        intents = self._intents
+        intents._here.operation = self._outer
+        with intents._lock:
             self._generation.storing -= 1
+            if error is None:
+                intents._owed.difference_update(self.replaced)
+            else:
+                intents._owed.update(self.replaced)
 
 
 def _write(generation: _Generation, line: str) -> None:
