@@ -7,7 +7,7 @@ import attrs
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.ports import Logger
-from pacs_sdk.core.results import PacsResult, Success
+from pacs_sdk.core.results import Failure, PacsResult, Success
 from pacs_sdk.encoding import Instance
 from pacs_sdk.storage.objects.backend import (
     DuplicatePolicy,
@@ -15,6 +15,7 @@ from pacs_sdk.storage.objects.backend import (
     StorageBackend,
     StoredObject,
 )
+from pacs_sdk.storage.objects.object_files import not_stored
 from pacs_sdk.storage.objects.received import ReceivedBytes
 from pacs_sdk.storage.records import IndexEntry
 
@@ -68,7 +69,11 @@ class InstanceObjects:
             and encoded.received.meta == meta
         ):
             return receiving.put_received(key, encoded.received, policy=policy)
-        return self._backend.put(key, (meta, encoded.view()), policy=policy)
+        parts = (meta, encoded.view())
+        try:
+            return self._backend.put(key, parts, policy=policy)
+        except OSError as exc:  # else it would be taken for one of reading the instance
+            return Failure(not_stored(key, exc).error)
 
     def open(self, key: str) -> PacsResult[ByteSource]:
         """Open the object under a key."""

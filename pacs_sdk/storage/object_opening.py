@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import struct
+from contextlib import AbstractContextManager
 from typing import Final, Self
 
 import attrs
 
-from pacs_sdk.core.byte_source import ByteSource, FileBytes
+from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes, StreamBytes
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Logger
 from pacs_sdk.core.results import raised
 from pacs_sdk.encoding import Instance, read_source
 from pacs_sdk.storage.objects.backend import StorageBackend
 from pacs_sdk.storage.records import InstanceLocation
+from pacs_sdk.storage.rule_errors import rule_errors
 
 __all__ = ["ObjectOpener"]
 
@@ -40,7 +42,7 @@ class ObjectOpener:
             PacsException: ``OBJECT_NOT_FOUND``, ``STORAGE_READ_FAILED``, or what reading the
                 File Meta Information gives.
         """
-        source = raised(self._backend.open(location.storage_key))
+        source = _whole(raised(self._backend.open(location.storage_key)), location.storage_key)
         if source.size != location.size_bytes:  # replaced just now, or changed by someone
             return _reread(location, source)
         instance = location.instance(source.slice(location.data_offset))
@@ -61,6 +63,12 @@ class ObjectOpener:
             )
             size = location.size_bytes - location.data_offset
             return location.instance(_UnreadableBytes(size, exc.error))
+
+
+def _whole(source: ByteSource, key: str) -> ByteSource:
+    """Return a source that gives all that it should, or fails: ours do, others may not."""
+    is_ours = isinstance(source, FileBytes | MemoryBytes | StreamBytes)
+    return source if is_ours else _WholeBytes(source, key)
 
 
 def _reread(location: InstanceLocation, source: ByteSource) -> Instance:
@@ -86,6 +94,48 @@ def _exchanged(location: InstanceLocation) -> PacsException:
         f"{location.storage_key} holds another instance than the index says; somebody changed it",
         key=location.storage_key,
     )
+
+
+@attrs.frozen
+class _WholeBytes:
+    """The bytes of a backend that is not ours: a connection that broke may have cut them short.
+
+    Nobody is to take half an image for a whole one.
+    """
+
+    source: ByteSource
+    key: str
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return self.source.size
+
+    def head(self, limit: int) -> memoryview:
+        """Return the first bytes."""
+        with self._errors():
+            return self._checked(self.source.head(limit), min(limit, self.size))
+
+    def view(self) -> memoryview:
+        """Return all bytes."""
+        with self._errors():
+            return self._checked(self.source.view(), self.size)
+
+    def slice(self, offset: int, length: int | None = None) -> Self:
+        """Return a part."""
+        return attrs.evolve(self, source=self.source.slice(offset, length))
+
+    def _errors(self) -> AbstractContextManager[None]:
+        return rule_errors(ErrorCode.STORAGE_READ_FAILED, f"{self.key} could not be read")
+
+    def _checked(self, found: memoryview, wanted: int) -> memoryview:
+        if found.nbytes == wanted:
+            return found
+        raise PacsException(
+            ErrorCode.TRUNCATED,
+            f"{self.key} was read in part: {found.nbytes} bytes of {wanted}",
+            key=self.key,
+        )
 
 
 @attrs.frozen

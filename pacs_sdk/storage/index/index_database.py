@@ -141,7 +141,7 @@ class IndexDatabase(IndexSearch):
         """
         folder = Path(str(self._engine.url.database)).parent
         self._deferred = DeferredRows(
-            self._transactions, lambda: disk_usage(folder).free, board, logger, check=check
+            self._transactions, lambda: _free_bytes(folder), board, logger, check=check
         )
 
     def last_find(self) -> int:
@@ -292,3 +292,11 @@ class IndexDatabase(IndexSearch):
             self._deferred.settle_all()
         with self._readers.reading(), self._reading.connect() as connection:
             yield connection
+
+
+def _free_bytes(folder: Path) -> int:
+    """Tell what is free in a folder: nothing where nobody can tell, and so no row is promised."""
+    try:
+        return disk_usage(folder).free
+    except OSError:
+        return 0
