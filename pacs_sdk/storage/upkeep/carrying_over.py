@@ -7,6 +7,7 @@ duplicates came, whom instances may be moved to, and what the archive remembers 
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -27,13 +28,21 @@ from pacs_sdk.storage.index.tables import (
     unsettled_studies,
 )
 
-__all__ = ["CARRIED_OVER", "carry_over", "carrying_statements", "is_damage", "noted_keys"]
+__all__ = [
+    "CARRIED_OVER",
+    "carry_over",
+    "carrying_statements",
+    "deleted_keys",
+    "is_damage",
+    "key_of",
+]
 
 CARRIED_OVER: Final = "reindex_carried_over"
 """The row of ``archive_state`` that says that it is done; whoever finishes removes it."""
 
 _BUSY_S: Final = 60.0
 
+_KEY_OF: Final = "SELECT storage_key FROM instances WHERE sop_instance_uid = ?"
 _IS_DONE: Final = "SELECT 1 FROM main.archive_state WHERE name = ?"
 _GO_ON: Final = """
 UPDATE main.sqlite_sequence SET seq = max(
@@ -104,14 +113,10 @@ def carrying_statements(new: str, old: str, fresh: str) -> tuple[str, ...]:
     )
 
 
-def noted_keys(old: Path, table: Table) -> frozenset[str]:
-    """Return the keys of objects in a table of the old index.
+def deleted_keys(old: Path) -> frozenset[str]:
+    """Return the keys of objects whose instances were deleted, as the old index knows them.
 
     None where it cannot be read: then there is nothing that tells.
-
-    Args:
-        old: The old index.
-        table: One that notes what is deleted, or kept beside an instance.
     """
     if not old.exists():
         return frozenset()
@@ -121,11 +126,26 @@ def noted_keys(old: Path, table: Table) -> frozenset[str]:
         return frozenset()
     try:
         with engine.connect() as connection:
-            return frozenset(connection.execute(select(table.c.storage_key)).scalars())
+            return frozenset(connection.execute(select(deleted_objects.c.storage_key)).scalars())
     except DatabaseError:  # damaged just there
         return frozenset()
     finally:
         engine.dispose()
+
+
+def key_of(old: Path, sop_instance_uid: str) -> str | None:
+    """Return the key of the object that an instance has in the old index.
+
+    ``None`` where it has none, or the index cannot be read.
+    """
+    with contextlib.suppress(sqlite3.DatabaseError):
+        connection = sqlite3.connect(f"{old.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            found = connection.execute(_KEY_OF, (sop_instance_uid,)).fetchone()
+        finally:
+            connection.close()
+        return None if found is None else str(found[0])
+    return None
 
 
 def carry_over(old: Path, new: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import itertools
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import attrs
@@ -82,8 +82,8 @@ class IndexBuilder:
     instances are nothing to report, and duplicates are not the archive's."""
     clock: Clock = attrs.field(factory=SystemClock)
     """Tells when a duplicate was found."""
-    beside: Collection[str] = frozenset()
-    """The keys of objects that are known to be kept beside an instance: another one is found."""
+    key_before: Callable[[str], str | None] = lambda _: None
+    """Tells the key of the object that an instance had until now, by its SOP Instance UID."""
     files: int = 0
     """How many files were read."""
     indexed: int = 0
@@ -147,9 +147,6 @@ class IndexBuilder:
     def _fits(self, key: str, identity: InstanceIdentity) -> bool:
         return self.imported or fits_key(key, identity)
 
-    def _rank(self, key: str, identity: InstanceIdentity) -> tuple[bool, bool]:
-        return key not in self.beside, self._fits(key, identity)
-
     def _not_read(self, key: str, error: PacsError) -> None:
         if self.imported and (error.code is ErrorCode.NOT_DICOM or _is_media_directory(key)):
             self.ignored += 1
@@ -159,7 +156,7 @@ class IndexBuilder:
     def _refused(self, entry: IndexEntry, error: PacsError) -> None:
         """Decide which of two objects with one UID has the row.
 
-        It is the one that had it before, as far as that is known, and else the one that fits its key.
+        It is the one that had it before, or else the one that fits its key.
         """
         if error.code is not ErrorCode.DUPLICATE_OBJECT:
             raise PacsException.of(error)
@@ -173,7 +170,12 @@ class IndexBuilder:
             row.study_instance_uid, row.series_instance_uid, uid, row.sop_class_uid
         )
         winner, loser, size_bytes = row.storage_key, entry.storage_key, entry.size_bytes
-        if self._rank(loser, entry.identity) > self._rank(winner, other):
+        before = self.key_before(uid)
+        ranks = [
+            (key == before, self._fits(key, identity))
+            for key, identity in ((winner, other), (loser, entry.identity))
+        ]
+        if ranks[0] < ranks[1]:
             (outcome,) = self.index.add_many([entry], replace=True)
             raised(outcome)
             self._added(entry, created=True)

@@ -7,8 +7,6 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Table
-
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger
 from pacs_sdk.storage.index.change_numbers import skip_lost_numbers
@@ -17,7 +15,7 @@ from pacs_sdk.storage.index.further_attributes import FurtherAttributes
 from pacs_sdk.storage.index.index_database import IndexDatabase, index_url
 from pacs_sdk.storage.index.schema import index_errors
 from pacs_sdk.storage.objects.disk import reason_of, sync_folder, sync_path
-from pacs_sdk.storage.upkeep.carrying_over import carry_over, is_damage, noted_keys
+from pacs_sdk.storage.upkeep.carrying_over import carry_over, deleted_keys, is_damage, key_of
 from pacs_sdk.storage.upkeep.new_index import Position, begin_index, finish_index
 
 __all__ = ["IndexInFile", "remove_unfinished_index"]
@@ -57,9 +55,13 @@ class IndexInFile:
                 raise
         return index, position
 
-    def noted_keys(self, table: Table) -> frozenset[str]:
-        """Return the keys of objects in a table of the old index; see :func:`noted_keys`."""
-        return noted_keys(self._place, table)
+    def deleted_keys(self) -> frozenset[str]:
+        """Return the keys of objects whose instances were deleted, as the old index knows them."""
+        return deleted_keys(self._place)
+
+    def key_of(self, sop_instance_uid: str) -> str | None:
+        """Return the key of an instance's object in the old index; see :func:`key_of`."""
+        return key_of(self._place, sop_instance_uid)
 
     def carry_over(self) -> str:
         """Take over from the old index what the files do not tell; see :func:`carry_over`."""

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Final
 
-from sqlalchemy import URL, Connection, Table, text
+from sqlalchemy import URL, ColumnElement, Connection, Table, select, text
 from sqlalchemy.exc import DBAPIError
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
@@ -22,7 +22,7 @@ from pacs_sdk.storage.index.further_attributes import FurtherAttributes
 from pacs_sdk.storage.index.index_database import IndexDatabase
 from pacs_sdk.storage.index.postgres_engine import in_schema, lift_limits, use_alone
 from pacs_sdk.storage.index.schema import ALEMBIC_TABLE, index_errors, name_of, open_engine
-from pacs_sdk.storage.index.tables import changes, deleted_objects, metadata
+from pacs_sdk.storage.index.tables import changes, deleted_objects, instances, metadata
 from pacs_sdk.storage.upkeep.carrying_over import CARRIED_OVER, carrying_statements
 from pacs_sdk.storage.upkeep.new_index import WORK_NOTES, Position, begin_index
 
@@ -103,18 +103,14 @@ class IndexInPostgres:
         made = in_schema(self._engine.url, self._made)
         return begin_index(made, self._make_anew, logger, clock, further)
 
-    def noted_keys(self, table: Table) -> frozenset[str]:
-        """Return the keys of objects in a table of the old index, none if it cannot be read."""
-        name = f"{_quoted(self._schema)}.{table.name}"
-        statement = f"SELECT storage_key FROM {name}"  # noqa: S608  # a name that is quoted
-        with index_errors("what the old index has noted could not be read"):
-            try:
-                with self._connection.begin():
-                    return frozenset(self._connection.exec_driver_sql(statement).scalars())
-            except DBAPIError as exc:
-                if not _is_damage(exc):
-                    raise
-                return frozenset()
+    def deleted_keys(self) -> frozenset[str]:
+        """Return the keys of objects whose instances were deleted, as the old index knows them."""
+        return frozenset(self._old_keys(deleted_objects))
+
+    def key_of(self, sop_instance_uid: str) -> str | None:
+        """Return the key of an instance's object in the old index, if that can be read."""
+        keys = self._old_keys(instances, instances.c.sop_instance_uid == sop_instance_uid)
+        return keys[0] if keys else None
 
     def carry_over(self) -> str:
         """Take over from the old index what the files do not tell; once.
@@ -173,6 +169,20 @@ class IndexInPostgres:
         with self._transaction() as connection:
             connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {_quoted(self._made)} CASCADE")
             connection.exec_driver_sql(f"CREATE SCHEMA {_quoted(self._made)}")
+
+    def _old_keys(self, table: Table, *where: ColumnElement[bool]) -> list[str]:
+        """Return the keys of objects in a table of the old index, none if it cannot be read."""
+        statement = select(table.c.storage_key).where(*where)
+        old = {"schema_translate_map": {None: self._schema}}
+        with index_errors("what the old index knows could not be read"):
+            try:
+                with self._connection.begin():
+                    found = self._connection.execute(statement, execution_options=old)
+                    return list(found.scalars())
+            except DBAPIError as exc:
+                if not _is_damage(exc):
+                    raise
+                return []
 
     def _carry_over(self) -> str:
         old, made, connection = _quoted(self._schema), _quoted(self._made), self._connection

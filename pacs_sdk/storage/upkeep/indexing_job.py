@@ -15,7 +15,6 @@ from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.ports import Clock, Logger
 from pacs_sdk.storage.index.further_attributes import FurtherAttributes
 from pacs_sdk.storage.index.index_database import IndexDatabase
-from pacs_sdk.storage.index.tables import deleted_objects, duplicate_objects
 from pacs_sdk.storage.objects.backend import StorageBackend, checked_key
 from pacs_sdk.storage.objects.file_storage import FileStorage
 from pacs_sdk.storage.objects.imported_folders import ImportedFolder
@@ -93,9 +92,8 @@ class IndexingJob:
         problems = ProblemFile(self.folder)
         index, position = place.begin(logger, self.clock, self.further)
         try:
-            beside = place.noted_keys(duplicate_objects)
-            builder = IndexBuilder(index, clock=self.clock, beside=beside)
-            deleted = place.noted_keys(deleted_objects)
+            builder = IndexBuilder(index, clock=self.clock, key_before=place.key_of)
+            deleted = place.deleted_keys()
             if position is None:
                 problems.begin()
             else:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Final, Protocol, TypeAlias
 
-from sqlalchemy import URL, Table, delete, select
+from sqlalchemy import URL, delete, select
 
 from pacs_sdk.core.errors import PacsException
 from pacs_sdk.core.ports import Clock, Logger
@@ -48,8 +48,11 @@ class IndexPlace(Protocol):
     ) -> tuple[IndexDatabase, Position | None]:
         """Open the new index; see :func:`begin_index`."""
 
-    def noted_keys(self, table: Table) -> frozenset[str]:
-        """Return the keys of objects in a table of the old index, none if it cannot be read."""
+    def deleted_keys(self) -> frozenset[str]:
+        """Return the keys of objects whose instances were deleted, as the old index knows them."""
+
+    def key_of(self, sop_instance_uid: str) -> str | None:
+        """Return the key of an instance's object in the old index, if that can be read."""
 
     def carry_over(self) -> str:
         """Take over what no file tells; return why that could not be done, or an empty text."""
