@@ -133,21 +133,24 @@ class Deletion:
         count = size = 0
         now = milliseconds(self._clock)
         until = now + keep // timedelta(milliseconds=1)
+        found = raised(self._index.locations(query))
         for _ in range(_AGAIN):
-            missed = 0
-            found = raised(self._index.locations(query))
+            missed: set[str] = set()
             while batch := list(islice(found, _BATCH)):
                 allowed = self._checked_studies(batch)
                 deleted = self._delete_batch(batch, allowed, now, until, reason)
                 flush_index(self._make_lasting)
-                objects = list(chain.from_iterable(deleted))
+                objects = list(chain.from_iterable(deleted.values()))
                 count, size = count + len(deleted), size + sum(one for _, one in objects)
-                missed += len(batch) - len(deleted)
+                missed.update(one.sop_instance_uid for one in batch)
+                missed.difference_update(deleted)
                 if keep == AT_ONCE:
                     self._remove_all([key for key, _ in objects])
             if not missed:
                 break
             # They are deleted already, or another object has taken their place, which may match.
+            again = raised(self._index.locations(query))
+            found = iter([one for one in again if one.sop_instance_uid in missed])
         self._logger.info("instances-deleted", instances=count, size_bytes=size, reason=reason)
         return DeletionReport(count, size, None if keep == AT_ONCE else moment(until))
 
@@ -181,13 +184,13 @@ class Deletion:
         now: int,
         until: int,
         reason: str,
-    ) -> list[list[tuple[str, int]]]:
+    ) -> dict[str, list[tuple[str, int]]]:
         """Delete instances in one transaction; return keys and sizes of the objects of each.
 
         An instance has more than one where others were kept beside it. One that has been moved
         to another place since it was found is another one's now, and stays.
         """
-        deleted = []
+        deleted = {}
         with index_errors("instances could not be deleted"), self._index.writing() as connection:
             statement = insert_of_deleted(connection)
             for location in batch:
@@ -215,7 +218,7 @@ class Deletion:
                             "reason": reason,
                         },
                     )
-                deleted.append(objects)
+                deleted[uid] = objects
         return deleted
 
     @edge()

@@ -93,10 +93,12 @@ class InstanceRows:
         found = put.replaces or not put.written
         if not found and self._index.promise(entry, self.refused, put.since, absence):
             return StoredInstance.of(entry, created=True)
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             added = self._index.add(entry, found=found)
             if isinstance(added, Success):
                 stored = self._added(put, instance, added.unwrap())
+                if stored is not None and attempt:  # it may have gone with what was there before
+                    self._make_sure(entry, instance)
             elif added.failure().code is ErrorCode.DUPLICATE_OBJECT:
                 stored = self._other_key(put, instance, added.failure())
                 if stored and stored.created and stored.storage_key == entry.storage_key:

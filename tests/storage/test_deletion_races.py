@@ -325,6 +325,28 @@ def test_who_is_refused_for_what_is_gone_takes_nobody_elses_place(
     assert [one.key for one in one.backend.list()] == [f"1.2/1.2.5/{UID}.dcm"]
 
 
+@pytest.mark.parametrize("comment", ["small", LARGE], ids=["small", "large"])
+def test_what_goes_with_the_one_before_it_is_stored_all_the_same(
+    made: Callable[[DuplicatePolicy], Fixture], comment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recovery has taken its object, which had no row yet, for one that is kept beside that."""
+    fixture = made(DuplicatePolicy.REJECT)
+    store(fixture, sent())
+    located, todo = KnownObjects.located, [fixture]
+
+    def late(self: KnownObjects, entry: IndexEntry) -> InstanceLocation | None:
+        if todo:
+            todo.pop()
+            raised(fixture.archive.recover())
+            fixture.delete(timedelta(0))
+        return located(self, entry)
+
+    monkeypatch.setattr(KnownObjects, "located", late)
+    store(fixture, elsewhere("1.2.4", comment))
+    assert fixture.is_kept(elsewhere("1.2.4", comment))
+    assert raised(fixture.archive.duplicates(UID)) == ()
+
+
 def test_what_was_found_and_has_gone_takes_nobodys_place(
     made: Callable[[DuplicatePolicy], Fixture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,13 +386,14 @@ def test_what_has_moved_since_it_was_found_is_not_deleted(
 def test_what_is_replaced_since_it_was_found_is_deleted(
     made: Callable[[DuplicatePolicy], Fixture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It still is what was to be deleted, and nothing of it is left."""
+    """It still is what was to be deleted, but what has come since is not."""
     fixture = made(DuplicatePolicy.REPLACE)
     store(fixture, sent())
-    delete_batch, todo = fixture.deletion._delete_batch, [sent("other")]
+    new = made_instance(SOPInstanceUID="9.2")
+    delete_batch, todo = fixture.deletion._delete_batch, [sent("other"), new]
 
     def late(*arguments: Any) -> Any:
-        if todo:
+        while todo:
             store(fixture, todo.pop())
         return delete_batch(*arguments)
 
@@ -378,7 +401,7 @@ def test_what_is_replaced_since_it_was_found_is_deleted(
     query = raised(Query.of("SERIES", SeriesInstanceUID="1.2.3"))
     assert raised(fixture.deletion.delete(query)).instances == 1
     assert fixture.rows() == 0
-    assert list(fixture.backend.list()) == []
+    assert [one.key for one in fixture.backend.list()] == ["1.2/1.2.3/9.2.dcm"]
 
 
 def test_what_is_deleted_again_while_it_is_brought_back_stays_deleted(
