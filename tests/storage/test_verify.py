@@ -202,6 +202,26 @@ def test_what_changes_meanwhile_is_not_blamed(
     assert [one for one in found if one.kind.is_fault] == []
 
 
+def test_what_changes_again_and_again_meanwhile_is_not_blamed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked at until it stays as it is."""
+    key = store.add(made_instance(SOPInstanceUID="7.1"))
+    opened, todo = store.backend.open, ["once", "twice", "three times"]
+
+    def between(_: str) -> object:
+        found = opened(key)
+        if todo:
+            store.index.remove("7.1").unwrap()
+            store.backend.delete(key).unwrap()
+            store.add(made_instance(SOPInstanceUID="7.1", PatientComments=todo.pop()))
+        return found
+
+    monkeypatch.setattr(store.backend, "open", between)
+    assert [one for one in store.archive.verify().unwrap() if one.kind.is_fault] == []
+    assert not todo
+
+
 def test_nothing_of_a_patient_is_in_a_finding(store: Store) -> None:
     """Findings end up in logs."""
     key = store.add(made_instance(PatientName="Secret^Name", PatientID="SECRET"))

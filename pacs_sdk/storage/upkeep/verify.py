@@ -25,6 +25,9 @@ _AT_A_TIME: Final = 100
 """Objects whose hashes are kept together: a commit for each would take longer than the hash
 of a small one."""
 
+_ATTEMPTS: Final = 20
+"""An instance may be replaced while it is read, but not every time."""
+
 
 class FindingKind(enum.StrEnum):
     """What verifying an object came to, where there is something to tell."""
@@ -103,12 +106,16 @@ def _checked(
 ) -> Iterator[ObjectFinding]:
     """Verify one object; what was replaced or deleted meanwhile is not blamed for it."""
     found = _findings(backend, row, adopted)
-    if any(one.kind.is_fault for one in found):
+    for _ in range(_ATTEMPTS):
+        if not any(one.kind.is_fault for one in found):
+            break
         now = rows_by_uid(index, [row.sop_instance_uid]).get(row.sop_instance_uid)
         if now is None:
             return
-        if now != row:
-            found = _findings(backend, now, adopted)
+        if now == row:
+            break
+        row = now
+        found = _findings(backend, row, adopted)
     yield from found
 
 
