@@ -210,12 +210,11 @@ def test_what_changes_again_and_again_meanwhile_is_not_blamed(
     opened, todo = store.backend.open, ["once", "twice", "three times"]
 
     def between(_: str) -> object:
-        found = opened(key)
         if todo:
             store.index.remove("7.1").unwrap()
             store.backend.delete(key).unwrap()
             store.add(made_instance(SOPInstanceUID="7.1", PatientComments=todo.pop()))
-        return found
+        return opened(key)
 
     monkeypatch.setattr(store.backend, "open", between)
     assert [one for one in store.archive.verify().unwrap() if one.kind.is_fault] == []
