@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +38,8 @@ class Pacs:
         self._archive: Archive | None = None
         self._server: DicomServer | BackgroundServer | None = None
         self._has_begun = False
+        self._process = 0
+        self._left_to_parents: list[object] = []
         self._turn = threading.RLock()  # one starts or stops it at a time
         self._making = threading.RLock()  # the container's singletons may be made twice by two
 
@@ -100,7 +103,8 @@ class Pacs:
         """The archive; opened when it is first needed, ``PacsException`` if it can't be."""
         with self._making:
             archive: Archive = self.container.storage.archive()
-            self._archive = archive
+            if self._archive is None:
+                self._archive, self._process = archive, os.getpid()
             return archive
 
     @property
@@ -154,7 +158,8 @@ class Pacs:
     def stop(self, timeout_s: float = 5.0) -> None:
         """Stop the server, let running operations finish, close the archive.
 
-        It does no harm to a PACS that is stopped, or was never started.
+        It does no harm to a PACS that is stopped, or was never started. In a fork of the process
+        that started it, it takes nothing from that one, and the PACS may be started anew.
 
         Args:
             timeout_s: How long running operations may take.
@@ -169,6 +174,13 @@ class Pacs:
         """Stop and close what was made, one after the other, whatever fails."""
         archive, server, self._archive, self._server = self._archive, self._server, None, None
         if archive is None:
+            return
+        if self._process != os.getpid():  # files, sockets and locks belong to the parent
+            self._has_begun = False
+            self._left_to_parents.append(archive)  # its connections must not even be closed here
+            if server is not None:
+                server.stop(timeout_s)
+            self._forget()
             return
         with contextlib.ExitStack() as last_first:
             last_first.callback(self._forget)
@@ -187,6 +199,15 @@ class Pacs:
             for layer in (self.container.network, self.container.services, self.container.storage):
                 layer().reset_singletons()
             self._archive = self._server = None
+
+    def __repr__(self) -> str:
+        config = self.container.config()
+        server = config.server if self._server is None else self._server
+        state = "running" if self._is_running() else "not running"
+        return (
+            f"<Pacs {config.server.ae_title} at {server.host} port {server.port}, {state}; "
+            f"archive in {config.storage.data_dir}>"
+        )
 
     def __enter__(self) -> Self:
         """Start the PACS unless it runs; raises where ``start`` would give a failure."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Mapping, Sequence
@@ -81,6 +82,7 @@ class ServerBase:
         )
         self._listener: socket.socket | None = None
         self._port = 0
+        self._process = 0
 
     @property
     def host(self) -> str:
@@ -139,7 +141,25 @@ class ServerBase:
         """Note that it runs from now on."""
         self._listener = listener
         self._port = listener.getsockname()[1]
+        self._process = os.getpid()
         self._core.stopping = threading.Event()  # an association of before still has the other
+
+    def _is_left_to_parent(self) -> bool:
+        """Give up what a fork has inherited, if this is one; ``False`` in the process that began it.
+
+        It has the sockets and pipes together with its parent, and none of the threads: to stop
+        them from here would leave the parent without.
+        """
+        listener = self._listener
+        if listener is None or self._process == os.getpid():
+            return False
+        self._listener = None
+        listener.close()
+        return True
+
+    def __repr__(self) -> str:
+        state = "running" if self.is_running else "not running"
+        return f"<{type(self).__name__} {self.ae_title} at {self.host} port {self.port}, {state}>"
 
     def _log_start(self) -> None:
         self._core.logger.info("server-started", host=self.host, port=self._port)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import pytest
 from dependency_injector import providers
@@ -124,6 +126,50 @@ def test_a_start_that_is_interrupted_leaves_nothing_open(
     with pytest.raises(KeyboardInterrupt):
         pacs.start()
     reindex(tmp_path, processes=1).unwrap()
+
+
+FORKING: Final = """
+import os, sys
+from pacs_sdk import Pacs, PacsConfig
+from pacs_sdk.services import StorageScu
+from tests.storage.made_instances import made_instance
+
+config = {{"server": {{"port": 0, "driver": "{driver}"}}, "storage": {{"data_dir": sys.argv[1]}}}}
+with Pacs.configured(PacsConfig.from_dict(config).unwrap()) as pacs:
+    StorageScu().store(pacs.peer, made_instance(SOPInstanceUID="1.2.3.1")).unwrap()
+    child = os.fork()
+    if not child:
+        sys.exit(7)  # leaves the context as well, and so stops the PACS
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    report = StorageScu().store(pacs.peer, made_instance(SOPInstanceUID="1.2.3.2")).unwrap()
+    assert report.stored == 1
+    assert pacs.archive.statistics().unwrap().instances == 2
+print("stopped")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("driver", ["threaded", "asyncio"])
+def test_a_fork_that_ends_takes_nothing_from_its_parent(tmp_path: Path, driver: str) -> None:
+    """It has inherited sockets, pipes and locks, but not the threads that serve."""
+    script = FORKING.format(driver=driver)
+    command = [sys.executable, "-W", "ignore", "-c", script, str(tmp_path)]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, cwd=root
+    )
+    assert (done.stdout, done.stderr) == ("stopped\n", "")
+
+
+def test_a_pacs_is_shown_in_words(tmp_path: Path) -> None:
+    """Who it is, where, and whether it runs; to show it opens nothing."""
+    pacs = Pacs.embedded(tmp_path / "new", ae_title="WARD")
+    where = f"archive in {tmp_path / 'new'}"
+    assert repr(pacs) == f"<Pacs WARD at 127.0.0.1 port 0, not running; {where}>"
+    assert not (tmp_path / "new").exists()
+    with pacs:
+        assert repr(pacs) == f"<Pacs WARD at 127.0.0.1 port {pacs.port}, running; {where}>"
+        assert repr(pacs.server) == f"<DicomServer WARD at 127.0.0.1 port {pacs.port}, running>"
 
 
 @pytest.mark.filterwarnings("ignore:the logger failed:RuntimeWarning")

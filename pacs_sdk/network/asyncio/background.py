@@ -68,10 +68,11 @@ class BackgroundServer(LoopServer):
                 are closed. A handler that goes on after that is left alone, as in
                 :meth:`DicomServer.stop`.
 
-        A handler may call it, too. Its own association ends once it has answered.
+        A handler may call it, too. Its own association ends once it has answered. In a fork of
+        the process that started the server, it takes nothing from that one.
         """
         running, self._running = self._running, None  # a second call has nothing to do
-        if running is None:
+        if running is None or self._is_left_to_parent():
             return
         loop, thread = running
         own = self._in_loop(loop, self._end(timeout_s, threading.current_thread()))

@@ -79,8 +79,11 @@ class DicomServer(ServerBase):
                 :meth:`Exchange.is_cancelled`; one that does not ask is left alone, which is
                 logged as an error: Python cannot end its thread.
 
-        A handler may call it, too. Its own association ends once it has answered.
+        A handler may call it, too. Its own association ends once it has answered. In a fork of
+        the process that started the server, it takes nothing from that one.
         """
+        if self._is_left_to_parent():
+            return
         listener, self._listener = self._listener, None  # a second call has nothing to do
         if listener is None:
             return
