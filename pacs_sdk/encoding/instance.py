@@ -127,8 +127,8 @@ class Instance:
 
         Args:
             until: Stop before this tag, such as ``"PixelData"``: what follows is not read.
-            tags: Keep these top-level elements only, and Specific Character Set and Pixel
-                Representation, which others need.
+            tags: Keep these top-level elements only, and Specific Character Set, Pixel
+                Representation and private creators, which others need.
             policy: How text is decoded where Specific Character Set is absent or wrong.
             validation: What becomes of values that break the rules of their VR: nothing,
                 unless it is asked for.

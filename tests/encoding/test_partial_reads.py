@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
+from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.results import raised
 from pacs_sdk.core.tags import TagLike
@@ -19,6 +20,7 @@ from pacs_sdk.encoding import (
     Instance,
     TransferSyntax,
     decode_dataset,
+    encode_dataset,
     part10_header,
     read_bytes,
     read_file,
@@ -65,6 +67,18 @@ def test_tags_keep_what_others_need() -> None:
     )
     assert str(dataset["PatientName"]) == "Åse^Bø"
     assert "SpecificCharacterSet" in dataset
+
+
+@vectors
+def test_tags_keep_the_owner_of_what_is_private(vector: Vector) -> None:
+    """Without its creator nobody knows the VR of a private element, where none is written."""
+    made = DicomDataset(PatientID="7")
+    block = raised(made.private_block(0x0019, "GEMS_ACQU_01", create=True))
+    raised(block.set(0x02, 912, "SL"))
+    encoded = raised(encode_dataset(made, vector.syntax))
+    part = raised(decode_dataset(encoded, vector.syntax, tags=[0x00191002]))
+    assert list(part) == [0x00190010, 0x00191002]
+    assert part['(0019,"GEMS_ACQU_01",02)'] == 912
 
 
 def test_unknown_names_are_refused() -> None:

@@ -32,7 +32,8 @@ __all__ = ["Selection", "decode_dataset", "decoded"]
 
 _PIXEL_REPRESENTATION: Final = 0x00280103
 _NEEDED_FOR_OTHERS: Final = frozenset((SPECIFIC_CHARACTER_SET, _PIXEL_REPRESENTATION))
-"""Without these, text and ``US or SS`` could not be told."""
+"""Without these, text and ``US or SS`` could not be told; nor without its private creator, whose
+VR is not written, a private element."""
 
 
 class Selection:
@@ -46,8 +47,10 @@ class Selection:
     def __init__(self, until: TagLike | None = None, tags: Collection[TagLike] | None = None):
         self.tags = None if tags is None else frozenset(int(DicomTag.of(tag)) for tag in tags)
         ends = [] if until is None else [int(DicomTag.of(until))]
+        self._kept = _NEEDED_FOR_OTHERS
         if self.tags is not None:
-            ends.append(max(self.tags | _NEEDED_FOR_OTHERS) + 1)
+            self._kept |= self.tags | set(map(_owner, self.tags))
+            ends.append(max(self._kept) + 1)
         self.end = min(ends, default=None)
         """The first tag that need not be read; ``None`` where all are."""
 
@@ -60,9 +63,14 @@ class Selection:
         """Remove what is not wanted."""
         if self.tags is None:
             return
-        kept = self.tags | _NEEDED_FOR_OTHERS
-        for tag in [tag for tag in found if tag not in kept]:
+        for tag in [tag for tag in found if tag not in self._kept]:
             del found[tag]
+
+
+def _owner(tag: int) -> int:
+    """Return the tag of its private creator (PS3.5 7.8.1), or the tag of what has none."""
+    owned = tag >> 16 & 1 and tag & 0xFF00
+    return tag & 0xFFFF0000 | tag >> 8 & 0xFF if owned else tag
 
 
 @edge()
@@ -83,8 +91,9 @@ def decode_dataset(
         data: The data set, without file meta.
         syntax: How it is encoded.
         until: Stop before this tag; what follows is not looked at.
-        tags: Keep these top-level elements only, and Specific Character Set and Pixel
-            Representation, which others need; what follows the last is not looked at.
+        tags: Keep these top-level elements only, and Specific Character Set, Pixel
+            Representation and private creators, which others need; what follows the last is not
+            looked at.
         policy: How text is decoded where Specific Character Set is absent or wrong.
 
     Returns:
