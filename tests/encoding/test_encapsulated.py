@@ -66,6 +66,13 @@ def test_basic_offset_table_field_by_field() -> None:
     assert found_frames(trailing, 2) == [bytes(range(1, 9)), b"\x09\x0a"]
 
 
+@pytest.mark.parametrize("offset", [8, 10, 1 << 20])
+def test_a_single_frame_is_all_fragments(offset: int) -> None:
+    """Some writers count its offset from elsewhere; nobody needs it."""
+    value = item(struct.pack("<I", offset)) + item(b"ab") + item(b"cd") + DELIMITER
+    assert found_frames(value, 1) == [b"abcd"]
+
+
 def test_extended_offset_table() -> None:
     """Offsets and lengths of 64 bits, lengths without the padding (PS3.3 C.7.6.3.1.8)."""
     value = item() + item(b"abc\0") + item(b"de") + DELIMITER

@@ -163,7 +163,8 @@ def locate_frames(
         raise _failed(f"it begins with tag {tag:08X}, not with an item", 0)
     first = _HEADER_BYTES + length
     offsets, lengths = extended if trust_tables else ((), ())
-    if trust_tables and not offsets and length >= 4 * frames:
+    # To a single frame all fragments belong, wherever a table says that it begins.
+    if trust_tables and not offsets and frames > 1 and length >= 4 * frames:
         table = source.slice(_HEADER_BYTES, 4 * frames).view()
         offsets, lengths = struct.unpack(f"<{frames}I", table), ()
     if offsets:
