@@ -77,6 +77,21 @@ def test_keys_are_checked_as_keys(
     assert [DicomTag(tag).keyword for tag in final.offending_element] == offending
 
 
+def test_an_identifier_of_more_values_than_anybody_needs_is_refused(filled: Pacs) -> None:
+    """Each is looked at: a megabyte of empty ones would keep a server busy for half a minute."""
+    value = b"\\" * (1 << 19)
+    key = struct.pack("<HH2s2xI", 0x0009, 0x1001, b"UC", len(value)) + value
+    ((final, data),) = responses(filled.peer, encoded("STUDY") + key)
+    assert isinstance(final, CFindRSP)
+    assert (final.status, data) == (0xA900, None)
+    assert final.error_comment.startswith("the keys of an identifier have 524288 values")
+    *_, (final, data) = responses(
+        filled.peer, encoded("STUDY") + key[:8] + b"\0\x10\0\0" + value[:4096]
+    )
+    assert isinstance(final, CFindRSP)
+    assert (final.status, data) == (0, None)
+
+
 @pytest.mark.parametrize("sop_class", [STUDY_ROOT.find, STUDY_ROOT.get])
 @pytest.mark.parametrize(
     ("keys", "value"),

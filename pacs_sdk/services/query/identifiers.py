@@ -30,21 +30,31 @@ _MOST_ELEMENTS: Final = 1 << 12
 """The most keys of an identifier. PS3.6 has some 5,000 attributes, and who asks for all that may be
 returned names some hundreds; each answer has every one of them."""
 
+_MOST_VALUES: Final = 1 << 15
+"""The most values in all keys of an identifier together: three lists of as many UIDs as may be
+listed. Each is looked at, and a megabyte of empty ones would take half a minute."""
+
 
 def read_identifier(exchange: Exchange, code: ErrorCode) -> DicomDataset:
     """Decode the identifier of a C-FIND, C-GET or C-MOVE request.
 
     Raises:
-        PacsException: ``code`` when there is none, it is too long or has too many elements; or a
-            decoding error.
+        PacsException: ``code`` when there is none, it is too long or has too many elements or
+            values; or a decoding error.
     """
     data = exchange.data
     if data is None:
         raise PacsException(code, "the request announced no identifier")
     if data.size > MAX_IDENTIFIER_BYTES:
         raise PacsException(code, f"an identifier of {data.size} bytes is too long")
+    encoded = bytes(data.view())
+    values = encoded.count(b"\\")
+    if values > _MOST_VALUES:
+        raise PacsException(
+            code, f"the keys of an identifier have {values} values; {_MOST_VALUES} are the most"
+        )
     syntax = raised(transfer_syntax(exchange.context.transfer_syntax))
-    identifier = raised(decode_dataset(data.view(), syntax))
+    identifier = raised(decode_dataset(encoded, syntax))
     if len(identifier) > _MOST_ELEMENTS:
         raise PacsException(
             code, f"an identifier has {len(identifier)} elements; {_MOST_ELEMENTS} are the most"
