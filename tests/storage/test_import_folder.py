@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.encoding import Instance, read_file, write_file
 from pacs_sdk.storage import (
     ProblemKind,
@@ -20,6 +20,7 @@ from pacs_sdk.storage import (
 )
 from pacs_sdk.storage.objects.imported_folders import (
     DECLARATIONS_NAME,
+    ImportedFolder,
     declare_folder,
     declared_folders,
 )
@@ -227,3 +228,25 @@ def test_a_second_folder_has_another_name(folder: Path, tree: Path, tmp_path: Pa
         assert bytes(first.encoded.view()) != bytes(second.encoded.view())
     stored: Instance = read_file(other / "IM 0001").unwrap()
     assert bytes(second.encoded.view()) == bytes(stored.encoded.view())
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_what_is_changed_while_it_is_used_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, in_memory: bool
+) -> None:
+    """Bytes are copied: those of a file that is mapped and shortened would end the process."""
+    monkeypatch.setattr("pacs_sdk.storage.objects.object_files.SPOOL_BYTES", in_memory << 30)
+    content = os.urandom(9 << 20)
+    file = tmp_path / "images/long"
+    file.parent.mkdir()
+    file.write_bytes(content)
+    source = ImportedFolder("1", file.parent).open("import:1:long").unwrap()
+    whole, part = source.view(), source.slice(5 << 20, 4 << 20).view()
+    with file.open("r+b") as opened:
+        opened.write(bytes(len(content)))
+    os.truncate(file, 10)
+    assert whole == content
+    assert part == content[5 << 20 :]
+    with pytest.raises(PacsException) as caught:
+        source.view()
+    assert caught.value.error.code is ErrorCode.TRUNCATED

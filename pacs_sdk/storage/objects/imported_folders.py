@@ -32,7 +32,7 @@ from pacs_sdk.storage.objects.backend import (
     StoredObject,
 )
 from pacs_sdk.storage.objects.disk import reason_of, sync_folder, write_new
-from pacs_sdk.storage.objects.object_files import ObjectBytes, reading
+from pacs_sdk.storage.objects.object_files import CopiedBytes, reading
 
 __all__ = [
     "DECLARATIONS_NAME",
@@ -84,7 +84,7 @@ class ImportedFolder(StorageBackend):
     def open(self, key: str) -> ByteSource:
         """Give an object's bytes; see :meth:`StorageBackend.open`."""
         target, size = self._existing(key)
-        return ObjectBytes(target, 0, size)
+        return CopiedBytes(target, 0, size)
 
     @edge()
     def stat(self, key: str) -> StoredObject:

@@ -6,14 +6,26 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
+from typing import Final
 
 import attrs
 
-from pacs_sdk.core.byte_source import FileBytes
+from pacs_sdk.core.byte_source import FileBytes, random_access
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.encoding.byte_spool import SPOOL_BYTES, ByteSpool
 from pacs_sdk.storage.objects.disk import reason_of
 
-__all__ = ["ObjectBytes", "in_words", "not_found", "not_stored", "reading", "size_of_file"]
+__all__ = [
+    "CopiedBytes",
+    "ObjectBytes",
+    "in_words",
+    "not_found",
+    "not_stored",
+    "reading",
+    "size_of_file",
+]
+
+_COPIED_AT_ONCE: Final = 4 << 20
 
 
 @attrs.frozen
@@ -29,6 +41,30 @@ class ObjectBytes(FileBytes):
         """Return all bytes."""
         with reading(self.path.name):
             return super().view()
+
+
+@attrs.frozen
+class CopiedBytes(ObjectBytes):
+    """The bytes of an object in a file that others may change at any time.
+
+    They are read, and never mapped: touching what a file had before it was shortened ends the
+    process (``SIGBUS``). Those that are too many for memory are copied to a temporary file.
+    """
+
+    def view(self) -> memoryview:
+        """Return all bytes, as they were when this was called."""
+        with reading(self.path.name):
+            return self._read(self.size) if self.size <= SPOOL_BYTES else self._copied()
+
+    def _copied(self) -> memoryview:
+        copy = ByteSpool(threshold=0)
+        with random_access(self) as read:
+            for offset in range(0, self.size, _COPIED_AT_ONCE):
+                piece = read(offset, _COPIED_AT_ONCE)
+                if len(piece) < min(_COPIED_AT_ONCE, self.size - offset):
+                    raise self._shorter()
+                copy.write(piece)
+        return copy.finish().view()
 
 
 def size_of_file(target: str) -> int | None:
