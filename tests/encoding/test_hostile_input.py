@@ -15,7 +15,7 @@ import pytest
 
 from pacs_sdk.core import DicomDataset, parse_path
 from pacs_sdk.core.byte_source import MemoryBytes
-from pacs_sdk.core.errors import ErrorCode, PacsError
+from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import Failure, PacsResult, Success
 from pacs_sdk.core.tags import parse_tag
 from pacs_sdk.core.vr import VR
@@ -30,7 +30,11 @@ from pacs_sdk.encoding import (
     read_bytes,
     scan_header,
 )
-from pacs_sdk.encoding.charsets import character_sets
+from pacs_sdk.encoding.charsets import (
+    CharacterSetPolicy,
+    character_sets,
+    effective_character_sets,
+)
 from pacs_sdk.encoding.pixel_data.encapsulated import locate_frames
 from tests.encoding.compressed_images import BASE, RLE, dataset_of, encoded_frame, noise, padded
 
@@ -172,6 +176,27 @@ def test_a_name_of_a_megabyte_in_a_data_set() -> None:
     with bounded():
         dataset = decode_dataset(data, IMPLICIT).unwrap()
         assert [row[1] for row in dataset.rows()] == ["PN"]
+
+
+def test_character_sets_of_megabytes() -> None:
+    """What is made of a value is remembered, and so it has to be small."""
+    name = struct.pack("<HHI", 0x0010, 0x0010, 8) + "Doe^Jö".encode("latin-1") + b"  "
+    with bounded():
+        for number in range(30):
+            value = b"ISO_IR 100\\%06d" % number + b"\\" * (MEGABYTE + 1)
+            declared = struct.pack("<HHI", 0x0008, 0x0005, len(value)) + value
+            header = scan_header(declared + name, IMPLICIT).unwrap()
+            assert header.text("PatientName") == "Doe^Jö"
+            dataset = decode_dataset(declared + name, IMPLICIT).unwrap()
+            assert dataset.get_string("PatientName").unwrap() == "Doe^Jö"
+
+
+def test_one_term_of_a_megabyte_is_unknown() -> None:
+    """With a strict policy it is a failure that shows its beginning."""
+    with pytest.raises(PacsException) as caught:
+        effective_character_sets(b"x" * MEGABYTE, CharacterSetPolicy(on_undecodable="error"))
+    assert caught.value.error.code is ErrorCode.DECODE_FAILED
+    assert len(caught.value.error.message) < 300
 
 
 XML = '<NativeDicomModel xmlns="http://dicom.nema.org/PS3.19/models/NativeDICOM">'

@@ -28,6 +28,10 @@ CharacterSets: TypeAlias = tuple[CharacterSet, ...]
 DEFAULT_CHARACTER_SETS: Final[CharacterSets] = (ISO_IR_6,)
 """What holds where nothing is declared (PS3.5 6.1.1)."""
 
+_LONGEST_DECLARED_BYTES: Final = 1024
+"""What is read of a value of Specific Character Set. All defined terms together take 430 bytes; what
+is made of a value is kept for others like it, and of a megabyte of backslashes that is 10 MB."""
+
 _LONGEST_SHOWN: Final = 64
 """Characters of a wrong term that an error repeats; a right one has 15 at most."""
 
@@ -94,7 +98,6 @@ def character_sets(declared: bytes) -> CharacterSets:
     return effective_character_sets(declared)
 
 
-@functools.lru_cache(maxsize=1024)
 def effective_character_sets(
     declared: bytes | None, policy: CharacterSetPolicy = DEFAULT_POLICY
 ) -> CharacterSets:
@@ -103,11 +106,20 @@ def effective_character_sets(
     Args:
         declared: The undecoded value of Specific Character Set, ``None`` where absent.
             For an item without one, pass that of the data set it lies in (PS3.5 7.5.3).
+            Of one of more than 1,024 bytes only the beginning counts.
         policy: What is known about the source.
 
     Raises:
         PacsException: ``DECODE_FAILED`` for an unknown term where the policy says so.
     """
+    if declared is not None and len(declared) > _LONGEST_DECLARED_BYTES:
+        begin = declared[:_LONGEST_DECLARED_BYTES]
+        declared = begin.rpartition(b"\\")[0] or begin
+    return _remembered(declared, policy)
+
+
+@functools.lru_cache(maxsize=1024)
+def _remembered(declared: bytes | None, policy: CharacterSetPolicy) -> CharacterSets:
     if policy.override:
         return tuple(_known(term) for term in policy.override)
     terms = split_terms(declared or b"")
