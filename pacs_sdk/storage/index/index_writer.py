@@ -30,7 +30,7 @@ from pacs_sdk.storage.index.further_attributes import (
     FurtherAttributes,
     further_values,
 )
-from pacs_sdk.storage.index.known_rows import KnownRows
+from pacs_sdk.storage.index.known_rows import KnownRows, is_worth_knowing
 from pacs_sdk.storage.index.parent_rows import ParentRows
 from pacs_sdk.storage.index.portable_sql import insert_or_leave, latest_transaction
 from pacs_sdk.storage.index.row_removal import remove_instance
@@ -318,7 +318,8 @@ class IndexWriter:
         pk = self._known.get(instance.above)
         if pk is None:
             pk = self._parents.series_pk(connection, instance.entry, corrects=corrects)
-            self._known.note(instance.above, pk)
+            if is_worth_knowing(instance.above[-1]):
+                self._known.note(instance.above, pk)
         return pk
 
     def _record(self, connection: Connection, kind: ChangeKind, identity: InstanceIdentity) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from collections.abc import Iterable
+from typing import Final, Generic, TypeVar
 
-__all__ = ["KnownRows"]
+__all__ = ["KnownRows", "is_worth_knowing"]
+
+_LONGEST_SAID_BYTES: Final = 16 << 10
+"""What a row may be known by. What instances say of their series takes a kilobyte or so; one that
+says megabytes is looked up each time, and not kept."""
 
 _Key = TypeVar("_Key")
 
@@ -46,3 +51,8 @@ class KnownRows(Generic[_Key]):
         """Forget all: some rows may be gone."""
         self._known.clear()
         self._uncommitted.clear()
+
+
+def is_worth_knowing(said: Iterable[bytes | None]) -> bool:
+    """Tell whether encoded values are short enough to be remembered."""
+    return sum(map(len, filter(None, said))) <= _LONGEST_SAID_BYTES

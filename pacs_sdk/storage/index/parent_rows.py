@@ -32,7 +32,7 @@ from pacs_sdk.storage.index.further_attributes import (
     FurtherAttributes,
     further_values,
 )
-from pacs_sdk.storage.index.known_rows import KnownRows
+from pacs_sdk.storage.index.known_rows import KnownRows, is_worth_knowing
 from pacs_sdk.storage.index.request_items import add_request_items
 from pacs_sdk.storage.index.row_removal import remove_childless_patient
 from pacs_sdk.storage.index.tables import TABLES, patients, series, studies
@@ -132,7 +132,7 @@ class ParentRows:
         if pk is None:
             conflicts = self._conflicts
             pk = self._ensure_study(connection, entry)
-            if conflicts == self._conflicts:
+            if conflicts == self._conflicts and is_worth_knowing(told):
                 self._known.note(key, pk)
         return pk
 
