@@ -6,6 +6,8 @@ import enum
 
 import attrs
 
+from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.network.connection.waits import LONGEST_S
 from pacs_sdk.network.idle import IdleTimeout
 from pacs_sdk.network.tls import ClientTls
 
@@ -50,17 +52,31 @@ class Peer:
     """How to speak TLS with it; in clear if ``None``."""
 
 
+def _time(_: object, attribute: attrs.Attribute[float], seconds: float) -> None:
+    if not 0 < seconds <= LONGEST_S:
+        raise PacsException(
+            ErrorCode.INVALID_CONFIGURATION,
+            f"{attribute.name} of the client's timeouts is {seconds:g}, but must be above 0 s, "
+            f"and at most {LONGEST_S:.0f} s",
+        )
+
+
 @attrs.frozen
 class ClientTimeouts:
-    """How long the client waits, in seconds."""
+    """How long the client waits, in seconds.
 
-    connect_s: float = 10.0
+    Raises:
+        PacsException: ``INVALID_CONFIGURATION`` for a time that is not above 0 s, or longer than
+            the operating system can wait.
+    """
+
+    connect_s: float = attrs.field(default=10.0, validator=_time)
     """For the TCP connection."""
-    association_s: float = 30.0
+    association_s: float = attrs.field(default=30.0, validator=_time)
     """For the answer to the association request, and to the release."""
-    dimse_s: float = 30.0
+    dimse_s: float = attrs.field(default=30.0, validator=_time)
     """For the peer to send anything of an answer, or to take anything of a request."""
-    message_s: float = 3600.0
+    message_s: float = attrs.field(default=3600.0, validator=_time)
     """For a message of the peer from its first byte to its last. Its command set, which is short,
     has to be there within ``dimse_s``."""
     idle: IdleTimeout | None = None

@@ -11,6 +11,7 @@ from typing import Final
 import attrs
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.network.connection.waits import LONGEST_S
 from pacs_sdk.network.engine import ARTIM_TIMEOUT_S
 from pacs_sdk.network.negotiation import DEFAULT_MAXIMUM_LENGTH
 from pacs_sdk.network.sink import DEFAULT_MAX_DATASET_BYTES, DEFAULT_SPOOL_THRESHOLD_BYTES
@@ -63,9 +64,6 @@ _TIMES: Final = (
     "message_timeout_s",
     "sub_operation_timeout_s",
 )
-
-_LONGEST_S: Final = 2_000_000.0
-"""23 days: the operating system counts the milliseconds of a wait in 31 bits."""
 
 _MOST: Final = {
     "max_associations": sys.maxsize,
@@ -153,8 +151,8 @@ class ServerConfig:
 
     def __attrs_post_init__(self) -> None:
         for name in _TIMES:
-            if not 0 < getattr(self, name) <= _LONGEST_S:
-                raise self._impossible(name, f"above 0 s, and at most {_LONGEST_S:.0f} s")
+            if not 0 < getattr(self, name) <= LONGEST_S:
+                raise self._impossible(name, f"above 0 s, and at most {LONGEST_S:.0f} s")
         for name, most in _MOST.items():
             if not 0 <= getattr(self, name) <= most:
                 raise self._impossible(name, "0 or more" if most == sys.maxsize else f"0 to {most}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import threading
 import time
@@ -172,6 +173,14 @@ def test_a_server_listens_on_ipv6_too() -> None:
 
 
 # -- stopping --------------------------------------------------------------------------------
+
+
+def test_a_stop_may_be_given_all_the_time_there_is() -> None:
+    """As much as the operating system can wait for, that is."""
+    with serving(EchoService()) as server, RawPeer.to(server.port) as peer:
+        peer.associate()
+        server.stop(timeout_s=math.inf)
+        assert peer.rest() == [USER_ABORT]
 
 
 def test_stopping_twice_or_before_starting_is_harmless() -> None:

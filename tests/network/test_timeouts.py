@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import attrs
 import pytest
 
 from pacs_sdk.core.byte_source import MemoryBytes
-from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import raised
 from pacs_sdk.network import ClientTimeouts, Exchange, ProposedContext, ServerConfig
 from pacs_sdk.network.dimse import CEchoRQ, CGetRQ, CStoreRQ, Status
@@ -146,6 +147,15 @@ def test_a_peer_that_begins_no_tls_is_told_apart(tmp_path: Path) -> None:
         with RawPeer.to(server.port) as peer:
             assert not peer.rest()
         assert logger.wait_for("tls-refused")["reason"] == "the peer began no TLS within 0.2 s"
+
+
+@pytest.mark.parametrize("name", ["connect_s", "association_s", "dimse_s", "message_s"])
+@pytest.mark.parametrize("seconds", [0, -1, math.nan, math.inf, 1e9])
+def test_a_time_that_nobody_can_wait_is_refused_when_it_is_given(name: str, seconds: float) -> None:
+    """And not as a network that fails, or an error of the operating system, when it is used."""
+    with pytest.raises(PacsException, match=f"{name} of the client's timeouts is") as caught:
+        ClientTimeouts(**{name: seconds})  # type: ignore[arg-type]  # of the names above
+    assert caught.value.error.code is ErrorCode.INVALID_CONFIGURATION
 
 
 @pytest.mark.parametrize(

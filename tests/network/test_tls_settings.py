@@ -172,6 +172,7 @@ def test_a_short_rsa_key_is_refused(pki: Pki) -> None:
         pytest.param(lambda: ClientTls(server_hostname=".example"), id="no-name"),
         pytest.param(lambda: ServerTls("a", "b", handshake_timeout_s=0), id="no-time"),
         pytest.param(lambda: ServerTls("a", "b", handshake_timeout_s=float("nan")), id="nan"),
+        pytest.param(lambda: ServerTls("a", "b", handshake_timeout_s=1e9), id="too-long"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_at_once(make: Callable[[], object]) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
-__all__ = ["Waits", "after", "earlier"]
+__all__ = ["LONGEST_S", "Waits", "after", "earlier"]
 
 _T = TypeVar("_T")
+
+LONGEST_S: Final = 2_000_000.0
+"""The longest that anything may be waited for, 23 days: the operating system counts the
+milliseconds of a wait in 31 bits."""
 
 Waits: TypeAlias = Generator[float | None, None, _T]
 """Something that waits for the peer: it yields until when, or ``None`` for as long as the

@@ -13,6 +13,7 @@ from pacs_sdk.core.results import edge, raised
 from pacs_sdk.network.connection.listener import ACCEPT_PAUSE_S, OUT_OF_DESCRIPTORS, AcceptWait
 from pacs_sdk.network.connection.session import ServerSession, is_secured
 from pacs_sdk.network.connection.transport import Transport
+from pacs_sdk.network.connection.waits import LONGEST_S
 from pacs_sdk.network.server_base import LAST_WAIT_S, STOPPED, ServerBase, ServerPorts
 from pacs_sdk.network.server_config import ServerConfig
 from pacs_sdk.network.service import DicomService
@@ -90,7 +91,7 @@ class DicomServer(ServerBase):
         with self._lock:  # from now on no thread is started
             self._core.stopping.set()
         os.write(self._wake_write, b"\0")  # never read: it stays readable for all who wait
-        deadline = self._core.clock.monotonic() + timeout_s
+        deadline = self._core.clock.monotonic() + min(timeout_s, LONGEST_S)
         for thread in self._others():
             thread.join(max(0.0, deadline - self._core.clock.monotonic()))
         overdue = self._others()

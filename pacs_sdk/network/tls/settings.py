@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.network.connection.waits import LONGEST_S
 from pacs_sdk.network.tls.profiles import TlsProfile, apply_profile
 
 __all__ = ["DICOM_TLS_PORT", "ClientTls", "ServerTls", "client_context", "server_context"]
@@ -34,10 +35,11 @@ def _optional_name(_: object, __: object, name: str | None) -> None:
 
 
 def _positive(_: object, __: object, seconds: float) -> None:
-    if not seconds > 0:
+    if not 0 < seconds <= LONGEST_S:
         raise PacsException(
             ErrorCode.INVALID_CONFIGURATION,
-            f"the TLS handshake timeout is {seconds:g} s; give more than 0",
+            f"the TLS handshake timeout is {seconds:g} s; give more than 0, and at most "
+            f"{LONGEST_S:.0f}",
         )
 
 
