@@ -71,7 +71,7 @@ class ClientTimeouts:
     """
 
     connect_s: float = attrs.field(default=10.0, validator=_time)
-    """For the TCP connection."""
+    """For the TCP connection, to all addresses together that the host's name has."""
     association_s: float = attrs.field(default=30.0, validator=_time)
     """For the answer to the association request, and to the release."""
     dimse_s: float = attrs.field(default=30.0, validator=_time)

@@ -23,6 +23,7 @@ from pacs_sdk.network.pdu import (
     AbortSource,
     AReleaseRP,
 )
+from pacs_sdk.testing import FakeClock
 from tests.network.helpers import (
     IMPLICIT,
     VERIFICATION,
@@ -71,8 +72,9 @@ def test_a_closed_port_is_a_failure_in_words() -> None:
     ("host", "port", "words"),
     [
         ("archive.invalid", 104, "Name or service not known"),
-        ("127.0.0.1", 70_000, "70000"),
-        ("127.0.0.1", -1, "-1"),
+        ("127.0.0.1", 70_000, "a port is a number from 1 to 65535"),
+        ("127.0.0.1", 0, "a port is a number from 1 to 65535"),
+        ("127.0.0.1", -1, "a port is a number from 1 to 65535"),
     ],
 )
 def test_an_address_that_cannot_be_is_a_failure_in_words(host: str, port: int, words: str) -> None:
@@ -81,6 +83,37 @@ def test_an_address_that_cannot_be_is_a_failure_in_words(host: str, port: int, w
     assert error.code is ErrorCode.CONNECTION_FAILED
     assert f"{host} port {port}" in error.message
     assert words in error.message
+
+
+def test_a_port_that_is_none_is_not_another_one() -> None:
+    """The operating system drops what does not fit, so that somebody else would be called."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        peer = Peer("127.0.0.1", other.getsockname()[1] + 0x10000)
+        assert failure_of(peer).code is ErrorCode.CONNECTION_FAILED
+        other.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            other.accept()
+
+
+def test_all_addresses_of_a_name_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the first do not use is left for the last."""
+    addresses = [("127.0.0.1", 104), ("127.0.0.2", 104), ("127.0.0.3", 104)]
+    clock, given = FakeClock(), list[tuple[object, float]]()
+
+    def getaddrinfo(*_: object, **__: object) -> list[object]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", one) for one in addresses]
+
+    def create_connection(address: object, timeout_s: float) -> None:
+        given.append((address, timeout_s))
+        clock.advance(timeout_s if len(given) == 1 else 0.5)
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "create_connection", create_connection)
+    timeouts = ClientTimeouts(connect_s=3.0)
+    result = connect(Peer("archive", 104), "TESTER", FAKE_CONTEXTS, timeouts=timeouts, clock=clock)
+    assert "archive port 104 did not answer within 3 s" in result.failure().message
+    assert given == list(zip(addresses, [1.0, 1.0, 1.5], strict=True))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +136,7 @@ def test_a_connection_that_fails_is_a_failure_in_words(
         raise raises
 
     monkeypatch.setattr(socket, "create_connection", create_connection)
-    error = failure_of(Peer("archive", 104))
+    error = failure_of(Peer("127.0.0.1", 104))
     assert error.code is ErrorCode.CONNECTION_FAILED
     assert words in error.message
 

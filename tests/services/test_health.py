@@ -199,7 +199,7 @@ def test_ways_without_a_connection(
         raise failure
 
     monkeypatch.setattr(socket, "create_connection", fail)
-    health = VerificationScu(timeouts=SHORT).check(Peer("10.0.0.1", 104)).unwrap()
+    health = VerificationScu(timeouts=SHORT).check(Peer("127.0.0.1", 104)).unwrap()
     assert health.state is state
     assert words in health.reason
     assert reached(health) == ""

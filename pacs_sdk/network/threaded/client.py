@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
@@ -23,6 +25,11 @@ from pacs_sdk.network.peer import ClientTimeouts, ConnectFailure, ConnectStep, P
 from pacs_sdk.network.threaded.association import DicomAssociation
 
 __all__ = ["connect"]
+
+_LAST_PORT: Final = 0xFFFF
+
+_LEAST_S: Final = 0.001
+"""What the last address of a name is given in any case; no time would mean not to wait."""
 
 
 @edge({OSError: ErrorCode.CONNECTION_FAILED})
@@ -70,7 +77,7 @@ def connect(  # noqa: PLR0913  # all but three are keywords with defaults
             ErrorCode.INVALID_ARGUMENT, exc.error.message, **exc.error.details
         ) from exc
     reached = on_step or _nobody_asks
-    connected = _open_connection(peer, timeouts.connect_s)
+    connected = _open_connection(peer, timeouts.connect_s, clock)
     reached(ConnectStep.CONNECTED)
     transport = _transport(peer, connected, timeouts.connect_s, clock)
     if peer.tls is not None:
@@ -118,10 +125,10 @@ def _transport(peer: Peer, connected: socket.socket, timeout_s: float, clock: Cl
         ) from exc
 
 
-def _open_connection(peer: Peer, timeout_s: float) -> socket.socket:
+def _open_connection(peer: Peer, timeout_s: float, clock: Clock) -> socket.socket:
     where = f"{peer.host} port {peer.port}"
     try:
-        return socket.create_connection((peer.host, peer.port), timeout_s)
+        return _first_that_answers(peer, timeout_s, clock)
     except TimeoutError as exc:
         raise PacsException(
             ErrorCode.CONNECTION_FAILED,
@@ -136,6 +143,20 @@ def _open_connection(peer: Peer, timeout_s: float) -> socket.socket:
             "peer is running",
             cause=_cause_of(exc).value,
         ) from exc
+
+
+def _first_that_answers(peer: Peer, timeout_s: float, clock: Clock) -> socket.socket:
+    """Call the addresses that a name has, one after the other, within one time for all."""
+    if not 0 < peer.port <= _LAST_PORT:  # the system would take 70000 for 4464
+        raise OverflowError(f"a port is a number from 1 to {_LAST_PORT}")
+    found = socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
+    *others, last = dict.fromkeys((str(one[0]), int(one[1])) for *_, one in found)
+    deadline = clock.monotonic() + timeout_s
+    for number, address in enumerate(others):
+        left_s = max(deadline - clock.monotonic(), _LEAST_S)
+        with contextlib.suppress(OSError):
+            return socket.create_connection(address, left_s / (len(others) + 1 - number))
+    return socket.create_connection(last, max(deadline - clock.monotonic(), _LEAST_S))
 
 
 def _cause_of(exc: Exception) -> ConnectFailure:
