@@ -104,3 +104,28 @@ def test_what_does_not_say_its_series(tmp_path: Path) -> None:
     assert found.problem == ""
     names = [Path(one.name).name for one in found.load_volume().unwrap().report.skipped]
     assert names == ["3.dcm", "notes.txt", "pipe"]
+
+
+def test_problems_are_those_of_the_options() -> None:
+    """What a policy lets through is none, what it refuses is one before anything is decoded."""
+    twice = in_memory([*made_slices(2), made_slice(1, InstanceNumber=9, SOPInstanceUID="1.2.3.9")])
+    for policy, problem in (
+        ("drop", "1 place has several images that no attribute tells apart"),
+        ("first", ""),
+    ):
+        (found,) = scan_series(twice, on_duplicates=policy).unwrap()  # type: ignore[arg-type]
+        assert found.problem == problem
+    copied = in_memory([*made_slices(2), *made_slices(2)])
+    assert scan_series(copied).unwrap()[0].problem == ""
+    (found,) = scan_series(copied, on_duplicates="error").unwrap()
+    assert found.problem == "2 images are there twice"
+    assert not isinstance(found.load_volume(), Success)
+    echoes = in_memory(
+        [
+            made_slice(n, EchoTime=echo, SOPInstanceUID=f"1.{n}.{echo}")
+            for n in (0, 1)
+            for echo in "59"
+        ]
+    )
+    (found,) = scan_series(echoes, on_same_position="error").unwrap()
+    assert found.problem == "there are 2 images of each place"

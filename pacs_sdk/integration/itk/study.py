@@ -327,8 +327,14 @@ def _plane(first: ImageSlice) -> str:
 
 def _problem(found: FoundVolume, options: LoadOptions) -> str:
     slices: Sequence[ImageSlice] = found.slices.volumes[0]
-    if found.slices.clashes:
-        return f"{len(found.slices.clashes)} places have several images that nothing tells apart"
+    clashes, copies = len(found.slices.clashes), len(found.slices.copies)
+    if clashes and options.on_duplicates != "first":
+        where = "1 place has" if clashes == 1 else f"{clashes} places have"
+        return f"{where} several images that no attribute tells apart"
+    if copies and options.on_duplicates == "error":
+        return f"{copies} image{' is' if copies == 1 else 's are'} there twice"
+    if found.slices.axis is not None and options.on_same_position == "error":
+        return f"there are {len(found.slices.axis)} images of each place"
     try:
         stack_slices(slices, options)
     except PacsException as exc:
