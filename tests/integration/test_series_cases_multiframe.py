@@ -183,6 +183,32 @@ def test_times_of_frames_are_told_apart_to_the_millisecond() -> None:
     assert volume.metadata.slices[0].acquisition_time == "235959.001"
 
 
+def test_frames_that_were_converted_are_told_apart() -> None:
+    """A legacy converted image has the echo times of its single-frame ones unassigned."""
+    frames = [
+        frame_groups(
+            2.5 * n,
+            UnassignedPerFrameConvertedAttributesSequence=item(EchoTime=echo, EchoNumbers=1),
+        )
+        for n in range(3)
+        for echo in ("9.2", "4.6")
+    ]
+    volume = loaded(enhanced(frames, SOPClassUID="1.2.840.10008.5.1.4.1.1.4.4"))
+    assert volume.axis is not None
+    assert volume.axis.labels == ("EchoTime=4.6", "EchoTime=9.2")
+    assert volume.array[:, :, 0, 0].tolist() == [[10, 30, 50], [0, 20, 40]]
+    frames[0].MREchoSequence = [item(EffectiveEchoTime=9.2)]  # what the standard has wins
+    kept = frames[0].UnassignedPerFrameConvertedAttributesSequence[0]
+    kept.EchoTime = "1"
+    assert loaded(enhanced(frames)).array[1, 0, 0, 0] == 0
+
+
+def test_frames_that_nothing_tells_apart_are_named() -> None:
+    """Both are of one object, so the message has their numbers."""
+    error = load_volume(in_memory([enhanced([frame_groups(0), frame_groups(0)])])).failure()
+    assert error.message.startswith("frames 1 and 2 of instance 1.2.3.4.1 show different images")
+
+
 def test_times_of_frames_with_an_offset_go_on_after_midnight() -> None:
     """An offset from UTC makes a Frame Acquisition DateTime no text to be ordered by."""
     frames = [

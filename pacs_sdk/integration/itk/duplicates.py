@@ -122,9 +122,12 @@ def _different_images(one: ImageSlice, other: ImageSlice, count: int) -> PacsExc
     ]
     told = f" They differ in {', '.join(differences[:3])}." if differences else ""
     tag = str(DicomTag.of("ImagePositionPatient"))
+    which = f"{one.name} and {other.name}"
+    if one.instance is other.instance:
+        which = f"frames {one.frame + 1} and {other.frame + 1} of {one.name}"
     return PacsException(
         ErrorCode.SERIES_NOT_LOADABLE,
-        f"{one.name} and {other.name} show different images of the same place "
+        f"{which} show different images of the same place "
         f"({count} such place{'' if count == 1 else 's'}), and no attribute makes volumes of "
         f"them.{told} on_duplicates='first' takes the one of the lower InstanceNumber",
         path=other.name,

@@ -62,6 +62,27 @@ _TOLD_APART_BY: Final = (
 )
 """Attributes of frames, and the single-frame attribute that says the same."""
 
+_CONVERTED: Final = "UnassignedPerFrameConvertedAttributesSequence"
+"""What a legacy converted image has kept of single-frame ones (PS3.3 A.70 to A.72)."""
+_KEPT: Final = (
+    "EchoTime",
+    "EchoNumbers",
+    "InversionTime",
+    "FlipAngle",
+    "RepetitionTime",
+    "KVP",
+    "DiffusionBValue",
+    "DiffusionGradientOrientation",
+    "TemporalPositionIdentifier",
+    "TriggerTime",
+    "FrameReferenceTime",
+    "AcquisitionNumber",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "ContentDate",
+    "ContentTime",
+)
+
 _FRAME_TYPES: Final = (
     "CTImageFrameTypeSequence",
     "MRImageFrameTypeSequence",
@@ -154,6 +175,10 @@ def _attributes(own: Dataset, shared: Dataset) -> Mapping[str, str]:
     for direction in () if diffusion is None else diffusion.get(_DIRECTIONS) or ():
         if direction.get("DiffusionGradientOrientation") is not None:
             found["DiffusionGradientOrientation"] = _text(direction.DiffusionGradientOrientation)
+    for keyword in _KEPT:
+        value = _value(own, shared, _CONVERTED, keyword)
+        if value is not None:
+            found.setdefault(keyword, _text(value))
     return found
 
 
