@@ -206,7 +206,7 @@ def test_frames_that_were_converted_are_told_apart() -> None:
 def test_frames_that_nothing_tells_apart_are_named() -> None:
     """Both are of one object, so the message has their numbers."""
     error = load_volume(in_memory([enhanced([frame_groups(0), frame_groups(0)])])).failure()
-    assert error.message.startswith("frames 1 and 2 of instance 1.2.3.4.1 show different images")
+    assert error.message.startswith("frames 0 and 1 (from 0) of instance 1.2.3.4.1 show")
 
 
 def test_times_of_frames_with_an_offset_go_on_after_midnight() -> None:

@@ -124,7 +124,7 @@ def _different_images(one: ImageSlice, other: ImageSlice, count: int) -> PacsExc
     tag = str(DicomTag.of("ImagePositionPatient"))
     which = f"{one.name} and {other.name}"
     if one.instance is other.instance:
-        which = f"frames {one.frame + 1} and {other.frame + 1} of {one.name}"
+        which = f"frames {one.frame} and {other.frame} (from 0) of {one.name}"
     return PacsException(
         ErrorCode.SERIES_NOT_LOADABLE,
         f"{which} show different images of the same place "

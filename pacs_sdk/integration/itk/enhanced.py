@@ -137,64 +137,74 @@ def _frame_slices(
     shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or ()), Dataset())
     slices = []
     for index, own in enumerate(per_frame):
-        raw = {**found.header.raw, **dict(_geometry(own, shared))}
+        groups = _Groups(own, shared)
+        raw = {**found.header.raw, **dict(_geometry(groups))}
         frame = attrs.evolve(found, header=attrs.evolve(found.header, raw=raw))
         try:
             one = reader.slice_of(frame)
         except PacsException as exc:
             raise _of_frame(exc, found, index) from None
-        slices.append(attrs.evolve(one, frame=index, attributes=_attributes(own, shared)))
+        slices.append(attrs.evolve(one, frame=index, attributes=_attributes(groups)))
     return slices
 
 
-def _geometry(own: Dataset, shared: Dataset) -> Iterator[tuple[int, bytes]]:
+@attrs.define
+class _Groups:
+    """The functional groups of a frame: its own, then those that all share."""
+
+    own: Dataset
+    shared: Dataset
+    _items: dict[str, Dataset | None] = attrs.field(factory=dict, init=False)
+
+    def item(self, macro: str) -> Dataset | None:
+        """Return the item of a macro, which is looked up once."""
+        if macro not in self._items:
+            found = next(iter(self.own.get(macro) or self.shared.get(macro) or ()), None)
+            self._items[macro] = found if isinstance(found, Dataset) else None
+        return self._items[macro]
+
+    def value(self, macro: str, keyword: str) -> Any:
+        """Return the value of an attribute of a macro, ``None`` where there is none."""
+        item = self.item(macro)
+        return None if item is None else item.get(keyword)
+
+
+def _geometry(groups: _Groups) -> Iterator[tuple[int, bytes]]:
     """Yield what replaces attributes of the top level, encoded as there."""
     for macro, keyword in _GEOMETRY:
-        value = _value(own, shared, macro, keyword)
+        value = groups.value(macro, keyword)
         if value is not None:
             yield int(DicomTag.of(keyword)), _text(value).encode("ascii", "replace")
-    if _item(own, shared, _MAPPING) is not None:  # which is a macro of its own
+    if groups.item(_MAPPING) is not None:  # which is a macro of its own
         yield int(DicomTag.of(_MAPPING)), b""
 
 
-def _attributes(own: Dataset, shared: Dataset) -> Mapping[str, str]:
+def _attributes(groups: _Groups) -> Mapping[str, str]:
     found = {}
     for macro, keyword, name in _TOLD_APART_BY:
-        value = _value(own, shared, macro, keyword)
+        value = groups.value(macro, keyword)
         if value is not None:
             found[name] = _text(value)
-    acquired = _value(own, shared, "FrameContentSequence", "FrameAcquisitionDateTime")
+    acquired = groups.value("FrameContentSequence", "FrameAcquisitionDateTime")
     if acquired is not None:
         local = _UTC_OFFSET.sub("", _text(acquired))  # as a TM, that of the scanner
         found["AcquisitionDate"], found["AcquisitionTime"] = local[:8], local[8:]
     for macro in _FRAME_TYPES:
-        frame_type = _value(own, shared, macro, "FrameType")
+        frame_type = groups.value(macro, "FrameType")
         if frame_type is not None:
             found["ImageType"] = _text(frame_type)
-    diffusion = _item(own, shared, "MRDiffusionSequence")
-    for direction in () if diffusion is None else diffusion.get(_DIRECTIONS) or ():
+    for direction in groups.value("MRDiffusionSequence", _DIRECTIONS) or ():
         if direction.get("DiffusionGradientOrientation") is not None:
             found["DiffusionGradientOrientation"] = _text(direction.DiffusionGradientOrientation)
-    for keyword in _KEPT:
-        value = _value(own, shared, _CONVERTED, keyword)
-        if value is not None:
-            found.setdefault(keyword, _text(value))
+    kept = groups.item(_CONVERTED)
+    if kept is not None:
+        for keyword in _KEPT:
+            if kept.get(keyword) is not None:
+                found.setdefault(keyword, _text(kept.get(keyword)))
     return found
 
 
 _DIRECTIONS: Final = "DiffusionGradientDirectionSequence"
-
-
-def _item(own: Dataset, shared: Dataset, macro: str) -> Dataset | None:
-    for groups in (own, shared):
-        for item in groups.get(macro) or ():
-            return item if isinstance(item, Dataset) else None
-    return None
-
-
-def _value(own: Dataset, shared: Dataset, macro: str, keyword: str) -> Any:
-    item = _item(own, shared, macro)
-    return None if item is None else item.get(keyword)
 
 
 def _text(value: Any) -> str:
