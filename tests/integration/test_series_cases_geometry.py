@@ -545,6 +545,17 @@ def test_times_go_on_after_midnight(kind: str) -> None:
     assert volume.array[:, 0, 0, 0].tolist() == [0, 100]
 
 
+def test_time_points_between_one_another_are_noted() -> None:
+    """Slices of a second time point half a step off make one regular stack with the first."""
+    datasets = [
+        flat(2 * n + time, 0, 2.5 * n + 1.25 * time, TemporalPositionIdentifier=time + 1)
+        for time in range(2)
+        for n in range(3)
+    ]
+    notes = loaded(datasets).report.notes
+    assert any(note.startswith("TemporalPositionIdentifier (0020,0100) differs") for note in notes)
+
+
 def test_what_differs_among_the_slices_of_one_volume_is_noted() -> None:
     """A magnitude between phases, each at a place of its own, could be of another volume."""
     datasets = [flat(n, n, 2.5 * n, EchoTime=time) for n, time in enumerate(("4.6", "9.2", "4.60"))]

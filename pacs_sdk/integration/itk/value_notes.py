@@ -23,6 +23,7 @@ _OF_A_VOLUME: Final = (
     "FlipAngle",
     "KVP",
     "SliceThickness",
+    "TemporalPositionIdentifier",
 )
 """What the slices of a volume have in common, unless they are of several."""
 _MOST_NAMED: Final = 3
