@@ -64,6 +64,16 @@ _IN_SEQUENCES: Final[dict[tuple[str, str], Condition]] = {
         "its devices are not defined in the enhanced way",
         "C.8.8.14",
     ),
+    ("DoseReferenceSequence", "ReferencedROINumber"): Condition(
+        is_one_of("DoseReferenceStructureType", "POINT", "VOLUME"),
+        "the Dose Reference Structure Type is POINT or VOLUME",
+        "C.8.8.10",
+    ),
+    ("DoseReferenceSequence", "DoseReferencePointCoordinates"): Condition(
+        is_one_of("DoseReferenceStructureType", "COORDINATES"),
+        "the Dose Reference Structure Type is COORDINATES",
+        "C.8.8.10",
+    ),
     ("PatientSetupSequence", "PatientPosition"): unless("PatientAdditionalPosition", "C.8.8.12"),
     ("DimensionIndexSequence", "FunctionalGroupPointer"): Condition(
         is_within_functional_group, "its attribute lies in a functional group", "C.7.6.17"

@@ -58,6 +58,15 @@ def given(**values: object) -> Callable[[Dataset], object]:
     return change
 
 
+def dose_reference(structure_type: str) -> Dataset:
+    """Return a dose reference that says of what kind it is, and nothing else of where."""
+    return item(
+        DoseReferenceNumber=1,
+        DoseReferenceStructureType=structure_type,
+        DoseReferenceType="ORGAN_AT_RISK",
+    )
+
+
 TYPES = [
     # object, change, path, rule, type
     ("CT", removed("Modality"), "Modality", ABSENT, "1"),
@@ -107,6 +116,11 @@ TYPES = [
      "ReferencedStructureSetSequence", ABSENT, "1C"),
     ("RTPLAN", lambda one: removed("ReferencedBeamSequence")(one.FractionGroupSequence[0]),
      "FractionGroupSequence[0].ReferencedBeamSequence", ABSENT, "1C"),
+    ("RTPLAN", given(DoseReferenceSequence=[dose_reference("COORDINATES")]),
+     "DoseReferenceSequence[0].DoseReferencePointCoordinates", ABSENT, "1C"),
+    ("RTPLAN", given(DoseReferenceSequence=[dose_reference("VOLUME")]),
+     "DoseReferenceSequence[0].ReferencedROINumber", ABSENT, "1C"),
+    ("RTPLAN", given(DoseReferenceSequence=[dose_reference("SITE")]), "", ABSENT, ""),
     ("RTSTRUCT", lambda one: removed("ROIName")(one.StructureSetROISequence[0]),
      "StructureSetROISequence[0].ROIName", ABSENT, "2"),
     ("ECG", lambda one: removed("ChannelBaseline")(
