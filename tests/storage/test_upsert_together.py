@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from pacs_sdk.core.ports import NullLogger, SystemClock
@@ -18,8 +18,8 @@ from pacs_sdk.storage.index.database_errors import is_retriable
 from pacs_sdk.storage.index.parent_rows import ParentRows
 from pacs_sdk.storage.index.row_removal import RemovedInstance, remove_instance
 from pacs_sdk.storage.index.schema import open_engine
-from pacs_sdk.storage.index.tables import instances, patients, series
-from pacs_sdk.storage.index.upsert import insert_or_find, lock_for_change
+from pacs_sdk.storage.index.tables import instances, patients, series, studies
+from pacs_sdk.storage.index.upsert import insert_or_find, lock_for_change, lock_for_removal
 from tests.storage.databases import POSTGRESQL, Database, PostgresServer, text_of
 from tests.storage.entries import make_entry
 from tests.storage.rows import UNIQUE, Others, counts, put, put_path, row_of, writing
@@ -177,6 +177,23 @@ def test_who_removes_from_a_study_that_gets_its_patient_leaves_no_patient(
         removing = others.start_waiting(lambda other: remove_instance(other, "9"))
     assert removing.result() == RemovedInstance("9", "1.1", "1.1.1", True)
     assert counts(engine) == [0, 0, 0, 0]
+
+
+def test_who_removes_from_a_study_that_gets_another_patient_leaves_no_patient(
+    engine: Engine, others: Others
+) -> None:
+    """The one before is still there, with another study; the new one goes with the study."""
+    with writing(engine) as connection:
+        put_path(connection, "P", "1", "1.1", "1.1.1")
+        put_path(connection, "P", "2", "2.1", "2.1.1")
+    with writing(engine) as connection:
+        lock_for_removal(connection, patients, put(connection, patients, patient_id="P"))
+        moved = update(studies).where(studies.c.study_instance_uid == "1")
+        other = put(connection, patients, patient_id="Q")
+        connection.execute(moved.values(patient_fk=other))
+        removing = others.start_waiting(lambda other: remove_instance(other, "1.1.1"))
+    assert removing.result() == RemovedInstance("1.1.1", "1", "1.1", True)
+    assert counts(engine) == [1, 1, 1, 1]
 
 
 def test_two_who_fill_in_the_same_row_see_each_other(engine: Engine, others: Others) -> None:

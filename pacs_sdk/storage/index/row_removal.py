@@ -6,11 +6,10 @@ the patient first, then the study, then the series, so that nobody is adding to 
 
 from __future__ import annotations
 
-import functools
 from typing import Any, Final
 
 import attrs
-from sqlalchemy import Connection, Select, Table, bindparam, delete, exists, select
+from sqlalchemy import Connection, bindparam, delete, exists, select
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.storage.index.tables import instances, patients, series, studies
@@ -58,8 +57,8 @@ def remove_instance(
         found = connection.execute(_PATH, {"uid": sop_instance_uid}).one_or_none()
         if found is None or row not in (None, found.pk):
             return None
-        above = zip(_ABOVE, (found.patient_pk, found.study_pk, found.series_pk), strict=True)
-        if not all(_is_locked(connection, table, pk) for table, pk in above):
+        above = {"patient": found.patient_pk, "study": found.study_pk, "series": found.series_pk}
+        if not all(connection.execute(one, above).first() is not None for one in _LOCK):
             continue  # another node removed it, or gave the study to another patient
         removed = connection.execute(
             _DELETE, {"row": found.pk, "series": found.series_pk, "key": found.storage_key}
@@ -84,7 +83,19 @@ def remove_childless_patient(connection: Connection, pk: int) -> None:
 
 # -- statements --------------------------------------------------------------------------
 
-_ABOVE: Final = (patients, studies, series)
+_LOCK: Final = tuple(
+    select(table.c.pk).where(*conditions).with_for_update()
+    for table, *conditions in (
+        (patients, patients.c.pk == bindparam("patient")),
+        (
+            studies,
+            studies.c.pk == bindparam("study"),
+            studies.c.patient_fk == bindparam("patient"),
+        ),
+        (series, series.c.pk == bindparam("series")),
+    )
+)
+"""Each locks a row above the instance, if it is still there, and of the one before."""
 
 _PATH: Final = (
     select(
@@ -117,16 +128,6 @@ _PRUNE: Final = tuple(
     )
 )
 """Each removes a row that has no child, from below."""
-
-
-def _is_locked(connection: Connection, table: Table, pk: int) -> bool:
-    """Lock a row, if it is still there."""
-    return connection.execute(_removal_statement(table), {"row": pk}).first() is not None
-
-
-@functools.cache
-def _removal_statement(table: Table) -> Select[Any]:
-    return select(table.c.pk).where(table.c.pk == bindparam("row")).with_for_update()
 
 
 def _prune(connection: Connection, found: Any) -> bool:
