@@ -240,6 +240,36 @@ def test_a_study_goes_to_a_patient_who_is_known(
     assert {entry.fields["attributes"] for entry in logger.entries} == {("PatientName",)}
 
 
+@pytest.mark.parametrize("first", ["", "H"])
+def test_a_study_goes_to_the_patient_of_the_issuer_that_one_of_its_instances_names(
+    index: IndexDatabase, logger: RecordingLogger, first: str
+) -> None:
+    """Whichever comes first; it is found by the issuer with all that is in it."""
+    add(index, PatientID="P7", IssuerOfPatientID=first, PatientSex="F", SOPInstanceUID="9.6")
+    second = "" if first else "H"
+    add(index, PatientID="P7", IssuerOfPatientID=second, PatientName="Doe", SOPInstanceUID="9.7")
+    assert uids(index, "IMAGE", PatientID="P7", IssuerOfPatientID="H") == ["9.6", "9.7"]
+    (patient,) = find(index, "PATIENT")
+    assert (patient.get("PatientName"), patient.get("PatientSex")) == ("Doe", "F")
+    assert not logger.entries
+
+
+def test_who_has_the_same_id_without_an_issuer_may_be_somebody_else(
+    index: IndexDatabase, logger: RecordingLogger
+) -> None:
+    """The other studies stay, and what they say of their patient is not said of the issuer's."""
+    add(index, StudyInstanceUID="1.1", PatientID="P7", PatientName="Roe", PatientSex="F")
+    add(index, StudyInstanceUID="1.2", PatientID="P7")
+    add(index, StudyInstanceUID="1.2", PatientID="P7", IssuerOfPatientID="H", PatientName="Doe")
+    told = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientSex")
+    assert [tuple(one.get(name) for name in told) for one in find(index, "STUDY")] == [
+        ("P7", "", "Roe", "F"),
+        ("P7", "H", "Doe", ""),
+    ]
+    assert counts(index) == (2, 2, 2, 3)
+    assert not logger.entries
+
+
 def test_a_patient_id_of_another_issuer_is_a_contradiction(
     index: IndexDatabase, logger: RecordingLogger
 ) -> None:

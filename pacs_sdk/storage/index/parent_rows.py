@@ -2,9 +2,10 @@
 
 Where instances contradict each other about them, what came first stays, and the difference
 is recorded in the table ``attribute_conflicts``. What the first did not say is no contradiction:
-it is filled in, and a study whose first instances had no Patient ID goes to the patient that a
-later one names. An instance that takes the place of another corrects what is said otherwise; a
-study goes to another patient so when none of its instances is left that names the one before.
+it is filled in, and a study whose first instances had no Patient ID, or no issuer of it, goes to
+the patient that a later one names. An instance that takes the place of another corrects what is
+said otherwise; a study goes to another patient so when none of its instances is left that names
+the one before.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, exists, select, update
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger
@@ -66,6 +67,11 @@ _Row: TypeAlias = Mapping[str, Any]
 
 _PATIENT_IDENTITY: Final = ("patient_id", "issuer_of_patient_id")
 _PATIENT_KEY: Final = (*_PATIENT_IDENTITY, "study_without_patient_id")
+
+_HAS_OTHERS: Final = select(
+    exists().where(studies.c.patient_fk == bindparam("patient_fk"), studies.c.pk != bindparam("pk"))
+)
+"""Whether the patient of a study has another one."""
 
 
 class ParentRows:
@@ -229,10 +235,15 @@ class ParentRows:
     ) -> None:
         """Give a study to the patient that an instance names, as the first ones named none.
 
-        Nobody else adds to the study or removes from it meanwhile: for that they lock the patient
-        that it came with, which is of this study alone, and is gone then.
+        Or they named no issuer of the Patient ID; then that patient may have other studies, and
+        what is known of it may be of somebody else. Nobody else adds to the study or removes from
+        it meanwhile: for that they lock the patient that it came with.
         """
-        self._reconcile(connection, QueryLevel.PATIENT, known.patient, values, entry)
+        unnamed = lock_for_removal(connection, patients, int(known.patient["pk"]))
+        if connection.execute(_HAS_OTHERS, known.study).scalar_one():
+            self._move(connection, known, values, entry)
+            return
+        self._reconcile(connection, QueryLevel.PATIENT, unnamed, values, entry)
         unnamed = lock_for_removal(connection, patients, int(known.patient["pk"]))
         identity = {column: values[column] or unnamed[column] for column in _PATIENT_IDENTITY}
         said = {name: value for name, value in unnamed.items() if name != "pk"}
@@ -302,10 +313,12 @@ class ParentRows:
 
 
 def _is_identified_by(row: _Row, values: _Values) -> bool:
-    """Tell whether an instance has the Patient ID that its study's patient lacks."""
+    """Tell whether an instance has what its study's patient lacks: a Patient ID, or its issuer."""
+    kept_id, found_id = row["patient_id"], values["patient_id"]
     kept, found = row["issuer_of_patient_id"], values["issuer_of_patient_id"]
-    contradicted = kept and found and kept != found
-    return bool(values["patient_id"] and not row["patient_id"] and not contradicted)
+    if not found_id or (kept and found and kept != found):
+        return False
+    return not kept_id or bool(kept_id == found_id and found and not kept)
 
 
 def _compared(
