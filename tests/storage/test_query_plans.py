@@ -93,7 +93,7 @@ EVERYWHERE: dict[str, dict[str, Any]] = {
     "patient-name-prefix": {"PatientName": "doe1*"},
     "patient-name-with-one-left-out": {"PatientName": "doe?^john"},
     "patient-name-with-open-components": {"PatientName": "doe1^*^*"},
-    "patient-names": {"PatientName": [f"doe{number}^*" for number in range(12)]},
+    "patient-names": {"PatientName": [f"doe{number}^john" for number in range(12)]},
     "ideographic-prefix": {"PatientName": "東*"},
     "all-groups": {"PatientName": "doe1*=東*=と*"},
     "birth-date": {"PatientBirthDate": "19600102-19691231"},
