@@ -169,11 +169,10 @@ def identifier(level: Level, values: Mapping[DicomTag, str]) -> DicomDataset:
 
 def _element(tag: DicomTag, value: str) -> DataElement:
     vr = _vr(tag)
+    parts = value.split("\\") if vr.rule.multiple else [value]
     try:
         # Not checked as a value: a key may have wildcards and ranges (PS3.4 C.2.2.2).
-        return DataElement(
-            int(tag), vr, _typed(value.split("\\"), vr), validation_mode=pydicom.config.IGNORE
-        )
+        return DataElement(int(tag), vr, _typed(parts, vr), validation_mode=pydicom.config.IGNORE)
     except (TypeError, ValueError, OverflowError):
         raise typer.BadParameter(
             f"{value!r} does not fit {tag.keyword or tag}, whose values are {vr}",

@@ -19,7 +19,12 @@ from pacs_sdk.cli.keys import (
 )
 from pacs_sdk.cli.options import Level
 from pacs_sdk.core import DicomTag, MemoryBytes
-from pacs_sdk.encoding import instance_from_dataset, read_file
+from pacs_sdk.encoding import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    encode_dataset,
+    instance_from_dataset,
+    read_file,
+)
 from pacs_sdk.integration.pacs import Pacs
 from pacs_sdk.network import (
     DicomServer,
@@ -232,6 +237,13 @@ def test_a_key_beyond_ascii_names_its_character_set() -> None:
     """An identifier with other letters is UTF-8 and says so."""
     dataset = identifier(Level.STUDY, parse_keys(["PatientName=Müller*"]))
     assert dataset["SpecificCharacterSet"] == "ISO_IR 192"
+
+
+def test_a_backslash_is_a_character_of_a_text_of_one_value() -> None:
+    """A comment is matched with it, as Python and C-FIND do (PS3.5 6.2)."""
+    dataset = identifier(Level.STUDY, parse_keys(["PatientComments=a\\b*"]))
+    encoded = encode_dataset(dataset, EXPLICIT_VR_LITTLE_ENDIAN).unwrap()
+    assert b"a\\b*" in encoded
 
 
 def test_keys_of_an_item_are_repeated_as_others_are() -> None:
