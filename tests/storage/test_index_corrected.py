@@ -80,6 +80,18 @@ def test_a_new_instance_corrects_nothing(index: IndexDatabase) -> None:
     assert conflicts(index) == [("9.3", "StudyDescription")]
 
 
+def test_an_instance_that_goes_to_another_study_corrects_nothing_there(
+    index: IndexDatabase,
+) -> None:
+    """What is told of that study is right already; the difference is recorded."""
+    for uid, study in (("9.1", "1.1"), ("9.2", "1.1"), ("9.3", "1.2")):
+        add(index, SOPInstanceUID=uid, StudyInstanceUID=study, StudyDescription=f"of {study}")
+    replace(index, "9.1", StudyInstanceUID="1.2", StudyDescription="of 1.1")
+    described = [one.get("StudyDescription") for one in find(index, "STUDY")]
+    assert described == ["of 1.1", "of 1.2"]
+    assert conflicts(index) == [("9.1", "StudyDescription")]
+
+
 def test_a_study_goes_to_another_patient_when_all_of_it_names_that_one(
     index: IndexDatabase, logger: RecordingLogger
 ) -> None:

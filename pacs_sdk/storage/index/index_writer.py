@@ -33,7 +33,7 @@ from pacs_sdk.storage.index.further_attributes import (
 from pacs_sdk.storage.index.known_rows import KnownRows, is_worth_knowing
 from pacs_sdk.storage.index.parent_rows import ParentRows
 from pacs_sdk.storage.index.portable_sql import insert_or_leave, latest_transaction
-from pacs_sdk.storage.index.row_removal import remove_instance
+from pacs_sdk.storage.index.row_removal import RemovedInstance, remove_instance
 from pacs_sdk.storage.index.tables import changes, duplicate_objects, instances
 from pacs_sdk.storage.index.values import ColumnValue, column_values
 from pacs_sdk.storage.records import AddOutcome, IndexEntry, InstanceIdentity
@@ -213,7 +213,8 @@ class IndexWriter:
         if replace:
             previous = self._removed(connection, uid, only)
             connection.execute(_NOT_BESIDE, {"key": entry.storage_key})
-        corrects = previous is not None
+        study = entry.identity.study_instance_uid
+        corrects = previous is not None and previous.study_instance_uid == study
         row = instance.of_series(self._series_pk(connection, instance, corrects=corrects))
         insertion = self._instance
         if insertion is None:
@@ -223,7 +224,8 @@ class IndexWriter:
             if insertion.execute(connection, row) == 1:
                 kind = ChangeKind.STORED if previous is None else ChangeKind.REPLACED
                 self._record(connection, kind, entry.identity)
-                return AddOutcome(created=True, previous_key=previous)
+                previous_key = None if previous is None else previous.storage_key
+                return AddOutcome(created=True, previous_key=previous_key)
             found = connection.execute(_ABOUT_OBJECT, {"uid": uid}).one_or_none()
             if found is None:  # another node removed it this moment
                 continue
@@ -291,7 +293,14 @@ class IndexWriter:
         Returns:
             The key of its object, or ``None`` if it isn't indexed.
         """
-        return self._removed(connection, sop_instance_uid, row, record=True)
+        removed = self._removed(connection, sop_instance_uid, row)
+        if removed is None:
+            return None
+        identity = InstanceIdentity(
+            removed.study_instance_uid, removed.series_instance_uid, sop_instance_uid, ""
+        )
+        self._record(connection, ChangeKind.DELETED, identity)
+        return removed.storage_key
 
     def committed(self) -> None:
         """Remember what the last transaction made sure of."""
@@ -331,25 +340,14 @@ class IndexWriter:
         change.execute(connection, row)
 
     def _removed(
-        self,
-        connection: Connection,
-        sop_instance_uid: str,
-        row: int | None = None,
-        *,
-        record: bool = False,
-    ) -> str | None:
+        self, connection: Connection, sop_instance_uid: str, row: int | None = None
+    ) -> RemovedInstance | None:
         removed = remove_instance(connection, sop_instance_uid, row)
-        if removed is None:
-            return None
-        forget_differences(connection, sop_instance_uid)
-        if removed.pruned:
-            self.forget()
-        if record:
-            identity = InstanceIdentity(
-                removed.study_instance_uid, removed.series_instance_uid, sop_instance_uid, ""
-            )
-            self._record(connection, ChangeKind.DELETED, identity)
-        return removed.storage_key
+        if removed is not None:
+            forget_differences(connection, sop_instance_uid)
+            if removed.pruned:
+                self.forget()
+        return removed
 
 
 def _is_described(entry: IndexEntry, size_bytes: int, syntax: str, content_hash: str) -> bool:

@@ -106,8 +106,8 @@ class ParentRows:
         Args:
             connection: In a transaction that writes.
             entry: The instance.
-            corrects: Whether it takes the place of another, and so is right where it says
-                something else; after :meth:`forget`.
+            corrects: Whether it takes the place of another of its study, and so is right where it
+                says something else; after :meth:`forget`.
         """
         self._corrects = corrects
         return self._ensure_series(connection, entry, self._study_pk(connection, entry))
