@@ -9,12 +9,14 @@ from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Logger
 from pacs_sdk.core.results import Failure, Success, raised
+from pacs_sdk.core.whole_bytes import read_whole
 from pacs_sdk.encoding import Instance, read_source
 from pacs_sdk.storage.deleted_objects import is_deleted
 from pacs_sdk.storage.index.index_database import IndexDatabase
 from pacs_sdk.storage.index.schema import index_errors
 from pacs_sdk.storage.objects.backend import checked_key
 from pacs_sdk.storage.objects.content_hash import hash_source
+from pacs_sdk.storage.objects.object_files import reading
 from pacs_sdk.storage.records import IndexEntry, InstanceIdentity, InstanceLocation
 from pacs_sdk.storage.same_elements import have_same_elements
 
@@ -74,7 +76,9 @@ def is_same_content(kept: Instance, instance: Instance) -> bool:
 def _is_same_encoded(kept: Instance, instance: Instance) -> bool:
     if (kept.transfer_syntax_uid, kept.size) != (instance.transfer_syntax_uid, instance.size):
         return False
-    ours, theirs = kept.encoded.view(), instance.encoded.view()
+    theirs = instance.encoded.view()
+    with reading(kept.sop_instance_uid):
+        ours = read_whole(kept.encoded)
     return all(
         bytes(ours[start : start + _COMPARED_BYTES])
         == bytes(theirs[start : start + _COMPARED_BYTES])

@@ -16,7 +16,7 @@ from returns.result import Failure, Success
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import PacsResult
 from pacs_sdk.storage import DuplicatePolicy, Durability, FileStorage
-from pacs_sdk.storage.objects import file_storage
+from pacs_sdk.storage.objects import file_storage, object_names
 from tests.storage.processes import killed_processes, run_together
 
 KEY = "1.2/1.3/1.4.dcm"
@@ -664,3 +664,18 @@ def test_success_and_failure_are_results(storage: FileStorage) -> None:
     ):
         assert isinstance(result, Failure)
     assert isinstance(storage.health(), Success)
+
+
+def test_what_cannot_be_looked_at_in_a_listing_is_an_error_in_words(
+    storage: FileStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a disk that fails in between: whoever lists is told which object it was."""
+    storage.put(KEY, [b"object"]).unwrap()
+
+    def fails(_: str) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(object_names, "size_of_file", fails)
+    with pytest.raises(PacsException, match=KEY) as caught:
+        list(storage.list())
+    assert caught.value.error.code is ErrorCode.STORAGE_READ_FAILED

@@ -20,6 +20,7 @@ from typing_extensions import Buffer
 
 from pacs_sdk.core.byte_source import ByteSource
 from pacs_sdk.core.errors import ErrorCode, PacsException
+from pacs_sdk.core.whole_bytes import read_whole
 from pacs_sdk.encoding.datasets.elements import IMPLICIT_LITTLE, ITEM, SEQUENCE_END
 
 __all__ = [
@@ -78,7 +79,8 @@ class EncapsulatedFrames:
         """
         if self.lengths:
             return self._by_extended_table(index)
-        pieces = [self.source.slice(start, size).view() for start, size in self.fragments(index)]
+        fragments = self.fragments(index)
+        pieces = [read_whole(self.source.slice(start, size)) for start, size in fragments]
         if not pieces:
             raise _failed(f"frame {index} has no fragment", self.starts[index])
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -110,7 +112,7 @@ class EncapsulatedFrames:
                 f"its fragment has {length}",
                 self.starts[index],
             )
-        return self.source.slice(self.starts[index] + _HEADER_BYTES, wanted).view()
+        return read_whole(self.source.slice(self.starts[index] + _HEADER_BYTES, wanted))
 
 
 def extended_offset_table(

@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 
 from pacs_sdk.core.byte_source import ByteSource
+from pacs_sdk.core.whole_bytes import read_whole
 from pacs_sdk.encoding.byte_order import swapped
 from pacs_sdk.encoding.codecs.description import FrameDescription, pixel_failure
 from pacs_sdk.encoding.codecs.stored import cells_hold_more, conform_cells
@@ -109,7 +110,7 @@ def _shaped(pixels: NativePixels, frame: FrameDescription, first: int, count: in
     first_bit = first * frame.values * bits
     begin = first_bit // 16 * 2
     end = -(-(first_bit + values_needed * bits) // 16) * 2
-    data = pixels.source.slice(begin, end - begin).view()
+    data = read_whole(pixels.source.slice(begin, end - begin))
     stored = native_type(pixels.keyword, frame).newbyteorder("<" if pixels.little else ">")
     if pixels.swapped and bits <= 8:
         # Words of two bytes: in big endian the first pixel is in the second byte.

@@ -13,6 +13,7 @@ from pacs_sdk.core.byte_source import ByteSource, MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import PacsResult, edge, raised
 from pacs_sdk.core.vr import VR
+from pacs_sdk.core.whole_bytes import read_whole
 from pacs_sdk.encoding import Instance, encode_dataset, transfer_syntax
 from pacs_sdk.network import AcceptedContext
 from pacs_sdk.services.reencode import reencoded, usable_contexts
@@ -152,7 +153,7 @@ class ReadAhead:
 def _outgoing(instance: Instance, context: AcceptedContext) -> Outgoing:
     encoded = reencoded(instance, context.transfer_syntax).encoded
     # Here and not while it is sent: what cannot be read is one failure among others.
-    return Outgoing(context, MemoryBytes(encoded.view()))
+    return Outgoing(context, MemoryBytes(read_whole(encoded)))
 
 
 _BULK_DATA: Final = frozenset(

@@ -9,6 +9,7 @@ import attrs
 from pacs_sdk.core.byte_source import ByteSource, FileBytes, MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge
+from pacs_sdk.core.whole_bytes import read_whole
 from pacs_sdk.encoding import Instance
 from pacs_sdk.network import AcceptedContext, DicomAssociation
 from pacs_sdk.services.reencode import reencoded, usable_contexts
@@ -92,7 +93,7 @@ class Preparation:
         try:
             if is_secure and _may_shrink(source) and source.size <= _MOST_READ_BYTES:
                 return MemoryBytes(source.head(source.size))
-            return MemoryBytes(source.view())
+            return MemoryBytes(read_whole(source))
         except OSError as exc:
             raise PacsException(
                 ErrorCode.FILE_READ_FAILED, f"the instance cannot be read: {exc.strerror or exc}"

@@ -300,7 +300,11 @@ class FileStorage(StorageBackend):
         Else all objects would seem to be gone while their disk is not mounted, and what was to be
         removed for good would be forgotten, and be back with the disk.
         """
-        if not self._spool.root.is_dir():
+        with in_words(
+            ErrorCode.STORAGE_READ_FAILED, f"the storage folder {self._root} cannot be reached"
+        ):
+            is_there = self._spool.root.is_dir()
+        if not is_there:
             raise PacsException(
                 ErrorCode.STORAGE_READ_FAILED,
                 f"the storage folder {self._root} is not there, or empty: is its disk mounted?",

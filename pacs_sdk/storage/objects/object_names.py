@@ -142,10 +142,14 @@ class ObjectNames:
             if entry.name.startswith(".") or not entry.name.startswith(partial):
                 continue
             components = (*above, entry.name)
-            if entry.is_dir(follow_symlinks=False):
+            key = "/".join(components)
+            with in_words(ErrorCode.STORAGE_READ_FAILED, f"{key} could not be looked at", key):
+                is_folder = entry.is_dir(follow_symlinks=False)
+                size = None if is_folder else size_of_file(entry.path)
+            if is_folder:
                 yield from self.walk(Path(entry.path), components)
-            elif (size := size_of_file(entry.path)) is not None:
-                yield StoredObject("/".join(components), size)
+            elif size is not None:
+                yield StoredObject(key, size)
 
     def _link(self, spooled: str, target: str) -> None:
         try:

@@ -19,6 +19,7 @@ from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Clock, Logger, SystemClock
 from pacs_sdk.core.results import Failure, PacsResult, Success, raised
 from pacs_sdk.core.uids import is_valid_uid
+from pacs_sdk.core.whole_bytes import read_whole
 from pacs_sdk.storage.deleted_objects import check_kept
 from pacs_sdk.storage.duplicates import record_duplicate
 from pacs_sdk.storage.index.index_database import IndexDatabase
@@ -26,7 +27,7 @@ from pacs_sdk.storage.objects.backend import StorageBackend, StoredObject, check
 from pacs_sdk.storage.objects.content_hash import hash_source
 from pacs_sdk.storage.objects.imported_folders import IMPORT_PREFIX
 from pacs_sdk.storage.objects.layouts import DUPLICATE_MARK, is_duplicate_key
-from pacs_sdk.storage.objects.object_files import not_found
+from pacs_sdk.storage.objects.object_files import not_found, reading
 from pacs_sdk.storage.records import AddOutcome, IndexEntry
 from pacs_sdk.storage.upkeep.index_rows import (
     InstanceRow,
@@ -287,7 +288,8 @@ class _Recovery:
             if not hashed:
                 return read_object(source, key, self._index.further.header_tags)
             # Of one moment: another object may be in its place when it is opened again.
-            whole = MemoryBytes(source.view())
+            with reading(key):
+                whole = MemoryBytes(read_whole(source))
             read = read_object(whole, key, self._index.further.header_tags)
             return attrs.evolve(
                 read, entry=attrs.evolve(read.entry, content_hash=hash_source(whole))
