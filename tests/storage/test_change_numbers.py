@@ -76,3 +76,21 @@ def test_a_stop_in_order_leaves_no_gap(tmp_path: Path) -> None:
             archive.store(made_instance()).unwrap()
             numbers = [one.position.number for one in archive.feed.changes().unwrap()]
     assert numbers == [1, 2]
+
+
+def test_an_index_that_was_lost_begins_beyond_the_old_one_though_the_stop_was_in_order(
+    tmp_path: Path,
+) -> None:
+    """A consumer that reads on is told of what is stored before the index is made anew, too."""
+    with open_archive(tmp_path).unwrap() as archive:
+        for _ in range(3):
+            archive.store(made_instance()).unwrap()
+        seen = list(archive.feed.changes().unwrap())[-1].position
+    for name in INDEX:
+        (tmp_path / name).unlink(missing_ok=True)
+    with open_archive(tmp_path).unwrap() as archive:
+        assert archive.recovery.index_missing
+        new = made_instance()
+        archive.store(new).unwrap()
+        told = [one.sop_instance_uid for one in archive.feed.changes(seen).unwrap()]
+        assert told == [new.sop_instance_uid]

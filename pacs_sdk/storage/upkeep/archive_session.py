@@ -121,7 +121,7 @@ class ArchiveSession:
                 restored_objects=self.storage.restored,
                 index_missing=index_lost and _has_objects(data_dir),
             )
-            if dead:
+            if dead or found.index_missing:
                 with index_errors("the index cannot go on"), self.index.writing() as connection:
                     skip_lost_numbers(connection, milliseconds(clock or SystemClock()))
             self.recovery = self._look_after(dead, found)
