@@ -244,8 +244,9 @@ class Deletion:
         Returns:
             ``Success`` with the number of instances that are back, or ``Failure`` with
             ``OBJECT_NOT_FOUND`` where there is nothing to bring back, ``DUPLICATE_OBJECT``
-            where another object has taken an instance's place, ``STORAGE_READ_FAILED`` or
-            ``INDEX_FAILED``.
+            where another object has taken an instance's place, ``STORAGE_READ_FAILED`` (or what
+            reading an object gives) or ``INDEX_FAILED``. What cannot be brought back is tried again
+            by the next call; all others are back.
         """
         wanted = [
             one
@@ -258,17 +259,25 @@ class Deletion:
                 f"nothing of study {study_instance_uid[:80]} that was deleted is still there",
                 study_instance_uid=study_instance_uid[:80],
             )
+        back, errors = 0, list[PacsException]()
         for one in wanted:
-            if is_duplicate_key(one.storage_key):
-                self._back_beside(one)
-                continue
-            self._back(one)
+            try:
+                if is_duplicate_key(one.storage_key):
+                    self._back_beside(one)
+                else:
+                    self._back(one)
+                    back += 1
+            except PacsException as exc:
+                if exc.error.code is ErrorCode.INDEX_FAILED:  # it won't take the others either
+                    raise
+                errors.append(exc)
         flush_index(self._make_lasting)
-        instances_back = sum(not is_duplicate_key(one.storage_key) for one in wanted)
         self._logger.info(
-            "instances-restored", study_instance_uid=study_instance_uid, instances=instances_back
+            "instances-restored", study_instance_uid=study_instance_uid, instances=back
         )
-        return instances_back
+        if errors:
+            raise errors[0]
+        return back
 
     @edge()
     def purge(self, at_most: int = _PURGED_AT_MOST) -> int:

@@ -464,3 +464,21 @@ def test_what_moves_to_another_study_is_not_deleted_with_the_one_it_was_in(tmp_p
         report = archive.delete(Query.of("STUDY", StudyInstanceUID="1.2").unwrap()).unwrap()
         assert report.instances == 0
         assert archive.open(uid).unwrap().encoded.view() == moved.encoded.view()
+
+
+def test_what_cannot_be_read_keeps_nothing_else_from_coming_back(tmp_path: Path) -> None:
+    """The failure tells of the one object, which can be brought back when it can be read."""
+    backend = MemoryStorage()
+    with Archive(backend, IndexDatabase(address_of(tmp_path))) as archive:
+        for number in range(3):
+            archive.store(made_instance(SOPInstanceUID=f"1.2.3.9.{number}")).unwrap()
+        study = Query.of("STUDY", StudyInstanceUID="1.2").unwrap()
+        archive.delete(study, keep=DAY).unwrap()
+        spoilt = "1.2/1.2.3/1.2.3.9.0.dcm"
+        whole = bytes(backend.open(spoilt).unwrap().view())
+        backend.put(spoilt, [b"spoilt"], policy=DuplicatePolicy.REPLACE).unwrap()
+        assert failure(archive.deletion.restore("1.2")).code is ErrorCode.NOT_DICOM
+        assert archive.statistics().unwrap().instances == 2
+        backend.put(spoilt, [whole], policy=DuplicatePolicy.REPLACE).unwrap()
+        assert archive.deletion.restore("1.2").unwrap() == 1
+        assert archive.statistics().unwrap().instances == 3
