@@ -107,7 +107,7 @@ _DUE: Final = (
 _BY_KEY: Final = select(deleted_objects.c.sop_instance_uid).where(
     deleted_objects.c.storage_key == bindparam("key")
 )
-_LOCKED: Final = _BY_KEY.with_for_update()
+_LOCKED: Final = _BY_KEY.where(deleted_objects.c.purge_ms <= bindparam("now")).with_for_update()
 _FORGET: Final = delete(deleted_objects).where(deleted_objects.c.storage_key == bindparam("key"))
 _TAKE_BACK: Final = _FORGET.where(deleted_objects.c.at_ms == bindparam("at"))
 
@@ -250,13 +250,15 @@ def check_kept(backend: StorageBackend, connection: Connection, entry: IndexEntr
     raised(backend.stat(key))
 
 
-def lock_deleted(connection: Connection, storage_key: str) -> str | None:
-    """Lock the row of a deleted object until the caller's transaction ends.
+def lock_deleted(connection: Connection, storage_key: str, now_ms: int) -> str | None:
+    """Lock the row of a deleted object whose time has come until the caller's transaction ends.
 
     Returns:
-        The SOP Instance UID in it; ``None`` if there is no such row any more.
+        The SOP Instance UID in it; ``None`` if there is no such row any more, or one of a later
+        deletion.
     """
-    uid: str | None = connection.execute(_LOCKED, {"key": storage_key}).scalar()
+    wanted = {"key": storage_key, "now": now_ms}
+    uid: str | None = connection.execute(_LOCKED, wanted).scalar()
     return uid
 
 

@@ -145,7 +145,7 @@ class Deletion:
                 missed.update(one.sop_instance_uid for one in batch)
                 missed.difference_update(deleted)
                 if keep == AT_ONCE:
-                    self._remove_all([key for key, _ in objects])
+                    self._remove_all([key for key, _ in objects], until)
             if not missed:
                 break
             # They are deleted already, or another object has taken their place, which may match.
@@ -302,8 +302,9 @@ class Deletion:
                 errors.append(exc)
                 return False
 
-        keys = keys_to_purge(self._index, milliseconds(self._clock), at_most, may_go)
-        removed = self._remove_all(keys)
+        now = milliseconds(self._clock)
+        keys = keys_to_purge(self._index, now, at_most, may_go)
+        removed = self._remove_all(keys, now)
         if errors:
             raise errors[0]
         return removed
@@ -345,7 +346,7 @@ class Deletion:
             lambda writing: take_back(writing, one),
         )
 
-    def _remove_all(self, keys: Sequence[str]) -> int:
+    def _remove_all(self, keys: Sequence[str], now: int) -> int:
         """Remove objects for good, and have on the disk that they are gone; return how many.
 
         A power failure would bring the notes of their deletion back otherwise, and the next purge
@@ -360,7 +361,7 @@ class Deletion:
         try:
             for key in keys:
                 try:
-                    removed += self._remove(key)
+                    removed += self._remove(key, now)
                 except PacsException as exc:
                     if exc.error.code is ErrorCode.INDEX_FAILED:  # it won't take the others either
                         raise
@@ -371,8 +372,8 @@ class Deletion:
             raise errors[0]
         return removed
 
-    def _remove(self, key: str) -> bool:
-        """Remove an object for good, unless its instance has come back.
+    def _remove(self, key: str, now: int) -> bool:
+        """Remove an object for good, unless its instance has come back, or was deleted again since.
 
         It is done while the row is locked: whoever stores the same object again has either
         added its row before, or finds the object missing afterwards and writes it.
@@ -382,7 +383,7 @@ class Deletion:
             self._storing(),
             self._index.writing() as connection,
         ):
-            uid = lock_deleted(connection, key)
+            uid = lock_deleted(connection, key, now)
             if uid is None:  # somebody else was faster
                 return False
             has_come_back = is_back(connection, uid, key)

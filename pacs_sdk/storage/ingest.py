@@ -262,22 +262,20 @@ class Ingest:
                 raised(self._objects.put(key, meta, instance, DuplicatePolicy.REPLACE))
             flush_index(self._make_lasting)
             return PutObject(entry, written=True, replaces=True)
-        found = PutObject(
-            attrs.evolve(entry, size_bytes=source.size)
-            if has_row
-            else entry_of(key, kept, source, self._tags)
-        )
+        if has_row:
+            found = attrs.evolve(entry, size_bytes=source.size)
+        else:
+            found = entry_of(key, kept, source, self._tags)
+            if is_same_content(kept, instance):
+                return PutObject(found)
+            if self._rows.adopted(found):
+                self._announce(StoredInstance.of(found, created=True))
         if isinstance(put, Success):  # the policy is to ignore it, in its place
             accepted = is_same_place(kept, entry.identity)
         else:
-            accepted = is_same_content(kept, instance)
+            accepted = has_row and is_same_content(kept, instance)
         if accepted:
-            return StoredInstance.of(found.entry, created=False) if has_row else found
-        if not has_row:
-            # A crash may have left it without its row, and nothing else would ever add it.
-            stored = self._rows.indexed(found, kept)
-            if stored.created:
-                self._announce(stored)
+            return StoredInstance.of(found, created=False)
         if self._keeps_both:
             return self._rows.beside(key, entry, instance, meta)
         if isinstance(put, Failure):

@@ -6,13 +6,19 @@ from collections.abc import Callable
 from typing import Final
 
 import attrs
+from sqlalchemy import Connection
 
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Clock, Logger
 from pacs_sdk.core.results import Failure, PacsResult, Success, raised
 from pacs_sdk.encoding import Instance, part10_header
-from pacs_sdk.storage.deleted_objects import flush_index, forget_deleted, lock_kept
+from pacs_sdk.storage.deleted_objects import (
+    flush_index,
+    forget_deleted,
+    is_deleted,
+    lock_kept,
+)
 from pacs_sdk.storage.duplicates import forget_duplicate, record_duplicate
 from pacs_sdk.storage.index.absences import Absence
 from pacs_sdk.storage.index.database_errors import error_words
@@ -111,6 +117,20 @@ class InstanceRows:
         raised(added)
         raise _changes_all_the_time(entry)
 
+    def adopted(self, entry: IndexEntry) -> bool:
+        """Index an object that a crash may have left without its row, for nothing else would.
+
+        Returns:
+            Whether it has one by this.
+
+        Raises:
+            PacsException: ``OBJECT_NOT_FOUND`` where it was deleted, or replaced, since it was found.
+        """
+        added = self._index.add(entry, found=True, check=self._check_left)
+        if isinstance(added, Failure) and added.failure().code is ErrorCode.DUPLICATE_OBJECT:
+            return False
+        return raised(added).created
+
     def _added(
         self, put: PutObject, instance: Instance, outcome: AddOutcome
     ) -> StoredInstance | None:
@@ -191,6 +211,11 @@ class InstanceRows:
                 f"instance {uid} was deleted for good while it was stored; send it again",
                 sop_instance_uid=uid,
             )
+
+    def _check_left(self, connection: Connection, entry: IndexEntry) -> None:
+        if is_deleted(connection, entry.storage_key):
+            raise not_found(entry.storage_key)
+        self._check_unchanged(entry)
 
     def _check_unchanged(self, entry: IndexEntry) -> None:
         """Check that what was found is what is there.

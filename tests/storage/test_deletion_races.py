@@ -16,6 +16,7 @@ from pacs_sdk.core.results import Failure, PacsResult, Success, raised
 from pacs_sdk.encoding import Instance, part10_header
 from pacs_sdk.storage import (
     Archive,
+    ChangeKind,
     DuplicatePolicy,
     FileStorage,
     IndexDatabase,
@@ -450,3 +451,37 @@ def test_a_duplicate_that_is_removed_while_it_is_brought_back_is_not_recorded(
     assert isinstance(restored, Failure)
     assert restored.failure().code is ErrorCode.OBJECT_NOT_FOUND
     assert raised(fixture.archive.duplicates(UID)) == ()
+
+
+def test_what_a_crash_left_and_is_removed_just_then_does_not_come_back(
+    made: Callable[[DuplicatePolicy], Fixture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another content was sent, and would have given it the row that it lacks."""
+    fixture = made(DuplicatePolicy.REJECT)
+    key, left = f"1.2/1.2.3/{UID}.dcm", sent(LARGE)
+    meta = part10_header(left.sop_class_uid, UID, left.transfer_syntax_uid)
+    raised(fixture.backend.put(key, (meta, left.encoded.view())))
+    fixture.before_its_row(lambda: raised(fixture.backend.delete(key)), monkeypatch)
+    store(fixture, sent())
+    assert fixture.is_kept(sent())
+    assert [one.kind for one in raised(fixture.index.feed.changes())] == [ChangeKind.STORED]
+
+
+def test_what_is_deleted_again_keeps_its_time(
+    made: Callable[[DuplicatePolicy], Fixture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is about to remove it for good had found it before it was brought back."""
+    fixture = made(DuplicatePolicy.REJECT)
+    store(fixture, sent())
+    fixture.delete(HOUR)
+    remove = fixture.deletion._remove
+
+    def late(*arguments: Any) -> bool:
+        raised(fixture.deletion.restore("1.2"))
+        fixture.delete(HOUR)
+        return remove(*arguments)
+
+    monkeypatch.setattr(fixture.deletion, "_remove", late)
+    fixture.purge()
+    assert raised(fixture.deletion.restore("1.2")) == 1
+    assert fixture.is_kept(sent())

@@ -77,7 +77,14 @@ class IndexDatabase(IndexSearch):
         """Whom instances may be moved to."""
 
     @edge()
-    def add(self, entry: IndexEntry, *, replace: bool = False, found: bool = False) -> AddOutcome:
+    def add(
+        self,
+        entry: IndexEntry,
+        *,
+        replace: bool = False,
+        found: bool = False,
+        check: Check | None = None,
+    ) -> AddOutcome:
         """Add an instance; when this returns, every query finds it.
 
         Where instances contradict each other about their patient, study or series, what
@@ -89,6 +96,7 @@ class IndexDatabase(IndexSearch):
                 wherever that is.
             found: Whether its object was there already, and so whoever has put it there may
                 be about to add it: then one of both is told that it was created by this.
+            check: As for :meth:`add_many`.
 
         Returns:
             ``Success``, also where it is indexed already with the same object; or
@@ -102,7 +110,7 @@ class IndexDatabase(IndexSearch):
         ):
             deferred.settle_for_found()
         self.settle()
-        return self._transactions.add(entry, replace=replace)
+        return self._transactions.add(entry, replace=replace, check=check)
 
     def add_many(
         self,

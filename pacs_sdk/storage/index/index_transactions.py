@@ -143,14 +143,14 @@ class IndexTransactions:
             self.connection.close()
             return True
 
-    def add(self, entry: IndexEntry, *, replace: bool) -> AddOutcome:
+    def add(self, entry: IndexEntry, *, replace: bool, check: Check | None = None) -> AddOutcome:
         """Add an instance, together with those that other threads add.
 
         Raises:
-            PacsException: ``DUPLICATE_OBJECT`` or ``INDEX_FAILED``.
+            PacsException: ``DUPLICATE_OBJECT`` or ``INDEX_FAILED``, or what the check gives.
         """
         with index_errors(_NOT_INDEXED):
-            return self._group.run(_Add(self._writer.row_of(entry), replace))
+            return self._group.run(_Add(self._writer.row_of(entry), replace, check))
 
     def add_many(
         self,
