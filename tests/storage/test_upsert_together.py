@@ -19,7 +19,12 @@ from pacs_sdk.storage.index.parent_rows import ParentRows
 from pacs_sdk.storage.index.row_removal import RemovedInstance, remove_instance
 from pacs_sdk.storage.index.schema import open_engine
 from pacs_sdk.storage.index.tables import instances, patients, series, studies
-from pacs_sdk.storage.index.upsert import insert_or_find, lock_for_change, lock_for_removal
+from pacs_sdk.storage.index.upsert import (
+    find_study,
+    insert_or_find,
+    lock_for_change,
+    lock_for_removal,
+)
 from tests.storage.databases import POSTGRESQL, Database, PostgresServer, text_of
 from tests.storage.entries import make_entry
 from tests.storage.rows import UNIQUE, Others, counts, put, put_path, row_of, writing
@@ -153,15 +158,23 @@ def test_who_adds_to_a_study_that_gets_its_patient_finds_it_with_that(
 
 
 def test_two_who_name_the_patient_of_a_study_at_once(engine: Engine, others: Others) -> None:
-    """One does it; the other waits for it, and tries again where the server ends it."""
+    """One does it; the others wait for it, and nobody has to try again."""
     with writing(engine) as connection:
-        series_pk_of(connection, PatientID="")
+        pk = series_pk_of(connection, PatientID="")
     naming = [others.start(lambda other: series_pk_of(other, PatientID="P7")) for _ in range(4)]
-    errors = [one.exception() for one in naming]
-    assert None in errors
-    for error in filter(None, errors):
-        assert isinstance(error, SQLAlchemyError)
-        assert is_retriable(error)
+    assert [one.result() for one in naming] == [pk] * 4
+    assert counts(engine) == [1, 1, 1, 0]
+
+
+def test_who_is_about_to_name_a_patient_is_waited_for(engine: Engine, others: Others) -> None:
+    """Who would name it as well does not have it meanwhile, so that neither is in the other's way."""
+    with writing(engine) as connection:
+        pk = series_pk_of(connection, PatientID="")
+    with writing(engine) as connection:
+        assert find_study(connection, "1.1", names_patient=True) is not None
+        second = others.start_waiting(lambda other: series_pk_of(other, PatientID="P7"))
+        series_pk_of(connection, PatientID="P7")
+    assert second.result() == pk
     assert counts(engine) == [1, 1, 1, 0]
 
 

@@ -109,14 +109,19 @@ def insert_or_find(
     )
 
 
-def find_study(connection: Connection, study_instance_uid: str) -> StudyWithPatient | None:
+def find_study(
+    connection: Connection, study_instance_uid: str, *, names_patient: bool
+) -> StudyWithPatient | None:
     """Find a study, and keep everybody from removing it or what is in it.
 
-    It is its patient that is locked: whoever removes anything locks the patient first.
+    It is its patient that is locked: whoever removes anything locks the patient first. One without
+    an ID is locked for removal at once by who may name it: of two who had it both for reading
+    neither could go on.
 
     Args:
         connection: In a transaction that writes.
         study_instance_uid: Which one.
+        names_patient: Whether the caller knows the Patient ID.
 
     Returns:
         The rows, or ``None`` if there is no such study.
@@ -128,7 +133,9 @@ def find_study(connection: Connection, study_instance_uid: str) -> StudyWithPati
         found = _first(connection, _STUDY, {"uid": study_instance_uid})
         if found is None:
             return None
-        locked = _first(connection, _HOLD_PATIENT, {"row": found["patient_fk"]})
+        is_named = names_patient and not found["known_patient_id"]
+        hold = _removal_statement(patients) if is_named else _HOLD_PATIENT
+        locked = _first(connection, hold, {"row": found["patient_fk"]})
         # It may have been removed, and made again of another patient, or have been given to one,
         # before the lock was had.
         again = _first(connection, _STUDY, {"uid": study_instance_uid})
@@ -186,7 +193,11 @@ def write_order(entry: IndexEntry) -> tuple[str, ...]:
 
 # -- statements --------------------------------------------------------------------------
 
-_STUDY: Final = select(studies).where(studies.c.study_instance_uid == bindparam("uid"))
+_STUDY: Final = (
+    select(studies, patients.c.patient_id.label("known_patient_id"))
+    .join(patients, studies.c.patient_fk == patients.c.pk)
+    .where(studies.c.study_instance_uid == bindparam("uid"))
+)
 _HOLD_PATIENT: Final = (
     select(patients)
     .where(patients.c.pk == bindparam("row"))
