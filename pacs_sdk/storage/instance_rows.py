@@ -12,14 +12,14 @@ from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.ports import Clock, Logger
 from pacs_sdk.core.results import Failure, PacsResult, Success, raised
-from pacs_sdk.encoding import Instance, part10_header
+from pacs_sdk.encoding import Instance, part10_header, read_source
 from pacs_sdk.storage.deleted_objects import (
     flush_index,
     forget_deleted,
     is_deleted,
     lock_kept,
 )
-from pacs_sdk.storage.duplicates import forget_duplicate, record_duplicate
+from pacs_sdk.storage.duplicates import duplicates_of, forget_duplicate, record_duplicate
 from pacs_sdk.storage.index.absences import Absence
 from pacs_sdk.storage.index.database_errors import error_words
 from pacs_sdk.storage.index.index_database import IndexDatabase
@@ -177,14 +177,29 @@ class InstanceRows:
         """
         digest = entry.content_hash or hash_parts((meta, instance.encoded.view()))
         key = duplicate_key(kept_key if is_own_key(kept_key) else entry.storage_key, digest)
-        put = raised(self._objects.put(key, meta, instance, DuplicatePolicy.REJECT))
         uid = entry.identity.sop_instance_uid
+        known = {one.storage_key: one for one in duplicates_of(self._index, uid)}
+        if key not in known:
+            for one in known.values():
+                if self._is_object_of(one.storage_key, instance):  # written anew, or coerced again
+                    return StoredInstance(
+                        entry.identity, one.storage_key, one.size_bytes, False, kept_beside=True
+                    )
+        put = raised(self._objects.put(key, meta, instance, DuplicatePolicy.REJECT))
         is_new = record_duplicate(self._index, self._clock, uid, key, put.size_bytes, digest)
         if is_new and not put.created:
             self._make_sure(attrs.evolve(entry, storage_key=key), instance)
         if is_new:
             self._logger.warning("duplicate-kept", storage_key=key, sop_instance_uid=uid)
         return StoredInstance(entry.identity, key, put.size_bytes, is_new, kept_beside=True)
+
+    def _is_object_of(self, key: str, instance: Instance) -> bool:
+        """Tell whether an object has the content of an instance, as far as it can be read."""
+        try:
+            source = raised(self._objects.open(key))
+            return is_same_content(raised(read_source(source, key)), instance)
+        except PacsException:
+            return False
 
     def _make_sure(self, entry: IndexEntry, instance: Instance) -> None:
         """Write an object again that was removed for good before it had its row.

@@ -23,7 +23,7 @@ from pacs_sdk.encoding import (
     instance_from_dataset,
     transcode,
 )
-from pacs_sdk.storage import ArchiveRules, open_archive
+from pacs_sdk.storage import ArchiveRules, DuplicatePolicy, open_archive
 from pacs_sdk.storage.coercion import AttributeChange, Coercion, IssuerOfPatientIds
 from pacs_sdk.testing import FakeClock
 
@@ -299,3 +299,19 @@ def test_what_is_sent_again_is_the_same_after_coercion(
         pixels.pydicom.add_new(0x7FE00010, "OW", PIXELS[::-1])
         refused = archive.store(encoded(pixels, syntax))
         assert refused.failure().code is ErrorCode.DUPLICATE_OBJECT
+
+
+def test_a_duplicate_that_is_sent_again_is_kept_once(tmp_path: Path) -> None:
+    """When it was coerced does not make it another one."""
+    clock = FakeClock(datetime(2026, 1, 2, tzinfo=UTC))
+    rules = ArchiveRules(coercion=Coercion([IssuerOfPatientIds("MARY")], clock=clock))
+    opened = open_archive(tmp_path, duplicates=DuplicatePolicy.KEEP_BOTH, rules=rules)
+    first, other = encoded(image()), encoded(image(PatientComments="other"))
+    with raised(opened) as archive:
+        raised(archive.store(first))
+        for is_new in (True, False, False):
+            stored = raised(archive.store(other))
+            assert (stored.created, stored.kept_beside) == (is_new, True)
+            clock.advance(1)
+        (kept,) = raised(archive.duplicates(first.sop_instance_uid))
+        assert kept.storage_key == stored.storage_key
