@@ -71,6 +71,12 @@ def chosen_services(
         )
     sources = [*map(_loaded, config.added), *added]
     enabled = [name for name in ours if name in names or "all" in names]
+    if not enabled and not sources:
+        raise PacsException(
+            ErrorCode.INVALID_CONFIGURATION,
+            "services.enabled is empty and no service is added: nothing would be served",
+            setting="services.enabled",
+        )
     return [
         *(ours[name]() for name in enabled),
         *(made_service(source, parts) for source in sources),

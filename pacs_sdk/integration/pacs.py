@@ -145,6 +145,11 @@ class Pacs:
                 raise PacsException(ErrorCode.PROTOCOL_MISUSE, "the PACS already runs")
             try:
                 server = self.server
+                if server.is_running:
+                    self._archive = self._server = None  # they are the other's
+                    raise PacsException(
+                        ErrorCode.PROTOCOL_MISUSE, "another PACS of the same container runs"
+                    )
                 raised(self.archive.rehearse())
                 raised(server.start())
                 self._has_begun = True

@@ -71,10 +71,11 @@ class ServerBase:
     def __init__(
         self, config: ServerConfig, services: Sequence[DicomService], **ports: Unpack[ServerPorts]
     ) -> None:
+        logger = ports.get("logger")  # it may have a length, as a list that keeps entries
         self._core = ServerCore(
             config,
             services,
-            ports.get("logger") or NullLogger(),
+            NullLogger() if logger is None else logger,
             ports.get("clock") or SystemClock(),
             ports.get("metrics") or NullMetricSink(),
             ports.get("audit") or NullAuditSink(),

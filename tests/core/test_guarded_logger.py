@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 
 from pacs_sdk.core import LoguruLogger
@@ -34,6 +36,13 @@ def test_a_logger_that_cannot_be_bound_is_used_unbound() -> None:
     logger = guarded(Broken())
     with pytest.warns(RuntimeWarning, match="no context"):
         assert logger.bind(association=1) is logger
+
+
+def test_a_mock_that_raises_is_guarded_like_any_other() -> None:
+    """It says of everything that it is so, and is not believed."""
+    logger = guarded(Mock(**{"info.side_effect": RuntimeError("as the test wants")}))
+    with pytest.warns(RuntimeWarning, match="as the test wants"):
+        logger.info("event")
 
 
 def test_entries_and_context_are_passed_on() -> None:

@@ -31,7 +31,7 @@ from pacs_sdk.network import (
     connect,
 )
 from pacs_sdk.network.dimse import CEchoRQ, CStoreRQ, Status
-from pacs_sdk.services import QueryScu, StorageScu, VerificationScu
+from pacs_sdk.services import QueryScu, StorageScu, VerificationScp, VerificationScu
 from pacs_sdk.storage import IndexDatabase, index_url
 from pacs_sdk.testing import MemoryStorage, RecordingLogger
 
@@ -271,6 +271,16 @@ def test_only_the_enabled_services_are_there(tmp_path: Path) -> None:
         assert StorageScu().store(pacs.peer, [make_instance()]).unwrap().stored == 1
         error = QueryScu().find(pacs.peer, DicomDataset(QueryRetrieveLevel="STUDY")).failure()
     assert error.code is ErrorCode.PRESENTATION_CONTEXT_REFUSED
+
+
+def test_a_server_without_services_is_refused(tmp_path: Path) -> None:
+    """It would reject whatever is proposed; with one that is added it has a purpose."""
+    pacs = Pacs.configured(configured(tmp_path, enabled=[]))
+    error = pacs.start().failure()
+    assert error.code is ErrorCode.INVALID_CONFIGURATION
+    assert "nothing would be served" in error.message
+    with Pacs.configured(configured(tmp_path, enabled=[]), services=[VerificationScp()]) as alone:
+        assert len(alone.server.services) == 1
 
 
 def test_a_service_that_does_not_exist_cannot_be_enabled(tmp_path: Path) -> None:

@@ -26,8 +26,15 @@ from pacs_sdk.encoding import Instance, instance_from_dataset
 from pacs_sdk.integration.config import PacsConfig
 from pacs_sdk.integration.container import PacsContainer
 from pacs_sdk.integration.pacs import Pacs
-from pacs_sdk.network import ServerConfig
-from pacs_sdk.services import IncomingInstance, StorageScu, StoreVerdict, VerificationScu, Warn
+from pacs_sdk.network import DicomServer, ServerConfig
+from pacs_sdk.services import (
+    IncomingInstance,
+    StorageScu,
+    StoreVerdict,
+    VerificationScp,
+    VerificationScu,
+    Warn,
+)
 from pacs_sdk.storage import Archive, IndexDatabase, Query, StoredInstance, reindex
 from pacs_sdk.testing import FakeClock, MemoryStorage, RecordingLogger
 
@@ -69,6 +76,42 @@ def test_starting_twice_is_misuse_and_harmless(tmp_path: Path) -> None:
     with Pacs.embedded(tmp_path) as pacs:
         assert pacs.start().failure().code is ErrorCode.PROTOCOL_MISUSE
         StorageScu().store(pacs.peer, [make_instance()]).unwrap()
+
+
+def test_a_second_pacs_of_a_container_leaves_the_first_alone(tmp_path: Path) -> None:
+    """Its start fails, and does not close what it has together with the one that runs."""
+    config = PacsConfig.from_dict({"server": {"port": 0}, "storage": {"data_dir": str(tmp_path)}})
+    container = PacsContainer(config=providers.Object(config.unwrap()))
+    with Pacs(container) as first:
+        second = Pacs(container)
+        failure = second.start().failure()
+        assert failure.code is ErrorCode.PROTOCOL_MISUSE
+        second.stop()
+        assert StorageScu().store(first.peer, make_instance()).unwrap().stored == 1
+
+
+class ListOfEvents(list[str]):
+    """A logger of a test suite: false as long as it is empty."""
+
+    def bind(self, **fields: object) -> ListOfEvents:
+        """Keep no context."""
+        return self
+
+    def debug(self, event: str, **fields: object) -> None:
+        """Keep the event."""
+        self.append(event)
+
+    info = warning = error = debug
+
+
+def test_an_empty_logger_is_a_logger(tmp_path: Path) -> None:
+    """What keeps entries as a list is false before the first, and is used all the same."""
+    logger = ListOfEvents()
+    with Pacs.embedded(tmp_path, logger=logger):
+        assert "server-started" in logger
+    logger = ListOfEvents()
+    with DicomServer(ServerConfig(port=0), [VerificationScp()], logger=logger):
+        assert "server-started" in logger
 
 
 def test_a_port_in_use_is_a_failure_that_says_so(tmp_path: Path) -> None:
