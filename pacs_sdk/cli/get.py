@@ -46,7 +46,7 @@ def get(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     level: RetrieveLevel = None,
     aec: CalledAe = "ANY-SCP",
     aet: CallingAe = "PACS_SCU",
-    timeout: Timeout = 30.0,
+    timeout: Timeout = 120.0,
     *,
     tls: TlsOptions,
 ) -> None:

@@ -97,7 +97,7 @@ def move(  # noqa: PLR0913, PLR0917  # each is an argument of the command line
     ] = None,
     aec: CalledAe = "ANY-SCP",
     aet: CallingAe = "PACS_SCU",
-    timeout: Timeout = 30.0,
+    timeout: Timeout = 120.0,
     *,
     tls: TlsOptions,
 ) -> None:

@@ -42,12 +42,19 @@ class ServiceUser:
 
     ae_title: str = "PACS_SCU"
     """Our own AE title."""
-    timeouts: ClientTimeouts = attrs.field(factory=ClientTimeouts)
-    """How long to wait for what."""
+    timeouts: ClientTimeouts = attrs.field(
+        default=attrs.Factory(lambda self: self.usual_timeouts(), takes_self=True)
+    )
+    """How long to wait for what; :meth:`usual_timeouts` by default."""
     logger: Logger = attrs.field(factory=NullLogger)
     """Where events are recorded."""
     clock: Clock = attrs.field(factory=SystemClock)
     """The time."""
+
+    @staticmethod
+    def usual_timeouts() -> ClientTimeouts:
+        """Return how long it waits unless it is told otherwise."""
+        return ClientTimeouts()
 
     def _connect(
         self,

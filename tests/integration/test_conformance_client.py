@@ -410,6 +410,7 @@ def test_timeouts_and_titles_are_those_of_the_container(pacs: Pacs, text: str) -
     timeouts = pacs.container.services.timeouts()
     for seconds in (timeouts.connect_s, timeouts.association_s, timeouts.dimse_s):
         assert f"| {seconds:g} s" in associations
+    assert "| 30 s, and 120 s in C-GET and C-MOVE |" in associations
     assert f"| {VerificationScu().ae_title} |" in associations.replace("\\", "")
 
 

@@ -26,9 +26,11 @@ from pacs_sdk.encoding import Instance, instance_from_dataset
 from pacs_sdk.integration.config import PacsConfig
 from pacs_sdk.integration.container import PacsContainer
 from pacs_sdk.integration.pacs import Pacs
-from pacs_sdk.network import DicomServer, ServerConfig
+from pacs_sdk.network import ClientTimeouts, DicomServer, ServerConfig
 from pacs_sdk.services import (
     IncomingInstance,
+    QueryScu,
+    RetrieveScu,
     StorageScu,
     StoreVerdict,
     VerificationScp,
@@ -112,6 +114,14 @@ def test_an_empty_logger_is_a_logger(tmp_path: Path) -> None:
     logger = ListOfEvents()
     with DicomServer(ServerConfig(port=0), [VerificationScp()], logger=logger):
         assert "server-started" in logger
+
+
+def test_a_retrieval_waits_longer_than_the_others(tmp_path: Path) -> None:
+    """The peer may have to fetch from slow storage, and of a C-MOVE it need not tell meanwhile."""
+    services = Pacs.embedded(tmp_path).container.services
+    assert services.query_scu().timeouts.dimse_s == QueryScu().timeouts.dimse_s == 30.0
+    assert services.retrieve_scu().timeouts == RetrieveScu().timeouts
+    assert RetrieveScu().timeouts == ClientTimeouts(dimse_s=120.0)
 
 
 def test_a_port_in_use_is_a_failure_that_says_so(tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ class Client:
     """What a service class user calls itself that is told nothing, as the commands are."""
     timeouts: ClientTimeouts
     """How long it waits for what."""
+    retrieve_timeouts: ClientTimeouts
+    """How long it waits in C-GET and C-MOVE."""
     store: StorageScu
     """How it sends."""
     proposals: tuple[Proposal, ...]
@@ -66,6 +68,7 @@ def client_of(container: PacsContainer) -> Client:
         ae_title=store.ae_title,
         command_ae_title=ServiceUser().ae_title,
         timeouts=store.timeouts,
+        retrieve_timeouts=users[-1].timeouts,
         store=store,
         proposals=tuple(one for user in users for one in user.proposals()),
         storage=tuple(_storage()),

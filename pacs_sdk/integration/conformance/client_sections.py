@@ -154,7 +154,10 @@ def _parameters(client: Client) -> Iterator[tuple[str, str]]:
     )
     yield "Time for the TCP connection and for TLS", f"{timeouts.connect_s:g} s each"
     yield "Time for the answer to an association request", f"{timeouts.association_s:g} s"
-    yield "Time a peer may send nothing, or take nothing", f"{timeouts.dimse_s:g} s"
+    yield (
+        "Time a peer may send nothing, or take nothing",
+        f"{timeouts.dimse_s:g} s, and {client.retrieve_timeouts.dimse_s:g} s in C-GET and C-MOVE",
+    )
 
 
 def _proposed(client: Client) -> Iterator[tuple[str, ...]]:

@@ -175,10 +175,13 @@ class ServicesContainer(containers.DeclarativeContainer):
     )
 
     timeouts = providers.Singleton(ClientTimeouts)
+    retrieve_timeouts = providers.Singleton(RetrieveScu.usual_timeouts)
     scu_ae_title = core.ae_title
     verification_scu = providers.Factory(
         VerificationScu, scu_ae_title, timeouts, core.log, core.clock
     )
     storage_scu = providers.Factory(StorageScu, scu_ae_title, timeouts, core.log, core.clock)
     query_scu = providers.Factory(QueryScu, scu_ae_title, timeouts, core.log, core.clock)
-    retrieve_scu = providers.Factory(RetrieveScu, scu_ae_title, timeouts, core.log, core.clock)
+    retrieve_scu = providers.Factory(
+        RetrieveScu, scu_ae_title, retrieve_timeouts, core.log, core.clock
+    )

@@ -13,6 +13,7 @@ from pacs_sdk.core.results import edge, raised
 from pacs_sdk.encoding import TransferSyntax, encode_dataset, transfer_syntax
 from pacs_sdk.network import (
     AcceptedContext,
+    ClientTimeouts,
     DicomAssociation,
     IncomingMessage,
     Peer,
@@ -131,6 +132,15 @@ class _Asked:
 @attrs.frozen
 class RetrieveScu(ServiceUser):
     """Fetches instances from a peer, or has them sent to somebody."""
+
+    @staticmethod
+    def usual_timeouts() -> ClientTimeouts:
+        """Return how long it waits: two minutes for the peer to send anything.
+
+        It may have to get instances from slow storage, and need not tell how many it has sent to
+        somebody else before all are (PS3.4 C.4.2.3.1).
+        """
+        return ClientTimeouts(dimse_s=120.0)
 
     def proposals(self) -> Sequence[Proposal]:
         """List what it may propose (PS3.2 N.7), for a conformance statement.
