@@ -71,7 +71,10 @@ class Clock(Protocol):
 
 
 class MetricSink(Protocol):
-    """Where counts, levels and durations go. No method may raise."""
+    """Where counts, levels and durations go. No method may raise.
+
+    A server and a PACS guard themselves against one that does.
+    """
 
     def increment(self, name: str, value: float = 1.0, **labels: str) -> None:
         """Add to a counter."""
@@ -173,6 +176,8 @@ class SystemClock:
 
 class NullMetricSink:
     """Counts nothing."""
+
+    never_raises = True
 
     def increment(self, name: str, value: float = 1.0, **labels: str) -> None:
         """Do nothing."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pacs_sdk.core.guarded_logger import guarded
+from pacs_sdk.core.guarded_metrics import guarded_metrics
 from pacs_sdk.core.ports import AuditSink, Clock, Logger, MetricSink
 from pacs_sdk.core.results import raised
 from pacs_sdk.network.access import AccessControl
@@ -68,6 +69,7 @@ class ServerCore:
         """The time."""
         self.logger = logger = guarded(logger)
         """Where events are recorded; what it raises is no failure of a peer's."""
+        metrics = guarded_metrics(metrics)
         self.stopping = threading.Event()
         """Set once the server stops: a session ends after the message under way. Each start
         makes another one."""

@@ -19,7 +19,7 @@ from dependency_injector import providers
 from pacs_sdk.core.dataset import DicomDataset
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.events import InstanceStored
-from pacs_sdk.core.ports import NullLogger
+from pacs_sdk.core.ports import NullLogger, NullMetricSink
 from pacs_sdk.core.results import Failure, Success
 from pacs_sdk.core.uids import new_uid
 from pacs_sdk.encoding import Instance, instance_from_dataset
@@ -78,6 +78,25 @@ def test_starting_twice_is_misuse_and_harmless(tmp_path: Path) -> None:
     with Pacs.embedded(tmp_path) as pacs:
         assert pacs.start().failure().code is ErrorCode.PROTOCOL_MISUSE
         StorageScu().store(pacs.peer, [make_instance()]).unwrap()
+
+
+@pytest.mark.filterwarnings("ignore:the metrics failed:RuntimeWarning")
+def test_metrics_that_raise_cost_no_image(tmp_path: Path) -> None:
+    """Images are received while their collector cannot be reached, and the PACS stops as usual."""
+
+    class Unreachable(NullMetricSink):
+        never_raises = False
+
+        def increment(self, name: str, value: float = 1.0, **labels: str) -> None:
+            raise OSError(113, "No route to host")
+
+        gauge = observe = increment
+
+    pacs = Pacs.embedded(tmp_path)
+    pacs.container.core.metrics.override(providers.Object(Unreachable()))
+    with pacs:
+        assert StorageScu().store(pacs.peer, make_instance()).unwrap().stored == 1
+        assert pacs.archive.statistics().unwrap().instances == 1
 
 
 def test_a_second_pacs_of_a_container_leaves_the_first_alone(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dependency_injector import containers, providers
 
 from pacs_sdk.core.events import InProcessEventBus
 from pacs_sdk.core.guarded_logger import guarded
+from pacs_sdk.core.guarded_metrics import guarded_metrics
 from pacs_sdk.core.ports import (
     AuditSink,
     Clock,
@@ -68,6 +69,8 @@ class CoreContainer(containers.DeclarativeContainer):
     """The logger, as everything gets it: if it raises, that is not their failure."""
     clock = providers.Singleton(SystemClock)
     metrics = providers.Singleton(NullMetricSink)
+    meters = providers.Callable(guarded_metrics, metrics)
+    """The metrics, as everything gets them: if they raise, that is not their failure."""
     tracer = providers.Singleton(NullTracer)
     """For services of your own; those of the SDK record no spans."""
     audit = providers.Singleton(NullAuditSink)
@@ -86,7 +89,7 @@ class NetworkContainer(containers.DeclarativeContainer):
         services.scps,
         logger=core.log,
         clock=core.clock,
-        metrics=core.metrics,
+        metrics=core.meters,
         audit=core.audit,
         access=access,
     )

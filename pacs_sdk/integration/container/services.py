@@ -122,10 +122,10 @@ class ServicesContainer(containers.DeclarativeContainer):
         receive=providers.Callable(_receive_of, storage.archive),
         answered=providers.Callable(_answered_of, storage.archive),
         sop_classes=providers.Callable(_storage_sop_classes, core.config),
-        metrics=core.metrics,
+        metrics=core.meters,
         transfer_syntaxes=providers.Callable(_transfer_syntaxes, core.config),
         before_store=providers.Callable(
-            _before_store, core.config, before_store, core.bus, core.metrics
+            _before_store, core.config, before_store, core.bus, core.meters
         ),
         after_store=providers.Callable(_after_store, core.config, after_store),
     )
@@ -138,7 +138,7 @@ class ServicesContainer(containers.DeclarativeContainer):
     )
     destinations = providers.Callable(_destinations, core.config, storage.archive)
     sub_operation_pool = providers.Singleton(
-        sub_operation_pool, logger=core.log, clock=core.clock, metrics=core.metrics
+        sub_operation_pool, logger=core.log, clock=core.clock, metrics=core.meters
     )
     moves = providers.Singleton(Moves, destinations, core.ae_title, sub_operation_pool)
     retrieve_scp = providers.Singleton(
@@ -164,7 +164,7 @@ class ServicesContainer(containers.DeclarativeContainer):
         bus=core.bus,
         logger=core.log,
         clock=core.clock,
-        metrics=core.metrics,
+        metrics=core.meters,
     )
     scps = providers.Callable(
         chosen_services,
