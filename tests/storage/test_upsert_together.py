@@ -157,11 +157,21 @@ def test_who_adds_to_a_study_that_gets_its_patient_finds_it_with_that(
     assert (second.result(), patient) == (pk, "P7")
 
 
-def test_two_who_name_the_patient_of_a_study_at_once(engine: Engine, others: Others) -> None:
+@pytest.mark.parametrize(
+    ("first", "more"),
+    [
+        ({"PatientID": ""}, {"PatientID": "P7"}),
+        ({"PatientID": "P7"}, {"PatientID": "P7", "IssuerOfPatientID": "WARD"}),
+    ],
+    ids=["id", "issuer"],
+)
+def test_two_who_name_the_patient_of_a_study_at_once(
+    engine: Engine, others: Others, first: dict[str, str], more: dict[str, str]
+) -> None:
     """One does it; the others wait for it, and nobody has to try again."""
     with writing(engine) as connection:
-        pk = series_pk_of(connection, PatientID="")
-    naming = [others.start(lambda other: series_pk_of(other, PatientID="P7")) for _ in range(4)]
+        pk = series_pk_of(connection, **first)
+    naming = [others.start(lambda other: series_pk_of(other, **more)) for _ in range(4)]
     assert [one.result() for one in naming] == [pk] * 4
     assert counts(engine) == [1, 1, 1, 0]
 
@@ -171,7 +181,7 @@ def test_who_is_about_to_name_a_patient_is_waited_for(engine: Engine, others: Ot
     with writing(engine) as connection:
         pk = series_pk_of(connection, PatientID="")
     with writing(engine) as connection:
-        assert find_study(connection, "1.1", names_patient=True) is not None
+        assert find_study(connection, "1.1", lambda row: not row["patient_id"]) is not None
         second = others.start_waiting(lambda other: series_pk_of(other, PatientID="P7"))
         series_pk_of(connection, PatientID="P7")
     assert second.result() == pk

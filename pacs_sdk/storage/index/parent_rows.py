@@ -158,8 +158,11 @@ class ParentRows:
         uid = entry.identity.study_instance_uid
         patient = self._values_of(QueryLevel.PATIENT, entry)
         values = {**self._values_of(QueryLevel.STUDY, entry), "study_instance_uid": uid}
-        is_named = bool(patient["patient_id"])
-        known = find_study(connection, uid, names_patient=is_named)
+
+        def is_named(row: _Row) -> bool:
+            return _is_identified_by(row, patient)
+
+        known = find_study(connection, uid, is_named)
         if known is None:
             owner = self._ensure_patient(connection, entry, patient)
             made = insert_or_find(
@@ -170,7 +173,7 @@ class ParentRows:
             # Another node made it this moment, perhaps of a patient that it knows otherwise.
             if owner.created and made.existing["patient_fk"] != owner.pk:
                 remove_childless_patient(connection, owner.pk)
-            known = find_study(connection, uid, names_patient=is_named)
+            known = find_study(connection, uid, is_named)
             if known is None:
                 raise PacsException(ErrorCode.INDEX_FAILED, "the study was removed meanwhile")
         if _is_identified_by(known.patient, patient):

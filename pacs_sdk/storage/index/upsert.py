@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -110,18 +110,20 @@ def insert_or_find(
 
 
 def find_study(
-    connection: Connection, study_instance_uid: str, *, names_patient: bool
+    connection: Connection,
+    study_instance_uid: str,
+    is_named: Callable[[Mapping[str, Any]], bool],
 ) -> StudyWithPatient | None:
     """Find a study, and keep everybody from removing it or what is in it.
 
-    It is its patient that is locked: whoever removes anything locks the patient first. One without
-    an ID is locked for removal at once by who may name it: of two who had it both for reading
-    neither could go on.
+    It is its patient that is locked: whoever removes anything locks the patient first. One that the
+    caller names is locked for removal at once: of two who had it both for reading neither could go
+    on.
 
     Args:
         connection: In a transaction that writes.
         study_instance_uid: Which one.
-        names_patient: Whether the caller knows the Patient ID.
+        is_named: Tells by a patient's ID and issuer whether the caller knows more.
 
     Returns:
         The rows, or ``None`` if there is no such study.
@@ -133,8 +135,7 @@ def find_study(
         found = _first(connection, _STUDY, {"uid": study_instance_uid})
         if found is None:
             return None
-        is_named = names_patient and not found["known_patient_id"]
-        hold = _removal_statement(patients) if is_named else _HOLD_PATIENT
+        hold = _removal_statement(patients) if is_named(found) else _HOLD_PATIENT
         locked = _first(connection, hold, {"row": found["patient_fk"]})
         # It may have been removed, and made again of another patient, or have been given to one,
         # before the lock was had.
@@ -194,7 +195,7 @@ def write_order(entry: IndexEntry) -> tuple[str, ...]:
 # -- statements --------------------------------------------------------------------------
 
 _STUDY: Final = (
-    select(studies, patients.c.patient_id.label("known_patient_id"))
+    select(studies, patients.c.patient_id, patients.c.issuer_of_patient_id)
     .join(patients, studies.c.patient_fk == patients.c.pk)
     .where(studies.c.study_instance_uid == bindparam("uid"))
 )
