@@ -198,11 +198,18 @@ def _plain_vr(tag: int) -> str:
     return "private" if number.element > 0xFF else VR.UN
 
 
-@functools.lru_cache(maxsize=1 << 14)  # a few vendors' worth, in the blocks they use
+_LONGEST_CREATOR: Final = 128
+"""Characters of a private creator: LO has 64 (PS3.5 6.2), and a vendor 65. What is longer is in no
+dictionary, and not remembered."""
+
+
 def private_vr(tag: int, creator: str) -> VR:
     """Return the VR that pydicom's private dictionary has; UN where it has none."""
-    if not creator:
-        return VR.UN
+    return _known_private_vr(tag, creator) if 0 < len(creator) <= _LONGEST_CREATOR else VR.UN
+
+
+@functools.lru_cache(maxsize=1 << 14)  # a few vendors' worth, in the blocks they use
+def _known_private_vr(tag: int, creator: str) -> VR:
     try:
         return VR.__members__.get(private_dictionary_VR(tag, creator), VR.UN)
     except KeyError:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from pacs_sdk.core import DicomDataset, parse_path
+from pacs_sdk.core.automatic_vr import private_vr
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import ErrorCode, PacsError, PacsException
 from pacs_sdk.core.results import Failure, PacsResult, Success
@@ -189,6 +190,13 @@ def test_character_sets_of_megabytes() -> None:
             assert header.text("PatientName") == "Doe^Jö"
             dataset = decode_dataset(declared + name, IMPLICIT).unwrap()
             assert dataset.get_string("PatientName").unwrap() == "Doe^Jö"
+
+
+def test_private_creators_of_a_megabyte() -> None:
+    """They are looked up, and not remembered."""
+    with bounded():
+        for number in range(300):
+            assert private_vr(0x00091001, f"{number:04}".ljust(MEGABYTE)) is VR.UN
 
 
 def test_one_term_of_a_megabyte_is_unknown() -> None:
