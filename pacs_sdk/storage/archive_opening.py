@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from pacs_sdk.core.errors import ErrorCode
 from pacs_sdk.core.ports import Clock, EventBus, Logger, NullLogger
 from pacs_sdk.core.results import edge
 from pacs_sdk.core.tags import TagLike
@@ -18,7 +19,7 @@ from pacs_sdk.storage.upkeep.archive_session import ArchiveSession
 __all__ = ["open_archive"]
 
 
-@edge()
+@edge({OSError: ErrorCode.STORAGE_READ_FAILED})
 def open_archive(  # noqa: PLR0913  # all but the folder are keywords with defaults
     data_dir: Path | str,
     *,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
-from pacs_sdk.storage import open_archive
+from pacs_sdk.core.results import Failure, PacsResult
+from pacs_sdk.storage import open_archive, reindex
 from pacs_sdk.storage.objects.file_locks import try_lock
 from pacs_sdk.storage.upkeep import index_whereabouts, sessions, shared_promises
 from pacs_sdk.storage.upkeep.index_whereabouts import is_elsewhere, note_place
@@ -234,3 +237,31 @@ def test_a_child_that_was_forked_within_a_turn_does_not_end_it(tmp_path: Path) -
                 os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
         assert not is_turn_free(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["objects", "index.sqlite"])
+@pytest.mark.parametrize("opening", [open_archive, functools.partial(reindex, processes=1)])
+def test_what_may_not_be_looked_at_is_an_error_in_words(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    opening: Callable[[Path], PacsResult[object]],
+) -> None:
+    """As where somebody else's program has made the folder its own."""
+    open_archive(tmp_path).unwrap().close()
+    look, scan = os.stat, os.scandir
+
+    def refused(function: Callable[..., Any]) -> Callable[..., Any]:
+        def looked(path: Any, *args: Any, **kwargs: Any) -> Any:
+            if path == tmp_path / name:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return function(path, *args, **kwargs)
+
+        return looked
+
+    monkeypatch.setattr(os, "stat", refused(look))
+    monkeypatch.setattr(os, "scandir", refused(scan))
+    result = opening(tmp_path)
+    assert isinstance(result, Failure)
+    assert result.failure().code is ErrorCode.STORAGE_READ_FAILED
+    assert str(tmp_path / name) in result.failure().message

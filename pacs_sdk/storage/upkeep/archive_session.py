@@ -29,6 +29,7 @@ from pacs_sdk.storage.objects.archive_storage import ArchiveStorage
 from pacs_sdk.storage.objects.backend import Durability
 from pacs_sdk.storage.objects.disk import make_folders, reason_of
 from pacs_sdk.storage.objects.imported_folders import IMPORT_PREFIX, declared_folders
+from pacs_sdk.storage.objects.object_files import in_words
 from pacs_sdk.storage.upkeep.index_in_file import remove_unfinished_index
 from pacs_sdk.storage.upkeep.index_in_postgres import drop_unfinished_index
 from pacs_sdk.storage.upkeep.index_whereabouts import INDEX_NAME, file_of, index_address, note_place
@@ -96,7 +97,8 @@ class ArchiveSession:
                 durable=durable,
                 settle=self._settle_rows,
             )
-            index_lost = not (data_dir / INDEX_NAME).exists()
+            with _looking_at(data_dir / INDEX_NAME):
+                index_lost = not (data_dir / INDEX_NAME).exists()
             address = index_address(data_dir, database_url)
             self._index_file = file_of(address)
             self.index = IndexDatabase(address, logger, clock, further=further)
@@ -224,12 +226,18 @@ class ArchiveSession:
 
 
 def is_untouched(data_dir: Path) -> bool:
-    """Tell whether nothing at all is in the folder of the objects: no archive has used it."""
-    try:
-        with os.scandir(data_dir / OBJECTS_NAME) as entries:
-            return next(entries, None) is None
-    except FileNotFoundError:
-        return True
+    """Tell whether nothing at all is in the folder of the objects: no archive has used it.
+
+    Raises:
+        PacsException: ``STORAGE_READ_FAILED``.
+    """
+    folder = data_dir / OBJECTS_NAME
+    with _looking_at(folder):
+        try:
+            with os.scandir(folder) as entries:
+                return next(entries, None) is None
+        except FileNotFoundError:
+            return True
 
 
 def checked_holders(living: Sequence[SessionHolder], *refused: Purpose) -> None:
@@ -312,8 +320,13 @@ def _has_rows(index: IndexDatabase, *, of_imported: bool = True) -> bool:
 
 
 def _has_objects(data_dir: Path) -> bool:
-    with os.scandir(data_dir / OBJECTS_NAME) as entries:
+    folder = data_dir / OBJECTS_NAME
+    with _looking_at(folder), os.scandir(folder) as entries:
         return any(not entry.name.startswith(".") for entry in entries)
+
+
+def _looking_at(path: Path) -> AbstractContextManager[None]:
+    return in_words(ErrorCode.STORAGE_READ_FAILED, f"{path} could not be looked at")
 
 
 def _make(data_dir: Path, *, durable: bool) -> None:

@@ -39,7 +39,7 @@ from pacs_sdk.storage.upkeep.sessions import Purpose, Sessions
 __all__ = ["ReindexProgress", "ReindexReport", "import_folder", "reindex"]
 
 
-@edge()
+@edge({OSError: ErrorCode.STORAGE_READ_FAILED})
 def reindex(
     data_dir: Path | str,
     *,
@@ -108,7 +108,7 @@ def reindex(
     return report
 
 
-@edge()
+@edge({OSError: ErrorCode.STORAGE_READ_FAILED})
 def import_folder(  # noqa: PLR0913  # all but two are keywords with defaults
     data_dir: Path | str,
     source: Path | str,
