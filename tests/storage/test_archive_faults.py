@@ -24,6 +24,7 @@ from pacs_sdk.storage import (
     import_folder,
     open_archive,
 )
+from pacs_sdk.storage.index.index_transactions import Check
 from pacs_sdk.testing import FakeClock
 from tests.storage.archive_parts import IGNORE, REJECT, REPLACE, Parts, content, failure, values
 from tests.storage.databases import address_of
@@ -37,13 +38,18 @@ class UnreliableIndex(IndexDatabase):
     failures = 0
 
     def add(
-        self, entry: IndexEntry, *, replace: bool = False, found: bool = False
+        self,
+        entry: IndexEntry,
+        *,
+        replace: bool = False,
+        found: bool = False,
+        check: Check | None = None,
     ) -> PacsResult[AddOutcome]:
         """Add, or fail."""
         if self.failures:
             self.failures -= 1
             return Failure(PacsError(ErrorCode.INDEX_FAILED, "the database is ill"))
-        return super().add(entry, replace=replace, found=found)
+        return super().add(entry, replace=replace, found=found, check=check)
 
 
 @pytest.mark.parametrize("policy", DuplicatePolicy)
