@@ -129,7 +129,7 @@ def test_destinations_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"ae_title": "A"}, "destinations is {'ae_title': 'A'}, but must be a list of tables"),
+        ({"ae_title": "A"}, "destinations is a dict, but must be a list of tables"),
         ("A", "destinations is 'A', but must be a list of tables"),
         ([{"ae_title": "A", "host": "b"}], "destinations[0].port must be given"),
         ([{"ae_title": "A", "host": "b", "prt": 1}], "destinations[0].prt is not a setting"),
