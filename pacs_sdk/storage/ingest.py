@@ -255,6 +255,8 @@ class Ingest:
         if kept is None:
             kept = self._known.intact(key, source)
         if kept is None or (not has_row and self._known.is_deleted(key)):
+            if kept is not None and self._known.located(entry) is not None:
+                return PutObject(entry)  # stored elsewhere: what is deleted here stays as it is
             # What is damaged, or only there until its deletion cannot be undone any more.
             with brought_back(self._index, key) as was_deleted:
                 if not was_deleted and self._known.intact(key, raised(self._objects.open(key))):

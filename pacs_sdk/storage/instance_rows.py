@@ -99,8 +99,9 @@ class InstanceRows:
         found = put.replaces or not put.written
         if not found and self._index.promise(entry, self.refused, put.since, absence):
             return StoredInstance.of(entry, created=True)
+        check = None if put.written else self._check_unchanged_within
         for attempt in range(_ATTEMPTS):
-            added = self._index.add(entry, found=found)
+            added = self._index.add(entry, found=found, check=check)
             if isinstance(added, Success):
                 stored = self._added(put, instance, added.unwrap())
                 if stored is not None and attempt:  # it may have gone with what was there before
@@ -109,6 +110,8 @@ class InstanceRows:
                 stored = self._other_key(put, instance, added.failure())
                 if stored and stored.created and stored.storage_key == entry.storage_key:
                     self._make_sure(entry, instance)
+            elif added.failure().code is ErrorCode.OBJECT_NOT_FOUND:
+                raise PacsException.of(added.failure())
             else:
                 break
             if stored is not None:
@@ -232,6 +235,9 @@ class InstanceRows:
             raise not_found(entry.storage_key)
         self._check_unchanged(entry)
 
+    def _check_unchanged_within(self, _: Connection, entry: IndexEntry) -> None:
+        self._check_unchanged(entry)
+
     def _check_unchanged(self, entry: IndexEntry) -> None:
         """Check that what was found is what is there.
 
@@ -256,7 +262,7 @@ class InstanceRows:
             What is stored; ``None`` where the instance has another row by now, which stays.
         """
         entry = put.entry
-        check = None if put.written else lambda _, entry: self._check_unchanged(entry)
+        check = None if put.written else self._check_unchanged_within
         self._index.settle()
         (added,) = self._index.add_many([entry], replace=True, check=check, only=only)
         if isinstance(added, Failure):

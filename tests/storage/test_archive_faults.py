@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -24,7 +25,6 @@ from pacs_sdk.storage import (
     import_folder,
     open_archive,
 )
-from pacs_sdk.storage.index.index_transactions import Check
 from pacs_sdk.testing import FakeClock
 from tests.storage.archive_parts import IGNORE, REJECT, REPLACE, Parts, content, failure, values
 from tests.storage.databases import address_of
@@ -37,19 +37,12 @@ class UnreliableIndex(IndexDatabase):
 
     failures = 0
 
-    def add(
-        self,
-        entry: IndexEntry,
-        *,
-        replace: bool = False,
-        found: bool = False,
-        check: Check | None = None,
-    ) -> PacsResult[AddOutcome]:
+    def add(self, entry: IndexEntry, **named: Any) -> PacsResult[AddOutcome]:
         """Add, or fail."""
         if self.failures:
             self.failures -= 1
             return Failure(PacsError(ErrorCode.INDEX_FAILED, "the database is ill"))
-        return super().add(entry, replace=replace, found=found, check=check)
+        return super().add(entry, **named)
 
 
 @pytest.mark.parametrize("policy", DuplicatePolicy)

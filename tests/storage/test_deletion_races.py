@@ -485,3 +485,38 @@ def test_what_is_deleted_again_keeps_its_time(
     fixture.purge()
     assert raised(fixture.deletion.restore("1.2")) == 1
     assert fixture.is_kept(sent())
+
+
+@pytest.mark.parametrize("policy", [DuplicatePolicy.REJECT, DuplicatePolicy.IGNORE])
+def test_what_is_refused_leaves_what_is_deleted_in_its_place(
+    made: Callable[[DuplicatePolicy], Fixture], policy: DuplicatePolicy
+) -> None:
+    """The instance is stored in another series by then; the deletion can be undone when it is gone."""
+    fixture = made(policy)
+    store(fixture, sent())
+    fixture.delete(HOUR)
+    store(fixture, elsewhere("1.2.4"))
+    refused = fixture.archive.store(sent("other"))
+    assert isinstance(refused, Failure)
+    assert refused.failure().code is ErrorCode.DUPLICATE_OBJECT
+    assert fixture.is_kept(elsewhere("1.2.4"))
+    fixture.delete(timedelta(0))
+    assert raised(fixture.deletion.restore("1.2")) == 1
+    assert fixture.is_kept(sent())
+
+
+def test_what_is_kept_beside_leaves_what_is_deleted_in_its_place(
+    made: Callable[[DuplicatePolicy], Fixture],
+) -> None:
+    """It goes beside the instance, which is stored in another series by then."""
+    fixture = made(DuplicatePolicy.KEEP_BOTH)
+    store(fixture, sent())
+    fixture.delete(HOUR)
+    store(fixture, elsewhere("1.2.4"))
+    assert raised(fixture.archive.store(sent("other"))).kept_beside
+    assert fixture.is_kept(elsewhere("1.2.4"))
+    (beside,) = raised(fixture.archive.duplicates(UID))
+    raised(fixture.backend.open(beside.storage_key))
+    fixture.delete(timedelta(0))
+    assert raised(fixture.deletion.restore("1.2")) == 1
+    assert fixture.is_kept(sent())
