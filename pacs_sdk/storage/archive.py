@@ -9,7 +9,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from pacs_sdk.core.errors import ErrorCode
+from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, EventBus, Logger, NullEventBus, NullLogger
 from pacs_sdk.core.results import PacsResult, edge, raised
 from pacs_sdk.encoding import FrameChoice, Instance, InstanceHeader, decode_frames
@@ -33,6 +33,9 @@ from pacs_sdk.storage.upkeep.recovery import RecoveryReport, recover
 from pacs_sdk.storage.upkeep.verify import ObjectFinding, verify_objects
 
 __all__ = ["Archive"]
+
+_ATTEMPTS: Final = 20
+"""An instance may move between being located and being opened, but not every time."""
 
 _READ_ERRORS: Final = {
     FileNotFoundError: ErrorCode.FILE_NOT_FOUND,
@@ -231,7 +234,17 @@ class Archive:
             ``Success``, or ``Failure`` with ``OBJECT_NOT_FOUND``,
             ``STORAGE_READ_FAILED`` or ``INDEX_FAILED``.
         """
-        return self._objects.open(raised(self._index.locate(sop_instance_uid)))
+        location = raised(self._index.locate(sop_instance_uid))
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._objects.open(location)
+            except PacsException as exc:
+                if exc.error.code is not ErrorCode.OBJECT_NOT_FOUND:
+                    raise
+                missing, location = location, raised(self._index.locate(sop_instance_uid))
+                if location.row == missing.row:
+                    raise
+        return self._objects.open(location)
 
     @edge()
     def header(self, sop_instance_uid: str) -> InstanceHeader:

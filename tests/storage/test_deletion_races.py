@@ -520,3 +520,21 @@ def test_what_is_kept_beside_leaves_what_is_deleted_in_its_place(
     fixture.delete(timedelta(0))
     assert raised(fixture.deletion.restore("1.2")) == 1
     assert fixture.is_kept(sent())
+
+
+def test_what_moves_while_it_is_opened_is_opened_where_it_is(
+    made: Callable[[DuplicatePolicy], Fixture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is stored all the time, first in one series and then in another."""
+    fixture = made(DuplicatePolicy.REPLACE)
+    store(fixture, sent())
+    look, todo = fixture.backend.open, [elsewhere("1.2.4")]
+
+    def late(key: str) -> Any:
+        if todo:
+            store(fixture, todo.pop())
+        return look(key)
+
+    monkeypatch.setattr(fixture.backend, "open", late)
+    opened = raised(fixture.archive.open(UID))
+    assert raised(opened.header()).text("SeriesInstanceUID") == "1.2.4"
