@@ -44,6 +44,10 @@ _ADVICE: Final = {
 """What to do, by error code, where the message itself doesn't say."""
 
 
+_OFTEN_WITH_ADVICE: Final = frozenset(("INDEX_FAILED", "INVALID_CONFIGURATION"))
+"""Where a semicolon in the message is followed by advice for this very case, which is better."""
+
+
 class CommandFailed(Exception):
     """The command could not do what was asked; the text says why and what to do."""
 
@@ -70,7 +74,7 @@ def describe(error: object) -> str:
         error = error.error
     match error:
         case PacsError():
-            has_advice = "; " in error.message  # about this very case, which is better
+            has_advice = error.code.name in _OFTEN_WITH_ADVICE and "; " in error.message
             advice = "" if has_advice else _ADVICE.get(error.code.name, "")
             return printable(f"{error.message}; {advice}" if advice else error.message)
         case CommandFailed():

@@ -138,6 +138,14 @@ def _raising(error: Exception) -> typer.Typer:
             PacsException(ErrorCode.TRUNCATED, "it ends early"),
             "it ends early; copy or export the file again",
         ),
+        (
+            PacsException(ErrorCode.INDEX_FAILED, "it is open in process 7; stop that first"),
+            "it is open in process 7; stop that first",
+        ),
+        (
+            PacsException(ErrorCode.ASSOCIATION_REJECTED, "rejected; not for now"),
+            "rejected; not for now; check --aec and --aet against what the peer is configured for",
+        ),
         (PermissionError(13, "Permission denied", "/root/x"), "/root/x: Permission denied"),
     ],
 )
