@@ -27,6 +27,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo_steps, "_PHANTOM", SMALL)
 
 
+@pytest.mark.slow
 def test_the_main_job(tmp_path: Path) -> None:
     """`pacs demo` as a program: exit code 0, a table of the steps, and the picture."""
     done = run_program("demo", cwd=tmp_path)

@@ -222,6 +222,7 @@ print("stopped")
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("driver", ["threaded", "asyncio"])
+@pytest.mark.slow
 def test_a_fork_that_ends_takes_nothing_from_its_parent(tmp_path: Path, driver: str) -> None:
     """It has inherited sockets, pipes and locks, but not the threads that serve."""
     script = FORKING.format(driver=driver)

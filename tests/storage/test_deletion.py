@@ -205,9 +205,9 @@ def test_an_object_that_is_removed_while_it_is_stored_again(
     fixture.clock.advance(DAY.total_seconds())
     add = fixture.index.add
 
-    def purge_first(entry: IndexEntry, *, found: bool) -> PacsResult[AddOutcome]:
+    def purge_first(entry: IndexEntry, **named: Any) -> PacsResult[AddOutcome]:
         assert raised(fixture.deletion.purge()) == 1
-        return add(entry, found=found)
+        return add(entry, **named)
 
     with monkeypatch.context() as patched:
         patched.setattr(fixture.index, "add", purge_first)

@@ -347,4 +347,4 @@ class PowerFailures(RuleBasedStateMachine):
 
 
 PowerFailures.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
-TestPowerFailures = PowerFailures.TestCase
+TestPowerFailures = pytest.mark.slow(PowerFailures.TestCase)

@@ -142,6 +142,7 @@ def test_what_is_deleted_while_a_process_stands_still_does_not_come_back(
         assert len(list(still.deletion.deleted().unwrap())) == bool(keep)
 
 
+@pytest.mark.slow
 def test_who_reads_mends_what_a_dead_process_promised(tmp_path: Path) -> None:
     """It does not take a restart to find what was acknowledged."""
     logger = RecordingLogger()
@@ -154,6 +155,7 @@ def test_who_reads_mends_what_a_dead_process_promised(tmp_path: Path) -> None:
         assert len(logger.named("unclean-stop-recovered")) == 1
 
 
+@pytest.mark.slow
 def test_several_that_read_mend_it_once(tmp_path: Path) -> None:
     """The others wait for the one that does it."""
     logger = RecordingLogger()
