@@ -44,7 +44,7 @@ from pacs_sdk.storage.records import (
 )
 from pacs_sdk.storage.upkeep.housekeeping import Chore, Housekeeping
 from pacs_sdk.storage.upkeep.index_building import ObjectProblem, ProblemKind
-from pacs_sdk.storage.upkeep.recovery import FailedObject, RecoveryReport
+from pacs_sdk.storage.upkeep.recovery_report import FailedObject, RecoveryReport
 from pacs_sdk.storage.upkeep.reindexing import (
     ReindexProgress,
     ReindexReport,

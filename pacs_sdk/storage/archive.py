@@ -29,7 +29,8 @@ from pacs_sdk.storage.query.explain import Explanation
 from pacs_sdk.storage.query.query import Match, Query
 from pacs_sdk.storage.records import ArchiveStatistics, StoredInstance
 from pacs_sdk.storage.upkeep.archive_session import ArchiveSession
-from pacs_sdk.storage.upkeep.recovery import RecoveryReport, recover
+from pacs_sdk.storage.upkeep.recovery import recover
+from pacs_sdk.storage.upkeep.recovery_report import RecoveryReport
 from pacs_sdk.storage.upkeep.verify import ObjectFinding, verify_objects
 
 __all__ = ["Archive"]

@@ -15,32 +15,26 @@ from typing import Final
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.ports import Clock, Logger, NullLogger, SystemClock
-from pacs_sdk.core.results import Failure, edge, raised
-from pacs_sdk.encoding import read_source
+from pacs_sdk.core.results import edge, raised
 from pacs_sdk.storage.deleted_objects import (
     DeletedInstance,
     DeletionReport,
     deleted_instances,
     flush_index,
-    forget_deleted,
     insert_of_deleted,
     instance_to_delete,
-    is_back,
     keys_to_purge,
-    lock_deleted,
     studies_of,
-    take_back,
 )
-from pacs_sdk.storage.duplicates import record_duplicate, taken_duplicates
+from pacs_sdk.storage.duplicates import taken_duplicates
 from pacs_sdk.storage.index.changes import milliseconds, moment
 from pacs_sdk.storage.index.index_database import IndexDatabase
 from pacs_sdk.storage.index.schema import index_errors
+from pacs_sdk.storage.object_removal import ObjectRemoval
 from pacs_sdk.storage.objects.backend import StorageBackend
-from pacs_sdk.storage.objects.content_hash import hash_source
-from pacs_sdk.storage.objects.imported_folders import IMPORT_PREFIX
-from pacs_sdk.storage.objects.layouts import is_duplicate_key
 from pacs_sdk.storage.query.query import Query
-from pacs_sdk.storage.records import IndexEntry, InstanceIdentity, InstanceLocation
+from pacs_sdk.storage.records import InstanceLocation
+from pacs_sdk.storage.restoration import Restoration
 from pacs_sdk.storage.rule_errors import rule_errors
 
 __all__ = ["AT_ONCE", "Deletion"]
@@ -85,13 +79,13 @@ class Deletion:
         storing: Callable[[], AbstractContextManager[None]] = nullcontext,
         make_lasting: Callable[[], None] = lambda: None,
     ) -> None:
-        self._backend = backend
         self._index = index
         self._clock = clock or SystemClock()
         self._logger = logger or NullLogger()
         self._may_delete = may_delete
-        self._storing = storing
         self._make_lasting = make_lasting
+        self._removal = ObjectRemoval(backend, index, storing, make_lasting)
+        self._restoration = Restoration(backend, index, self._clock)
 
     @edge()
     def delete(
@@ -145,7 +139,7 @@ class Deletion:
                 missed.update(one.sop_instance_uid for one in batch)
                 missed.difference_update(deleted)
                 if keep == AT_ONCE:
-                    self._remove_all([key for key, _ in objects], until)
+                    self._removal.remove_all([key for key, _ in objects], until)
             if not missed:
                 break
             # They are deleted already, or another object has taken their place, which may match.
@@ -262,11 +256,7 @@ class Deletion:
         back, errors = 0, list[PacsException]()
         for one in wanted:
             try:
-                if is_duplicate_key(one.storage_key):
-                    self._back_beside(one)
-                else:
-                    self._back(one)
-                    back += 1
+                back += self._restoration.restore(one)
             except PacsException as exc:
                 if exc.error.code is ErrorCode.INDEX_FAILED:  # it won't take the others either
                     raise
@@ -304,96 +294,7 @@ class Deletion:
 
         now = milliseconds(self._clock)
         keys = keys_to_purge(self._index, now, at_most, may_go)
-        removed = self._remove_all(keys, now)
+        removed = self._removal.remove_all(keys, now)
         if errors:
             raise errors[0]
         return removed
-
-    # -- inside ------------------------------------------------------------------
-
-    def _back(self, one: DeletedInstance) -> None:
-        """Let an instance have its row again."""
-        source = raised(self._backend.open(one.storage_key))
-        instance = raised(read_source(source, one.storage_key))
-        header = raised(instance.header(self._index.further.header_tags))
-        entry = IndexEntry(
-            InstanceIdentity.of_header(header),
-            header,
-            instance.transfer_syntax_uid,
-            one.storage_key,
-            source.size,
-            source.size - instance.size,
-        )
-        self._index.settle()
-        (added,) = self._index.add_many([entry], check=lambda writing, _: take_back(writing, one))
-        if not raised(added).is_described:
-            raise PacsException(
-                ErrorCode.DUPLICATE_OBJECT,
-                f"instance {one.sop_instance_uid} was stored again meanwhile, with other content",
-                sop_instance_uid=one.sop_instance_uid,
-            )
-
-    def _back_beside(self, one: DeletedInstance) -> None:
-        """Record again what was kept beside an instance."""
-        digest = hash_source(raised(self._backend.open(one.storage_key)))
-        record_duplicate(
-            self._index,
-            self._clock,
-            one.sop_instance_uid,
-            one.storage_key,
-            one.size_bytes,
-            digest,
-            lambda writing: take_back(writing, one),
-        )
-
-    def _remove_all(self, keys: Sequence[str], now: int) -> int:
-        """Remove objects for good, and have on the disk that they are gone; return how many.
-
-        A power failure would bring the notes of their deletion back otherwise, and the next purge
-        would take what was stored under the same keys since.
-
-        Raises:
-            PacsException: Of the first that could not be removed, after the others were.
-        """
-        if not keys:
-            return 0
-        removed, errors = 0, list[PacsException]()
-        try:
-            for key in keys:
-                try:
-                    removed += self._remove(key, now)
-                except PacsException as exc:
-                    if exc.error.code is ErrorCode.INDEX_FAILED:  # it won't take the others either
-                        raise
-                    errors.append(exc)
-        finally:
-            flush_index(self._make_lasting)
-        if errors:
-            raise errors[0]
-        return removed
-
-    def _remove(self, key: str, now: int) -> bool:
-        """Remove an object for good, unless its instance has come back, or was deleted again since.
-
-        It is done while the row is locked: whoever stores the same object again has either
-        added its row before, or finds the object missing afterwards and writes it.
-        """
-        with (
-            index_errors("an object could not be removed"),
-            self._storing(),
-            self._index.writing() as connection,
-        ):
-            uid = lock_deleted(connection, key, now)
-            if uid is None:  # somebody else was faster
-                return False
-            has_come_back = is_back(connection, uid, key)
-            # What lies in an imported folder is somebody else's, and stays there.
-            if not has_come_back and not key.startswith(IMPORT_PREFIX):
-                removed = self._backend.delete(key)
-                if (
-                    isinstance(removed, Failure)
-                    and removed.failure().code is not ErrorCode.OBJECT_NOT_FOUND
-                ):
-                    raise PacsException.of(removed.failure())
-            forget_deleted(connection, key)
-        return not has_come_back

@@ -474,14 +474,15 @@ def test_what_is_deleted_again_keeps_its_time(
     fixture = made(DuplicatePolicy.REJECT)
     store(fixture, sent())
     fixture.delete(HOUR)
-    remove = fixture.deletion._remove
+    removal = fixture.deletion._removal
+    remove = removal._remove
 
     def late(*arguments: Any) -> bool:
         raised(fixture.deletion.restore("1.2"))
         fixture.delete(HOUR)
         return remove(*arguments)
 
-    monkeypatch.setattr(fixture.deletion, "_remove", late)
+    monkeypatch.setattr(removal, "_remove", late)
     fixture.purge()
     assert raised(fixture.deletion.restore("1.2")) == 1
     assert fixture.is_kept(sent())

@@ -15,8 +15,6 @@ from pacs_sdk.storage.query.keys import (
     MAX_FUZZY_WORDS,
     MAX_LISTED_UIDS,
     parse_key,
-    parse_moments,
-    time_bounds,
 )
 from pacs_sdk.storage.query.matchers import (
     AllOf,
@@ -29,6 +27,7 @@ from pacs_sdk.storage.query.matchers import (
     Range,
     Wildcard,
 )
+from pacs_sdk.storage.query.temporal_keys import parse_moments, time_bounds
 
 
 def parsed(keyword: str, text: str) -> tuple[Matcher, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import struct
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
@@ -17,7 +16,6 @@ from pacs_sdk.core.byte_source import (
     FileBytes,
     MemoryBytes,
     StreamBytes,
-    random_access,
 )
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.results import edge, raised
@@ -27,25 +25,27 @@ from pacs_sdk.core.uids import (
 )
 from pacs_sdk.encoding.byte_spool import ByteSpool
 from pacs_sdk.encoding.charsets import DEFAULT_POLICY, CharacterSetPolicy
-from pacs_sdk.encoding.datasets.deflated import check_inflates
 from pacs_sdk.encoding.datasets.elements import (
-    EXPLICIT_LITTLE,
-    ITEM,
     LONG_VRS,
-    SEQUENCE_END,
     SHORT_VRS,
-    UNDEFINED_LENGTH,
     Encoded,
     Layout,
-    bad_item,
     layout_of,
     plain_bytes,
     read_header,
-    truncated,
-    truncated_header,
 )
 from pacs_sdk.encoding.datasets.header import INDEX_TAGS, InstanceHeader
-from pacs_sdk.encoding.datasets.scanner import PIXEL_DATA_GROUP, is_complete, scanned
+from pacs_sdk.encoding.datasets.scanner import scanned
+from pacs_sdk.encoding.files.data_set_end import check_complete, pixels_are_compressed
+from pacs_sdk.encoding.files.file_meta import (
+    MEDIA_SOP_TAGS,
+    SOP_TAGS,
+    TRANSFER_SYNTAX_TAG,
+    identifiers,
+    meta_begin,
+    read_meta,
+    uid_text,
+)
 from pacs_sdk.encoding.instance import HEAD_BYTES, Instance
 from pacs_sdk.encoding.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
@@ -57,17 +57,12 @@ from pacs_sdk.encoding.transfer_syntax import (
 
 __all__ = [
     "MAX_STREAM_BYTES",
-    "SOP_TAGS",
-    "identifiers",
-    "meta_begin",
     "read_bytes",
     "read_file",
     "read_file_header",
     "read_media_uids",
-    "read_meta",
     "read_source",
     "read_stream",
-    "uid_text",
 ]
 
 MAX_STREAM_BYTES: Final = 1 << 36
@@ -76,19 +71,7 @@ whole-slide images stay below, and an endless stream would fill the disk."""
 
 _STREAM_PIECE_BYTES: Final = 1 << 20
 
-_PREAMBLE_BYTES: Final = 128
-_PREFIX: Final = b"DICM"
-_META_GROUP: Final = 0x0002
-
-_GROUP_LENGTH: Final = 0x00020000
-_MEDIA_SOP_CLASS: Final = 0x00020002
-_MEDIA_SOP_INSTANCE: Final = 0x00020003
-_TRANSFER_SYNTAX: Final = 0x00020010
-_SOP_CLASS: Final = 0x00080016
-_SOP_INSTANCE: Final = 0x00080018
-
-SOP_TAGS: Final = (_SOP_CLASS, _SOP_INSTANCE)
-"""SOP Class UID and SOP Instance UID."""
+_SOP_CLASS, _SOP_INSTANCE = SOP_TAGS
 _LONGEST_ELEMENT_HEADER: Final = 12
 
 _BINARY: Final = getattr(os, "O_BINARY", 0)
@@ -170,7 +153,7 @@ def _header_in(
         if begin is None:
             return None
         meta, start = read_meta(head, begin, size)
-        syntax = known_transfer_syntax(uid_text(meta.get(_TRANSFER_SYNTAX)))
+        syntax = known_transfer_syntax(uid_text(meta.get(TRANSFER_SYNTAX_TAG)))
         if syntax.deflated or start == size:
             return None
         header = scanned(head[start:], syntax, tags, policy)
@@ -196,7 +179,7 @@ def read_media_uids(path: str | os.PathLike[str]) -> tuple[str, str]:
     head = source.head(HEAD_BYTES)
     begin = meta_begin(head)
     meta = {} if begin is None else read_meta(head, begin, source.size)[0]
-    uids = (uid_text(meta.get(tag)) for tag in (_MEDIA_SOP_CLASS, _MEDIA_SOP_INSTANCE))
+    uids = (uid_text(meta.get(tag)) for tag in MEDIA_SOP_TAGS)
     sop_class, sop_instance = (uid if is_valid_uid(uid) else "" for uid in uids)
     return sop_class, sop_instance
 
@@ -274,15 +257,15 @@ def _instance(source: ByteSource, head: Encoded) -> Instance:
         raise PacsException(
             ErrorCode.TRUNCATED, "the file ends after its header, no data set follows"
         )
-    named = uid_text(meta.get(_TRANSFER_SYNTAX))
+    named = uid_text(meta.get(TRANSFER_SYNTAX_TAG))
     syntax = known_transfer_syntax(named) if named else _guessed_syntax(data, is_file)
     try:
-        _check_complete(encoded, data, syntax)
+        check_complete(encoded, data, syntax)
     except PacsException:
         if not is_file and not _shows_sop_class(data, syntax):
             raise _not_dicom(head) from None
         raise
-    if not named and _pixels_are_compressed(encoded, syntax):
+    if not named and pixels_are_compressed(encoded, syntax):
         raise PacsException(
             ErrorCode.MISSING_TRANSFER_SYNTAX,
             "the Pixel Data is compressed and no transfer syntax says how",
@@ -299,63 +282,6 @@ def _instance(source: ByteSource, head: Encoded) -> Instance:
         checked_uid(sop_instance, "SOP Instance UID"),
         syntax.uid,
         encoded,
-    )
-
-
-def meta_begin(head: Encoded) -> int | None:
-    """Find where the File Meta Information begins; ``None`` if nothing announces it.
-
-    Some writers leave out the preamble, some the prefix with it.
-    """
-    for offset in (_PREAMBLE_BYTES, 0):
-        if bytes(head[offset : offset + 4]) == _PREFIX:
-            return offset + 4
-    return 0 if bytes(head[:6]) == b"\2\0\0\0UL" else None
-
-
-def read_meta(head: Encoded, begin: int, size: int) -> tuple[dict[int, bytes], int]:
-    """Read the File Meta Information (PS3.10 7.1), Explicit VR Little Endian always.
-
-    The elements decide where it ends, not (0002,0000), which many writers get wrong. It
-    is believed only where the transfer syntax was read before the end it names: a
-    deflated data set may begin like one more element.
-
-    Returns:
-        The value bytes by tag, nothing where there is no meta; and where the data set
-        begins.
-    """
-    meta: dict[int, bytes] = {}
-    known = len(head)
-    pos, announced_end = begin, -1
-    while known - pos >= 8:
-        if pos == announced_end and _TRANSFER_SYNTAX in meta:
-            break
-        tag, _, length, value = read_header(head, pos, EXPLICIT_LITTLE)
-        if tag >> 16 != _META_GROUP:
-            break
-        pos = value + length
-        if pos > known:
-            raise _meta_cut(length, known, size)
-        meta[tag] = bytes(head[value:pos])
-        if tag == _GROUP_LENGTH and length == 4:
-            announced_end = pos + struct.unpack("<I", meta[tag])[0]
-    if announced_end > size and pos > size - 8:
-        raise _meta_cut(announced_end - begin, len(head), size)
-    return meta, pos
-
-
-def _meta_cut(length: int, known: int, size: int) -> PacsException:
-    if known < size:
-        return PacsException(
-            ErrorCode.INVALID_FILE_META,
-            f"the File Meta Information is longer than {HEAD_BYTES} bytes, the most that is read",
-            limit=HEAD_BYTES,
-        )
-    return PacsException(
-        ErrorCode.TRUNCATED,
-        f"the file ends at byte {size}, inside the File Meta Information, "
-        f"which announces {length} bytes more than that",
-        size=size,
     )
 
 
@@ -393,65 +319,6 @@ def _not_dicom(head: Encoded) -> PacsException:
     )
 
 
-def _check_complete(encoded: ByteSource, head: Encoded, syntax: TransferSyntax) -> None:
-    """Raise ``TRUNCATED`` if the data set doesn't reach its end; only headers are looked at."""
-    if syntax.deflated:
-        check_inflates(encoded.view())  # the stream has an end of its own
-    elif not is_complete(head, encoded.size, syntax):
-        # Of a large file only the pages of the header are touched.
-        is_complete(
-            encoded.view(), encoded.size, syntax, lambda start: _fragments_end(encoded, start)
-        )
-
-
-def _fragments_end(encoded: ByteSource, pos: int) -> int:
-    """Walk the items of encapsulated Pixel Data (PS3.5 A.4), reading their headers only."""
-    with random_access(encoded) as read:
-        while True:
-            header = read(pos, 8)
-            if len(header) < 8:
-                raise truncated_header(encoded.size, pos)
-            group, element, length = EXPLICIT_LITTLE.unpack_implicit(header, 0)
-            tag = group << 16 | element
-            if tag == SEQUENCE_END:
-                return pos + 8
-            if tag != ITEM or length == UNDEFINED_LENGTH:
-                raise bad_item(tag, pos)
-            if length > encoded.size - pos - 8:
-                raise truncated(tag, pos, length, encoded.size - pos - 8)
-            pos += 8 + length
-
-
-def _pixels_are_compressed(encoded: ByteSource, syntax: TransferSyntax) -> bool:
-    view = encoded.view()
-    stop = scanned(view, syntax, ()).stop_offset
-    layout = layout_of(view, syntax)
-    if stop >= len(view):
-        return False
-    tag, _, length, _ = read_header(view, stop, layout)
-    return tag >> 16 == PIXEL_DATA_GROUP and length == UNDEFINED_LENGTH
-
-
-def identifiers(meta: Mapping[int, bytes], told: Mapping[int, bytes]) -> tuple[str, str]:
-    """Choose SOP Class and SOP Instance UID, each from the data set or else from the meta.
-
-    Who makes one file of another often leaves the old UIDs in its meta (pydicom's ``save_as``
-    does), so that a whole series may have one; what the instance is, its data set says.
-
-    Args:
-        meta: The value bytes of the File Meta Information, by tag.
-        told: Those that the data set has of :data:`SOP_TAGS`.
-
-    Returns:
-        Both, not checked; empty where neither has it.
-    """
-    chosen = []
-    for tag, media_tag in zip(SOP_TAGS, (_MEDIA_SOP_CLASS, _MEDIA_SOP_INSTANCE), strict=True):
-        uids = [uid for uid in (uid_text(told.get(tag)), uid_text(meta.get(media_tag))) if uid]
-        chosen.append(next(filter(is_valid_uid, uids), uids[0] if uids else ""))
-    return chosen[0], chosen[1]
-
-
 def _told_uids(encoded: ByteSource, head: Encoded, syntax: TransferSyntax) -> Mapping[int, bytes]:
     """Take the value bytes of :data:`SOP_TAGS` from a data set, which mostly begins with them."""
     if not syntax.deflated:
@@ -473,8 +340,3 @@ def _first_uids(data: Encoded, layout: Layout) -> dict[int, bytes]:
         if tag in SOP_TAGS:
             found[tag] = bytes(data[start:pos])
     return found
-
-
-def uid_text(value: bytes | None) -> str:
-    """Return the text of a UID's value, without padding."""
-    return (value or b"").decode("latin-1").strip(" \0")

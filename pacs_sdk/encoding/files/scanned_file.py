@@ -17,20 +17,20 @@ from pacs_sdk.core.uids import is_valid_uid
 from pacs_sdk.encoding.datasets.elements import UNDEFINED_LENGTH, layout_of, read_header
 from pacs_sdk.encoding.datasets.header import InstanceHeader
 from pacs_sdk.encoding.datasets.scanner import scanned
-from pacs_sdk.encoding.files.part10 import (
+from pacs_sdk.encoding.files.file_meta import (
     SOP_TAGS,
+    TRANSFER_SYNTAX_TAG,
     identifiers,
     meta_begin,
-    read_file,
     read_meta,
     uid_text,
 )
+from pacs_sdk.encoding.files.part10 import read_file
 from pacs_sdk.encoding.instance import Instance
 from pacs_sdk.encoding.transfer_syntax import known_transfer_syntax
 
 __all__ = ["ScannedFile", "scan_file"]
 
-_TRANSFER_SYNTAX: Final = 0x00020010
 _PIXEL_DATA: Final = 0x7FE00010
 _LONGEST_ELEMENT_HEADER: Final = 12
 _QUICK_HEAD_BYTES: Final = 16 * 1024
@@ -82,7 +82,7 @@ def _scanned_quickly(path: Path, tags: Collection[int]) -> ScannedFile | None:
         if begin is None:
             return None
         meta, start = read_meta(head, begin, size)
-        syntax = known_transfer_syntax(uid_text(meta.get(_TRANSFER_SYNTAX)))
+        syntax = known_transfer_syntax(uid_text(meta.get(TRANSFER_SYNTAX_TAG)))
         if syntax.deflated:
             return None
         data = head[start:]

@@ -9,7 +9,7 @@ from typing import Final
 from pacs_sdk.core.byte_source import MemoryBytes
 from pacs_sdk.core.errors import PacsError, PacsException
 from pacs_sdk.core.results import Failure, raised
-from pacs_sdk.encoding.files.part10 import meta_begin, read_meta, uid_text
+from pacs_sdk.encoding.files.file_meta import meta_begin, read_meta, uid_text
 from pacs_sdk.encoding.files.scanned_file import scan_file
 from pacs_sdk.encoding.instance import HEAD_BYTES, Instance
 from pacs_sdk.encoding.rendering.attributes import text

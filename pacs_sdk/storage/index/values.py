@@ -127,7 +127,7 @@ def normal_time(text: str) -> str:
     """Return a time (TM) without colons, or an empty text if it is none.
 
     Its precision is kept (``10`` is not filled up), because it is what was said. Times
-    compare as text all the same: see :func:`pacs_sdk.storage.query.keys.time_bounds`.
+    compare as text all the same: see :func:`pacs_sdk.storage.query.temporal_keys.time_bounds`.
     """
     found = _TIME.fullmatch(text.strip())
     return "".join(part for part in found.groups() if part) if found else ""

@@ -22,9 +22,6 @@ Options (:class:`~pacs_sdk.storage.query.matchers.MatchingOptions`) give more:
 ``CT\MR``                what has both (``multiple_values``)
 a name                  names with words that begin or sound so (``fuzzy``)
 ======================  ==========================================================
-
-The end of a range of times includes all that its precision covers: ``-1030`` ends with
-10:30:59.999999, as ``1030`` says nothing about the second (PS3.5 6.2, TM).
 """
 
 from __future__ import annotations
@@ -47,26 +44,19 @@ from pacs_sdk.storage.index.names import (
 from pacs_sdk.storage.index.values import (
     MAX_TEXT_CHARACTERS,
     bounded_number,
-    moment_bounds,
-    normal_date,
     normal_number,
-    normal_time,
-    universal_bounds,
 )
 from pacs_sdk.storage.query.identifier import SINGLE_TEXTS
 from pacs_sdk.storage.query.matchers import (
     AllOf,
-    DateTimeRange,
     Empty,
     Exact,
     FuzzyName,
     Matcher,
     MatchingOptions,
-    Moment,
-    MomentRange,
-    Range,
     Wildcard,
 )
+from pacs_sdk.storage.query.temporal_keys import RANGES, invalid_key
 
 __all__ = [
     "DEFAULT_OPTIONS",
@@ -77,8 +67,6 @@ __all__ = [
     "MAX_VALUES_IN_ALL",
     "check_size",
     "parse_key",
-    "parse_moments",
-    "time_bounds",
 ]
 
 MAX_FUZZY_WORDS: Final = 20
@@ -106,9 +94,6 @@ MAX_VALUES_IN_ALL: Final = 2 * MAX_LISTED_UIDS
 _VALUES_OF_PATTERN: Final = 50
 """What a pattern, a range or fuzzy words count for: each is several conditions."""
 
-_AFTER_ANY_DIGIT: Final = "~"
-"""Sorts after whatever continues a time."""
-
 _NUMBER: Final = re.compile(r"[+-]?\d{1,12}", re.ASCII)
 _STARS: Final = re.compile(r"\*+")
 _WILD_CARDS: Final = str.maketrans({"*": " ", "?": " ", ANY_CHARACTERS: "*", ANY_CHARACTER: "?"})
@@ -134,24 +119,24 @@ def parse_key(
     if not text.strip(" \0"):
         return ()
     if not _is_unicode(text):
-        raise _invalid(attribute, text, "not a text")
+        raise invalid_key(attribute, text, "not a text")
     if options.empty_values and text.strip(" \0") == EMPTY_VALUE:
         return (Empty(),)
     values = _values(attribute, text)
     if any("\0" in value for value in values):  # no value has it, and PostgreSQL takes none
-        raise _invalid(attribute, text, "a NUL within a value")
+        raise invalid_key(attribute, text, "a NUL within a value")
     if attribute.kind is AttributeKind.UID:
         return (_uids(attribute, text, values),)
     given = [value for value in values if value]
     if not given or len(given) > MAX_ALTERNATIVES:
-        raise _invalid(attribute, text, f"has {len(given)} values, not 1 to {MAX_ALTERNATIVES}")
+        raise invalid_key(attribute, text, f"has {len(given)} values, not 1 to {MAX_ALTERNATIVES}")
     match attribute.kind:
         case AttributeKind.NUMBER:
             return (Exact(tuple(_number(attribute, value) for value in given)),)
         case AttributeKind.DECIMAL:
             return (Exact(tuple(_decimal(attribute, value) for value in given)),)
         case AttributeKind.DATE | AttributeKind.TIME | AttributeKind.DATE_TIME:
-            parse = _RANGES[attribute.kind]
+            parse = RANGES[attribute.kind]
             return tuple(parse(attribute, value) for value in given)
     if attribute.vr is VR.DS:  # in a column as it is written, and compared by what it is
         given = [one if _has_wild_card(one) else _decimal(attribute, one) for one in given]
@@ -188,165 +173,25 @@ def _has_wild_card(text: str) -> bool:
     return "*" in text or "?" in text
 
 
-def parse_moments(
-    date: IndexedAttribute, date_text: str, time: IndexedAttribute, time_text: str
-) -> MomentRange | None:
-    """Take the ranges of a date and of its time for one range (PS3.4 C.2.2.2.5).
-
-    So ``20060705-20060707`` and ``1000-1800`` are from ten on the fifth to six on the
-    seventh, nights included.
-
-    Args:
-        date: The date that is matched.
-        date_text: Its key.
-        time: The time that belongs to it.
-        time_text: The time's key.
-
-    Returns:
-        The range; ``None`` where the two are not ranges of the same form, and are therefore
-        matched each by itself.
-
-    Raises:
-        PacsException: ``FIND_INVALID_IDENTIFIER``.
-    """
-    if "\\" in date_text + time_text:
-        return None
-    first_day, days, last_day = _ends(date_text.strip(" \0"))
-    first_hour, hours, last_hour = _ends(time_text.strip(" \0"))
-    same = bool(first_day) == bool(first_hour) and bool(last_day) == bool(last_hour)
-    if not (days and hours and same):
-        return None
-    _date(date, date_text.strip(" \0"))  # says what is wrong with it
-    first, last = normal_time(first_hour), normal_time(last_hour)
-    if (first_hour and not first) or (last_hour and not last):
-        raise _invalid(time, time_text, "not a range of times such as 0800-12")
-    lower, upper = time_bounds(first, last)
-    low = (normal_date(first_day), lower) if first_day else None
-    high = (normal_date(last_day), upper) if last_day else None
-    if low and high and low > high:
-        raise _invalid(time, time_text, "a range that ends before it begins")
-    return MomentRange(low, high)
-
-
-def time_bounds(first: str, last: str) -> tuple[str, str]:
-    """Return texts between which all times from one to another are.
-
-    A stored time is a prefix of what it would be in full, so text order is the order of
-    time, except that a shorter form of the same time comes before a longer one. The
-    lower bound is therefore the shortest form, and the upper one comes after every
-    continuation.
-
-    Args:
-        first: A time as :func:`~pacs_sdk.storage.index.values.normal_time` leaves it.
-        last: Another, whose precision counts.
-    """
-    return _shortest(first), last + _AFTER_ANY_DIGIT
-
-
-def _shortest(time: str) -> str:
-    seconds, _, fraction = time.partition(".")
-    fraction = fraction.rstrip("0")
-    if fraction:
-        return f"{seconds}.{fraction}"
-    while len(seconds) > 2 and seconds.endswith("00"):
-        seconds = seconds[:-2]
-    return seconds
-
-
-def _longest(time: str) -> str:
-    seconds, _, fraction = time.partition(".")
-    return f"{seconds:0<6}.{fraction:0<6}"
-
-
 def _uids(attribute: IndexedAttribute, text: str, values: list[str]) -> Matcher:
     if not all(values):
-        raise _invalid(attribute, text, "a list of UIDs with an empty one among them")
+        raise invalid_key(attribute, text, "a list of UIDs with an empty one among them")
     if len(values) > MAX_LISTED_UIDS:
-        raise _invalid(attribute, text, f"{len(values)} UIDs; {MAX_LISTED_UIDS} are the most")
+        raise invalid_key(attribute, text, f"{len(values)} UIDs; {MAX_LISTED_UIDS} are the most")
     return Exact(tuple(dict.fromkeys(values)))
-
-
-def _date(attribute: IndexedAttribute, text: str) -> Matcher:
-    low, is_range, high = _ends(text)
-    first, last = normal_date(low), normal_date(high)
-    if (low and not first) or (high and not last) or not (first or last):
-        raise _invalid(attribute, text, "not a date YYYYMMDD, nor a range such as 20240101-")
-    if not is_range:
-        return Exact((first,))
-    if first and last and first > last:
-        raise _invalid(attribute, text, "a range that ends before it begins")
-    return Range(first or None, last or None)
-
-
-def _time(attribute: IndexedAttribute, text: str) -> Matcher:
-    low, is_range, high = _ends(text)
-    first, last = normal_time(low), normal_time(high)
-    if (low and not first) or (high and not last) or not (first or last):
-        raise _invalid(attribute, text, "not a time HHMMSS.FFFFFF, nor a range such as 0800-12")
-    if not is_range:
-        return Range(_shortest(first), _longest(first))
-    lower, upper = time_bounds(first, last)
-    if first and last and lower > upper:
-        raise _invalid(attribute, text, "a range that ends before it begins, or crosses midnight")
-    return Range(lower or None, upper if last else None)
-
-
-def _ends(text: str) -> tuple[str, bool, str]:
-    low, dash, high = text.partition("-")
-    return low.strip(), bool(dash), high.strip()
-
-
-def _date_time(attribute: IndexedAttribute, text: str) -> Matcher:
-    """Understand a date and time (DT), or a range; a hyphen may begin an offset from UTC, too."""
-    if moment_bounds(text) is not None:
-        return DateTimeRange(*_moments(text))
-    for found in re.finditer("-", text):
-        low, high = text[: found.start()].strip(), text[found.end() :].strip()
-        (first, _), (_, last) = _moments(low), _moments(high)
-        if (low and not first) or (high and not last) or not (first or last):
-            continue
-        if first and last and _is_after(first, last):
-            raise _invalid(attribute, text, "a range that ends before it begins")
-        return DateTimeRange(first, last)
-    raise _invalid(
-        attribute, text, "not a date and time YYYYMMDDHHMMSS.FFFFFF, nor a range such as 2024-"
-    )
-
-
-def _moments(text: str) -> tuple[Moment, Moment] | tuple[None, None]:
-    """Return the first and the last moment that a date and time may be, if it is one."""
-    told = moment_bounds(text)
-    if told is None:
-        return None, None
-    first, last = universal_bounds(text) or ("", "")
-    return Moment(told[0], first), Moment(told[1], last)
-
-
-def _is_after(one: Moment, other: Moment) -> bool:
-    if one.universal and other.universal:
-        return one.universal > other.universal
-    return one.told > other.told
-
-
-_RANGES: Final = {
-    AttributeKind.DATE: _date,
-    AttributeKind.TIME: _time,
-    AttributeKind.DATE_TIME: _date_time,
-}
-"""What understands a key that may be a range."""
 
 
 def _decimal(attribute: IndexedAttribute, text: str) -> str:
     number = normal_number(text, attribute.vr)
     if not number:
-        raise _invalid(attribute, text, "not a number")
+        raise invalid_key(attribute, text, "not a number")
     return number
 
 
 def _number(attribute: IndexedAttribute, text: str) -> int:
     number = bounded_number(int(text)) if _NUMBER.fullmatch(text) else None
     if number is None:
-        raise _invalid(attribute, text, "not a whole number of 32 bits")
+        raise invalid_key(attribute, text, "not a whole number of 32 bits")
     return number
 
 
@@ -357,9 +202,11 @@ def _has_all_of(attribute: IndexedAttribute) -> bool:
 def _all_of(attribute: IndexedAttribute, values: list[str]) -> Matcher:
     for value in values:
         if _has_wild_card(value):
-            raise _invalid(attribute, value, "a wild card among values that all have to be there")
+            raise invalid_key(
+                attribute, value, "a wild card among values that all have to be there"
+            )
         if len(value) > MAX_TEXT_CHARACTERS:
-            raise _invalid(attribute, value, f"longer than {MAX_TEXT_CHARACTERS} characters")
+            raise invalid_key(attribute, value, f"longer than {MAX_TEXT_CHARACTERS} characters")
     return AllOf(tuple(dict.fromkeys(values)))
 
 
@@ -367,16 +214,16 @@ def _fuzzy(attribute: IndexedAttribute, values: list[str]) -> tuple[Matcher, ...
     matchers: list[Matcher] = []
     for value in values:
         if len(value) > MAX_TEXT_CHARACTERS:
-            raise _invalid(attribute, value, f"longer than {MAX_TEXT_CHARACTERS} characters")
+            raise invalid_key(attribute, value, f"longer than {MAX_TEXT_CHARACTERS} characters")
         if not value.strip("*"):
             return ()
         folded = folded_pattern(value).translate(_WILD_CARDS)
         words = [_STARS.sub("*", word).rstrip("*") for word in name_words(folded)]
         wanted = tuple(dict.fromkeys(word for word in words if word))
         if not wanted:
-            raise _invalid(attribute, value, "a name without a letter")
+            raise invalid_key(attribute, value, "a name without a letter")
         if len(wanted) > MAX_FUZZY_WORDS:
-            raise _invalid(attribute, value, f"more than {MAX_FUZZY_WORDS} words")
+            raise invalid_key(attribute, value, f"more than {MAX_FUZZY_WORDS} words")
         matchers.append(FuzzyName(wanted))
     return tuple(matchers)
 
@@ -392,11 +239,11 @@ def _texts(
     wildcards: list[Matcher] = []
     for value in values:
         if len(value) > MAX_TEXT_CHARACTERS:
-            raise _invalid(attribute, value, f"longer than {MAX_TEXT_CHARACTERS} characters")
+            raise invalid_key(attribute, value, f"longer than {MAX_TEXT_CHARACTERS} characters")
         if not value.strip("*"):
             return ()
         if attribute.kind is AttributeKind.NAME and not folded_name(value.replace("=", "")):
-            raise _invalid(attribute, value, "a name without a letter")
+            raise invalid_key(attribute, value, "a name without a letter")
         if _has_wild_card(value):
             wildcards.append(Wildcard(_STARS.sub("*", value)))
         else:
@@ -410,12 +257,3 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:  # a lone surrogate, which no database takes
         return False
     return True
-
-
-def _invalid(attribute: IndexedAttribute, text: str, reason: str) -> PacsException:
-    return PacsException(
-        ErrorCode.FIND_INVALID_IDENTIFIER,
-        f"{attribute.keyword} cannot be matched with {text[:80]!r}: {reason}",
-        tag=str(DicomTag(attribute.tag)),
-        without_value=f"{attribute.keyword}: {reason}",
-    )

@@ -29,7 +29,7 @@ from pacs_sdk.storage.index.further_attributes import (
     FurtherAttributes,
 )
 from pacs_sdk.storage.query.identifier import ItemKeys, identifier_keys
-from pacs_sdk.storage.query.keys import DEFAULT_OPTIONS, check_size, parse_key, parse_moments
+from pacs_sdk.storage.query.keys import DEFAULT_OPTIONS, check_size, parse_key
 from pacs_sdk.storage.query.keywords import keys_of_keywords
 from pacs_sdk.storage.query.match import Match
 from pacs_sdk.storage.query.matchers import Matcher, MatchingOptions
@@ -41,6 +41,7 @@ from pacs_sdk.storage.query.paging import (
     place_of_token,
     sort_keys,
 )
+from pacs_sdk.storage.query.temporal_keys import parse_moments
 
 __all__ = ["ItemKeys", "Match", "MatchingOptions", "Query", "QueryLevel", "SortKey"]
 

@@ -33,7 +33,8 @@ from pacs_sdk.storage.objects.object_files import in_words
 from pacs_sdk.storage.upkeep.index_in_file import remove_unfinished_index
 from pacs_sdk.storage.upkeep.index_in_postgres import drop_unfinished_index
 from pacs_sdk.storage.upkeep.index_whereabouts import INDEX_NAME, file_of, index_address, note_place
-from pacs_sdk.storage.upkeep.recovery import RecoveryReport, recover, report_recovery
+from pacs_sdk.storage.upkeep.recovery import recover
+from pacs_sdk.storage.upkeep.recovery_report import RecoveryReport, report_recovery
 from pacs_sdk.storage.upkeep.sessions import (
     DeadSession,
     OpenSession,
