@@ -261,6 +261,7 @@ def test_keys_of_an_item_are_repeated_as_others_are() -> None:
     assert dataset["SpecificCharacterSet"] == "ISO_IR 100"
 
 
+@pytest.mark.slow
 def test_a_real_terminal(peer: Peer) -> None:
     """With a terminal as stdout and stderr, `pacs find` draws a table and clears its progress."""
     leader, follower = pty.openpty()

@@ -178,6 +178,7 @@ def test_text_of_a_peer_cannot_break_the_line() -> None:
     assert printable("Müller^Jörg 日本\t×") == "Müller^Jörg 日本 ×"
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_command_quietly() -> None:
     """SIGINT while waiting for a peer gives exit code 130 and no traceback."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -122,6 +122,7 @@ def test_nesting_ends(read: Callable[..., PacsResult[object]], vr: bytes) -> Non
     assert result.failure().code is ErrorCode.LIMIT_EXCEEDED
 
 
+@pytest.mark.slow
 def test_elements_end_at_the_limit() -> None:
     """Elements beyond the limit are not built before they are counted."""
     tags = range(0x00410000, 0x00410000 + 600_000)
@@ -132,6 +133,7 @@ def test_elements_end_at_the_limit() -> None:
     assert {error.code, repeated.code} == {ErrorCode.LIMIT_EXCEEDED}
 
 
+@pytest.mark.slow
 def test_deflate_bomb() -> None:
     """What inflates a thousandfold is opened, its header refused; neither keeps it."""
     stream = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
@@ -226,6 +228,7 @@ def test_json(text: str, code: ErrorCode) -> None:
     assert result.failure().code is code
 
 
+@pytest.mark.slow
 def test_items_of_json() -> None:
     """A hundred thousand empty items are read in time."""
     text = '{"0040A730":{"vr":"SQ","Value":[' + "{}," * 99_999 + "{}]}}"

@@ -134,6 +134,7 @@ def test_a_command_set_that_never_ends_takes_no_longer_than_an_answer_may() -> N
         assert _echo(peer, HASTY) == "the peer took longer than 0.1 s for a message"
 
 
+@pytest.mark.slow
 def test_a_data_set_that_never_ends_takes_no_longer_than_a_message_may() -> None:
     """It may take longer than its command set, but not for ever."""
     command = encode_command(CEchoRSP(1, Status.SUCCESS), has_dataset=True)

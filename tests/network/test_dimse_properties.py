@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -111,6 +111,7 @@ def test_the_usual_answer_to_a_c_store_is_written_as_any_message(answer: CStoreR
 
 
 @pytest.mark.parametrize("kind", MESSAGE_CLASSES, ids=lambda kind: kind.__name__)
+@settings(max_examples=30)
 @given(st.data(), st.booleans())
 def test_a_message_that_is_written_is_read_again(
     kind: type[Any], data: st.DataObject, has_dataset: bool

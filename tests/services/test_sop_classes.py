@@ -206,6 +206,7 @@ def test_meta_and_foreign_sop_classes_are_marked() -> None:
     assert ServiceClass.REAL_TIME_COMMUNICATION.section == "PS3.22"
 
 
+@pytest.mark.slow
 def test_nothing_is_made_before_it_is_needed() -> None:
     """Importing the services makes no list of SOP classes."""
     program = (

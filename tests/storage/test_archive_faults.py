@@ -97,6 +97,7 @@ def leftover(tmp_path: Path, after_a_crash: tuple[Path, Instance]) -> Instance:
     return after_a_crash[1]
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_is_healed_by_a_resend(
     tmp_path: Path, leftover: Instance
 ) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from pacs_sdk.encoding import Instance, read_file
 from pacs_sdk.storage import Archive, Durability, Query, open_archive
 from tests.storage.archive_parts import content, together, values
@@ -75,6 +77,7 @@ def run(folder, url, paths):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_store_overlapping_instances_of_one_study(
     tmp_path: Path, database: Database
 ) -> None:

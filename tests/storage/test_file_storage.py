@@ -617,6 +617,7 @@ def run(root, letter):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_never_both_store_under_a_key(root: Path) -> None:
     """Of two processes that put other bytes under the same keys each key has one winner."""
     answers = run_together(PUTS, [(root, "a"), (root, "b")])
@@ -631,6 +632,7 @@ def test_two_processes_never_both_store_under_a_key(root: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+@pytest.mark.slow
 def test_a_forked_child_does_not_meet_its_parent_in_the_spool(root: Path) -> None:
     """A child that inherits an open storage may go on using it beside its parent."""
     assert run_together(FORKS, [(root,)]) == [40]

@@ -449,6 +449,7 @@ def run(url, first, last):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_store_into_one_study(database: Database) -> None:
     """Instances of both overlap, and they make the same series; none is lost."""
     url = database.url

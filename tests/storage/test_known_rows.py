@@ -37,6 +37,7 @@ def talkative(number: int, tag: int) -> Instance:
 
 
 @pytest.mark.parametrize("tag", [0x00100010, 0x00081030, 0x0008103E], ids=hex)
+@pytest.mark.slow
 def test_long_values_are_not_kept_in_memory(tmp_path: Path, tag: int) -> None:
     """Of patient, study or series: each instance is indexed, and nothing of its value stays."""
     with open_archive(tmp_path).unwrap() as archive:

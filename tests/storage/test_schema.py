@@ -420,6 +420,7 @@ def test_a_switch_that_others_are_making_is_waited_for(
         engine_module.switch_to_wal(engine)
 
 
+@pytest.mark.slow
 def test_processes_that_open_a_new_index_together_all_succeed(tmp_path: Path) -> None:
     """Making the tables and switching to WAL mode are races that nobody may lose."""
     assert run_together(OPENS, [(tmp_path, 8)] * 2) == [8, 8]
