@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-import select
+import selectors
 import socket
 import subprocess
 import tempfile
@@ -105,8 +105,9 @@ def _free_port() -> int:
 def _announced_port(process: subprocess.Popen[bytes], folder: Path) -> int:
     if process.stdout is None:
         raise RuntimeError("the server's output is not read")
-    ready, _, _ = select.select([process.stdout], [], [], _READY_S)
-    line = process.stdout.readline().decode() if ready else ""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        line = process.stdout.readline().decode() if selector.select(_READY_S) else ""
     if not line.startswith("READY "):
         raise RuntimeError(f"the server did not start: {line}{_log_of(folder)}")
     return int(line.split()[1].rpartition(":")[2])

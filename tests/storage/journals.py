@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,14 @@ from pacs_sdk.storage.objects.file_system_sync import FileSystemSync
 from pacs_sdk.storage.objects.journal import Journal
 from pacs_sdk.storage.objects.journal_segment import NewWriter
 
-__all__ = ["SEGMENT_BYTES", "NotedSync", "before_each_flush", "begun_journal", "die"]
+__all__ = [
+    "SEGMENT_BYTES",
+    "NotedSync",
+    "before_each_flush",
+    "begun_journal",
+    "close_all_below",
+    "die",
+]
 
 SEGMENT_BYTES = 5 * 4096
 """Room for five small objects."""
@@ -80,3 +88,12 @@ def die(storage: FileStorage) -> None:
     assert descriptor is not None
     os.close(descriptor)
     storage._spool._descriptor = None
+
+
+def close_all_below(folder: Path) -> None:
+    """Close what those that died had open in a folder, as the system would have done."""
+    opened = Path("/proc/self/fd")
+    for number in sorted(opened.iterdir()) if opened.exists() else ():
+        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
+            if folder in number.readlink().parents:
+                os.close(int(number.name))

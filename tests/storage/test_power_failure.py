@@ -25,7 +25,7 @@ from pacs_sdk.storage.objects.content_hash import hash_parts
 from pacs_sdk.storage.objects.layouts import duplicate_key
 from pacs_sdk.storage.objects.object_names import ObjectNames
 from pacs_sdk.testing import RecordingLogger
-from tests.storage.journals import NotedSync, begun_journal, die
+from tests.storage.journals import NotedSync, begun_journal, close_all_below, die
 from tests.storage.made_instances import made_instance
 
 KEYS = ("1/1/1.dcm", "1/1/2.dcm", "1/2/3.dcm")
@@ -343,6 +343,7 @@ class PowerFailures(RuleBasedStateMachine):
         for process in self.processes:
             process.close()
         self.patch.undo()
+        close_all_below(self.folder)
         shutil.rmtree(self.folder)
 
 
