@@ -76,6 +76,7 @@ def test_the_package_as_it_is_keeps_the_contracts(copy: Path) -> None:
         ),
     ],
 )
+@pytest.mark.slow
 def test_a_forbidden_import_is_found_and_named(
     copy: Path, module: str, line: str, named: str
 ) -> None:

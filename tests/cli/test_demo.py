@@ -186,6 +186,7 @@ def _one_unit_off(patch: pytest.MonkeyPatch) -> None:
     ids=["refused", "lost", "study", "series", "image", "file", "byte", "order", "HU", "origin",
          "spacing", "landmark"],
 )  # fmt: skip
+@pytest.mark.slow
 def test_a_check_that_fails_is_named(
     small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Any, check: str
 ) -> None:

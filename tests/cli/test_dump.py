@@ -79,6 +79,7 @@ def test_json_has_null_for_an_empty_value_among_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+@pytest.mark.slow
 def test_json_is_valid_whatever_the_encoding_of_the_terminal(encoding: str, tmp_path: Path) -> None:
     """JSON is UTF-8; where stdout is not, what goes beyond ASCII is escaped as JSON does."""
     dataset = DicomDataset(

@@ -219,6 +219,7 @@ def test_a_closed_pipe_is_no_error_message() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("conformance",)])
+@pytest.mark.slow
 def test_a_full_disk_is_said_in_one_line(arguments: tuple[str, ...]) -> None:
     """Whatever is written: the reason on stderr, and exit code 1."""
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}

@@ -138,6 +138,7 @@ def test_each_instance_that_was_not_sent_is_named(archive: Peer) -> None:
         (None, "client", 0),
     ],
 )
+@pytest.mark.slow
 def test_what_is_moved_here_comes_over_tls(
     here: int, tmp_path: Path, how: str | None, who: str | None, count: int
 ) -> None:

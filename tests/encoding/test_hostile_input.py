@@ -265,6 +265,7 @@ def test_xml(text: str, code: ErrorCode) -> None:
     assert result.failure().code is code
 
 
+@pytest.mark.slow
 def test_xml_with_skipped_values() -> None:
     """Attributes that each skip the most values that one may are read in time."""
     with bounded():

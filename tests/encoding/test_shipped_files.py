@@ -169,6 +169,7 @@ def test_what_is_rewritten_otherwise_means_the_same(name: str) -> None:
 @pytest.mark.parametrize(
     "name", [name for name in DECODABLE if not instance_of(name).syntax.encapsulated]
 )
+@pytest.mark.slow
 def test_native_syntaxes_convert_into_one_another(name: str, syntax: TransferSyntax) -> None:
     """What we write in another syntax pydicom reads as we do, and the way back is exact.
 

@@ -294,6 +294,7 @@ def test_pixels_survive_both_byte_orders(bits: int, read: bool) -> None:
 
 
 @pytest.mark.parametrize("syntax", NATIVE, ids=lambda syntax: syntax.name)
+@pytest.mark.slow
 def test_values_longer_than_16_bits_can_say(syntax: TransferSyntax) -> None:
     """A contour of many points is written, in Explicit VR as UN (PS3.5 6.2.2), and read again."""
     original = DicomDataset(

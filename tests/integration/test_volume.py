@@ -101,6 +101,7 @@ def test_types_that_simple_itk_has_not() -> None:
 # ITK's modules, made by an old SWIG, warn while they are imported; as an error that ends Python.
 @pytest.mark.filterwarnings("ignore:builtin type:DeprecationWarning")
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "int32"])
+@pytest.mark.slow
 def test_itk_images(dtype: str) -> None:
     """ITK's own package gets a view of the memory, or the nearest type that it has."""
     itk: Any = pytest.importorskip("itk")

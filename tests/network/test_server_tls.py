@@ -197,6 +197,7 @@ def test_a_silent_client_does_not_delay_the_stop(pki: Pki) -> None:
     assert len(logger.named("connection-closed")) == 2
 
 
+@pytest.mark.slow
 def test_a_renewed_certificate_is_used_without_a_restart(pki: Pki, tmp_path: Path) -> None:
     """The next association gets it; the one that is open goes on."""
     certificate, key = tmp_path / "server.pem", tmp_path / "server.key"

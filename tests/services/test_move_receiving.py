@@ -54,6 +54,7 @@ def test_what_was_moved_is_received_here(
     ("sender", "taken"),
     [("client", True), ("stranger", False), ("nobody", False), ("clear", False)],
 )
+@pytest.mark.slow
 def test_what_was_moved_is_received_over_tls(
     pacs: Pacs, make_instance: MakeInstance, tmp_path: Path, sender: str, taken: bool
 ) -> None:

@@ -110,6 +110,7 @@ def test_what_a_killed_process_left_is_healed_by_a_resend(
 
 
 @pytest.mark.parametrize("policy", DuplicatePolicy)
+@pytest.mark.slow
 def test_what_a_killed_process_left_is_not_in_the_way_for_ever(
     tmp_path: Path, leftover: Instance, policy: DuplicatePolicy
 ) -> None:

@@ -110,6 +110,7 @@ HEAVY: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("keys", HEAVY.values(), ids=HEAVY)
+@pytest.mark.slow
 def test_the_most_alternatives_of_names_are_searched(
     index: IndexDatabase, keys: dict[str, str]
 ) -> None:

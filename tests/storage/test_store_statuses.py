@@ -104,6 +104,7 @@ def failing(code: int) -> Callable[..., NoReturn]:
         ("mkdir", errno.EROFS),
     ],
 )
+@pytest.mark.slow
 def test_a_disk_that_fails_is_out_of_resources(
     served: Served, monkeypatch: pytest.MonkeyPatch, function: str, code: int
 ) -> None:

@@ -134,6 +134,7 @@ def test_all_rules_can_be_made() -> None:
             assert rules.mandatory_modules == mandatory
 
 
+@pytest.mark.slow
 def test_every_condition_and_term_is_of_something_in_the_tables() -> None:
     """No condition waits for a module, or an attribute, that the tables call otherwise."""
     tables = installed_tables()
