@@ -467,6 +467,27 @@ def test_what_a_crash_left_and_is_removed_just_then_does_not_come_back(
     assert [one.kind for one in raised(fixture.index.feed.changes())] == [ChangeKind.STORED]
 
 
+def test_what_is_deleted_again_before_it_is_back_stays_deleted(
+    made: Callable[[DuplicatePolicy], Fixture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the later deletion that counts: nobody has asked for that to be undone."""
+    fixture = made(DuplicatePolicy.REJECT)
+    store(fixture, sent())
+    fixture.delete(HOUR)
+
+    def delete_again() -> None:
+        raised(fixture.deletion.restore("1.2"))
+        fixture.clock.advance(1)
+        fixture.delete(HOUR)
+
+    fixture.before_its_row(delete_again, monkeypatch)
+    restored = fixture.deletion.restore("1.2")
+    assert isinstance(restored, Failure)
+    assert restored.failure().code is ErrorCode.OBJECT_NOT_FOUND
+    assert fixture.rows() == 0
+    assert len(list(raised(fixture.deletion.deleted()))) == 1
+
+
 def test_what_is_deleted_again_keeps_its_time(
     made: Callable[[DuplicatePolicy], Fixture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
