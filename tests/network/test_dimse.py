@@ -9,6 +9,7 @@ import pytest
 
 from pacs_sdk.network.dimse import (
     CEchoRQ,
+    CEchoRSP,
     CFindRQ,
     CGetRSP,
     CMoveRQ,
@@ -290,3 +291,11 @@ def test_an_element_of_another_group_is_refused() -> None:
 def test_a_message_without_what_it_needs_is_refused(data: bytes, missing: str) -> None:
     """The reason names each element that is missing."""
     assert refusal(data).endswith(missing)
+
+
+def test_an_answer_to_an_echo_with_an_empty_class_is_of_verification() -> None:
+    """As one without it is: the element is optional there (PS3.7 Table 9.3-13)."""
+    numbers = ((0x0100, 0x8030), (0x0120, 1), (0x0800, 0x0101), (0x0900, 0))
+    without = b"".join(element(number, value.to_bytes(2, "little")) for number, value in numbers)
+    assert decode_command(element(0x0002, b"") + without).message == CEchoRSP(1, 0)
+    assert decode_command(without).message == CEchoRSP(1, 0)

@@ -24,7 +24,7 @@ import attrs
 
 from pacs_sdk.core.errors import ErrorCode, PacsException
 from pacs_sdk.core.uids import MAX_UID_LENGTH
-from pacs_sdk.network.dimse.composite import CStoreRQ, CStoreRSP
+from pacs_sdk.network.dimse.composite import CEchoRSP, CStoreRQ, CStoreRSP
 from pacs_sdk.network.dimse.elements import (
     COMMAND_DATA_SET_TYPE,
     ELEMENT_HEADER,
@@ -147,6 +147,8 @@ def decode_command(data: bytes | bytearray | memoryview) -> DecodedCommand:
     if kind is None:
         kind = UnsupportedRSP if command_field & RESPONSE_BIT else UnsupportedRQ
         values["command_field"] = command_field
+    if kind is CEchoRSP and not values.get("affected_sop_class_uid", True):
+        del values["affected_sop_class_uid"]  # as if it were absent, which it may be
     shape = _SHAPES[kind]
     found = values.keys()
     if not found >= shape.required:
