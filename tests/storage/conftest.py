@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from pacs_sdk.storage import index_url
+from pacs_sdk.storage import IndexDatabase, index_url
+from pacs_sdk.testing import RecordingLogger
 from tests.storage.archive_parts import Parts
 from tests.storage.databases import (
     POSTGRESQL,
@@ -19,6 +20,7 @@ from tests.storage.databases import (
     address_of,
     using,
 )
+from tests.storage.entries import open_index
 
 
 @pytest.fixture(scope="session")
@@ -88,3 +90,17 @@ def parts(tmp_path: Path, database: Database) -> Iterator[Parts]:
     made = Parts(tmp_path)
     yield made
     made.archive.close()
+
+
+@pytest.fixture
+def logger() -> RecordingLogger:
+    """Record what the index says."""
+    return RecordingLogger()
+
+
+@pytest.fixture
+def index(tmp_path: Path, logger: RecordingLogger) -> Iterator[IndexDatabase]:
+    """Open a new index."""
+    opened = open_index(tmp_path, logger)
+    yield opened
+    opened.close()

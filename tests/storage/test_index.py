@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,20 +24,6 @@ from tests.storage.entries import CT, MR, add, find, make_entry, open_index, uid
 from tests.storage.processes import run_together
 
 pytestmark = pytest.mark.usefixtures("database")  # SQLite, PostgreSQL
-
-
-@pytest.fixture
-def logger() -> RecordingLogger:
-    """Record what the index says."""
-    return RecordingLogger()
-
-
-@pytest.fixture
-def index(tmp_path: Path, logger: RecordingLogger) -> Iterator[IndexDatabase]:
-    """Open a new index."""
-    opened = open_index(tmp_path, logger)
-    yield opened
-    opened.close()
 
 
 def counts(index: IndexDatabase) -> tuple[int, int, int, int]:

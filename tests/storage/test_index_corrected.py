@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import select
 
 from pacs_sdk.storage import IndexDatabase
 from pacs_sdk.storage.index.tables import attribute_conflicts
 from pacs_sdk.testing import RecordingLogger
-from tests.storage.entries import add, find, make_entry, open_index, uids
+from tests.storage.entries import add, find, make_entry, uids
 
 pytestmark = pytest.mark.usefixtures("database")  # SQLite, PostgreSQL
-
-
-@pytest.fixture
-def logger() -> RecordingLogger:
-    """Record what the index says."""
-    return RecordingLogger()
-
-
-@pytest.fixture
-def index(tmp_path: Path, logger: RecordingLogger) -> Iterator[IndexDatabase]:
-    """Open a new index."""
-    opened = open_index(tmp_path, logger)
-    yield opened
-    opened.close()
 
 
 def replace(index: IndexDatabase, sop_instance_uid: str, **elements: str) -> None:
